@@ -1,0 +1,54 @@
+"""Platforms as data: what each supported distribution calls its packages, paths, units and users.
+
+Roles read this table and never ask which distribution they are on. Adding a platform is adding a row.
+The names were read from the packages themselves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from roles.errors import SettingError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """One distribution release.
+
+    ``packages`` maps a layer's name to the packages that layer installs (without their dependencies).
+    """
+
+    title: str
+    os_release: tuple[str, str]  # ID and VERSION_ID of os-release(5)
+    packages: Mapping[str, tuple[str, ...]]
+
+    def every_package(self) -> tuple[str, ...]:
+        """Return each package that any layer installs, sorted; the lab's mirror holds their closure."""
+        return tuple(sorted({name for names in self.packages.values() for name in names}))
+
+
+DEBIAN_12 = Platform(
+    title="Debian 12 (bookworm)",
+    os_release=("debian", "12"),
+    packages={
+        "firewall": ("iptables", "iptables-persistent"),
+        "hardening": ("openssh-server",),
+        "mta": ("postfix", "postfix-lmdb", "postfix-pcre", "ca-certificates"),
+        "clamav": ("clamav-daemon", "clamav-freshclam", "clamdscan"),
+        "spamassassin": ("spamassassin", "spamd", "spamc"),
+        "filterd": ("python3-venv",),
+    },
+)
+
+PLATFORMS: tuple[Platform, ...] = (DEBIAN_12,)
+
+
+def platform_of(os_id: str, version_id: str) -> Platform:
+    """Return the platform of an os-release(5) ``ID`` and ``VERSION_ID``.
+
+    Raises SettingError for a platform that is not in the table, before anything on the host is changed.
+    """
+    for platform in PLATFORMS:
+        if platform.os_release == (os_id, version_id):
+            return platform
+    known = ", ".join(platform.title for platform in PLATFORMS)
+    raise SettingError(f"this host runs {os_id} {version_id}, which Bastide does not know; it knows: {known}")
