@@ -1,0 +1,214 @@
+"""Claims: what an outsider sees when a defence holds. Pure data and ``holds``; the audit's probes do the looking.
+
+Every claim carries ``refuted_by``, a sight that must not hold; it is tried when the record is made, so a claim that
+cannot fail cannot be constructed. ``vantage`` says where the outsider stands: ``wan`` or ``lan`` for the two sides of
+the gateway, ``control`` for the host that the audit runs on.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Vantage = Literal["wan", "lan", "control"]
+# How a packet scan asks; RFC 9293 3.1 names the flags. `fragments` is a SYN cut into 8-byte IP fragments.
+Scanner = Literal["syn", "null", "fin", "xmas", "ack", "udp", "fragments"]
+
+
+class Claim(Protocol):
+    """What all claims have in common; each has ``holds`` too, which takes what the claim's own probe saw."""
+
+    @property
+    def vantage(self) -> Vantage:
+        """Where the outsider stands."""
+
+    def title(self) -> str:
+        """Return what is looked at, in a few words that are unique within a defence; test ids are made of it."""
+
+
+def _refuse(what: str) -> None:
+    raise ValueError(f"{what}: the claim holds for its own counter-example")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """The text of the SMTP greeting (RFC 5321 4.3.1), code included, lines joined by a newline."""
+
+    matches: str
+    refuted_by: str
+    vantage: Vantage = "wan"
+    port: int = 25
+
+    def __post_init__(self) -> None:
+        if self.holds(self.refuted_by):
+            _refuse("greeting")
+
+    def title(self) -> str:
+        return f"greeting-{self.port}"
+
+    def holds(self, seen: str) -> bool:
+        return re.fullmatch(self.matches, seen) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The reply to the last line of an SMTP dialogue (RFC 5321 4.2), lines joined by a newline.
+
+    ``lines`` are sent without their CR LF, each after the reply to the one before; with ``early`` all of them at once,
+    before the greeting has come. ``{domain}`` in a line stands for a relayed domain, ``{hostname}`` for the gateway's
+    name, ``{size_over}`` for a size in bytes just over the limit. ``matches`` must match the whole reply.
+    """
+
+    about: str
+    lines: tuple[str, ...]
+    matches: str
+    refuted_by: str
+    early: bool = False
+    vantage: Vantage = "wan"
+    port: int = 25
+
+    def __post_init__(self) -> None:
+        if self.holds(self.refuted_by):
+            _refuse(self.about)
+
+    def title(self) -> str:
+        return self.about
+
+    def holds(self, seen: str) -> bool:
+        return re.fullmatch(self.matches, seen) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What a packet scan saw: the ports that answered, and those declared open to where it stood."""
+
+    answered: frozenset[int]
+    declared: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """Which ports answer a packet scan at all, be it with SYN-ACK, RST, data or an ICMP error.
+
+    A ``syn`` scan asks all 65,535 TCP ports; the other scanners a sample of them with every declared port in it.
+    ``expects`` says which ports must answer, exactly these: the declared ones or none.
+    """
+
+    scanner: Scanner
+    family: Literal[4, 6]
+    expects: Literal["declared", "none"]
+    refuted_by: Answers
+    vantage: Vantage = "wan"
+
+    def __post_init__(self) -> None:
+        if self.holds(self.refuted_by):
+            _refuse(self.title())
+
+    def title(self) -> str:
+        return f"{self.scanner}-ipv{self.family}-{self.vantage}"
+
+    def holds(self, seen: Answers) -> bool:
+        return seen.answered == (seen.declared if self.expects == "declared" else frozenset())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The reply to the end of data (RFC 5321 4.1.1.4) of one sample message, see audit/samples.py."""
+
+    sample: str
+    matches: str
+    refuted_by: str
+    vantage: Vantage = "wan"
+
+    def __post_init__(self) -> None:
+        if self.holds(self.refuted_by):
+            _refuse(self.sample)
+
+    def title(self) -> str:
+        return f"verdict-{self.sample}"
+
+    def holds(self, seen: str) -> bool:
+        return re.fullmatch(self.matches, seen) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One message on both sides of the gateway: as sent, and as it reached the next hop (None: it did not).
+
+    Both are the whole content in bytes, CR LF line ends; ``sender`` and ``recipients`` are the envelope that arrived.
+    """
+
+    sent: bytes
+    arrived: bytes | None
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """One sample message reaches the next hop: nothing changed, only trace headers set before it (RFC 5321 4.4)."""
+
+    sample: str
+    refuted_by: Arrival
+    vantage: Vantage = "wan"
+
+    def __post_init__(self) -> None:
+        if self.holds(self.refuted_by):
+            _refuse(self.sample)
+
+    def title(self) -> str:
+        return f"delivered-{self.sample}"
+
+    def holds(self, seen: Arrival) -> bool:
+        if seen.arrived is None or not seen.arrived.endswith(seen.sent):
+            return False
+        trace = seen.arrived.removesuffix(seen.sent)
+        return (
+            re.fullmatch(
+                rb"((Received|Return-Path|Delivered-To|X-Original-To):[^\r\n]*\r\n([ \t][^\r\n]*\r\n)*)*",
+                trace,
+            )
+            is not None
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshMethods:
+    """The user authentication methods that sshd offers before any was tried (RFC 4252 5.1)."""
+
+    exactly: frozenset[str]
+    refuted_by: frozenset[str]
+    vantage: Vantage = "control"
+
+    def __post_init__(self) -> None:
+        if self.holds(self.refuted_by):
+            _refuse("ssh methods")
+
+    def title(self) -> str:
+        return "ssh-methods"
+
+    def holds(self, seen: frozenset[str]) -> bool:
+        return seen == self.exactly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshAlgorithms:
+    """The algorithms that sshd names in its SSH_MSG_KEXINIT (RFC 4253 7.1): all within a set, at least one named.
+
+    ``about`` is ``kex``, ``host-key``, ``cipher`` or ``mac``. Names that are signals, not algorithms (ext-info-s and
+    the kex-strict family), are left out by the probe.
+    """
+
+    about: Literal["kex", "host-key", "cipher", "mac"]
+    within: frozenset[str]
+    refuted_by: frozenset[str]
+    vantage: Vantage = "control"
+
+    def __post_init__(self) -> None:
+        if self.holds(self.refuted_by):
+            _refuse(f"ssh {self.about}")
+
+    def title(self) -> str:
+        return f"ssh-{self.about}"
+
+    def holds(self, seen: frozenset[str]) -> bool:
+        return bool(seen) and seen <= self.within

@@ -1,0 +1,230 @@
+"""Gateway: every setting of a gateway, its type, default, unit and meaning.
+
+An inventory holds plain values; ``Gateway.of`` types them on arrival and refuses what it does not know.
+docs/settings.md is generated from this file.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+import msgspec
+from msgspec import Meta, Struct
+
+from roles.errors import SettingError
+
+# Data of the same inventory that is not ours to type: pyinfra's connector (ssh_*) and global arguments (_*),
+# and where the audit stands (audit_*, read by audit/vantage.py).
+FOREIGN_PREFIXES = ("ssh_", "_", "audit_")
+
+# RFC 1123 2.1 host name with at least one dot: SMTP names itself by a fully qualified name (RFC 5321 4.1.1.1).
+_FQDN = re.compile(
+    r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.IGNORECASE
+)
+# transport(5): [host]:port without MX look-up, or a bare domain whose MX is asked.
+_NEXT_HOP = re.compile(r"(\[[0-9A-Za-z.:-]+\]|[0-9A-Za-z.-]+)(:\d{1,5})?")
+_INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
+
+SMTP_PORT = 25
+
+Bytes = Annotated[int, Meta(ge=1)]
+
+
+class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One gateway's settings; a field's ``Meta`` says what it means and in which unit."""
+
+    hostname: Annotated[
+        str,
+        Meta(description="Fully qualified name that the gateway greets with and signs Received lines with."),
+    ]
+    relay_domains: Annotated[
+        dict[str, str],
+        Meta(
+            description="Domains that the gateway accepts mail for, each with its next hop in the words of transport(5): "
+            "`[198.51.100.7]:25`, `[mail.internal.example]` or a domain whose MX is asked.",
+            min_length=1,
+        ),
+    ]
+    admin_networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Networks (CIDR, both families) that may open ssh to the gateway. Name the one that you deploy from.",
+            min_length=1,
+        ),
+    ]
+    sshd_port: Annotated[int, Meta(ge=1, le=65535, description="TCP port that sshd listens on.")] = 22
+    wan_interface: Annotated[str, Meta(description="Network interface towards the internet.")] = "eth0"
+    lan_interface: Annotated[
+        str,
+        Meta(description="Network interface towards the protected mail server; may equal `wan_interface`."),
+    ] = "eth0"
+    resolvers: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Addresses of the DNS resolvers that the gateway may ask; empty: any address, on port 53 only."
+        ),
+    ] = ()
+    next_hop_ports: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=65535)], ...],
+        Meta(description="Further TCP ports, beside 25, on which next hops take mail; opened outwards."),
+    ] = ()
+    firewall_confirm_seconds: Annotated[
+        int,
+        Meta(
+            ge=5,
+            le=600,
+            description="Seconds after which a new ruleset undoes itself unless a fresh ssh session confirmed it.",
+        ),
+    ] = 30
+    message_size_limit: Annotated[
+        Bytes,
+        Meta(
+            le=1_000_000_000,
+            description="Largest message accepted, in bytes; announced by SIZE (RFC 1870). clamd and filterd are sized from it, "
+            "so that nothing accepted is too large to be scanned.",
+        ),
+    ] = 26_214_400
+    recipient_limit: Annotated[
+        int,
+        Meta(
+            ge=100,
+            le=10_000,
+            description="Recipients of one message (RFC 5321 4.5.3.1.8 asks for at least 100).",
+        ),
+    ] = 100
+    spam_reject_score: Annotated[
+        float, Meta(ge=1, description="SpamAssassin score from which a message is refused, in points.")
+    ] = 10.0
+    filterd_workers: Annotated[
+        int, Meta(ge=0, le=64, description="Milter worker processes; 0: one a processor core.")
+    ] = 0
+    clamav_official_databases: Annotated[
+        bool,
+        Meta(
+            description="Keep ClamAV's own databases (main, daily, bytecode). Off only where `clamav_extra_databases` brings all signatures."
+        ),
+    ] = True
+    clamav_extra_databases: Annotated[
+        tuple[str, ...],
+        Meta(description="URLs of further signature databases (freshclam.conf(5) DatabaseCustomURL)."),
+    ] = ()
+    clamav_checks_per_day: Annotated[
+        int, Meta(ge=1, le=50, description="How often a day freshclam looks for new signatures.")
+    ] = 24
+    spamd_children: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=64,
+            description="SpamAssassin processes; also how many messages filterd hands over at a time.",
+        ),
+    ] = 4
+    clamd_threads: Annotated[
+        int,
+        Meta(ge=1, le=64, description="clamd threads; also how many messages filterd hands over at a time."),
+    ] = 4
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Self:
+        """Return the typed settings of one host.
+
+        ``data`` is the host's inventory data, plain values. Raises SettingError that names the setting and the
+        remedy, for an unknown name, a missing or ill-typed value, or values that contradict each other.
+        """
+        own = {key: value for key, value in data.items() if not key.startswith(FOREIGN_PREFIXES)}
+        try:
+            gateway = msgspec.convert(own, cls)
+        except msgspec.ValidationError as error:
+            raise SettingError(_explained(str(error), cls.__struct_fields__)) from error
+        for name, problem in _problems(gateway):
+            raise SettingError(f"setting `{name}`: {problem}")
+        return gateway
+
+    def declared_ports(self, source: str) -> frozenset[int]:
+        """Return the TCP ports that are open to ``source``, an IP address."""
+        address = ipaddress.ip_address(source)
+        administers = any(address in ipaddress.ip_network(network) for network in self.admin_networks)
+        return frozenset({SMTP_PORT, self.sshd_port} if administers else {SMTP_PORT})
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The relayed domains in a fixed order."""
+        return tuple(sorted(self.relay_domains))
+
+
+def _explained(text: str, fields: tuple[str, ...]) -> str:
+    """Turn msgspec's words into ours: which setting, and where the list of settings is."""
+    return (
+        f"inventory data: {text.replace('Object', 'the gateway')}; "
+        f"docs/settings.md explains each setting, known names are: {', '.join(fields)}"
+    )
+
+
+def _problems(gateway: Gateway) -> list[tuple[str, str]]:
+    """Return (setting, what is wrong and the remedy) for each value that has the right type but cannot be used."""
+    found: list[tuple[str, str]] = []
+    if not _FQDN.fullmatch(gateway.hostname):
+        found.append(
+            (
+                "hostname",
+                f"{gateway.hostname!r} is not a fully qualified host name; write it like mx1.example.org",
+            )
+        )
+    for domain, hop in gateway.relay_domains.items():
+        if not _FQDN.fullmatch(domain):
+            found.append(("relay_domains", f"{domain!r} is not a domain name; write it like example.org"))
+        if not _NEXT_HOP.fullmatch(hop):
+            found.append(
+                (
+                    "relay_domains",
+                    f"next hop {hop!r} of {domain} is not of transport(5)'s form; write it like [198.51.100.7]:25",
+                )
+            )
+    for network in gateway.admin_networks:
+        problem = _network_problem(network)
+        if problem:
+            found.append(("admin_networks", problem))
+    for resolver in gateway.resolvers:
+        if not _is_address(resolver):
+            found.append(("resolvers", f"{resolver!r} is not an IP address"))
+    found += [
+        (name, f"{value!r} is not an interface name; `ip -br link` on the host lists them")
+        for name, value in (
+            ("wan_interface", gateway.wan_interface),
+            ("lan_interface", gateway.lan_interface),
+        )
+        if not _INTERFACE.fullmatch(value)
+    ]
+    if not gateway.clamav_official_databases and not gateway.clamav_extra_databases:
+        found.append(
+            (
+                "clamav_official_databases",
+                "without them clamd needs at least one database in `clamav_extra_databases`",
+            )
+        )
+    found += [
+        ("clamav_extra_databases", f"{url!r} is not an http, https or file URL")
+        for url in gateway.clamav_extra_databases
+        if not re.fullmatch(r"(https?|file)://[!-~]+", url)
+    ]
+    return found
+
+
+def _network_problem(network: str) -> str:
+    """Return what is wrong with an administrators' network, or an empty text."""
+    try:
+        parsed = ipaddress.ip_network(network)
+    except ValueError as error:
+        return f"{network!r} is not a network in CIDR form ({error})"
+    if parsed.prefixlen == 0:
+        return f"{network} lets the whole internet at sshd; name the networks that administrators come from"
+    return ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
