@@ -39,8 +39,8 @@ class Kind(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """A named setting with a value; the base of those that are one line of a configuration file."""
+class LineOption:
+    """A named setting with a value that is one line of a configuration file; the base of such kinds."""
 
     key: str
     value: Value
@@ -51,12 +51,16 @@ class Option:
     def wanted(self, gateway: Gateway) -> str:
         return resolved(self.value, gateway)
 
+    def line(self, gateway: Gateway) -> str:
+        """Return the line without its line end."""
+        return f"{self.key} {self.wanted(gateway)}"
+
     def holds(self, answer: str, gateway: Gateway) -> bool:
         return answer.split() == self.wanted(gateway).split()
 
 
 @dataclass(frozen=True, slots=True)
-class MainCf(Option):
+class MainCf(LineOption):
     """A Postfix parameter (postconf(5)), in main.cf."""
 
     def line(self, gateway: Gateway) -> str:
@@ -68,11 +72,8 @@ class MainCf(Option):
 
 
 @dataclass(frozen=True, slots=True)
-class SshdOption(Option):
+class SshdOption(LineOption):
     """An sshd_config(5) keyword; lists are compared in order, words without case."""
-
-    def line(self, gateway: Gateway) -> str:
-        return f"{self.key} {self.wanted(gateway)}"
 
     def question(self, gateway: Gateway) -> str:
         del gateway
@@ -86,7 +87,7 @@ class SshdOption(Option):
 
 
 @dataclass(frozen=True, slots=True)
-class Sysctl(Option):
+class Sysctl(LineOption):
     """A kernel parameter, in sysctl.d(5)."""
 
     def line(self, gateway: Gateway) -> str:
@@ -98,11 +99,8 @@ class Sysctl(Option):
 
 
 @dataclass(frozen=True, slots=True)
-class ClamdOption(Option):
+class ClamdOption(LineOption):
     """A clamd.conf(5) option, read back through ClamAV's own parser (clamconf)."""
-
-    def line(self, gateway: Gateway) -> str:
-        return f"{self.key} {self.wanted(gateway)}"
 
     def question(self, gateway: Gateway) -> str:
         del gateway
@@ -114,12 +112,15 @@ class ClamdOption(Option):
 
 
 @dataclass(frozen=True, slots=True)
-class FreshclamOption(ClamdOption):
+class FreshclamOption(LineOption):
     """A freshclam.conf(5) option, read back through ClamAV's own parser (clamconf)."""
 
     def question(self, gateway: Gateway) -> str:
         del gateway
         return f"clamconf | sed '1,/^Config file: freshclam.conf/d' | sed -n 's/^{self.key} = //p'"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return answer.strip().strip('"').lower() == self.wanted(gateway).lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,3 +261,38 @@ class HostAnswer:
     def holds(self, answer: str, gateway: Gateway) -> bool:
         del gateway
         return re.fullmatch(self.matches, answer.strip()) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """One entry of a Postfix restriction list (postconf(5)); the list is its records' entries in their order."""
+
+    list: str
+    entry: str
+
+    def name(self) -> str:
+        return f"{self.list}: {self.entry}"
+
+    def wanted(self, gateway: Gateway) -> str:
+        del gateway
+        return self.entry
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"postconf -h {shlex.quote(self.list)}"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return self.wanted(gateway) in re.split(r"[\s,]+", answer.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class SpamassassinOption(LineOption):
+    """A setting of Mail::SpamAssassin::Conf(3), read back through SpamAssassin's own parser."""
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        program = (
+            "my $s = Mail::SpamAssassin->new({dont_copy_prefs => 1, local_tests_only => 1});"
+            f"$s->init(0); print $s->{{conf}}->{{{self.key}}}"
+        )
+        return f"perl -MMail::SpamAssassin -e {shlex.quote(program)}"

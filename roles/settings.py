@@ -6,7 +6,7 @@ docs/settings.md is generated from this file.
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 
 import msgspec
@@ -27,6 +27,9 @@ _NEXT_HOP = re.compile(r"(\[[0-9A-Za-z.:-]+\]|[0-9A-Za-z.-]+)(:\d{1,5})?")
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 
 SMTP_PORT = 25
+# Where the engines listen; the distributions' units and our configuration agree on these.
+CLAMD_SOCKET = "/run/clamav/clamd.ctl"
+SPAMD_SOCKET = "/run/spamd/spamd.sock"
 
 Bytes = Annotated[int, Meta(ge=1)]
 
@@ -53,6 +56,13 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             min_length=1,
         ),
     ]
+    administrator: Annotated[
+        str,
+        Meta(
+            description="Address that gets the gateway's own mail (postmaster, root, abuse); "
+            "empty: postmaster at the first relayed domain."
+        ),
+    ] = ""
     sshd_port: Annotated[int, Meta(ge=1, le=65535, description="TCP port that sshd listens on.")] = 22
     wan_interface: Annotated[str, Meta(description="Network interface towards the internet.")] = "eth0"
     lan_interface: Annotated[
@@ -72,7 +82,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     firewall_confirm_seconds: Annotated[
         int,
         Meta(
-            ge=5,
+            ge=15,
             le=600,
             description="Seconds after which a new ruleset undoes itself unless a fresh ssh session confirmed it.",
         ),
@@ -102,7 +112,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     clamav_official_databases: Annotated[
         bool,
         Meta(
-            description="Keep ClamAV's own databases (main, daily, bytecode). Off only where `clamav_extra_databases` brings all signatures."
+            description="Keep ClamAV's own databases. Off only where `clamav_extra_databases` brings all signatures."
         ),
     ] = True
     clamav_extra_databases: Annotated[
@@ -148,6 +158,11 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return frozenset({SMTP_PORT, self.sshd_port} if administers else {SMTP_PORT})
 
     @property
+    def administrator_address(self) -> str:
+        """The address that gets the gateway's own mail."""
+        return self.administrator or f"postmaster@{self.domains[0]}"
+
+    @property
     def domains(self) -> tuple[str, ...]:
         """The relayed domains in a fixed order."""
         return tuple(sorted(self.relay_domains))
@@ -161,54 +176,46 @@ def _explained(text: str, fields: tuple[str, ...]) -> str:
     )
 
 
-def _problems(gateway: Gateway) -> list[tuple[str, str]]:
-    """Return (setting, what is wrong and the remedy) for each value that has the right type but cannot be used."""
-    found: list[tuple[str, str]] = []
+def _problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
+    """Give (setting, what is wrong and the remedy) for each value that has the right type but cannot be used."""
     if not _FQDN.fullmatch(gateway.hostname):
-        found.append(
-            (
-                "hostname",
-                f"{gateway.hostname!r} is not a fully qualified host name; write it like mx1.example.org",
-            )
+        yield (
+            "hostname",
+            f"{gateway.hostname!r} is not a fully qualified host name; write it like mx1.example.org",
         )
     for domain, hop in gateway.relay_domains.items():
         if not _FQDN.fullmatch(domain):
-            found.append(("relay_domains", f"{domain!r} is not a domain name; write it like example.org"))
+            yield "relay_domains", f"{domain!r} is not a domain name; write it like example.org"
         if not _NEXT_HOP.fullmatch(hop):
-            found.append(
-                (
-                    "relay_domains",
-                    f"next hop {hop!r} of {domain} is not of transport(5)'s form; write it like [198.51.100.7]:25",
-                )
+            yield (
+                "relay_domains",
+                f"next hop {hop!r} of {domain} is not of transport(5)'s form; write it like [198.51.100.7]:25",
             )
+    yield from _network_problems(gateway)
+    yield from _database_problems(gateway)
+
+
+def _network_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
     for network in gateway.admin_networks:
-        problem = _network_problem(network)
-        if problem:
-            found.append(("admin_networks", problem))
+        if problem := _network_problem(network):
+            yield "admin_networks", problem
     for resolver in gateway.resolvers:
         if not _is_address(resolver):
-            found.append(("resolvers", f"{resolver!r} is not an IP address"))
-    found += [
-        (name, f"{value!r} is not an interface name; `ip -br link` on the host lists them")
-        for name, value in (
-            ("wan_interface", gateway.wan_interface),
-            ("lan_interface", gateway.lan_interface),
-        )
-        if not _INTERFACE.fullmatch(value)
-    ]
+            yield "resolvers", f"{resolver!r} is not an IP address"
+    for name, value in (("wan_interface", gateway.wan_interface), ("lan_interface", gateway.lan_interface)):
+        if not _INTERFACE.fullmatch(value):
+            yield name, f"{value!r} is not an interface name; `ip -br link` on the host lists them"
+
+
+def _database_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
     if not gateway.clamav_official_databases and not gateway.clamav_extra_databases:
-        found.append(
-            (
-                "clamav_official_databases",
-                "without them clamd needs at least one database in `clamav_extra_databases`",
-            )
+        yield (
+            "clamav_official_databases",
+            "without them clamd needs at least one database in `clamav_extra_databases`",
         )
-    found += [
-        ("clamav_extra_databases", f"{url!r} is not an http, https or file URL")
-        for url in gateway.clamav_extra_databases
-        if not re.fullmatch(r"(https?|file)://[!-~]+", url)
-    ]
-    return found
+    for url in gateway.clamav_extra_databases:
+        if not re.fullmatch(r"(https?|file)://[!-~]+", url):
+            yield "clamav_extra_databases", f"{url!r} is not an http, https or file URL"
 
 
 def _network_problem(network: str) -> str:

@@ -1,0 +1,18 @@
+"""The gateway, layer by layer: `pyinfra inventory/lab.py deploy.py -y`. Outermost first, each with its reason."""
+
+from pyinfra import host
+
+from roles.clamav import deploy as clamav
+from roles.firewall import deploy as firewall
+from roles.hardening import deploy as hardening
+from roles.mta import deploy as mta
+from roles.session import prepared
+from roles.spamassassin import deploy as spamassassin
+
+gateway, platform = prepared(host)
+
+firewall.apply(gateway, platform)  # before anything listens that it must cover
+hardening.apply(gateway, platform)  # before strangers are let in
+mta.apply(gateway, platform)  # answers 451 until filterd is there: nothing passes unfiltered
+clamav.apply(gateway, platform)  # the engines before the daemon that asks them
+spamassassin.apply(gateway, platform)

@@ -1,0 +1,265 @@
+"""One connection of the MTA: reads frames, spools messages, has them judged, answers, logs.
+
+The attack it stops: a peer that holds a worker for ever. Every wait has an end, and a reply is never guessed: a
+connection that fails before its verdict is closed, which the MTA takes for "try again later".
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from . import actions
+from .errors import ProtocolError
+from .log import shown
+from .message import Envelope, Message, Spool
+from .milter import commands as c
+from .milter.negotiation import Action, MacroStage, Step, Wish
+from .milter.replies import Continue, Progress, Reply
+from .milter.session import Session
+from .service import Judgement, Service
+
+_READ: Final = 64 * 1024
+
+# Replies are only needed for recipients (their number is bounded) and for the verdict; all else may come in one go.
+_STEPS: Final = (
+    Step.NO_UNKNOWN | Step.NO_DATA | Step.LEADING_SPACE | Step.QUIET_CONNECT | Step.QUIET_HELO | Step.QUIET_MAIL
+    | Step.QUIET_DATA | Step.QUIET_HEADER | Step.QUIET_END_OF_HEADERS | Step.QUIET_BODY | Step.QUIET_UNKNOWN
+)  # fmt: skip
+_MACROS: Final = {
+    MacroStage.CONNECT: b"j",
+    MacroStage.MAIL: b"i {auth_authen}",
+    MacroStage.DATA: b"i",
+    MacroStage.END_OF_MESSAGE: b"i",
+}
+
+
+def wish(*, add_header: bool) -> Wish:
+    """Return what this filter asks of an MTA: the right to add headers only if it is to do so."""
+    needs = Action.ADD_HEADERS if add_header else Action(0)
+    return Wish(needs=needs, steps=_STEPS, macros=_MACROS)
+
+
+class PeerGoneError(Exception):
+    """The MTA closed the connection."""
+
+
+class Connection:
+    """One connection. ``busy`` while a message is between MAIL and its verdict."""
+
+    def __init__(self, service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._service = service
+        self._reader = reader
+        self._writer = writer
+        self._settings = service.config.milter
+        self._session = Session(wish(add_header=service.config.policy.add_header))
+        self._client = Envelope()
+        self._message: Message | None = None
+        self._no_room = False
+        self._handlers: Mapping[type[c.Command], Callable[..., Reply | None]] = {
+            c.Connect: self._on_connect,
+            c.Helo: self._on_helo,
+            c.Mail: self._on_mail,
+            c.Rcpt: self._on_rcpt,
+            c.Header: self._on_header,
+            c.EndOfHeaders: self._on_end_of_headers,
+            c.Body: self._on_body,
+            c.Abort: self._on_abort,
+            c.QuitNewConnection: self._on_new_client,
+        }
+
+    @property
+    def busy(self) -> bool:
+        """Whether a message is in progress."""
+        return self._message is not None
+
+    async def run(self) -> None:
+        """Serve until the MTA leaves, errs or stays silent too long, or the worker stops between messages."""
+        try:
+            while not (self._service.stopping and not self.busy):
+                command = self._session.next_event()
+                if command is None:
+                    self._session.receive(await self._read())
+                elif isinstance(command, c.Quit):
+                    return
+                else:
+                    await self._answer(command)
+        except PeerGoneError:
+            self._unfinished("the MTA closed the connection")
+        except TimeoutError:
+            self._unfinished("the MTA was silent for too long")
+        except ProtocolError as error:
+            self._service.log.event("protocol_error", why=str(error)[:500])
+            self._unfinished("protocol error")
+        except ConnectionError:
+            self._unfinished("the connection broke")
+        finally:
+            self._drop_message()
+            self._writer.close()
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                await self._writer.wait_closed()
+
+    async def _read(self) -> bytes:
+        """Return what comes next, within the time that is left for this message, or for none."""
+        if self._message is None:
+            seconds = self._settings.idle_timeout_s
+        else:
+            seconds = self._settings.message_timeout_s - (time.monotonic() - self._message.started)
+        async with asyncio.timeout(max(seconds, 0)):
+            data = await self._reader.read(_READ)
+        if not data:
+            raise PeerGoneError
+        return data
+
+    async def _answer(self, command: c.Command) -> None:
+        if isinstance(command, c.Offer):
+            await self._send(self._session.agree(command))
+        elif isinstance(command, c.EndOfMessage):
+            await self._end_of_message(command)
+        else:
+            handler = self._handlers.get(type(command))
+            reply = handler(command) if handler else None
+            if self._session.owed is not None:
+                await self._send(self._session.reply(reply or Continue()))
+
+    async def _send(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    def _on_connect(self, command: c.Connect) -> None:
+        self._client = Envelope(
+            client_name=command.hostname,
+            client_address=command.address or command.family,
+            host=self._session.macro(b"j"),
+        )
+
+    def _on_helo(self, command: c.Helo) -> None:
+        self._drop_message()
+        self._client.helo = command.text
+
+    def _on_mail(self, command: c.Mail) -> None:
+        self._drop_message()
+        client, session, settings = self._client, self._session, self._settings
+        envelope = Envelope(
+            client_name=client.client_name,
+            client_address=client.client_address,
+            helo=client.helo,
+            host=client.host,
+            sender=command.address,
+            recipients=[],
+            user=session.macro(b"auth_authen"),
+        )
+        agreed = session.agreed
+        self._message = Message(
+            envelope,
+            Spool(settings.spool_dir, settings.spool_memory_bytes),
+            max_bytes=settings.max_message_bytes,
+            exact=agreed is not None and Step.LEADING_SPACE in agreed.steps,
+        )
+
+    def _on_rcpt(self, command: c.Rcpt) -> Reply | None:
+        recipients = self._current().envelope.recipients
+        if len(recipients) >= self._settings.max_recipients:
+            return actions.TOO_MANY_RECIPIENTS
+        recipients.append(command.address)
+        return None
+
+    def _on_header(self, command: c.Header) -> None:
+        with self._spooling() as message:
+            message.add_header(command.name, command.value)
+
+    def _on_end_of_headers(self, _: c.EndOfHeaders) -> None:
+        with self._spooling() as message:
+            message.end_headers()
+
+    def _on_body(self, command: c.Body) -> None:
+        with self._spooling() as message:
+            message.add_body(command.content)
+
+    def _on_abort(self, _: c.Abort) -> None:
+        self._drop_message()
+
+    def _on_new_client(self, _: c.QuitNewConnection) -> None:
+        self._drop_message()
+        self._client = Envelope()
+
+    def _current(self) -> Message:
+        """Return the message in progress; the state table has seen to it that there is one."""
+        if self._message is None:
+            raise ProtocolError("there is no message")
+        return self._message
+
+    @contextlib.contextmanager
+    def _spooling(self) -> Iterator[Message]:
+        """Note a full disk; the answer to that is given at the end, where every MTA waits for one."""
+        try:
+            yield self._current()
+        except OSError as error:
+            self._no_room = True
+            self._service.log.event("spool_failed", why=str(error)[:500])
+
+    async def _end_of_message(self, command: c.EndOfMessage) -> None:
+        message = self._current()
+        if command.content:
+            self._on_body(c.Body(command.content))
+        message.envelope.queue_id = self._session.macro(b"i")
+        if self._no_room:
+            await self._send(self._session.reply(actions.NO_ROOM))
+            self._unfinished("no room to spool it")
+            self._drop_message()
+            return
+        judgement = await self._judge(message)
+        replies = actions.replies(
+            judgement.dispositions,
+            message.envelope.queue_id,
+            add_header=self._service.config.policy.add_header,
+        )
+        await self._send(b"".join([self._session.reply(reply) for reply in replies]))
+        self._service.log_message(message, judgement, actions.reply_text(replies[-1]))
+        self._drop_message()
+
+    async def _judge(self, message: Message) -> Judgement:
+        """Return the judgement; meanwhile tell the MTA that we are at work, and notice if it leaves."""
+        scan = asyncio.ensure_future(self._service.judge(message))
+        heard: asyncio.Future[bytes] | None = asyncio.ensure_future(self._reader.read(_READ))
+        try:
+            while True:
+                waited: set[asyncio.Future[Any]] = {scan} if heard is None else {scan, heard}
+                done, _ = await asyncio.wait(
+                    waited, timeout=self._settings.progress_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                if heard is not None and heard in done:
+                    if not (data := heard.result()):
+                        raise PeerGoneError
+                    # What is sent ahead waits for its turn; the transport holds back the rest.
+                    self._session.receive(data)
+                    heard = None
+                if scan in done:
+                    return scan.result()
+                if not done:
+                    await self._send(self._session.reply(Progress()))
+        finally:
+            for task in (scan, heard):
+                if task is not None:
+                    task.cancel()
+            # Wait until they have let go of the message.
+            await asyncio.gather(scan, *([heard] if heard is not None else []), return_exceptions=True)
+
+    def _drop_message(self) -> None:
+        if self._message is not None:
+            self._message.close()
+            self._message = None
+        self._no_room = False
+
+    def _unfinished(self, why: str) -> None:
+        if self._message is not None:
+            envelope = self._message.envelope
+            limit = self._service.config.log.max_field
+            self._service.log.event(
+                "message_unfinished",
+                why=why,
+                client=shown(envelope.client_address, limit),
+                sender=shown(envelope.sender, limit),
+                size=self._message.size,
+            )

@@ -1,0 +1,112 @@
+"""clamd: is there malware in these bytes? Descriptor passing (FILDES), else the bytes themselves (INSTREAM).
+
+Source: clamd(8), section COMMANDS. Requests begin with ``z``, so requests and answers end in NUL.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Final
+
+from msgspec import Struct
+
+from filterd.config import ClamdSettings
+from filterd.errors import ScannerAnswerError, ScannerDownError, ScannerError
+from filterd.log import Log, shown
+from filterd.message import Spool
+
+from .wire import Gate, Wire
+
+_LENGTH: Final = struct.Struct("!I")
+_MAX_ANSWER: Final = 4096
+# The name before the colon is "stream" or "fd[N]"; a signature has no blank in it.
+_CLEAN: Final = re.compile(rb"(?:stream|fd\[[0-9]+\]): OK")
+_FOUND: Final = re.compile(rb"(?:stream|fd\[[0-9]+\]): ([!-~]{1,512}) FOUND")
+_TOO_LARGE: Final = b"INSTREAM size limit exceeded. ERROR"
+_LIMIT: Final = "Heuristics.Limits.Exceeded"
+
+
+class ClamdAnswer(Struct, frozen=True, kw_only=True):
+    """What clamd says: a signature, a limit that kept it from looking, or neither (clean)."""
+
+    signature: str | None = None
+    limit: str | None = None
+
+
+def parse(answer: bytes) -> ClamdAnswer:
+    """Return the meaning of a whole answer with its NUL. Raises ScannerAnswerError for anything unknown."""
+    if not answer:
+        raise ScannerDownError("clamd hung up without an answer")
+    line, nul, rest = answer.partition(b"\0")
+    if not nul or rest:
+        raise ScannerAnswerError(f"clamd's answer is not one line: {shown(answer)}")
+    if _CLEAN.fullmatch(line):
+        return ClamdAnswer()
+    if line == _TOO_LARGE:
+        return ClamdAnswer(limit="StreamMaxLength")
+    if found := _FOUND.fullmatch(line):
+        name = found.group(1).decode("ascii")
+        return ClamdAnswer(limit=name) if name.startswith(_LIMIT) else ClamdAnswer(signature=name)
+    raise ScannerAnswerError(f"clamd answered {shown(line)}")
+
+
+def stream(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Return an INSTREAM request: command, pieces with their length before them, a zero length."""
+    yield b"zINSTREAM\0"
+    for piece in pieces:
+        yield _LENGTH.pack(len(piece)) + piece
+    yield _LENGTH.pack(0)
+
+
+class Clamd:
+    """The client of one worker. ``slots`` is its share of ``max_concurrent``."""
+
+    def __init__(self, settings: ClamdSettings, *, slots: int, log: Log) -> None:
+        self._path = settings.socket
+        self._log = log
+        self._fdpass = settings.fdpass
+        self._gate = Gate("clamd", slots=slots, timeout_s=settings.timeout_s, log=log)
+
+    async def ping(self) -> None:
+        """Return when clamd is up. Raises ScannerError."""
+
+        async def question() -> None:
+            async with Wire(self._path) as wire:
+                await wire.send(b"zPING\0")
+                if (answer := await wire.receive(_MAX_ANSWER, b"\0")) != b"PONG\0":
+                    raise ScannerAnswerError(f"clamd answered {shown(answer)} to a ping")
+
+        await self._gate.ask(question)
+
+    async def scan(self, spool: Spool) -> ClamdAnswer:
+        """Return what clamd says about the content. Raises ScannerError when that cannot be known."""
+        return await self._gate.ask(lambda: self._scan(spool))
+
+    async def _scan(self, spool: Spool) -> ClamdAnswer:
+        if not self._fdpass:
+            return await self._by_stream(spool)
+        try:
+            return await self._by_descriptor(spool)
+        except ScannerError as refused:
+            # clamd may be barred from our descriptors (a profile, another kernel): hand it the bytes. Once that
+            # has worked where the descriptor did not, this worker does not try descriptors again.
+            answer = await self._by_stream(spool)
+            self._fdpass = False
+            self._log.event("clamd_descriptor_refused", why=str(refused)[:500])
+            return answer
+
+    async def _by_descriptor(self, spool: Spool) -> ClamdAnswer:
+        async with Wire(self._path) as wire:
+            # One that does not know FILDES answers so and hangs up at once.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                await wire.send(b"zFILDES\0")
+                wire.send_descriptor(spool.descriptor())
+            return parse(await wire.receive(_MAX_ANSWER, b"\0"))
+
+    async def _by_stream(self, spool: Spool) -> ClamdAnswer:
+        async with Wire(self._path) as wire:
+            # clamd answers and hangs up as soon as StreamMaxLength is passed: that answer is still to read.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                await wire.send_all(stream(spool.pieces()))
+            return parse(await wire.receive(_MAX_ANSWER, b"\0"))

@@ -1,0 +1,121 @@
+"""spamd: how much does this message look like spam? The SPAMC protocol, command SYMBOLS.
+
+Source: SpamAssassin's spamd/PROTOCOL. SpamAssassin judges the host that handed a message over by the topmost
+Received line, and the MTA adds its own only after the filter has spoken: so one is put before the message, with
+the client, HELO and sender of this session, and X-Envelope-From above it. Both go to spamd only.
+"""
+
+import re
+import time
+from contextlib import suppress
+from typing import Final
+
+from msgspec import Struct
+
+from filterd.config import SpamdSettings
+from filterd.errors import ScannerAnswerError, ScannerDownError
+from filterd.log import Log, shown
+from filterd.message import Envelope, Message
+
+from .wire import Gate, Wire
+
+_MAX_ANSWER: Final = 64 * 1024
+_MAX_SYMBOLS: Final = 200
+_STATUS: Final = re.compile(rb"SPAMD/[0-9]{1,3}\.[0-9]{1,3} ([0-9]{1,3}) [ -~]*")
+_NUMBER: Final = rb"-?[0-9]{1,6}(?:\.[0-9]{1,6})?"
+_VERDICT: Final = re.compile(rb"(?:True|False|Yes|No) ; (" + _NUMBER + rb") / " + _NUMBER)
+_SYMBOL: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
+_LENGTH: Final = re.compile(rb"[0-9]{1,9}")
+_UNSAFE: Final = re.compile(
+    rb"[^!-'*-:=?-Z^-~]"
+)  # keeps a peer's text from ending a comment, bracket or line
+
+
+class SpamdAnswer(Struct, frozen=True):
+    """What spamd says: the score, and the names of the rules that hit."""
+
+    score: float
+    symbols: tuple[str, ...]
+
+
+def _word(value: bytes | None, otherwise: bytes = b"unknown") -> bytes:
+    return _UNSAFE.sub(b"_", value[:255]) if value else otherwise
+
+
+def trace(envelope: Envelope, now: float) -> bytes:
+    """Return the header lines that tell spamd of this session. ``now`` is in seconds since 1970."""
+    sender = _word(envelope.sender.strip(b"<>"), b"")
+    client = b"%s (%s [%s])" % (
+        _word(envelope.helo), _word(envelope.client_name), _word(envelope.client_address, b"127.0.0.1"),
+    )  # fmt: skip
+    protocol = b"ESMTPA" if envelope.user else b"ESMTP"
+    date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(now)).encode("ascii")
+    return (
+        b"X-Envelope-From: <%s>\r\n"
+        b"Received: from %s\r\n\tby %s with %s id %s\r\n\t(envelope-from <%s>); %s\r\n"
+    ) % (sender, client, _word(envelope.host), protocol, _word(envelope.queue_id), sender, date)
+
+
+def request(length: int, user: str) -> bytes:
+    """Return the head of a SYMBOLS request for ``length`` bytes, and spamd's name for whose rules to use."""
+    lines = ["SYMBOLS SPAMC/1.5", *([f"User: {user}"] if user else []), f"Content-length: {length}", "", ""]
+    return "\r\n".join(lines).encode("ascii")
+
+
+def parse(answer: bytes) -> SpamdAnswer:
+    """Return the meaning of a whole answer. Raises ScannerAnswerError for an error, a gap or anything unknown."""
+    if not answer:
+        raise ScannerDownError("spamd hung up without an answer")
+    head, blank, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    number = _STATUS.fullmatch(status)
+    if not blank or number is None or int(number.group(1)) != 0:
+        raise ScannerAnswerError(f"spamd answered {shown(status)}")
+    headers: dict[bytes, bytes] = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or headers.setdefault(name.strip().lower(), value.strip()) != value.strip():
+            raise ScannerAnswerError(f"spamd sent the header {shown(line)}")
+    verdict = _VERDICT.fullmatch(headers.get(b"spam", b""))
+    length = headers.get(b"content-length", b"0")
+    if verdict is None or not _LENGTH.fullmatch(length) or len(body) < int(length):
+        raise ScannerAnswerError("spamd's answer has no score or is cut off")
+    names = (name.strip() for name in body.decode("ascii", "replace").split(","))
+    symbols = tuple(name for name in names if _SYMBOL.fullmatch(name))
+    return SpamdAnswer(float(verdict.group(1)), symbols[:_MAX_SYMBOLS])
+
+
+class Spamd:
+    """The client of one worker. ``slots`` is its share of ``max_concurrent``."""
+
+    def __init__(self, settings: SpamdSettings, *, slots: int, log: Log) -> None:
+        self._path = settings.socket
+        self._user = settings.user
+        self._max_bytes = settings.max_bytes
+        self._gate = Gate("spamd", slots=slots, timeout_s=settings.timeout_s, log=log)
+
+    async def ping(self) -> None:
+        """Return when spamd is up. Raises ScannerError."""
+
+        async def question() -> None:
+            async with Wire(self._path) as wire:
+                await wire.send(b"PING SPAMC/1.5\r\n\r\n")
+                answer = await wire.receive(_MAX_ANSWER, b"\n")
+            if not re.fullmatch(rb"SPAMD/[0-9.]{3,7} 0 PONG\r\n", answer):
+                raise ScannerAnswerError(f"spamd answered {shown(answer)} to a ping")
+
+        await self._gate.ask(question)
+
+    async def score(self, message: Message) -> SpamdAnswer:
+        """Return score and rules of a message, or of its first ``max_bytes``. Raises ScannerError."""
+        return await self._gate.ask(lambda: self._score(message))
+
+    async def _score(self, message: Message) -> SpamdAnswer:
+        lead = trace(message.envelope, time.time())
+        length = len(lead) + min(message.spool.size, self._max_bytes)
+        async with Wire(self._path) as wire:
+            # If spamd hangs up early it says why before: read that.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                await wire.send(request(length, self._user) + lead)
+                await wire.send_all(message.spool.pieces(self._max_bytes))
+            return parse(await wire.receive(_MAX_ANSWER))

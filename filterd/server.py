@@ -1,0 +1,140 @@
+"""One worker process: accepts on the shared listening socket and serves each connection.
+
+The attack it stops: connections without number. A worker accepts only while it has a place; the rest waits in the
+listen queue, where another worker may take it.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from functools import partial
+from typing import Final
+
+import uvloop
+
+from .config import Config
+from .connection import Connection
+from .log import Log
+from .service import Service
+
+BEAT_S: Final = 2.0
+_READER_LIMIT: Final = 64 * 1024
+
+
+class Worker:
+    """One worker. ``beat`` is the pipe on which it tells the supervisor that it is alive.
+
+    SIGTERM: accept no more, leave idle connections, finish messages in progress within ``drain_s``.
+    SIGHUP: accept no more, serve the connections there are to their end (within ``message_timeout_s``).
+    """
+
+    def __init__(self, config: Config, listener: socket.socket, beat: int, log: Log, *, workers: int) -> None:
+        self._config = config
+        self._listener = listener
+        self._beat = beat
+        self._log = log
+        self._workers = workers
+        self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._leave = asyncio.Event()
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        service = Service(self._config, self._log, workers=self._workers)
+        places = asyncio.Semaphore(max(1, self._config.milter.max_connections // self._workers))
+        accepting = asyncio.ensure_future(self._accept(service, places))
+        beating = asyncio.ensure_future(self._beats())
+        loop.add_signal_handler(signal.SIGTERM, self._stop, service)
+        loop.add_signal_handler(signal.SIGHUP, self._leave.set)
+        leaving = asyncio.ensure_future(self._leave.wait())
+        done, _ = await asyncio.wait({accepting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        accepting.cancel()
+        if accepting in done:
+            # It ends only by an error (the listening socket is gone): the supervisor starts another worker.
+            beating.cancel()
+            accepting.result()
+        await self._drain(service)
+        beating.cancel()
+
+    def _stop(self, service: Service) -> None:
+        service.stopping = True
+        self._leave.set()
+        for task, connection in self._connections.items():
+            if not connection.busy:
+                task.cancel()
+
+    async def _drain(self, service: Service) -> None:
+        """Wait for the connections; a stop that comes while they are waited for shortens the time."""
+        loop = asyncio.get_running_loop()
+        retire_until = loop.time() + self._config.milter.message_timeout_s
+        stop_until = None
+        while self._connections:
+            if service.stopping and stop_until is None:
+                stop_until = loop.time() + self._config.milter.drain_s
+            until = retire_until if stop_until is None else stop_until
+            if loop.time() >= until:
+                break
+            await asyncio.wait(
+                set(self._connections),
+                timeout=min(0.5, until - loop.time()),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        for task in list(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _accept(self, service: Service, places: asyncio.Semaphore) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await places.acquire()
+            try:
+                peer, _ = await loop.sock_accept(self._listener)
+            except ConnectionError:
+                places.release()
+                continue
+            reader = asyncio.StreamReader(limit=_READER_LIMIT)
+            protocol = asyncio.StreamReaderProtocol(reader)
+            transport, _ = await loop.connect_accepted_socket(partial(_same, protocol), peer)
+            connection = Connection(service, reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+            task = asyncio.ensure_future(connection.run())
+            self._connections[task] = connection
+            task.add_done_callback(lambda task: self._ended(task, places))
+
+    def _ended(self, task: "asyncio.Task[None]", places: asyncio.Semaphore) -> None:
+        del self._connections[task]
+        places.release()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A mistake of ours: the connection is closed, the MTA tries again later, the log tells.
+            where = error.__traceback__
+            while where is not None and where.tb_next is not None:
+                where = where.tb_next
+            place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where is not None else ""
+            self._log.event("internal_error", error=f"{type(error).__name__}: {error}"[:500], where=place)
+
+    async def _beats(self) -> None:
+        """Tell the supervisor that this loop turns. When nobody reads, the supervisor is gone: stop."""
+        while True:
+            try:
+                os.write(self._beat, b".")
+            except BlockingIOError:
+                pass
+            except OSError:
+                signal.raise_signal(signal.SIGTERM)
+                return
+            await asyncio.sleep(BEAT_S)
+
+
+def _same(protocol: asyncio.StreamReaderProtocol) -> asyncio.StreamReaderProtocol:
+    return protocol
+
+
+def run_worker(config: Config, listener: socket.socket, beat: int, log: Log, *, workers: int) -> None:
+    """Be a worker until told to stop."""
+    with contextlib.suppress(asyncio.CancelledError):
+        Worker(config, listener, beat, log, workers=workers).run()

@@ -1,0 +1,179 @@
+"""The lab's name space: every zone and record in one table, and the BIND files made from it.
+
+``world`` is authoritative for all of it, the root included, so a name that the table lacks gets NXDOMAIN.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Network, ip_address
+
+from lab.plan import DOMAIN, LAN4, LAN6, MAILHOST, WAN4, WAN6, WORLD, v6
+
+ZONE_FOLDER = "/etc/bind/zones"
+SENDER = "sender.example"
+SPOOF = "spoof.example"
+BLOCK_LIST = f"dnsbl.{DOMAIN}"
+# The address (its last octet) that the block list holds.
+LISTED = 66
+# The address that spoof.example claims and that has no name of its own.
+NAMELESS = 67
+
+# Short, so that no test waits for a cache to forget.
+_TTL_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One record. ``owner`` is relative to its zone, @ is the zone itself; ``value`` as in a zone file."""
+
+    owner: str
+    type: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """One zone with all its records but SOA and NS, which are the same in each."""
+
+    name: str
+    records: tuple[Record, ...]
+
+    @property
+    def file(self) -> str:
+        """The name of the zone's file."""
+        return f"db.{'root' if self.name == '.' else self.name}"
+
+    def text(self) -> str:
+        """Return the zone file (RFC 1035 5)."""
+        name_server = f"world.{DOMAIN}."
+        lines = [
+            f"$TTL {_TTL_SECONDS}",
+            f"@ SOA {name_server} hostmaster.{DOMAIN}. 1 3600 600 86400 {_TTL_SECONDS}",
+            f"@ NS {name_server}",
+            *(f"{record.owner} {record.type} {record.value}" for record in self.records),
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def zones(gateways: int) -> tuple[Zone, ...]:
+    """Return every zone of a lab with that many gateways."""
+    numbers = range(1, gateways + 1)
+    named = (
+        Zone(name=DOMAIN, records=_protected(numbers)),
+        Zone(name=SENDER, records=_sender()),
+        Zone(name=SPOOF, records=_spoof()),
+        Zone(name=BLOCK_LIST, records=_block_list()),
+        *_reverse(numbers),
+    )
+    return (Zone(name=".", records=_root(named)), *named)
+
+
+def named_conf(every: Sequence[Zone]) -> str:
+    """Return BIND's configuration: authoritative for the zones, resolver for nobody."""
+    head = """\
+options {
+    directory "/var/cache/bind";
+    listen-on { any; };
+    listen-on-v6 { any; };
+    recursion no;
+    dnssec-validation no;
+    empty-zones-enable no;
+    notify no;
+    allow-transfer { none; };
+    version none;
+};
+"""
+    return head + "".join(
+        f'zone "{zone.name}" {{ type primary; file "{ZONE_FOLDER}/{zone.file}"; }};\n' for zone in every
+    )
+
+
+def _a(owner: str, number: int) -> tuple[Record, Record]:
+    """Return both addresses of a name on wan."""
+    return (
+        Record(owner=owner, type="A", value=str(WAN4[number])),
+        Record(owner=owner, type="AAAA", value=v6(WAN6, number)),
+    )
+
+
+def _protected(gateways: range) -> tuple[Record, ...]:
+    records = [
+        Record(owner="@", type="TXT", value='"v=spf1 mx -all"'),
+        *_a("world", WORLD),
+        *_a("data", WORLD),
+        Record(owner="mail", type="A", value=str(LAN4[MAILHOST])),
+        Record(owner="mail", type="AAAA", value=v6(LAN6, MAILHOST)),
+    ]
+    for n in gateways:
+        records.append(Record(owner="@", type="MX", value=f"10 mx{n}"))
+        records += _a(f"mx{n}", 20 + n)
+        records.append(Record(owner=f"mx{n}.lan", type="A", value=str(LAN4[20 + n])))
+        records.append(Record(owner=f"mx{n}.lan", type="AAAA", value=v6(LAN6, 20 + n)))
+    return tuple(records)
+
+
+def _sender() -> tuple[Record, ...]:
+    return (
+        *_a("@", 10),
+        Record(owner="@", type="MX", value="10 client"),
+        Record(owner="@", type="TXT", value=f'"v=spf1 ip4:{WAN4[10]} ip4:{WAN4[11]} -all"'),
+        *_a("client", 10),
+        *_a("relay", 11),
+        *_a("listed", LISTED),
+    )
+
+
+def _spoof() -> tuple[Record, ...]:
+    return (*_a("@", NAMELESS), Record(owner="@", type="MX", value="10 mx"), *_a("mx", NAMELESS))
+
+
+def _block_list() -> tuple[Record, ...]:
+    # RFC 5782 2.1: octets in reverse, 127.0.0.2 as the answer; 5: the test entry for 127.0.0.2 itself.
+    records = []
+    for address in (str(WAN4[LISTED]), v6(WAN6, LISTED), "127.0.0.2"):
+        reverse = ip_address(address).reverse_pointer
+        owner = reverse.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
+        records.append(Record(owner=owner, type="A", value="127.0.0.2"))
+        records.append(Record(owner=owner, type="TXT", value=f'"{address} is listed by the lab"'))
+    return tuple(records)
+
+
+def _reverse(gateways: range) -> tuple[Zone, ...]:
+    wan = {
+        10: f"client.{SENDER}",
+        11: f"relay.{SENDER}",
+        LISTED: f"listed.{SENDER}",
+        WORLD: f"world.{DOMAIN}",
+    }
+    wan |= {20 + n: f"mx{n}.{DOMAIN}" for n in gateways}
+    lan = {MAILHOST: f"mail.{DOMAIN}"} | {20 + n: f"mx{n}.lan.{DOMAIN}" for n in gateways}
+    made = []
+    for net4, net6, hosts in ((WAN4, WAN6, wan), (LAN4, LAN6, lan)):
+        zone4 = net4[0].reverse_pointer.partition(".")[2]
+        zone6 = _zone_of(net6)
+        made.append(Zone(name=zone4, records=tuple(_ptr(str(n), name) for n, name in hosts.items())))
+        made.append(
+            Zone(
+                name=zone6,
+                records=tuple(
+                    _ptr(ip_address(v6(net6, n)).reverse_pointer.removesuffix(f".{zone6}"), name)
+                    for n, name in hosts.items()
+                ),
+            )
+        )
+    return tuple(made)
+
+
+def _zone_of(network: IPv6Network) -> str:
+    labels = network[0].reverse_pointer.split(".")
+    return ".".join(labels[(128 - network.prefixlen) // 4 :])
+
+
+def _ptr(owner: str, name: str) -> Record:
+    return Record(owner=owner, type="PTR", value=f"{name}.")
+
+
+def _root(others: Sequence[Zone]) -> tuple[Record, ...]:
+    server = f"world.{DOMAIN}."
+    delegations = tuple(Record(owner=f"{zone.name}.", type="NS", value=server) for zone in others)
+    return (*delegations, *_a(server, WORLD))

@@ -1,0 +1,107 @@
+"""The files that turn a copy of an image into one particular host. Pure but for the keys it reads."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+
+from lab import dns
+from lab.access import host_key, public
+from lab.plan import WAN4, WORLD, Host, LabState
+from lab.signatures import DATABASE_NAME, database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFile:
+    """One file of a host: its absolute path there, and either its content or where it links to."""
+
+    path: str
+    content: bytes = b""
+    mode: int = 0o644
+    link_to: str | None = None
+
+
+_WANTS = "/etc/systemd/system/multi-user.target.wants"
+
+# sshd takes the first value it meets and reads these files in order, so a role's own settings win over this one.
+_SSHD = "PasswordAuthentication no\nUseDNS no\n"
+
+_HTTP_UNIT = """\
+[Unit]
+Description=Data that hosts of the lab download
+[Service]
+ExecStart=/usr/bin/python3 -m http.server --directory /srv/http 80
+DynamicUser=yes
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+[Install]
+WantedBy=multi-user.target
+"""
+
+_SINK_UNIT = """\
+[Unit]
+Description=The protected mail server: a sink that records what arrives
+[Service]
+ExecStart=/usr/bin/python3 /usr/local/lib/bastide-lab/sink.py --port 25 --spool /var/spool/sink
+User=nobody
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def files_of(lab: LabState, host: Host) -> Iterator[HostFile]:
+    """Yield every file that the host has and its image has not."""
+    yield from _identity(host)
+    yield from _access(host)
+    if host.role == "gateway":
+        yield _text("/etc/resolv.conf", f"nameserver {WAN4[WORLD]}\n")
+        yield _text("/etc/apt/sources.list.d/lab.list", "deb [trusted=yes] file:/srv/mirror ./\n")
+    if host.role == "world":
+        yield _text("/etc/resolv.conf", "nameserver 127.0.0.1\n")
+        yield from _name_server(len(lab.gateways))
+        yield from _unit("lab-http.service", _HTTP_UNIT)
+        yield HostFile(path=f"/srv/http/clamav/{DATABASE_NAME}", content=database())
+    if host.role == "mailhost":
+        # It has no leg in a network with a name server.
+        yield _text("/etc/resolv.conf", "")
+        sink = files("lab").joinpath("sink.py").read_bytes()
+        yield HostFile(path="/usr/local/lib/bastide-lab/sink.py", content=sink)
+        yield from _unit("sink.service", _SINK_UNIT)
+
+
+def _identity(host: Host) -> Iterator[HostFile]:
+    yield _text("/etc/hostname", f"{host.short}\n")
+    yield _text("/etc/machine-id", f"{uuid.uuid4().hex}\n", mode=0o444)
+    yield _text(
+        "/etc/hosts",
+        "127.0.0.1\tlocalhost\n"
+        f"127.0.1.1\t{host.fqdn} {host.short}\n"
+        "::1\tlocalhost ip6-localhost ip6-loopback\n"
+        "ff02::1\tip6-allnodes\n"
+        "ff02::2\tip6-allrouters\n",
+    )
+
+
+def _access(host: Host) -> Iterator[HostFile]:
+    key = host_key(host)
+    yield _text("/etc/ssh/sshd_config.d/zz-lab.conf", _SSHD)
+    yield HostFile(path="/etc/ssh/ssh_host_ed25519_key", content=key.read_bytes(), mode=0o600)
+    yield _text("/etc/ssh/ssh_host_ed25519_key.pub", public(key))
+    yield _text("/root/.ssh/authorized_keys", public(host.ssh_key), mode=0o600)
+
+
+def _name_server(gateways: int) -> Iterator[HostFile]:
+    zones = dns.zones(gateways)
+    yield _text("/etc/bind/named.conf", dns.named_conf(zones))
+    for zone in zones:
+        yield _text(f"{dns.ZONE_FOLDER}/{zone.file}", zone.text())
+    yield HostFile(path=f"{_WANTS}/named.service", link_to="/lib/systemd/system/named.service")
+
+
+def _unit(name: str, text: str) -> Iterator[HostFile]:
+    yield _text(f"/etc/systemd/system/{name}", text)
+    yield HostFile(path=f"{_WANTS}/{name}", link_to=f"/etc/systemd/system/{name}")
+
+
+def _text(path: str, content: str, *, mode: int = 0o644) -> HostFile:
+    return HostFile(path=path, content=content.encode(), mode=mode)

@@ -1,0 +1,172 @@
+"""The cached root file systems that hosts are overlays of, built with mmdebstrap and keyed by their inputs."""
+
+import hashlib
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from lab.errors import LabError
+from lab.sources import SUITE, debian_sources
+from lab.state import cache_root
+from lab.tools import run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What goes into one root file system. Changing anything here makes another image.
+
+    ``packages``: without their dependencies. ``masked``: units that only cost time in a lab host.
+    ``disabled``: units that a package enables and that only some hosts run.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    masked: tuple[str, ...]
+    disabled: tuple[str, ...] = ()
+
+
+# What is done to an image after mmdebstrap; raise it when `_finish` changes, so that old images are not used.
+RECIPE = 1
+
+_BARE_SERVER = (
+    "ca-certificates",
+    "dbus",
+    "iproute2",
+    "openssh-server",
+    "procps",
+    "python3",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+)
+_MASKED = (
+    "apt-daily-upgrade.timer",
+    "apt-daily.timer",
+    "console-getty.service",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "getty-static.service",
+    "getty.target",
+    "systemd-modules-load.service",
+    "systemd-networkd.service",
+    "systemd-networkd-wait-online.service",
+)
+
+# The server an administrator would start from: nothing that a role installs is in it.
+GATEWAY = Image(name="gateway", packages=_BARE_SERVER, masked=_MASKED)
+# The hosts around it: DNS and HTTP on wan, the mail server on lan.
+SERVICES = Image(
+    name="services",
+    packages=(*_BARE_SERVER, "bind9", "python3-aiosmtpd"),
+    masked=_MASKED,
+    disabled=("named.service",),
+)
+IMAGE_OF = {"gateway": GATEWAY, "world": SERVICES, "mailhost": SERVICES}
+
+# Manuals and translations are half of a small system's files and no probe reads them. Copyright files stay.
+_LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
+
+
+def key_of(image: Image) -> str:
+    """Return the name of the image's place in the cache: it changes with every input of the image."""
+    inputs = msgspec.json.encode([RECIPE, SUITE, _LEFT_OUT, image])
+    return f"{image.name}-{hashlib.sha256(inputs).hexdigest()[:16]}"
+
+
+def place_of(image: Image) -> Path:
+    """Return the directory of the image in the cache; it is there only when the image is complete."""
+    return cache_root() / "images" / key_of(image)
+
+
+def rootfs_of(image: Image) -> Path:
+    """Return the root file system of the image."""
+    return place_of(image) / "rootfs"
+
+
+def sources_of(image: Image) -> Path:
+    """Return the apt sources that the image was built from; hosts do not see them."""
+    return place_of(image) / "sources"
+
+
+def build(image: Image) -> Path:
+    """Build the image if it is not in the cache and return its root file system. Takes about 40 s.
+
+    The caller holds the cache lock. Raises LabError; a build that dies leaves nothing that is taken for an image.
+    """
+    place = place_of(image)
+    if place.exists():
+        return place / "rootfs"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in place.parent.glob(f".{image.name}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{image.name}-", dir=place.parent))
+    fresh.chmod(0o755)
+    try:
+        _bootstrap(image, fresh)
+        _finish(image, fresh)
+        fresh.rename(place)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return place / "rootfs"
+
+
+def _bootstrap(image: Image, fresh: Path) -> None:
+    options = [f"--dpkgopt=path-exclude={path}" for path in _LEFT_OUT]
+    options.append("--dpkgopt=path-include=/usr/share/doc/*/copyright")
+    sources = fresh / "machine.sources"
+    sources.write_text(debian_sources(_machine_sources()))
+    given = [sources] if sources.stat().st_size else []
+    try:
+        # If this process is killed, so is mmdebstrap: it would go on filling a directory that nobody will use.
+        run(
+            [
+                "setpriv",
+                "--pdeathsig=KILL",
+                "mmdebstrap",
+                "--variant=minbase",
+                "--format=directory",
+                f"--include={','.join(image.packages)}",
+                *options,
+                SUITE,
+                fresh / "rootfs",
+                *given,
+            ]
+        )
+    except LabError as error:
+        raise LabError(
+            f"image {image.name} could not be built, check that this machine reaches a Debian mirror: {error}"
+        ) from error
+    sources.unlink()
+
+
+def _finish(image: Image, fresh: Path) -> None:
+    """Turn the fresh root file system into one that any number of hosts can be overlays of."""
+    rootfs = fresh / "rootfs"
+    units = rootfs / "etc/systemd/system"
+    for unit in image.masked:
+        (units / unit).unlink(missing_ok=True)
+        (units / unit).symlink_to("/dev/null")
+    for unit in image.disabled:
+        for link in units.glob(f"*.wants/{unit}"):
+            link.unlink()
+    for key in rootfs.glob("etc/ssh/ssh_host_*"):
+        key.unlink()
+    (rootfs / "etc/machine-id").write_text("")
+    (rootfs / "var/lib/dbus/machine-id").unlink(missing_ok=True)
+    kept = fresh / "sources"
+    kept.mkdir()
+    for source in [rootfs / "etc/apt/sources.list", *rootfs.glob("etc/apt/sources.list.d/*")]:
+        if source.exists():
+            source.rename(kept / source.name)
+
+
+def _machine_sources() -> list[tuple[str, str]]:
+    folder = Path("/etc/apt")
+    paths = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]
+    return [(path.name, path.read_text()) for path in paths if path.is_file()]

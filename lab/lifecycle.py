@@ -1,0 +1,191 @@
+"""Up and down: in what order a lab is made, how it is known to be ready, and how every trace of it is removed."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from lab import access, hosts, image, mirror, network, state
+from lab.errors import LabError
+from lab.plan import MOST_LABS, Host, LabState, check_name, plan_lab
+from lab.progress import say, step
+from lab.tools import TO_BUILD, TO_RUN, require, run
+
+# A host boots in about a second; on a busy machine with many hosts it takes several.
+LONGEST_BOOT_SECONDS = 60.0
+POLL_SECONDS = 0.02
+# The port that a host must listen on before it is of use, besides ssh.
+SERVICE_PORT = {"world": 53, "mailhost": 25}
+
+
+def up(name: str, *, gateways: int) -> LabState:
+    """Make a lab, or find it up already, and return it once ssh answers on every host. Raises LabError.
+
+    What an earlier lab of that name left behind is removed first. If it cannot be made, nothing is left of it.
+    """
+    require(TO_RUN if cached() else {**TO_RUN, **TO_BUILD})
+    check_name(name)
+    with state.locked(f"lab-{name}"):
+        there = state.read(name)
+        if there is not None and healthy(there):
+            if len(there.gateways) != gateways:
+                raise LabError(
+                    f"lab {name!r} is up with {len(there.gateways)} gateways: run 'python -m lab down --name {name}'"
+                    " before asking for another number"
+                )
+            say(f"Lab {name!r} is up already.")
+            return there
+        if _traces(name):
+            with step(f"remove what is left of lab {name!r}"):
+                _remove(name)
+        packages = build_cache()
+        try:
+            return _make(name, gateways=gateways, packages=packages)
+        except BaseException:
+            _remove(name)
+            raise
+
+
+def down(name: str) -> bool:
+    """Remove a lab and all that it made, whatever state it is in; say whether there was anything to remove."""
+    require(TO_RUN)
+    with state.locked(f"lab-{name}"):
+        if not _traces(name):
+            return False
+        with step(f"remove lab {name!r}"):
+            _remove(name)
+    return True
+
+
+def cached() -> bool:
+    """Say whether the cache holds all that a lab is made of."""
+    return (
+        all(image.place_of(each).exists() for each in (image.GATEWAY, image.SERVICES))
+        and mirror.place().exists()
+    )
+
+
+def build_cache() -> Path:
+    """Build whatever the cache lacks, once even if several ask for it, and return the mirror."""
+    if cached():
+        return mirror.place()
+    with state.locked("cache"):
+        _build_images()
+        if not mirror.place().exists():
+            with step("fill the package mirror"):
+                mirror.build()
+    return mirror.place()
+
+
+def healthy(lab: LabState) -> bool:
+    """Say whether the lab is wholly there: recorded as up, every host running and answering on its ssh port."""
+    return (
+        lab.phase == "up"
+        and set(network.namespaces(lab)) <= set(network.existing_namespaces(lab.name))
+        and all(hosts.processes(host.machine) and _greets(host) for host in lab.hosts.values())
+    )
+
+
+def _build_images() -> None:
+    lacking = [each for each in (image.GATEWAY, image.SERVICES) if not image.place_of(each).exists()]
+    if lacking:
+        with step(f"build image {' and '.join(each.name for each in lacking)}"):
+            _at_once([partial(image.build, each) for each in lacking])
+
+
+def _make(name: str, *, gateways: int, packages: Path) -> LabState:
+    began = time.monotonic()
+    with state.locked("index"):
+        # Recorded before anything is made: whatever happens from here on, `down` knows what to look for.
+        lab = plan_lab(name=name, index=_free_index(), gateways=gateways, directory=state.directory_of(name))
+        state.write(lab)
+    with step("make networks and keys"):
+        lab.sink.mkdir()
+        # The sink runs as nobody (65534 on Debian) in its host.
+        lab.sink.chmod(0o777)
+        _at_once([partial(network.make, lab), partial(access.make_keys, lab)])
+    with step(f"boot {len(lab.hosts)} hosts"):
+        _at_once([partial(_boot, lab, host, packages) for host in lab.hosts.values()])
+    lab = msgspec.structs.replace(lab, phase="up")
+    state.write(lab)
+    say(f"Lab {name!r} is up: ssh answers on {len(lab.hosts)} hosts after {time.monotonic() - began:.1f} s.")
+    return lab
+
+
+def _boot(lab: LabState, host: Host, packages: Path) -> None:
+    """Start a host and wait until a command runs on it over ssh and its service listens."""
+    process = hosts.start(lab, host, mirror=packages)
+    deadline = time.monotonic() + LONGEST_BOOT_SECONDS
+    while not _greets(host):
+        _check_booting(lab, host, process, deadline)
+    run([*access.ssh_argv(host, options=["-o", "BatchMode=yes"]), "true"])
+    port = SERVICE_PORT.get(host.role)
+    if port is not None:
+        while not run(["ip", "netns", "exec", host.netns, "ss", "-Hltn", f"sport = :{port}"]):
+            _check_booting(lab, host, process, deadline)
+
+
+def _check_booting(lab: LabState, host: Host, process: int, deadline: float) -> None:
+    """Wait a moment for a host that is not ready. Raises LabError if it died or has had its time."""
+    dead = hosts.died(process)
+    if dead or time.monotonic() > deadline:
+        console = (lab.host_directory(host) / "console.log").read_text(errors="replace").splitlines()
+        said = "; ".join([line.strip() for line in console if line.strip()][-8:]) or "nothing"
+        what = "died while booting" if dead else f"is not ready after {LONGEST_BOOT_SECONDS:.0f} s"
+        raise LabError(f"host {host.name} {what}, see what its console said: {said}")
+    time.sleep(POLL_SECONDS)
+
+
+def _greets(host: Host) -> bool:
+    """Say whether the host's sshd greets. A connection alone proves little: it may still be starting."""
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((host.ssh_host, host.ssh_port), timeout=1.0) as link,
+    ):
+        link.settimeout(1.0)
+        return link.recv(4) == b"SSH-"
+    return False
+
+
+def _free_index() -> int:
+    taken = {lab.index for each in state.names() if (lab := state.read(each)) is not None}
+    for index in range(MOST_LABS):
+        if index not in taken and network.index_is_free(index):
+            return index
+    raise LabError(
+        f"{MOST_LABS} labs are up on this machine: remove some with 'python -m lab down --name NAME'"
+    )
+
+
+def _traces(name: str) -> bool:
+    return state.directory_of(name).exists() or bool(network.existing_namespaces(name))
+
+
+def _remove(name: str) -> None:
+    """Remove a lab from whatever it is: processes first, for they hold the rest."""
+    lab = state.read(name)
+    namespaces = network.existing_namespaces(name)
+    machines = {host.machine for host in lab.hosts.values()} if lab else set(namespaces)
+    _at_once([partial(hosts.stop, machine) for machine in sorted(machines)])
+    _at_once([partial(hosts.empty_namespace, netns) for netns in namespaces])
+    if lab is not None:
+        network.remove(lab)
+    network.remove_namespaces(name)
+    hosts.unmount_below(state.directory_of(name))
+    with state.locked("index"):
+        state.erase(name)
+
+
+def _at_once(deeds: list[Callable[[], object]]) -> None:
+    """Do several things side by side, wait for all of them, then raise the first error there was."""
+    if not deeds:
+        return
+    with ThreadPoolExecutor(max_workers=len(deeds)) as pool:
+        done = [pool.submit(deed) for deed in deeds]
+    for each in done:
+        each.result()

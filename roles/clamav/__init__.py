@@ -1,0 +1,1 @@
+"""ClamAV: stops known malicious content, however it is encoded or packed."""

@@ -1,0 +1,96 @@
+"""ClamAV's defences."""
+
+from roles.claims import Verdict
+from roles.defence import Defence
+from roles.kinds import ClamdOption, FileMode, FreshclamOption, HostAnswer, UnitOption
+from roles.settings import Gateway
+
+_REFUSED_AS_VIRUS = r"550 5\.7\.1 [^\n]*\[virus\.[a-z.-]+\][^\n]*"
+_QUEUED = "250 2.0.0 Ok: queued as 4abcDE1234z"
+
+
+def _scan_bytes(gateway: Gateway) -> str:
+    """Return how much clamd unpacks of one message: ten times the largest one, so that archives fit in."""
+    return str(min(10 * gateway.message_size_limit, 2_000_000_000))
+
+
+DEFENCES = (
+    Defence(
+        id="clamav.virus-refused",
+        title="A virus is refused in the SMTP session, plain, encoded or packed",
+        why="Refused before it was accepted it is neither delivered nor bounced at a forged sender.",
+        rows=("R01", "C01", "H12", "P03"),
+        sets=(ClamdOption("ScanMail", "yes"), ClamdOption("ScanArchive", "yes")),
+        claims=tuple(
+            Verdict(sample=sample, matches=_REFUSED_AS_VIRUS, refuted_by=_QUEUED)
+            for sample in ("eicar", "eicar-base64", "eicar-zip")
+        ),
+    ),
+    Defence(
+        id="clamav.nothing-unseen",
+        title="Whatever the MTA accepts clamd scans, and says so where it could not",
+        why="By default clamd calls a file clean that was too large for it to look at.",
+        rows=("A21", "P07"),
+        sets=(
+            ClamdOption("StreamMaxLength", lambda g: str(g.message_size_limit + 1_048_576)),
+            ClamdOption("MaxFileSize", lambda g: str(g.message_size_limit + 1_048_576)),
+            ClamdOption("MaxScanSize", _scan_bytes),
+            ClamdOption("AlertExceedsMax", "yes"),
+        ),
+        unseen="Seeing it needs a message at the limit that only the last bytes make infected; the acceptance tests send one.",
+    ),
+    Defence(
+        id="clamav.local-only",
+        title="clamd listens on a socket of its group and on no port",
+        why="clamd's protocol knows no login: who reaches it can stop it or have it read files.",
+        rows=("H08",),
+        sets=(
+            ClamdOption("LocalSocketGroup", "clamav"),
+            ClamdOption("LocalSocketMode", "660"),
+            FileMode(path="/run/clamav/clamd.ctl", mode="660", owner="clamav", group="clamav"),
+            HostAnswer(
+                subject="listening on clamd's port",
+                command="ss -H -l -t -n 'sport = :3310' | wc -l",
+                matches="0",
+                refuted_by="1",
+            ),
+        ),
+        unseen="The packet filter closes the port too; firewall.default-drop sees that from outside.",
+    ),
+    Defence(
+        id="clamav.unprivileged",
+        title="clamd and freshclam run as a user of their own",
+        why="A parser of every format that attackers like must not be root when one of them is wrong.",
+        rows=("P28",),
+        sets=(
+            ClamdOption("User", "clamav"),
+            FreshclamOption("DatabaseOwner", "clamav"),
+            HostAnswer(
+                subject="user of clamd's process",
+                command="ps -o user= -C clamd | sort -u",
+                matches="clamav",
+                refuted_by="root",
+            ),
+        ),
+        unseen="Which user a process runs as is seen from the host alone.",
+    ),
+    Defence(
+        id="clamav.fresh",
+        title="Signatures are fetched many times a day, and are not old",
+        why="A signature helps from the day it is loaded; a scanner that stopped updating looks healthy for ever.",
+        rows=("R10", "C02", "P06"),
+        sets=(
+            FreshclamOption("Checks", lambda g: str(g.clamav_checks_per_day)),
+            UnitOption(unit="clamav-freshclam.service", option="ActiveState", value="active"),
+            UnitOption(unit="clamav-freshclam.service", option="UnitFileState", value="enabled"),
+            HostAnswer(
+                subject="databases looked for within a day",
+                # freshclam touches freshclam.dat with every check, also when there was nothing new.
+                command="find /var/lib/clamav -name freshclam.dat -mmin -1500 | wc -l",
+                matches="1",
+                refuted_by="0",
+            ),
+        ),
+        unseen="Age is seen from the host; that signatures are in use clamav.virus-refused shows.",
+    ),
+)

@@ -1,0 +1,77 @@
+"""Put ClamAV on a host."""
+
+from pyinfra.api import deploy
+
+from roles.clamav.defences import DEFENCES
+from roles.kinds import ClamdOption, FreshclamOption
+from roles.operations import converged, files_owned, packages_installed, unit_current
+from roles.platforms import Platform
+from roles.rendering import OwnedFile, lines, rendered
+from roles.settings import CLAMD_SOCKET, Gateway
+
+CLAMD_FILE = "/etc/clamav/clamd.conf"
+FRESHCLAM_FILE = "/etc/clamav/freshclam.conf"
+DAEMON_DROP_IN = "/etc/systemd/system/clamav-daemon.service.d/bastide.conf"
+SOCKET_DROP_IN = "/etc/systemd/system/clamav-daemon.socket.d/bastide.conf"
+_ANY_DATABASE = "find /var/lib/clamav -name '*.c[vl]d' -o -name '*.[nhlmfi]d[bus]' | head -n 1 | wc -l"
+
+
+@deploy("ClamAV")
+def apply(gateway: Gateway, platform: Platform) -> None:
+    """Have clamd scan for filterd, and freshclam keep its signatures new."""
+    packages_installed(name="Install ClamAV", packages=platform.packages["clamav"])
+    files_owned(
+        name="Write ClamAV's configuration",
+        files=[
+            OwnedFile(
+                path=CLAMD_FILE,
+                content=rendered(
+                    "clamav",
+                    "clamd.conf.j2",
+                    gateway,
+                    socket=CLAMD_SOCKET,
+                    options=list(lines(DEFENCES, ClamdOption, gateway)),
+                ),
+            ),
+            OwnedFile(
+                path=FRESHCLAM_FILE,
+                content=rendered(
+                    "clamav",
+                    "freshclam.conf.j2",
+                    gateway,
+                    options=list(lines(DEFENCES, FreshclamOption, gateway)),
+                ),
+                mode="640",
+                group="clamav",
+            ),
+            OwnedFile(path=DAEMON_DROP_IN, content=rendered("clamav", "database.conf.j2", gateway)),
+            OwnedFile(
+                path=SOCKET_DROP_IN,
+                content=rendered("clamav", "database.conf.j2", gateway)
+                + rendered("clamav", "socket.conf.j2", gateway),
+            ),
+        ],
+        # clamconf reads both files as their daemons do, and names an option that it does not know.
+        check="said=$(clamconf --config-dir=$stage/etc/clamav 2>&1 >/dev/null | grep -v '^$' || true); "
+        'if [ -n "$said" ]; then echo "$said" >&2; exit 1; fi',
+    )
+    # clamd does not start without a database, and freshclam's first run takes its time.
+    converged(
+        name="Fetch the first signatures",
+        question=_ANY_DATABASE,
+        wanted="1",
+        remedy=f"systemctl stop clamav-freshclam.service; freshclam --quiet --stdout; test $({_ANY_DATABASE}) = 1",
+    )
+    unit_current(
+        name="Run clamd with its configuration",
+        unit="clamav-daemon.service",
+        files=(CLAMD_FILE, DAEMON_DROP_IN, SOCKET_DROP_IN),
+        on_change="restart",
+        along=("clamav-daemon.socket",),
+    )
+    unit_current(
+        name="Run freshclam with its configuration",
+        unit="clamav-freshclam.service",
+        files=(FRESHCLAM_FILE,),
+        on_change="restart",
+    )

@@ -1,0 +1,68 @@
+"""filterd's defences."""
+
+from roles.claims import Arrival, Delivered
+from roles.defence import Defence
+from roles.kinds import FileMode, HostAnswer, UnitOption
+
+_SENT = b"Subject: one\r\n\r\nbody \r\n"
+
+DEFENCES = (
+    Defence(
+        id="filterd.clean-unchanged",
+        title="Clean mail reaches the next hop byte for byte",
+        why="A gateway that touches what it passes breaks DKIM and S/MIME signatures, and with them the trust in good mail.",
+        rows=("A01", "P17"),
+        sets=(UnitOption(unit="filterd.service", option="ActiveState", value="active"),),
+        claims=tuple(
+            Delivered(
+                sample=sample,
+                refuted_by=Arrival(
+                    sent=_SENT, arrived=b"Received: by mx\r\n" + _SENT.replace(b" \r\n", b"\r\n")
+                ),
+            )
+            for sample in ("clean", "dot-lines", "empty-body")
+        ),
+    ),
+    Defence(
+        id="filterd.sandbox",
+        title="filterd has no network, no privileges and a file system that it can only read",
+        why="It reads what attackers write; a flaw in it must not become a foothold.",
+        rows=("P28",),
+        sets=(
+            UnitOption(unit="filterd.service", option="User", value="filterd"),
+            UnitOption(unit="filterd.service", option="NoNewPrivileges", value="yes"),
+            UnitOption(unit="filterd.service", option="ProtectSystem", value="strict"),
+            UnitOption(unit="filterd.service", option="PrivateNetwork", value="yes"),
+            UnitOption(unit="filterd.service", option="RestrictAddressFamilies", value="AF_UNIX"),
+            UnitOption(unit="filterd.service", option="CapabilityBoundingSet", value=""),
+            HostAnswer(
+                subject="exposure of at most 1.5",
+                command="systemd-analyze security --no-pager --threshold=15 filterd.service >/dev/null 2>&1; echo $?",
+                matches="0",
+                refuted_by="1",
+            ),
+            HostAnswer(
+                subject="capabilities of filterd's processes",
+                command="""for pid in $(systemctl show -p MainPID --value filterd) $(pgrep -u filterd); do """
+                """sed -n 's/^CapEff:\t//p' /proc/$pid/status; done | sort -u""",
+                matches="0000000000000000",
+                refuted_by="000001ffffffffff",
+            ),
+        ),
+        unseen="The sandbox is around the daemon; an outsider meets it only after having broken in.",
+    ),
+    Defence(
+        id="filterd.private-files",
+        title="filterd's configuration and socket are for their users alone",
+        why="Who can read the rules knows how to pass them; who can reach the socket can use up the filter.",
+        rows=("P28",),
+        sets=(
+            FileMode(path="/etc/filterd/filterd.toml", mode="640", group="filterd"),
+            FileMode(path="/var/spool/postfix/filterd", mode="2750", owner="filterd", group="postfix"),
+            FileMode(
+                path="/var/spool/postfix/filterd/milter.sock", mode="660", owner="filterd", group="postfix"
+            ),
+        ),
+        unseen="File modes are seen from the host alone.",
+    ),
+)

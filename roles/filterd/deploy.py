@@ -1,0 +1,64 @@
+"""Put filterd on a host."""
+
+from pathlib import Path
+
+from pyinfra.api import deploy
+
+from roles.filterd.release import release_installed
+from roles.filterd.wheelhouse import files, release
+from roles.operations import converged, files_owned, packages_installed, unit_current
+from roles.platforms import Platform
+from roles.rendering import OwnedFile, rendered
+from roles.settings import CLAMD_SOCKET, SPAMD_SOCKET, Gateway
+
+WHEELHOUSE = Path("dist/wheelhouse")
+CONFIG_FILE = "/etc/filterd/filterd.toml"
+UNIT_FILE = "/etc/systemd/system/filterd.service"
+SOCKET_DIRECTORY = "/var/spool/postfix/filterd"
+_GROUPS = "id -nG filterd 2>/dev/null | tr ' ' '\\n' | sort | xargs"
+
+
+@deploy("filterd")
+def apply(gateway: Gateway, platform: Platform) -> None:
+    """Have filterd decide on each message while the MTA's client waits."""
+    packages_installed(name="Install what filterd runs on", packages=platform.packages["filterd"])
+    converged(
+        name="Make filterd's user",
+        question=_GROUPS,
+        # Its groups let it reach the engines' sockets; postfix lets it give its own socket to the MTA.
+        wanted="clamav debian-spamd filterd postfix",
+        remedy="id filterd >/dev/null 2>&1 || useradd --system --user-group --no-create-home --home-dir /nonexistent "
+        "--shell /usr/sbin/nologin filterd; usermod -G clamav,debian-spamd,postfix filterd",
+    )
+    release_installed(name="Install filterd's release", release=release(WHEELHOUSE), wheels=files(WHEELHOUSE))
+    converged(
+        name="Make the directory of filterd's socket",
+        question=f"stat -c '%a %U %G' {SOCKET_DIRECTORY}",
+        wanted="2750 filterd postfix",
+        remedy=f"install -d -m 2750 -o filterd -g postfix {SOCKET_DIRECTORY}",
+    )
+    values = {
+        "clamd_socket": CLAMD_SOCKET,
+        "spamd_socket": SPAMD_SOCKET,
+        "socket_directory": SOCKET_DIRECTORY,
+    }
+    files_owned(
+        name="Write filterd's configuration",
+        files=[
+            OwnedFile(
+                path=CONFIG_FILE,
+                content=rendered("filterd", "filterd.toml.j2", gateway, **values),
+                mode="640",
+                group="filterd",
+            ),
+            OwnedFile(path=UNIT_FILE, content=rendered("filterd", "filterd.service.j2", gateway, **values)),
+        ],
+        check=f"/opt/filterd/current/bin/filterd check --config $stage{CONFIG_FILE}; "
+        f"systemd-analyze verify $stage{UNIT_FILE}",
+    )
+    unit_current(
+        name="Run filterd with its release and unit",
+        unit="filterd.service",
+        files=("/opt/filterd/current", UNIT_FILE, CONFIG_FILE),
+        on_change="restart",
+    )

@@ -1,0 +1,201 @@
+"""Our few pyinfra operations: each convergent, so that a run that died is finished by the next one."""
+
+import json
+import shlex
+from collections.abc import Generator, Sequence
+from hashlib import sha256
+from io import StringIO
+from pathlib import PurePosixPath
+
+from pyinfra import host
+from pyinfra.api import FactBase, FileUploadCommand, OperationError, StringCommand, operation
+from typing_extensions import override
+
+from roles.rendering import OwnedFile
+
+RUN_DIRECTORY = "/run/bastide"
+_POLICY = "/usr/sbin/policy-rc.d"
+
+Commands = Generator[StringCommand | FileUploadCommand, None, None]
+
+
+def shell(script: str) -> StringCommand:
+    """Return a command that stops at the first failure of a script."""
+    return StringCommand("sh", "-e", "-c", shlex.quote(script))
+
+
+class PackagesMissing(FactBase[list[str]]):
+    """Which of some Debian packages are not installed (dpkg-query(1))."""
+
+    default = list
+
+    @override
+    def command(self, packages: Sequence[str]) -> str:
+        names = " ".join(shlex.quote(name) for name in packages)
+        return (
+            f"for p in {names}; do "
+            "dpkg-query -W -f='${db:Status-Status}' $p 2>/dev/null | grep -qx installed || echo $p; done"
+        )
+
+    @override
+    def process(self, output: list[str]) -> list[str]:
+        return list(output)
+
+
+@operation()
+def packages_installed(packages: Sequence[str]) -> Commands:
+    """Install Debian packages without their recommendations and without starting what they bring.
+
+    Debian starts a daemon when its package is configured, with the distribution's own configuration: an MTA would
+    answer the internet before it is ours. policy-rc.d forbids that while the package manager runs.
+    """
+    missing = host.get_fact(PackagesMissing, packages=packages)
+    if not missing:
+        host.noop(f"{', '.join(packages)} installed")
+        return
+    names = " ".join(shlex.quote(name) for name in missing)
+    yield shell(
+        f"""export DEBIAN_FRONTEND=noninteractive
+if ! [ -e {_POLICY} ] || grep -q bastide {_POLICY}; then
+  printf '#!/bin/sh\\n# bastide: nothing starts while packages are being installed\\nexit 101\\n' >{_POLICY}
+  chmod 755 {_POLICY}
+  trap 'rm -f {_POLICY}' EXIT
+fi
+find /var/cache/apt/pkgcache.bin -mmin -60 2>/dev/null | grep -q . || apt-get -q update
+apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold install {names}"""
+    )
+
+
+class FileStates(FactBase[dict[str, str]]):
+    """Content hash, mode, owner and group of some files, as one text a path; a file that is not there is left out."""
+
+    default = dict
+
+    @override
+    def command(self, paths: Sequence[str]) -> str:
+        names = " ".join(shlex.quote(path) for path in paths)
+        return (
+            f"for p in {names}; do [ -f $p ] && ! [ -L $p ] && "
+            "echo $(sha256sum <$p | cut -c1-64) $(stat -c '%a %U %G' $p) $p; done; true"
+        )
+
+    @override
+    def process(self, output: list[str]) -> dict[str, str]:
+        states = (line.rsplit(" ", 1) for line in output)
+        return {path: state for state, path in states}
+
+
+@operation()
+def files_owned(files: Sequence[OwnedFile], check: str = "") -> Commands:
+    """Make some files what they should be, all of them or none.
+
+    They are staged below a private directory that mirrors the host's root. ``check`` is a shell command that sees that
+    directory as ``$stage``; when it fails the live files stay as they were and the operation fails. Then each file is
+    renamed into its place.
+    """
+    states = host.get_fact(FileStates, paths=[file.path for file in files])
+    if all(states.get(file.path) == _state(file) for file in files):
+        host.noop(f"{', '.join(file.path for file in files)} as wanted")
+        return
+    stage = f"{RUN_DIRECTORY}/stage"
+    directories = sorted({f"{stage}{PurePosixPath(file.path).parent}" for file in files})
+    yield shell(f"rm -rf {stage}; umask 077; mkdir -p {' '.join(directories)}")
+    for file in files:
+        yield FileUploadCommand(StringIO(file.content), f"{stage}{file.path}")
+    for file in files:
+        yield shell(
+            f"chown {file.owner}:{file.group} {stage}{file.path}; chmod {file.mode} {stage}{file.path}"
+        )
+    if check:
+        yield shell(f"stage={stage}; {check}")
+    moves = "\n".join(
+        f"mkdir -p {PurePosixPath(file.path).parent}; cp -p {stage}{file.path} {file.path}.bastide-new; "
+        f"mv -f {file.path}.bastide-new {file.path}"
+        for file in files
+    )
+    yield shell(f"{moves}\nrm -rf {stage}")
+
+
+def _state(file: OwnedFile) -> str:
+    return f"{sha256(file.content.encode()).hexdigest()} {file.mode} {file.owner} {file.group}"
+
+
+class UnitState(FactBase[dict[str, str]]):
+    """How a systemd unit stands to the files it was started with; see ``unit_current``."""
+
+    default = dict
+
+    @override
+    def command(self, unit: str, files: Sequence[str]) -> str:
+        names = " ".join(files)
+        return f"""want=$(for p in {names}; do if [ -L $p ]; then readlink $p; else cat $p; fi; done 2>/dev/null | sha256sum | cut -c1-64)
+newest=$(stat -c %Z {names} 2>/dev/null | sort -n | tail -n 1)
+started=$(systemctl show -p ActiveEnterTimestamp --value {unit})
+printf '{{"want":"%s","have":"%s","active":"%s","enabled":"%s","stale":"%s","newest":"%s","started":"%s"}}\\n' \
+"$want" "$(cat {RUN_DIRECTORY}/{unit}.stamp 2>/dev/null)" "$(systemctl is-active {unit})" "$(systemctl is-enabled {unit} 2>/dev/null)" \
+"$(systemctl show -p NeedDaemonReload --value {unit})" "$newest" "$(date -d "${{started:-@0}}" +%s)" """
+
+    @override
+    def process(self, output: list[str]) -> dict[str, str]:
+        state: dict[str, str] = json.loads(output[-1])
+        return state
+
+
+@operation()
+def unit_current(
+    unit: str, files: Sequence[str], *, on_change: str = "reload-or-restart", along: Sequence[str] = ()
+) -> Commands:
+    """Have a unit enabled, running, and running with the present content of ``files``.
+
+    ``on_change`` is the systemctl(1) verb that makes the daemon read them anew; it takes the units ``along`` with it. What the daemon runs with is known by
+    a stamp that is written after that verb succeeded, or else by the unit having started after the last change; so a
+    reload that was due when an earlier run died is made up for.
+    """
+    state = host.get_fact(UnitState, unit=unit, files=files)
+    running = state["active"] == "active"
+    current = state["want"] == state["have"] or (
+        not state["have"] and int(state["newest"] or 0) < int(state["started"])
+    )
+    if running and current and state["enabled"] in ("enabled", "static") and state["stale"] != "yes":
+        host.noop(f"{unit} runs with its present configuration")
+        return
+    units = " ".join((unit, *along))
+    yield shell("systemctl daemon-reload")
+    if state["enabled"] not in ("enabled", "static"):
+        yield shell(f"systemctl --quiet enable {unit}")
+    if not running:
+        yield shell(f"systemctl reset-failed {unit} 2>/dev/null || true; systemctl start {units}")
+    elif not current:
+        yield shell(f"systemctl {on_change} {units}")
+    yield shell(
+        f"mkdir -p {RUN_DIRECTORY}; systemctl is-active --quiet {unit}; echo {state['want']} >{RUN_DIRECTORY}/{unit}.stamp"
+    )
+
+
+class ShellAnswer(FactBase[str]):
+    """The standard output of a shell command, whatever its exit code."""
+
+    default = str
+
+    @override
+    def command(self, command: str) -> str:
+        return f"{command} 2>/dev/null || true"
+
+    @override
+    def process(self, output: list[str]) -> str:
+        return "\n".join(output)
+
+
+@operation()
+def converged(question: str, wanted: str, remedy: str) -> Commands:
+    """Run ``remedy`` unless the shell command ``question`` answers ``wanted`` already."""
+    if host.get_fact(ShellAnswer, command=question) == wanted:
+        host.noop(f"{question} answers {wanted}")
+        return
+    yield shell(remedy)
+
+
+def require(condition: bool, message: str) -> None:  # noqa: FBT001
+    """Raise OperationError with a message for the administrator unless the condition holds."""
+    if not condition:
+        raise OperationError(message)

@@ -1,0 +1,34 @@
+"""The deploying session: what has to be known of a host before the first layer touches it."""
+
+import socket
+
+from pyinfra.api import DeployError
+from pyinfra.api.host import Host
+from pyinfra.facts.server import LinuxDistribution
+
+from roles.errors import SettingError
+from roles.platforms import Platform, platform_of
+from roles.settings import Gateway
+
+
+def prepared(host: Host) -> tuple[Gateway, Platform]:
+    """Return the host's settings and platform, with its connection made quick.
+
+    Raises DeployError, before anything on the host is changed, for a setting that cannot be used or a platform that
+    Bastide does not know.
+    """
+    _without_delay(host)
+    try:
+        release = host.get_fact(LinuxDistribution)["release_meta"]
+        platform = platform_of(str(release.get("ID")), str(release.get("VERSION_ID")))
+        return Gateway.of(dict(host.data.dict())), platform
+    except SettingError as error:
+        raise DeployError(f"{host.name}: {error}") from error
+
+
+def _without_delay(host: Host) -> None:
+    """Send each command's packets at once: with Nagle's algorithm each waits for a delayed ACK, about 40 ms."""
+    client = getattr(host.connector, "client", None)
+    transport = client.get_transport() if client else None
+    if transport is not None and isinstance(transport.sock, socket.socket):
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,0 +1,1 @@
+"""SpamAssassin: stops unwanted mail by the sum of many small signs."""

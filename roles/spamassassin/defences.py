@@ -1,0 +1,62 @@
+"""SpamAssassin's defences."""
+
+from roles.claims import Verdict
+from roles.defence import Defence
+from roles.kinds import FileMode, HostAnswer, SpamassassinOption
+
+DEFENCES = (
+    Defence(
+        id="spamassassin.spam-refused",
+        title="Mail that scores as spam beyond doubt is refused in the SMTP session",
+        why="The sender learns of a mistake at once, and nobody has to look through it.",
+        rows=("S01", "H12", "R17"),
+        sets=(SpamassassinOption("required_score", "5"),),
+        claims=(
+            Verdict(
+                sample="gtube",
+                matches=r"550 5\.7\.1 [^\n]*\[spam\.[a-z.-]+\][^\n]*",
+                refuted_by="250 2.0.0 Ok: queued as 4abcDE1234z",
+            ),
+        ),
+    ),
+    Defence(
+        id="spamassassin.local-only",
+        title="spamd listens on a socket of its group and on no port",
+        why="spamd's protocol lets who reaches it use up the host, and teach it what is spam.",
+        rows=("H08", "S07"),
+        sets=(
+            FileMode(path="/run/spamd/spamd.sock", mode="660", owner="debian-spamd", group="debian-spamd"),
+            HostAnswer(
+                subject="listening on spamd's port",
+                command="ss -H -l -t -n 'sport = :783' | wc -l",
+                matches="0",
+                refuted_by="1",
+            ),
+        ),
+        unseen="The packet filter closes the port too; firewall.default-drop sees that from outside.",
+    ),
+    Defence(
+        id="spamassassin.unprivileged",
+        title="spamd runs as a user of its own and reads no user's rules",
+        why="A rule is a program; rules that users can write run with the daemon's rights.",
+        rows=("P28",),
+        sets=(
+            SpamassassinOption("allow_user_rules", "0"),
+            HostAnswer(
+                subject="users of spamd's processes",
+                command="ps -o user:32= -C spamd | sort -u",
+                matches="debian-spamd",
+                refuted_by="root",
+            ),
+        ),
+        unseen="Which user a process runs as is seen from the host alone.",
+    ),
+    Defence(
+        id="spamassassin.lists-asked-once",
+        title="Block lists are not asked a second time",
+        why="The MTA is where block lists are asked; a second asker doubles the load and the delay, and earns a ban.",
+        rows=("R09",),
+        sets=(SpamassassinOption("skip_rbl_checks", "1"), SpamassassinOption("skip_uribl_checks", "1")),
+        unseen="The list's operator sees queries, not the sender.",
+    ),
+)

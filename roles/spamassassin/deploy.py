@@ -1,0 +1,48 @@
+"""Put SpamAssassin on a host."""
+
+from pyinfra.api import deploy
+
+from roles.kinds import SpamassassinOption
+from roles.operations import files_owned, packages_installed, unit_current
+from roles.platforms import Platform
+from roles.rendering import OwnedFile, lines, rendered
+from roles.settings import SPAMD_SOCKET, Gateway
+from roles.spamassassin.defences import DEFENCES
+
+RULES_FILE = "/etc/spamassassin/local.cf"
+OPTIONS_FILE = "/etc/default/spamd"
+DROP_IN = "/etc/systemd/system/spamd.service.d/bastide.conf"
+
+
+@deploy("SpamAssassin")
+def apply(gateway: Gateway, platform: Platform) -> None:
+    """Have spamd score mail for filterd."""
+    packages_installed(name="Install SpamAssassin", packages=platform.packages["spamassassin"])
+    files_owned(
+        name="Write SpamAssassin's configuration",
+        files=[
+            OwnedFile(
+                path=RULES_FILE,
+                content=rendered(
+                    "spamassassin",
+                    "local.cf.j2",
+                    gateway,
+                    options=list(lines(DEFENCES, SpamassassinOption, gateway)),
+                ),
+            ),
+            OwnedFile(
+                path=OPTIONS_FILE,
+                content=rendered("spamassassin", "spamd.default.j2", gateway, socket=SPAMD_SOCKET),
+            ),
+            OwnedFile(path=DROP_IN, content=rendered("spamassassin", "spamd.conf.j2", gateway)),
+        ],
+        # The plugins of *.pre are not staged: the file is checked beside the live ones.
+        check=f"site=$(mktemp -d); cp /etc/spamassassin/*.pre $site; cp $stage{RULES_FILE} $site; "
+        "spamassassin --lint --siteconfigpath=$site; rm -rf $site",
+    )
+    unit_current(
+        name="Run spamd with its configuration",
+        unit="spamd.service",
+        files=(RULES_FILE, OPTIONS_FILE, DROP_IN),
+        on_change="restart",
+    )
