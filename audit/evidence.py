@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roles.claims import (
     Answers,
@@ -19,8 +19,13 @@ from roles.claims import (
 from roles.kinds import FirewallRule, Kind
 from roles.settings import Gateway
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs  # in typing from Python 3.13
+
 # Long enough for an SMTP reply (RFC 5321 4.5.3.1.5: 512 octets) to be recognised, short enough for a table.
 LINE_LIMIT = 200
+# So many ports are named, the rest is counted.
+PORTS_SHOWN = 12
 
 
 def line(text: str, limit: int = LINE_LIMIT) -> str:
@@ -34,11 +39,7 @@ def line(text: str, limit: int = LINE_LIMIT) -> str:
 
 def wanted(check: Kind | Claim, gateway: Gateway) -> str:
     """Return in words what a check wants to see."""
-    describe = _WANTED.get(type(check))
-    if describe is not None:
-        return describe(check)
-    # What has no row in the table is a kind; the test over all claim types keeps that true.
-    return check.wanted(gateway) if _is_kind(check) else repr(check)
+    return check.wanted(gateway) if is_kind(check) else _WANTED[type(check)](check)
 
 
 def seen(sight: object) -> str:
@@ -59,8 +60,9 @@ def answered(kind: Kind, answer: str, gateway: Gateway) -> str:
     return answer.strip() or "an empty answer"
 
 
-def _is_kind(check: Kind | Claim) -> bool:
-    return hasattr(check, "wanted")
+def is_kind(check: Kind | Claim) -> "TypeIs[Kind]":
+    """Say whether a check is a setting to ask the host for, and not a claim to look at from outside."""
+    return hasattr(check, "question")
 
 
 def _missing_rule(kind: FirewallRule, answer: str, gateway: Gateway) -> str:
@@ -74,8 +76,9 @@ def _missing_rule(kind: FirewallRule, answer: str, gateway: Gateway) -> str:
 
 def _ports(ports: Iterable[int]) -> str:
     ordered = sorted(ports)
-    shown = ", ".join(str(port) for port in ordered[:12])
-    return (f"{shown} and {len(ordered) - 12} more" if len(ordered) > 12 else shown) or "none"
+    shown = ", ".join(str(port) for port in ordered[:PORTS_SHOWN])
+    more = len(ordered) - PORTS_SHOWN
+    return (f"{shown} and {more} more" if more > 0 else shown) or "none"
 
 
 def _difference(sight: Arrival) -> str:

@@ -4,6 +4,9 @@ from msgspec import Struct
 
 from audit.errors import UnseenError
 
+# The two IP versions; keys of everything that is given by family.
+V4, V6 = 4, 6
+
 
 class Place(Struct, frozen=True, kw_only=True):
     """One vantage's view of one gateway: plain values, handed to the worker process as JSON.
@@ -32,14 +35,14 @@ class Place(Struct, frozen=True, kw_only=True):
 
     def address(self) -> str:
         """Return the gateway's address, IPv4 if there is one."""
-        for family in (4, 6):
+        for family in (V4, V6):
             if family in self.addresses:
                 return self.addresses[family]
         raise UnseenError(f"no address of the gateway declared for {self.vantage} (audit_address)")
 
     def source(self) -> str | None:
         """Return our address of the family that ``address`` has, None to leave the choice to the kernel."""
-        return self.sources.get(4 if 4 in self.addresses else 6)
+        return self.sources.get(V4 if V4 in self.addresses else V6)
 
     def filled(self, text: str) -> str:
         """Return a dialogue line with its placeholders filled in."""

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from audit.errors import AuditError, UnseenError
-from audit.place import Place
+from audit.place import V4, V6, Place
 from roles.errors import SettingError
 from roles.settings import Gateway
 
@@ -50,7 +50,9 @@ class Target(Struct, frozen=True, kw_only=True):
             stands = msgspec.convert(own, Stands, strict=False)
             gateway = Gateway.of(data)
         except msgspec.ValidationError as error:
-            raise AuditError(f"{name}: audit_* data: {error}; see audit/target.py for the known names") from error
+            raise AuditError(
+                f"{name}: audit_* data: {error}; see audit/target.py for the known names"
+            ) from error
         except SettingError as error:
             raise AuditError(f"{name}: {error}") from error
         return cls(name=name, gateway=gateway, stands=stands, data=dict(data))
@@ -72,7 +74,7 @@ class Target(Struct, frozen=True, kw_only=True):
     def place(self, vantage: str, *, thorough: bool = True) -> Place:
         """Return what a probe at ``vantage`` needs to know."""
         control = vantage == "control"
-        addresses = {4: self.ssh_address} if control else self.stands.address.get(vantage, {})
+        addresses = {V4: self.ssh_address} if control else self.stands.address.get(vantage, {})
         sources = {} if control else self.stands.source.get(vantage, {})
         domain = self.gateway.domains[0]
         return Place(
@@ -80,10 +82,11 @@ class Target(Struct, frozen=True, kw_only=True):
             hostname=self.gateway.hostname,
             domain=domain,
             size_limit=self.gateway.message_size_limit,
-            addresses=addresses or {4: self.ssh_address},
+            addresses=addresses or {V4: self.ssh_address},
             sources=sources,
             declared={
-                family: tuple(sorted(self.gateway.declared_ports(source))) for family, source in sources.items()
+                family: tuple(sorted(self.gateway.declared_ports(source)))
+                for family, source in sources.items()
             },
             sender=self.stands.sender,
             recipient=self.stands.recipient or f"postmaster@{domain}",
@@ -100,5 +103,5 @@ def _literal(sources: Mapping[int, str]) -> str:
     """Return the address literal (RFC 5321 4.1.3) that we greet with."""
     if not sources:
         return "[127.0.0.1]"
-    address = ipaddress.ip_address(sources.get(4) or sources[6])
-    return f"[{address}]" if address.version == 4 else f"[IPv6:{address}]"
+    address = ipaddress.ip_address(sources.get(V4) or sources[V6])
+    return f"[{address}]" if address.version == V4 else f"[IPv6:{address}]"

@@ -32,6 +32,11 @@ class Request(Struct, frozen=True, kw_only=True):
     claim: dict[str, Any]
     place: Place
 
+    def asked(self) -> Claim:
+        """Return the claim itself, made anew; its own checks run again."""
+        claim: Claim = msgspec.convert(self.claim, CLAIMS[self.kind])
+        return claim
+
 
 class Response(Struct, frozen=True, kw_only=True):
     """What came of one request: an observation, or the reason why the audit cannot go on."""

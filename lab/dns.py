@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Network, ip_address
 
-from lab.plan import DOMAIN, LAN4, LAN6, MAILHOST, WAN4, WAN6, WORLD, v6
+from lab.plan import DOMAIN, LAN4, LAN6, MAILHOST, WAN4, WAN6, WORLD, gateway_number, v6
 
 ZONE_FOLDER = "/etc/bind/zones"
 SENDER = "sender.example"
@@ -106,9 +106,9 @@ def _protected(gateways: range) -> tuple[Record, ...]:
     ]
     for n in gateways:
         records.append(Record(owner="@", type="MX", value=f"10 mx{n}"))
-        records += _a(f"mx{n}", 20 + n)
-        records.append(Record(owner=f"mx{n}.lan", type="A", value=str(LAN4[20 + n])))
-        records.append(Record(owner=f"mx{n}.lan", type="AAAA", value=v6(LAN6, 20 + n)))
+        records += _a(f"mx{n}", gateway_number(n))
+        records.append(Record(owner=f"mx{n}.lan", type="A", value=str(LAN4[gateway_number(n)])))
+        records.append(Record(owner=f"mx{n}.lan", type="AAAA", value=v6(LAN6, gateway_number(n))))
     return tuple(records)
 
 
@@ -145,8 +145,8 @@ def _reverse(gateways: range) -> tuple[Zone, ...]:
         LISTED: f"listed.{SENDER}",
         WORLD: f"world.{DOMAIN}",
     }
-    wan |= {20 + n: f"mx{n}.{DOMAIN}" for n in gateways}
-    lan = {MAILHOST: f"mail.{DOMAIN}"} | {20 + n: f"mx{n}.lan.{DOMAIN}" for n in gateways}
+    wan |= {gateway_number(n): f"mx{n}.{DOMAIN}" for n in gateways}
+    lan = {MAILHOST: f"mail.{DOMAIN}"} | {gateway_number(n): f"mx{n}.lan.{DOMAIN}" for n in gateways}
     made = []
     for net4, net6, hosts in ((WAN4, WAN6, wan), (LAN4, LAN6, lan)):
         zone4 = net4[0].reverse_pointer.partition(".")[2]

@@ -20,7 +20,7 @@ LAN6 = IPv6Network("2001:db8:18::/64")
 
 # The third octet of a mgmt network is 100 + the lab's index, so an index stays below 100.
 MOST_LABS = 100
-# Gateways have the addresses 21 to 52; 53 is the world's.
+# As many hosts as one machine boots within the time that `up` allows.
 MOST_GATEWAYS = 32
 
 # Last octet (v4) and interface identifier (v6) of what stands on a network, written alike in both families.
@@ -106,6 +106,11 @@ def check_name(name: str) -> None:
         )
 
 
+def gateway_number(n: int) -> int:
+    """Return the last octet of gateway n: 21 to 24, then from 105 on, clear of the mail server's 25."""
+    return 20 + n if 20 + n < MAILHOST else 100 + n
+
+
 def mgmt_network(index: int) -> IPv4Network:
     """Return the mgmt network of the lab with this index (0 to 99)."""
     return IPv4Network(f"198.18.{100 + index}.0/24")
@@ -123,7 +128,7 @@ def plan_lab(*, name: str, index: int, gateways: int, directory: Path) -> LabSta
         )
     if not 1 <= gateways <= MOST_GATEWAYS:
         raise LabError(f"--gateways {gateways} is out of range: give a number from 1 to {MOST_GATEWAYS}")
-    numbered = [(f"gw{n}", "gateway", f"mx{n}", 20 + n) for n in range(1, gateways + 1)]
+    numbered = [(f"gw{n}", "gateway", f"mx{n}", gateway_number(n)) for n in range(1, gateways + 1)]
     numbered += [("world", "world", "world", WORLD), ("mailhost", "mailhost", "mail", MAILHOST)]
     hosts = [
         _host(lab=name, index=index, directory=directory, name=host, role=role, label=label, number=number)

@@ -147,7 +147,8 @@ def unit_current(
 ) -> Commands:
     """Have a unit enabled, running, and running with the present content of ``files``.
 
-    ``on_change`` is the systemctl(1) verb that makes the daemon read them anew; it takes the units ``along`` with it. What the daemon runs with is known by
+    ``on_change`` is the systemctl(1) verb that makes the daemon read them anew; it takes the units ``along`` with it.
+    What the daemon runs with is known by
     a stamp that is written after that verb succeeded, or else by the unit having started after the last change; so a
     reload that was due when an earlier run died is made up for.
     """

@@ -101,8 +101,8 @@ def _connection(target: Target) -> Any:  # noqa: ANN401 - testinfra has no types
     return testinfra.get_host(
         f"ssh://{user}{target.ssh_address}:{data.get('ssh_port') or 22}",
         ssh_identity_file=data.get("ssh_key"),
-        controlpath="~/.ssh/bastide-audit-%%C",  # testinfra formats the command: one per cent sign is left
-        controlpersist=10,
+        # No shared connection: all questions travel at once, and a kept one would skip the check of the host key.
+        controlpersist=0,
         sudo=bool(data.get("_sudo")),
         ssh_extra_args=shlex.join(options),
     )

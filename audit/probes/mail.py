@@ -41,11 +41,9 @@ async def delivered(claim: Delivered, place: Place) -> Arrival:
     if not place.recorder:
         raise UnseenError("no recorder of the next hop's mail declared (audit_recorder)")
     recorder = Path(place.recorder)
-    if not recorder.is_dir():
-        raise UnseenError(f"the recorder's directory {recorder} is not there")
     letter = _letter(place)
     content = samples.build(claim.sample, letter)
-    known = {path.name for path in recorder.glob("*.json")}
+    known = _records(recorder)
     said = await _sent(place, content)
     return await _arrival(recorder, known, letter, content, said)
 
@@ -65,7 +63,11 @@ async def _opened(peer: Talk, place: Place, sample: Sample, letter: Letter) -> N
     offered = await peer.command(f"EHLO {place.helo}")
     await _accepted(offered, "EHLO", "2")
     mail = f"MAIL FROM:<{letter.sender}>"
-    if sample.declared and "\n" in offered and any(line[4:].upper().startswith("SIZE") for line in offered.splitlines()):
+    if (
+        sample.declared
+        and "\n" in offered
+        and any(line[4:].upper().startswith("SIZE") for line in offered.splitlines())
+    ):
         mail += f" SIZE={sum(len(piece) for piece in sample.pieces(letter))}"
     for line, code in ((mail, "2"), (f"RCPT TO:<{letter.recipient}>", "2"), ("DATA", "354")):
         await _accepted(await peer.command(line), line, code)
@@ -122,22 +124,33 @@ async def _arrival(recorder: Path, known: set[str], letter: Letter, content: byt
     """Wait until the next hop's record of our message is there; the record's JSON is written last."""
     deadline = time.monotonic() + ARRIVAL_SECONDS
     while time.monotonic() < deadline:
-        for path in recorder.glob("*.json"):
-            if path.name in known:
-                continue
-            known.add(path.name)
-            body = path.with_suffix(".eml")
-            with body.open("rb") as file:
-                ours = letter.unique.encode() in file.read(_HEAD)
-            if ours:
-                return _recorded(path, body, letter, content)
+        new = _records(recorder) - known
+        known |= new
+        for name in new:
+            if _is_ours(recorder / name, letter):
+                return _recorded(recorder / name, letter, content)
         await asyncio.sleep(_POLL_SECONDS)
     raise NoSightError(f"accepted with {said!r}, but not at the next hop within {ARRIVAL_SECONDS:g} s")
 
 
-def _recorded(path: Path, body: Path, letter: Letter, content: bytes) -> Arrival:
+def _records(recorder: Path) -> set[str]:
+    """Return the names of all records that are complete."""
+    try:
+        return {path.name for path in recorder.iterdir() if path.suffix == ".json"}
+    except OSError as error:
+        raise UnseenError(f"the recorder's directory {recorder}: {error.strerror}") from error
+
+
+def _is_ours(record: Path, letter: Letter) -> bool:
+    with record.with_suffix(".eml").open("rb") as file:
+        return letter.unique.encode() in file.read(_HEAD)
+
+
+def _recorded(path: Path, letter: Letter, content: bytes) -> Arrival:
     envelope = json.loads(path.read_bytes())
     sender, recipients = envelope["mail_from"] or "", tuple(envelope["rcpt_tos"])
     if (sender, recipients) != (letter.sender, (letter.recipient,)):
         raise NoSightError(f"arrived with another envelope: from {sender!r} to {recipients!r}")
-    return Arrival(sent=content, arrived=body.read_bytes(), sender=sender, recipients=recipients)
+    return Arrival(
+        sent=content, arrived=path.with_suffix(".eml").read_bytes(), sender=sender, recipients=recipients
+    )

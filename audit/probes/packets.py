@@ -31,7 +31,7 @@ def packets(scanner: Scanner, source: str, target: str, sport: int, port: int) -
         return [raw(_ip(source, target) / segment)]
     if ":" in target:
         return _cut_v6(source, target, segment)
-    return [raw(piece) for piece in fragment(_ip(source, target) / segment, fragsize=8)]
+    return [raw(piece) for piece in _fragments(_ip(source, target) / segment)]
 
 
 def syn_train(source: str, target: str, sport: int, ports: list[int]) -> Iterator[bytes]:
@@ -60,6 +60,12 @@ def _segment(scanner: Scanner, sport: int, port: int) -> Packet:
     options = _OPTIONS if scanner in {"syn", "fragments"} else []
     # An acknowledgement number of an ACK is never one that a connection has in flight: no connection is open.
     return TCP(sport=sport, dport=port, flags=FLAGS[scanner], seq=0x0BA57DE0, ack=0, options=options)
+
+
+def _fragments(packet: Packet) -> list[Packet]:
+    """Cut an IPv4 packet into fragments of 8 bytes, the least that an offset can count (RFC 791 3.1)."""
+    pieces: list[Packet] = fragment(packet, fragsize=8)  # type: ignore[no-untyped-call]  # scapy types it not yet
+    return pieces
 
 
 def _cut_v6(source: str, target: str, segment: Packet) -> list[bytes]:

@@ -40,7 +40,14 @@ async def methods(claim: SshMethods, place: Place) -> frozenset[str]:
     user = place.ssh_user or "root"
     child = await asyncio.create_subprocess_exec(
         *("ssh", "-F", "none", "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", *known),
-        *("-o", "PreferredAuthentications=none", "-o", f"ConnectTimeout={SECONDS:g}", "-o", "ControlPath=none"),
+        *(
+            "-o",
+            "PreferredAuthentications=none",
+            "-o",
+            f"ConnectTimeout={SECONDS:g}",
+            "-o",
+            "ControlPath=none",
+        ),
         *("-p", str(place.ssh_port), "-l", user, "--", place.address(), "true"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
@@ -57,7 +64,9 @@ async def methods(claim: SshMethods, place: Place) -> frozenset[str]:
     if child.returncode == 0:
         return frozenset({"none"})
     if "Host key verification failed" in text:
-        raise AuditError(f"{place.address()}: the host key is not the one in {place.known_hosts or 'known_hosts'}")
+        raise AuditError(
+            f"{place.address()}: the host key is not the one in {place.known_hosts or 'known_hosts'}"
+        )
     match = _DENIED.search(text)
     if match is None:
         raise NoSightError(f"ssh: {text.strip()[-200:]}")

@@ -14,15 +14,40 @@ import socket
 import struct
 import time
 from collections.abc import Iterable, Iterator
+from typing import Self
 
 from audit.errors import NoSightError, UnseenError
-from audit.place import Place
+from audit.place import V4, V6, Place
 from roles.claims import Answers, Scan, Scanner
 
 ALL_PORTS = range(1, 65536)
 # Ports whose services a mail gateway is likely to run by mistake: clear-text logins, scanners, databases, consoles.
 KNOWN_PORTS = frozenset(
-    {21, 22, 23, 53, 80, 110, 111, 123, 143, 161, 443, 465, 587, 783, 993, 995, 3306, 3310, 5432, 6379, 8080, 8891, 9100}
+    {
+        21,
+        22,
+        23,
+        53,
+        80,
+        110,
+        111,
+        123,
+        143,
+        161,
+        443,
+        465,
+        587,
+        783,
+        993,
+        995,
+        3306,
+        3310,
+        5432,
+        6379,
+        8080,
+        8891,
+        9100,
+    }
 )
 RANDOM_PORTS = 12
 # Packets a second. Receive queues of common hosts hold a thousand packets; this leaves them 50 ms to be emptied.
@@ -33,7 +58,12 @@ LINGER_SECONDS = 0.8
 ROUNDS = 2
 DECLARED_ROUNDS = 3
 _RECEIVE_BUFFER = 16 * 1024 * 1024
-_ICMP_ERRORS = {4: frozenset({3, 11, 12}), 6: frozenset({1, 2, 3, 4})}  # RFC 792; RFC 4443 2.1
+_ICMP_ERRORS = {V4: frozenset({3, 11, 12}), V6: frozenset({1, 2, 3, 4})}  # RFC 792; RFC 4443 2.1
+# An ICMP error carries the head of the packet that it is about behind 8 bytes of its own (RFC 792, RFC 4443 3.1).
+_ICMP_HEAD = 8
+_IPV6_HEAD = 40
+_LEAST_HEAD = 20  # of either family
+_FRAGMENT = 44  # RFC 8200 4.5: a header of 8 bytes
 
 
 async def scan(claim: Scan, place: Place) -> Answers:
@@ -85,14 +115,16 @@ class Wire:
     """Raw sockets between one source and one target; a context manager that closes them."""
 
     def __init__(self, source: str, target: str) -> None:
-        self.family: int = 6 if ":" in target else 4
+        self.family = V6 if ":" in target else V4
         self.source, self.target = source, target
-        kind = socket.AF_INET6 if self.family == 6 else socket.AF_INET
-        icmp = socket.IPPROTO_ICMPV6 if self.family == 6 else socket.IPPROTO_ICMP
+        kind = socket.AF_INET6 if self.family == V6 else socket.AF_INET
+        icmp = socket.IPPROTO_ICMPV6 if self.family == V6 else socket.IPPROTO_ICMP
         self._sockets: list[socket.socket] = []
         # IPPROTO_RAW: the packet brings its own IP header, in both families (raw(7), ipv6(7)).
         self._out = self._opened(kind, socket.IPPROTO_RAW)
-        self._ears = [self._opened(kind, protocol) for protocol in (socket.IPPROTO_TCP, socket.IPPROTO_UDP, icmp)]
+        self._ears = [
+            self._opened(kind, protocol) for protocol in (socket.IPPROTO_TCP, socket.IPPROTO_UDP, icmp)
+        ]
         for ear in self._ears:
             # A connected raw socket is given the packets of that peer only.
             ear.connect((target, 0))
@@ -108,10 +140,12 @@ class Wire:
         self._sockets.append(made)
         return made
 
-    def __enter__(self) -> "Wire":
+    def __enter__(self) -> Self:
+        """Give itself: the sockets are open already."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close all sockets."""
         for each in self._sockets:
             each.close()
 
@@ -171,7 +205,7 @@ class Wire:
     def _answering(self, ear: socket.socket, packet: bytes, sport: int) -> int | None:
         """Return the port that a packet is an answer of, None if it is no answer to this scan."""
         # IPv4 raw sockets give the IP header too, IPv6 ones do not.
-        at = (packet[0] & 0x0F) * 4 if self.family == 4 else 0
+        at = (packet[0] & 0x0F) * 4 if self.family == V4 else 0
         if ear is not self._ears[2]:
             if len(packet) < at + 4:
                 return None
@@ -180,14 +214,14 @@ class Wire:
         return self._unreachable(packet[at:], sport)
 
     def _unreachable(self, message: bytes, sport: int) -> int | None:
-        """Return the port that an ICMP error speaks of: it carries the head of our packet, 8 bytes in."""
-        if len(message) < 9 or message[0] not in _ICMP_ERRORS[self.family]:
+        """Return the port that an ICMP error speaks of, None if it is another's."""
+        at = _ICMP_HEAD
+        if len(message) < at + _LEAST_HEAD or message[0] not in _ICMP_ERRORS[self.family]:
             return None
-        if self.family == 4:
-            at = 8 + (message[8] & 0x0F) * 4
+        if self.family == V4:
+            at += (message[at] & 0x0F) * 4
         else:
-            # RFC 8200 4.5: next header 44 is a fragment header of 8 bytes.
-            at = 8 + 40 + (8 if len(message) > 14 and message[14] == 44 else 0)
+            at += _IPV6_HEAD + (8 if message[at + 6] == _FRAGMENT else 0)
         if len(message) < at + 4:
             return None
         source, destination = struct.unpack_from("!HH", message, at)

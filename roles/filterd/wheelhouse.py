@@ -37,7 +37,8 @@ OWN: Final = "bastide-filterd"
 # Times inside the wheel: any fixed one makes the build repeatable (reproducible-builds.org, SOURCE_DATE_EPOCH).
 _EPOCH: Final = "1577836800"
 # glibc 2.36 is Debian 12's; a wheel for an older one runs as well (PEP 600).
-_PLATFORMS: Final = tuple(f"manylinux_2_{minor}_x86_64" for minor in range(36, 16, -1)) + (
+_PLATFORMS: Final = (
+    *tuple(f"manylinux_2_{minor}_x86_64" for minor in range(36, 16, -1)),
     "manylinux2014_x86_64",
 )
 

@@ -244,6 +244,17 @@ DEFENCES = (
         ),
     ),
     Defence(
+        id="mta.no-smuggling",
+        title="A bare line feed does not end a message",
+        why="Two servers that disagree where a message ends let a second one in with the first one's good name (CVE-2023-51764).",
+        rows=("P26",),
+        sets=(
+            MainCf("smtpd_forbid_bare_newline", "normalize"),
+            MainCf("smtpd_forbid_bare_newline_exclusions", "$mynetworks"),
+        ),
+        unseen="One reply does not tell one message from two; the acceptance tests look at what arrives.",
+    ),
+    Defence(
         id="mta.filtered-or-later",
         title="While the filter is away mail waits at the sender",
         why="Mail that passes unfiltered when a daemon is down is how viruses come in after an update.",

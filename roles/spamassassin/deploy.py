@@ -10,7 +10,6 @@ from roles.settings import SPAMD_SOCKET, Gateway
 from roles.spamassassin.defences import DEFENCES
 
 RULES_FILE = "/etc/spamassassin/local.cf"
-OPTIONS_FILE = "/etc/default/spamd"
 DROP_IN = "/etc/systemd/system/spamd.service.d/bastide.conf"
 
 
@@ -31,10 +30,8 @@ def apply(gateway: Gateway, platform: Platform) -> None:
                 ),
             ),
             OwnedFile(
-                path=OPTIONS_FILE,
-                content=rendered("spamassassin", "spamd.default.j2", gateway, socket=SPAMD_SOCKET),
+                path=DROP_IN, content=rendered("spamassassin", "spamd.conf.j2", gateway, socket=SPAMD_SOCKET)
             ),
-            OwnedFile(path=DROP_IN, content=rendered("spamassassin", "spamd.conf.j2", gateway)),
         ],
         # The plugins of *.pre are not staged: the file is checked beside the live ones.
         check=f"site=$(mktemp -d); cp /etc/spamassassin/*.pre $site; cp $stage{RULES_FILE} $site; "
@@ -43,6 +40,6 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     unit_current(
         name="Run spamd with its configuration",
         unit="spamd.service",
-        files=(RULES_FILE, OPTIONS_FILE, DROP_IN),
+        files=(RULES_FILE, DROP_IN),
         on_change="restart",
     )

@@ -1,0 +1,111 @@
+"""The command ``python -m audit INVENTORY``: says of every defence of every host whether it holds."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from audit import engine, inventory
+from audit.engine import Item, Result, Session
+from audit.errors import AuditError
+from audit.report import document, junit, table
+from audit.target import Target
+from roles.defence import Defence
+
+HELD, FINDINGS, COULD_NOT_RUN = 0, 2, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the audit and return its exit code: 0 nothing broken, 2 findings, 3 could not run."""
+    options = _parser().parse_args(arguments)
+    try:
+        # Imported here: a record that cannot be constructed is a fault to report like any other.
+        from roles.registry import DEFENCES  # noqa: PLC0415
+
+        targets = inventory.targets(options.inventory, frozenset(options.host))
+        chosen = engine.chosen(engine.items(DEFENCES), options.only, options.layer)
+        _writable(options.json, options.junit)
+    except (AuditError, ImportError, ValueError) as error:
+        print(f"audit: {error}", file=sys.stderr)
+        return COULD_NOT_RUN
+    results, problems = _audited(targets, DEFENCES, chosen, fast=options.fast)
+    table.printed(results, Console())
+    if options.json:
+        document.written(results, problems, options.json)
+    if options.junit:
+        junit.written(results, problems, options.junit)
+    for problem in problems:
+        print(f"audit: {problem}", file=sys.stderr)
+    if problems:
+        return COULD_NOT_RUN
+    return FINDINGS if any(result.state == "broken" for result in results) else HELD
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m audit",
+        description="Ask every host of an inventory whether each defence holds, and look at it from outside.",
+        epilog="Exit code: 0 nothing broken, 2 findings (also a wrong command line), 3 the audit could not run.",
+    )
+    add = parser.add_argument
+    add("inventory", metavar="INVENTORY", help="pyinfra inventory file, the one that is deployed from")
+    add(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="ID",
+        help="only defences whose id begins so, e.g. mta.banner",
+    )
+    add("--layer", help="only one layer, e.g. firewall")
+    add(
+        "--host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this host of the inventory; repeatable",
+    )
+    add("--json", type=Path, metavar="FILE", help="write the results as JSON, too")
+    add("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML, too")
+    add("--fast", action="store_true", help="SYN scans ask a sample of ports instead of all 65,535")
+    return parser
+
+
+def _writable(*paths: Path | None) -> None:
+    """Refuse a report file that cannot be written before the audit has run, not after."""
+    for path in paths:
+        if path is not None and not path.parent.is_dir():
+            raise AuditError(f"{path}: its folder does not exist")
+
+
+def _audited(
+    targets: Sequence[Target], defences: Sequence[Defence], chosen: Sequence[Item], *, fast: bool
+) -> tuple[list[Result], list[str]]:
+    """Return the results of all hosts, and one sentence for each host that could not be audited."""
+    results: list[Result] = []
+    problems: list[str] = []
+    kept = {item.defence.id for item in chosen}
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        for target in targets:
+            task = progress.add_task(target.name, total=len(chosen))
+            try:
+                with Session(target, [each for each in defences if each.id in kept], fast=fast) as session:
+                    results += session.run(chosen, _advance(progress, task))
+            except AuditError as error:
+                problems.append(str(error))
+    return results, problems
+
+
+def _advance(progress: Progress, task: object) -> Callable[[Result], None]:
+    def done(result: Result) -> None:
+        progress.update(task, advance=1, description=f"{result.host} {result.item}")  # type: ignore[arg-type]
+
+    return done
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Provisioning with exit codes: `python -m roles apply INVENTORY` and `python -m roles drift INVENTORY`.
+
+pyinfra succeeds with an empty inventory, with hosts that it dropped, and whatever a dry run found. This says what
+happened: apply 0 every host deployed, 1 not; drift 0 in sync, 2 drift, 1 cannot tell; usage and settings 2.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_DEPLOY = "deploy.py"
+
+
+class ProvisionError(Exception):
+    """The run did not do what was asked, or nothing can be told of it; the text is for the administrator."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m roles", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "command",
+        choices=("apply", "drift"),
+        help="apply: deploy; drift: only say what a deploy would change",
+    )
+    parser.add_argument("inventory", type=Path, help="inventory file, for instance inventory/lab.py")
+    parser.add_argument(
+        "--json", action="store_true", help="print pyinfra's result as JSON instead of a summary"
+    )
+    options = parser.parse_args(arguments)
+    if not options.inventory.is_file():
+        parser.error(f"there is no inventory {options.inventory}; copy inventory/example.py and fill it in")
+    try:
+        hosts = inventory_hosts(options.inventory)
+        return (_apply if options.command == "apply" else _drift)(options, hosts)
+    except ProvisionError as error:
+        print(f"{options.inventory}: {error}", file=sys.stderr)
+        return 1
+
+
+def inventory_hosts(inventory: Path) -> dict[str, dict[str, Any]]:
+    """Return each host of an inventory with its data, as pyinfra resolves them.
+
+    Asked of a child process: importing pyinfra's command line replaces this process's sockets. Raises ProvisionError
+    for an inventory that cannot be read or names no host.
+    """
+    done = _pyinfra(str(inventory), "debug-inventory", "--json")
+    if done.returncode:
+        raise ProvisionError(f"pyinfra cannot read it:\n{done.stderr.strip()}")
+    hosts = {host["name"]: host["data"] for host in json.loads(done.stdout)}
+    if not hosts:
+        raise ProvisionError("it names no host")
+    return hosts
+
+
+def _pyinfra(*arguments: str, shown: bool = False) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("pyinfra")), *arguments]
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=None if shown else subprocess.PIPE, text=True, check=False
+    )
+
+
+def _apply(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
+    # Without --json pyinfra's progress goes to its standard error as well, so both forms show it.
+    done = _pyinfra(str(options.inventory), _DEPLOY, "-y", "--json", shown=True)
+    if done.returncode or not done.stdout.strip():
+        raise ProvisionError("the deploy failed; what failed stands above")
+    result = json.loads(done.stdout)
+    failed = result["results"].get("failed_hosts", [])
+    reached = set(result["results"]["hosts"])
+    if failed or reached != set(hosts):
+        lacking = ", ".join(sorted(set(failed) | (set(hosts) - reached)))
+        raise ProvisionError(f"not deployed: {lacking}")
+    print(done.stdout if options.json else f"{len(hosts)} of {len(hosts)} hosts deployed")
+    return 0
+
+
+def _drift(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
+    # Never with -y: that switches the search for changes off, and everything looks in sync.
+    done = _pyinfra(str(options.inventory), _DEPLOY, "--dry", "--json")
+    if done.returncode or not done.stdout.strip():
+        raise ProvisionError(f"pyinfra could not compare:\n{done.stderr.strip()}")
+    plan = json.loads(done.stdout)["plan"]
+    if not plan:
+        raise ProvisionError("the plan is empty; that cannot be called in sync")
+    changes = [(host, item["name"]) for item in plan for host in item["hosts_with_change"]]
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "in_sync": not changes,
+                    "changes": [{"host": host, "operation": name} for host, name in changes],
+                }
+            )
+        )
+    else:
+        for host, name in changes:
+            print(f"{host}: {name}")
+        print(f"{len(changes)} operations would change something on {len(hosts)} hosts")
+    return 2 if changes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""Small real engines on unix sockets: they read the whole request, look for the test strings, and can misbehave."""
+
+import array
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+# Assembled here: virus scanners eat checkouts that hold them whole.
+EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*" + b"GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+
+
+class Engine:
+    """A server that gives each connection to ``serve`` in a thread of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.requests: list[bytes] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.most_at_once = 0
+        self._at_once = 0
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    def __enter__(self) -> Self:
+        self._listener.bind(str(self.path))
+        self._listener.listen(64)
+        thread = threading.Thread(target=self._accept, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.gate.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in list(self._threads):
+            thread.join(5)
+        self._listener.close()
+        self.path.unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._one, args=(peer,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _one(self, peer: socket.socket) -> None:
+        with self._lock:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            with peer:
+                peer.settimeout(10)
+                self.serve(peer)
+        except OSError:
+            pass
+        finally:
+            with self._lock:
+                self._at_once -= 1
+
+    def serve(self, peer: socket.socket) -> None:
+        raise NotImplementedError
+
+
+def _exactly(peer: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        piece = peer.recv(count - len(data))
+        if not piece:
+            raise ConnectionError
+        data += piece
+    return data
+
+
+def _line(peer: socket.socket, end: bytes) -> bytes:
+    data = b""
+    while not data.endswith(end):
+        data += _exactly(peer, 1)
+    return data
+
+
+class Clamd(Engine):
+    """``answer`` replaces the verdict; ``descriptors`` False refuses them as another kernel or profile would."""
+
+    descriptors = True
+    answer: bytes | None = None
+
+    def serve(self, peer: socket.socket) -> None:
+        command = _line(peer, b"\0")
+        if command == b"zPING\0":
+            peer.sendall(b"PONG\0")
+            return
+        if command == b"zFILDES\0":
+            content = self._from_descriptor(peer)
+            if not self.descriptors:
+                peer.sendall(b"No file descriptor received. ERROR\0")
+                return
+            name = b"fd[9]"
+        else:
+            content, name = self._from_stream(peer), b"stream"
+        self.requests.append(content)
+        self.gate.wait(10)
+        if self.answer is not None:
+            peer.sendall(self.answer)
+        elif EICAR in content:
+            peer.sendall(name + b": Test-Signature(44d88612fea8a8f36de82e1278abb02f:68) FOUND\0")
+        else:
+            peer.sendall(name + b": OK\0")
+
+    def _from_descriptor(self, peer: socket.socket) -> bytes:
+        size = array.array("i").itemsize
+        _, ancillary, _, _ = peer.recvmsg(1, socket.CMSG_SPACE(size))
+        (descriptor,) = array.array("i", ancillary[0][2])
+        with open(descriptor, "rb") as content:  # noqa: PTH123 - a descriptor has no path
+            content.seek(0)
+            return content.read()
+
+    def _from_stream(self, peer: socket.socket) -> bytes:
+        content = b""
+        while length := struct.unpack("!I", _exactly(peer, 4))[0]:
+            content += _exactly(peer, length)
+        return content
+
+
+class Spamd(Engine):
+    """Scores 1000 for GTUBE, else ``score``; ``answer`` replaces the whole reply."""
+
+    score = 1.5
+    answer: bytes | None = None
+
+    def serve(self, peer: socket.socket) -> None:
+        head = _line(peer, b"\r\n\r\n")
+        if head.startswith(b"PING"):
+            peer.sendall(b"SPAMD/1.5 0 PONG\r\n")
+            return
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        content = _exactly(peer, length)
+        self.requests.append(head + content)
+        self.gate.wait(10)
+        peer.sendall(self.answer if self.answer is not None else scored(1000.0 if GTUBE in content else self.score))
+
+
+def scored(score: float, symbols: bytes = b"GTUBE,NO_RECEIVED") -> bytes:
+    body = symbols + b"\r\n"
+    spam = b"True" if score >= 5 else b"False"
+    return (
+        b"SPAMD/1.1 0 EX_OK\r\nContent-length: %d\r\nSpam: %s ; %.1f / 5.0\r\n\r\n" % (len(body), spam, score) + body
+    )
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 8.0) -> None:
+    """Wait until ``condition`` holds; fail when it does not."""
+    waiter = threading.Event()
+    for _ in range(int(seconds * 100)):
+        if condition():
+            return
+        waiter.wait(0.01)
+    raise AssertionError("it did not happen in time")

@@ -1,0 +1,28 @@
+"""The mirror's key and file names."""
+
+import pytest
+
+from lab import mirror
+from roles.platforms import DEBIAN_12
+
+
+def test_it_holds_what_the_roles_install() -> None:
+    assert mirror.packages() == DEBIAN_12.every_package()
+
+
+def test_key_changes_with_image_and_packages_but_not_with_their_order() -> None:
+    key = mirror.key("gateway-1", ["a", "b"])
+    assert key == mirror.key("gateway-1", ["b", "a"])
+    assert len({key, mirror.key("gateway-2", ["a", "b"]), mirror.key("gateway-1", ["a"])}) == 3
+
+
+@pytest.mark.parametrize(
+    ("downloaded", "stored"),
+    [
+        ("postfix_3.7.11-0+deb12u1_amd64.deb", "postfix_3.7.11-0+deb12u1_amd64.deb"),
+        ("dialog_1%3a2.3_all.deb", "dialog_2.3_all.deb"),
+        ("g++_4%3a12.2.0-3_amd64.deb", "g++_12.2.0-3_amd64.deb"),
+    ],
+)
+def test_stored_name_has_no_epoch(downloaded: str, stored: str) -> None:
+    assert mirror.stored_name(downloaded) == stored

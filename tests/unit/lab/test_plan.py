@@ -1,0 +1,96 @@
+"""The address plan: distinct, inside its networks, and impossible labs refused."""
+
+from ipaddress import ip_address
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from lab.errors import LabError
+from lab.plan import LAN4, LAN6, MOST_GATEWAYS, MOST_LABS, WAN4, WAN6, LabState, mgmt_network, plan_lab, v6
+
+LONGEST_INTERFACE_NAME = 15  # IFNAMSIZ without its final zero
+
+
+def lab(*, gateways: int = 1, index: int = 0, name: str = "lab") -> LabState:
+    return plan_lab(name=name, index=index, gateways=gateways, directory=Path("/state", name))
+
+
+def test_one_gateway_has_the_addresses_of_the_contract() -> None:
+    planned = lab(index=3)
+    assert list(planned.hosts) == ["gw1", "world", "mailhost"]
+    gateway = planned.hosts["gw1"]
+    assert (gateway.fqdn, gateway.short) == ("mx1.bastide.example", "mx1")
+    assert (gateway.wan4, gateway.wan6) == ("198.51.100.21", "2001:db8:51::21")
+    assert (gateway.lan4, gateway.lan6) == ("198.18.0.21", "2001:db8:18::21")
+    assert (gateway.ssh_host, gateway.ssh_port, gateway.ssh_user) == ("198.18.103.21", 22, "root")
+    world, mailhost = planned.hosts["world"], planned.hosts["mailhost"]
+    assert (world.wan4, world.wan6, world.lan4, world.lan6) == (
+        "198.51.100.53",
+        "2001:db8:51::53",
+        None,
+        None,
+    )
+    assert (mailhost.wan4, mailhost.lan4, mailhost.lan6) == (None, "198.18.0.25", "2001:db8:18::25")
+    assert planned.netns == {"wan": "bastide-lab-wan", "lan": "bastide-lab-lan"}
+
+
+def test_the_largest_lab_has_no_address_twice_and_none_outside_its_network() -> None:
+    planned = lab(gateways=MOST_GATEWAYS, index=MOST_LABS - 1)
+    hosts = planned.hosts.values()
+    assert len(planned.gateways) == MOST_GATEWAYS
+    for network, addresses in (
+        (WAN4, [host.wan4 for host in hosts]),
+        (WAN6, [host.wan6 for host in hosts]),
+        (LAN4, [host.lan4 for host in hosts]),
+        (LAN6, [host.lan6 for host in hosts]),
+        (planned.mgmt, [host.ssh_host for host in hosts]),
+    ):
+        given = [address for address in addresses if address is not None]
+        assert len(set(given)) == len(given) > 0
+        assert all(ip_address(address) in network for address in given)
+
+
+def test_four_gateways_have_the_addresses_of_the_contract() -> None:
+    assert [host.wan4 for host in lab(gateways=5).gateways] == [
+        "198.51.100.21",
+        "198.51.100.22",
+        "198.51.100.23",
+        "198.51.100.24",
+        "198.51.100.105",
+    ]
+
+
+def test_interface_names_fit_and_differ_between_labs() -> None:
+    labs = [lab(gateways=MOST_GATEWAYS, index=index) for index in (0, 9, 99)]
+    links = list(chain.from_iterable([one.bridge, *map(one.veth, one.hosts.values())] for one in labs))
+    assert len(set(links)) == len(links)
+    assert max(map(len, links)) <= LONGEST_INTERFACE_NAME
+
+
+def test_mgmt_networks_of_labs_do_not_overlap() -> None:
+    networks = [mgmt_network(index) for index in range(MOST_LABS)]
+    assert len(set(networks)) == MOST_LABS
+    assert not any(network.overlaps(LAN4) for network in networks)
+
+
+def test_v6_reads_like_the_decimal_number() -> None:
+    assert v6(WAN6, 53) == "2001:db8:51::53"
+
+
+@pytest.mark.parametrize("name", ["", "Lab", "a-b", "../up", "1a", "a" * 17, "a b", "a\n"])
+def test_a_name_that_cannot_be_part_of_file_names_is_refused(name: str) -> None:
+    with pytest.raises(LabError, match="cannot be used"):
+        lab(name=name)
+
+
+@pytest.mark.parametrize("gateways", [0, -1, MOST_GATEWAYS + 1])
+def test_an_impossible_number_of_gateways_is_refused(gateways: int) -> None:
+    with pytest.raises(LabError, match="--gateways"):
+        lab(gateways=gateways)
+
+
+@pytest.mark.parametrize("index", [-1, MOST_LABS])
+def test_an_index_outside_the_address_plan_is_refused(index: int) -> None:
+    with pytest.raises(LabError, match="out of range"):
+        lab(index=index)
