@@ -71,11 +71,17 @@ def _apply(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
         raise ProvisionError("the deploy failed; what failed stands above")
     result = json.loads(done.stdout)
     failed = result["results"].get("failed_hosts", [])
-    reached = set(result["results"]["hosts"])
+    last = result["results"]["operations"][-1:]
+    reached = {host for operation in last for how in ("success", "no_change") for host in operation[how]}
     if failed or reached != set(hosts):
         lacking = ", ".join(sorted(set(failed) | (set(hosts) - reached)))
         raise ProvisionError(f"not deployed: {lacking}")
-    print(done.stdout if options.json else f"{len(hosts)} of {len(hosts)} hosts deployed")
+    changed = sum(len(operation["success"]) for operation in result["results"]["operations"])
+    print(
+        done.stdout
+        if options.json
+        else f"{len(hosts)} hosts deployed, {changed} operations changed something"
+    )
     return 0
 
 

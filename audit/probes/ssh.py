@@ -1,6 +1,7 @@
 """sshd as a stranger meets it: what it offers before anybody has proved who he is."""
 
 import asyncio
+import contextlib
 import re
 import struct
 
@@ -88,6 +89,8 @@ async def _offer(place: Place) -> list[str]:
         raise NoSightError("sshd closed the connection before its key exchange offer") from error
     finally:
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
     return _name_lists(payload)
 
 

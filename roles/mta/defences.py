@@ -98,8 +98,8 @@ DEFENCES = (
             Reply(
                 about=verb.lower(),
                 lines=(_EHLO, f"{verb} bob@{{domain}}"),
-                # RFC 5321 3.5.3: 252 also tells nothing.
-                matches=r"(502|252)[ -][^\n]*",
+                # RFC 5321 3.5.3: 252 also tells nothing; 500 is Postfix's answer to a verb that it never had.
+                matches=r"(500|502|252)[ -][^\n]*",
                 refuted_by="250 2.1.5 <bob@example.org>",
             )
             for verb in ("VRFY", "EXPN")
@@ -193,7 +193,11 @@ DEFENCES = (
         title="Recipients have a full domain",
         why="A recipient without a full domain has no mailbox that the gateway could relay to.",
         rows=("A06",),
-        sets=(Restriction("smtpd_recipient_restrictions", "reject_non_fqdn_recipient"),),
+        sets=(
+            Restriction("smtpd_recipient_restrictions", "reject_non_fqdn_recipient"),
+            # Else "relay access denied" comes first and hides from an honest sender what is wrong.
+            MainCf("smtpd_relay_before_recipient_restrictions", "no"),
+        ),
         claims=(
             Reply(
                 about="short-recipient",

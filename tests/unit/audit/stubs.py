@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import json
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,12 +50,10 @@ class Stub:
         self.sender, self.recipients = "", [""]
 
     async def serve(self) -> None:
-        try:
-            await self._session()
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self.writer.close()
+        await self._session()
+        await self.writer.drain()
+        self.writer.close()
+        await self.writer.wait_closed()
 
     async def _session(self) -> None:
         if self.manners.cuts_early:
@@ -128,32 +127,56 @@ def place(port: int = 25, **changes: object) -> Place:
 
 
 @contextlib.asynccontextmanager
-async def smtp(manners: Manners) -> AsyncIterator[int]:
-    """Serve SMTP by the given manners and give the port."""
+async def served(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """Serve connections and give the port; at the end no connection and no task is left."""
+    tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await Stub(manners, reader, writer).serve()
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await serve(reader, writer)
+        writer.transport.abort()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1_000_000)
+    server = await asyncio.start_server(one, "127.0.0.1", 0, limit=1_000_000)
     async with server:
         yield server.sockets[0].getsockname()[1]
+        server.close()
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
 
 
-@contextlib.asynccontextmanager
-async def raw(content: bytes) -> AsyncIterator[int]:
+def smtp(manners: Manners) -> AbstractAsyncContextManager[int]:
+    """Serve SMTP by the given manners and give the port."""
+    return served(lambda reader, writer: Stub(manners, reader, writer).serve())
+
+
+def silent() -> AbstractAsyncContextManager[int]:
+    """Accept connections and say nothing; give the port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        del writer
+        await reader.read()
+
+    return served(serve)
+
+
+def raw(content: bytes) -> AbstractAsyncContextManager[int]:
     """Serve fixed bytes to whoever connects, then hang up; give the port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(content)
-        with contextlib.suppress(OSError):
-            await writer.drain()
-            writer.write_eof()
-            await reader.read(1000)
-        writer.close()
+        await writer.drain()
+        writer.write_eof()
+        await reader.read(1000)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    return served(serve)
 
 
 def ssh_offer(

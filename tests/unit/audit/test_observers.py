@@ -201,18 +201,15 @@ def test_a_refused_opening_is_not_taken_for_the_answer(tmp_path: Path) -> None:
     assert "was refused" in observation.seen
 
 
-def test_a_silent_server_is_broken_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_is_broken_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smtp, "STEP_SECONDS", 0.2)
-    claim = _reply("quiet", (EHLO,), r".*")
+    claim = _reply("quiet", (EHLO,), r"220.*")
 
     async def run() -> Observation:
-        server = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(5), "127.0.0.1", 0)
-        async with server:
-            port = server.sockets[0].getsockname()[1]
+        async with stubs.silent() as port:
             return await observe(claim(port), stubs.place(port))
 
     assert asyncio.run(run()).state == "broken"
-    del tmp_path
 
 
 def test_mail_that_is_accepted_and_lost_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
