@@ -25,9 +25,9 @@ from roles.kinds import Kind
 
 # A probe bounds its own waits; this is for one that hangs all the same. The slowest is a scan of 65,535 ports.
 CLAIM_SECONDS = 180.0
-# Dialogues and scans at a time, all vantages together. More connections at once from one address would be what an
-# MTA's own limits are there to stop.
-CONCURRENT = 6
+# How many items of each wave are under way at a time, all vantages together: dialogues few, since many connections
+# at once from one address are what an MTA's own limits are there to stop; early talkers one by one; scans mostly wait.
+CONCURRENT = (6, 1, 12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ class Session:
             waves.setdefault(_wave(item), []).append(item)
         results: dict[str, Result] = {}
         for number in sorted(waves):
-            with ThreadPoolExecutor(1 if number == 1 else CONCURRENT) as pool:
+            with ThreadPoolExecutor(CONCURRENT[number]) as pool:
                 futures = [pool.submit(self.check, item) for item in waves[number]]
                 try:
                     for future in as_completed(futures):
@@ -188,6 +188,7 @@ class Session:
 
 
 def _wave(item: Item) -> int:
+    """Return when an item has its turn, an index of CONCURRENT."""
     if isinstance(item.check, Scan):
         return 2
     return 1 if isinstance(item.check, Reply) and item.check.early else 0

@@ -39,7 +39,9 @@ def line(text: str, limit: int = LINE_LIMIT) -> str:
 
 def wanted(check: Kind | Claim, gateway: Gateway) -> str:
     """Return in words what a check wants to see."""
-    return check.wanted(gateway) if is_kind(check) else _WANTED[type(check)](check)
+    if is_kind(check):
+        return check.wanted(gateway) or "nothing"
+    return _WANTED[type(check)](check)
 
 
 def seen(sight: object) -> str:

@@ -36,6 +36,8 @@ gateways = [
                 side: {"4": f"{v4}.{VANTAGE}", "6": f"{v6}:{VANTAGE}"} for side, (v4, v6) in _sides.items()
             },
             "audit_recorder": str(_lab.sink),
+            "audit_sender": "alice@sender.example",
+            "audit_helo": "client.sender.example",
         },
     )
     for host in _lab.hosts.values()

@@ -133,12 +133,21 @@ def stop(machine: str) -> None:
             _kill(supervisor)
         if not _wait(lambda: not processes(machine), seconds=LONGEST_DEATH_SECONDS):
             raise LabError(f"machine {machine} does not die: see 'ps' for process {processes(machine)[0]}")
+
+
+def forget(machine: str) -> None:
+    """Remove what the kernel and systemd-nspawn keep of a machine of which no process is left."""
     shutil.rmtree(Path("/run/systemd/nspawn/propagate", machine), ignore_errors=True)
-    _remove_cgroups(machine)
+    for root in _cgroup_roots():
+        for folder, _, _ in os.walk(root / machine, topdown=False):
+            _wait(partial(_removed, Path(folder)), seconds=1.0)
 
 
 def empty_namespace(netns: str) -> None:
-    """Kill every process that is left in a network namespace of a lab, but not the caller and its parents."""
+    """Kill every process that is left in a network namespace of a lab, but not the caller and its parents.
+
+    That is what somebody started there, and a whole host whose systemd-nspawn was killed.
+    """
     mine = set(_ancestry())
 
     def left() -> list[int]:
@@ -186,12 +195,6 @@ def _make_cgroups(host: Host) -> list[Path]:
     for group in groups:
         group.mkdir(exist_ok=True)
     return groups
-
-
-def _remove_cgroups(machine: str) -> None:
-    for root in _cgroup_roots():
-        for folder, _, _ in os.walk(root / machine, topdown=False):
-            _wait(partial(_removed, Path(folder)), seconds=1.0)
 
 
 def _removed(cgroup: Path) -> bool:

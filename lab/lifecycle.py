@@ -4,7 +4,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 
@@ -173,6 +173,7 @@ def _remove(name: str) -> None:
     machines = {host.machine for host in lab.hosts.values()} if lab else set(namespaces)
     _at_once([partial(hosts.stop, machine) for machine in sorted(machines)])
     _at_once([partial(hosts.empty_namespace, netns) for netns in namespaces])
+    _at_once([partial(hosts.forget, machine) for machine in sorted(machines)])
     if lab is not None:
         network.remove(lab)
     network.remove_namespaces(name)
@@ -185,7 +186,12 @@ def _at_once(deeds: list[Callable[[], object]]) -> None:
     """Do several things side by side, wait for all of them, then raise the first error there was."""
     if not deeds:
         return
-    with ThreadPoolExecutor(max_workers=len(deeds)) as pool:
+    pool = ThreadPoolExecutor(max_workers=len(deeds))
+    try:
         done = [pool.submit(deed) for deed in deeds]
+        wait(done)
+    finally:
+        # When this process is interrupted too: whoever removes the lab next must not meet a thread still making it.
+        pool.shutdown(wait=True)
     for each in done:
         each.result()

@@ -39,16 +39,23 @@ def make(lab: LabState) -> None:
 
 
 def remove(lab: LabState) -> None:
-    """Remove what ``make`` makes, whatever part of it there is. The namespaces must be empty of processes."""
+    """Remove what ``make`` makes in this machine's own namespace, whatever part of it there is."""
     for link in [*(lab.veth(host) for host in lab.hosts.values()), lab.bridge]:
         if Path("/sys/class/net", link).exists():
             succeeds(["ip", "link", "delete", link])
 
 
 def remove_namespaces(name: str) -> None:
-    """Remove each namespace of the lab of that name, and so every link that has an end in one."""
+    """Remove each namespace of the lab of that name, and so every link that has an end in one.
+
+    The namespaces must be empty of processes. The bridge bears the lab's name as its alias: it is found even if the
+    lab's record was lost.
+    """
     for netns in existing_namespaces(name):
         succeeds(["ip", "netns", "delete", netns])
+    for alias in Path("/sys/class/net").glob("bl*/ifalias"):
+        if alias.read_text().strip() == f"bastide-{name}":
+            succeeds(["ip", "link", "delete", alias.parent.name])
 
 
 def existing_namespaces(name: str) -> tuple[str, ...]:

@@ -2,26 +2,36 @@
 
 import json
 import shlex
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from hashlib import sha256
 from io import StringIO
 from pathlib import PurePosixPath
+from typing import cast
 
 from pyinfra import host
-from pyinfra.api import FactBase, FileUploadCommand, OperationError, StringCommand, operation
+from pyinfra.api import FactBase, FileUploadCommand, StringCommand, deploy, operation
 from typing_extensions import override
 
+from roles.platforms import Platform
 from roles.rendering import OwnedFile
+from roles.settings import Gateway
 
 RUN_DIRECTORY = "/run/bastide"
 _POLICY = "/usr/sbin/policy-rc.d"
 
+Layer = Callable[[Gateway, Platform], None]
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
 
 
 def shell(script: str) -> StringCommand:
     """Return a command that stops at the first failure of a script."""
     return StringCommand("sh", "-e", "-c", shlex.quote(script))
+
+
+def layer(title: str) -> Callable[[Layer], Layer]:
+    """Return the decorator of a layer's ``apply``: it puts the title before the names of the operations inside."""
+    # pyinfra types what it returns as an operation, with an operation's arguments.
+    return cast("Callable[[Layer], Layer]", deploy(title))
 
 
 class PackagesMissing(FactBase[list[str]]):
@@ -194,9 +204,3 @@ def converged(question: str, wanted: str, remedy: str) -> Commands:
         host.noop(f"{question} answers {wanted}")
         return
     yield shell(remedy)
-
-
-def require(condition: bool, message: str) -> None:  # noqa: FBT001
-    """Raise OperationError with a message for the administrator unless the condition holds."""
-    if not condition:
-        raise OperationError(message)

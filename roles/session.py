@@ -21,7 +21,8 @@ def prepared(host: Host) -> tuple[Gateway, Platform]:
     try:
         release = host.get_fact(LinuxDistribution)["release_meta"]
         platform = platform_of(str(release.get("ID")), str(release.get("VERSION_ID")))
-        return Gateway.of(dict(host.data.dict())), platform
+        data: dict[str, object] = host.data.dict()  # type: ignore[no-untyped-call] # pyinfra leaves it untyped
+        return Gateway.of(data), platform
     except SettingError as error:
         raise DeployError(f"{host.name}: {error}") from error
 

@@ -24,9 +24,11 @@ _FQDN = re.compile(
 )
 # transport(5): [host]:port without MX look-up, or a bare domain whose MX is asked.
 _NEXT_HOP = re.compile(r"(\[[0-9A-Za-z.:-]+\]|[0-9A-Za-z.-]+)(:\d{1,5})?")
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{4,253}")
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 
 SMTP_PORT = 25
+HIGHEST_PORT = 65_535
 # Where the engines listen; the distributions' units and our configuration agree on these.
 CLAMD_SOCKET = "/run/clamav/clamd.ctl"
 SPAMD_SOCKET = "/run/spamd/spamd.sock"
@@ -191,6 +193,13 @@ def _problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
                 "relay_domains",
                 f"next hop {hop!r} of {domain} is not of transport(5)'s form; write it like [198.51.100.7]:25",
             )
+        elif not _port_is_possible(hop):
+            yield "relay_domains", f"next hop {hop!r} of {domain} names a port above 65535"
+    if gateway.administrator and not _ADDRESS.fullmatch(gateway.administrator):
+        yield (
+            "administrator",
+            f"{gateway.administrator!r} is not a mail address; write it like postmaster@example.org",
+        )
     yield from _network_problems(gateway)
     yield from _database_problems(gateway)
 
@@ -227,6 +236,11 @@ def _network_problem(network: str) -> str:
     if parsed.prefixlen == 0:
         return f"{network} lets the whole internet at sshd; name the networks that administrators come from"
     return ""
+
+
+def _port_is_possible(hop: str) -> bool:
+    port = hop.rpartition("]")[2].rpartition(":")[2] if "]" in hop else hop.partition(":")[2]
+    return not port or int(port) <= HIGHEST_PORT
 
 
 def _is_address(text: str) -> bool:

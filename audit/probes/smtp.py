@@ -6,6 +6,7 @@ line ends), so the dialogue is ours. Everything that the server chooses is bound
 
 import asyncio
 import contextlib
+import os
 import re
 from collections.abc import AsyncIterator
 
@@ -88,7 +89,7 @@ async def talk(place: Place, port: int) -> AsyncIterator[Talk]:
     except TimeoutError as error:
         raise NoSightError(f"no connection to {address} port {port} within {CONNECT_SECONDS:g} s") from error
     except OSError as error:
-        raise NoSightError(f"no connection to {address} port {port}: {error.strerror or error}") from error
+        raise NoSightError(f"no connection to {address} port {port}: {_reason(error)}") from error
     try:
         yield Talk(reader, writer)
     finally:
@@ -98,6 +99,11 @@ async def talk(place: Place, port: int) -> AsyncIterator[Talk]:
             writer.close()
             async with asyncio.timeout(1):
                 await writer.wait_closed()
+
+
+def _reason(error: OSError) -> str:
+    # asyncio writes a text of its own, with the address in it, into `strerror`.
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 async def greeting(claim: Greeting, place: Place) -> str:

@@ -126,7 +126,9 @@ class Wire:
             self._opened(kind, protocol) for protocol in (socket.IPPROTO_TCP, socket.IPPROTO_UDP, icmp)
         ]
         for ear in self._ears:
-            # A connected raw socket is given the packets of that peer only.
+            # A connected raw socket is given the packets of that peer only. Unbound, `connect` would bind it to
+            # whichever of our addresses the kernel prefers, and it would be deaf to answers to the declared one.
+            ear.bind((source, 0))
             ear.connect((target, 0))
             ear.setblocking(False)  # noqa: FBT003 - the method's own signature
             ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)

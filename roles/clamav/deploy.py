@@ -1,10 +1,8 @@
 """Put ClamAV on a host."""
 
-from pyinfra.api import deploy
-
 from roles.clamav.defences import DEFENCES
 from roles.kinds import ClamdOption, FreshclamOption
-from roles.operations import converged, files_owned, packages_installed, unit_current
+from roles.operations import converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, lines, rendered
 from roles.settings import CLAMD_SOCKET, Gateway
@@ -16,7 +14,7 @@ SOCKET_DROP_IN = "/etc/systemd/system/clamav-daemon.socket.d/bastide.conf"
 _ANY_DATABASE = "find /var/lib/clamav -name '*.c[vl]d' -o -name '*.[nhlmfi]d[bus]' | head -n 1 | wc -l"
 
 
-@deploy("ClamAV")
+@layer("ClamAV")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have clamd scan for filterd, and freshclam keep its signatures new."""
     packages_installed(name="Install ClamAV", packages=platform.packages["clamav"])

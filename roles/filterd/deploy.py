@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-from pyinfra.api import deploy
-
 from roles.filterd.release import release_installed
 from roles.filterd.wheelhouse import files, release
-from roles.operations import converged, files_owned, packages_installed, unit_current
+from roles.operations import converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, rendered
 from roles.settings import CLAMD_SOCKET, SPAMD_SOCKET, Gateway
@@ -18,7 +16,7 @@ SOCKET_DIRECTORY = "/var/spool/postfix/filterd"
 _GROUPS = "id -nG filterd 2>/dev/null | tr ' ' '\\n' | sort | xargs"
 
 
-@deploy("filterd")
+@layer("filterd")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have filterd decide on each message while the MTA's client waits."""
     packages_installed(name="Install what filterd runs on", packages=platform.packages["filterd"])

@@ -1,15 +1,13 @@
 """Put the packet filter on a host."""
 
-from pyinfra.api import deploy
-
 from roles.firewall.defences import DEFENCES
 from roles.firewall.ruleset import ruleset, ruleset_loaded
-from roles.operations import packages_installed, unit_current
+from roles.operations import layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.settings import Gateway
 
 
-@deploy("Firewall")
+@layer("Firewall")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Load both families' rulesets and have them loaded at boot, before the network is up."""
     packages_installed(name="Install the packet filter's tools", packages=platform.packages["firewall"])

@@ -2,11 +2,9 @@
 
 import shlex
 
-from pyinfra.api import deploy
-
 from roles.hardening.defences import DEFENCES
 from roles.kinds import SshdOption, Sysctl
-from roles.operations import converged, files_owned, packages_installed, unit_current
+from roles.operations import converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, lines, rendered
 from roles.settings import Gateway
@@ -16,7 +14,7 @@ SYSCTL_FILE = "/etc/sysctl.d/90-bastide.conf"
 SSHD_FILE = "/etc/ssh/sshd_config.d/00-bastide.conf"
 
 
-@deploy("Hardening")
+@layer("Hardening")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Set kernel parameters and sshd's options; neither ends a session that is open."""
     packages_installed(name="Install what hardening configures", packages=platform.packages["hardening"])

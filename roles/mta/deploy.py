@@ -1,19 +1,22 @@
 """Put Postfix on a host."""
 
-from pyinfra.api import deploy
-
 from roles.kinds import MainCf
 from roles.mta.defences import DEFENCES
-from roles.operations import files_owned, packages_installed, unit_current
+from roles.operations import files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, lines, rendered, restriction_lists
 from roles.settings import Gateway
 
 DIRECTORY = "/etc/postfix"
+# Postfix says "unused parameter" for a name that it does not know, and still succeeds.
+CHECK = (
+    f"said=$(postconf -c $stage{DIRECTORY} -n 2>&1 >/dev/null; postfix -c $stage{DIRECTORY} check 2>&1); "
+    'if [ -n "$said" ]; then echo "$said" >&2; exit 1; fi'
+)
 FILES = ("main.cf", "master.cf", "transport", "virtual")
 
 
-@deploy("MTA")
+@layer("MTA")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have Postfix relay for the declared domains; it answers only after its configuration is ours."""
     packages_installed(name="Install Postfix", packages=platform.packages["mta"])
@@ -27,9 +30,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
             OwnedFile(path=f"{DIRECTORY}/{name}", content=rendered("mta", f"{name}.j2", gateway, **values))
             for name in FILES
         ],
-        # Postfix says "unused parameter" for a name that it does not know, and still succeeds.
-        check=f"said=$(postconf -c $stage{DIRECTORY} -n 2>&1 >/dev/null; postfix -c $stage{DIRECTORY} check 2>&1); "
-        'if [ -n "$said" ]; then echo "$said" >&2; exit 1; fi',
+        check=CHECK,
     )
     unit_current(
         name="Run Postfix with its configuration",

@@ -1,9 +1,7 @@
 """Put SpamAssassin on a host."""
 
-from pyinfra.api import deploy
-
 from roles.kinds import SpamassassinOption
-from roles.operations import files_owned, packages_installed, unit_current
+from roles.operations import files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, lines, rendered
 from roles.settings import SPAMD_SOCKET, Gateway
@@ -13,7 +11,7 @@ RULES_FILE = "/etc/spamassassin/local.cf"
 DROP_IN = "/etc/systemd/system/spamd.service.d/bastide.conf"
 
 
-@deploy("SpamAssassin")
+@layer("SpamAssassin")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have spamd score mail for filterd."""
     packages_installed(name="Install SpamAssassin", packages=platform.packages["spamassassin"])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import lifecycle, network, state
+from lab import lifecycle, mirror, network, state
 from lab.access import ssh_argv
 from lab.errors import LabError
 from lab.hosts import processes
@@ -204,7 +204,7 @@ def test_packages_install_with_no_network(lab: LabState) -> None:
     )
     assert "pcre" in on(gateway, "postconf -m")
     # The mirror holds the closure of what the roles install, all of it.
-    wanted = " ".join(lifecycle.mirror.packages())
+    wanted = " ".join(mirror.packages())
     planned = on(gateway, f"apt-get -q install --simulate --no-install-recommends {wanted}")
     assert "Inst clamav-daemon " in planned
 
@@ -311,11 +311,12 @@ def test_a_killed_up_leaves_nothing_that_down_or_up_cannot_clear(trace: str, rem
     assert traces(OTHER) == []
 
 
-def test_a_told_up_removes_what_it_made() -> None:
+@pytest.mark.parametrize("trace", ["directory", "netns", "mount", "process"])
+def test_a_told_up_removes_what_it_made(trace: str) -> None:
     victim = subprocess.Popen(
         [sys.executable, "-m", "lab", "up", "--name", OTHER], cwd=ROOT, stderr=subprocess.DEVNULL
     )
-    while not any(line.startswith("process") for line in traces(OTHER)):
+    while not any(line.startswith(trace) for line in traces(OTHER)):
         assert victim.poll() is None
     victim.terminate()
     assert victim.wait(timeout=30) == 130
@@ -327,7 +328,9 @@ def test_a_killed_host_is_noticed_and_up_recovers() -> None:
     for process in processes(state.load(OTHER).hosts["world"].machine):
         os.kill(process, signal.SIGKILL)
     assert command("status", "--name", OTHER, check=False).returncode == 1
+    began = time.monotonic()
     command("up", "--name", OTHER)
+    assert time.monotonic() - began <= LONGEST_WARM_UP_SECONDS
     assert command("status", "--name", OTHER).returncode == 0
     command("down", "--name", OTHER)
     assert traces(OTHER) == []

@@ -25,7 +25,7 @@ class Manners:
     relays: bool = False
     cuts_early: bool = True
     enforces_size: bool = True
-    judge: Callable[[bytes], bytes] = field(default=lambda content: judged(content))
+    judge: Callable[[bytes], bytes] = field(default_factory=lambda: judged)
     spool: Path | None = None
     rewrite: Callable[[bytes], bytes] = field(default=lambda content: content)
     sender: str | None = None

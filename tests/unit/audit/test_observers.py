@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from audit import probes
+from audit import evidence
 from audit.probes import OBSERVERS, Observation, mail, observe, smtp
+from roles import claims
 from roles.claims import Answers, Arrival, Claim, Delivered, Greeting, Reply, Scan, SshAlgorithms, Verdict
 from tests.unit.audit import stubs
 from tests.unit.audit.stubs import Manners
@@ -186,8 +187,6 @@ def test_never_holds_where_nobody_listens(tmp_path: Path) -> None:
 
 
 def test_every_claim_type_has_an_observer_and_words() -> None:
-    from audit import evidence
-    from roles import claims
 
     types = {each for each in vars(claims).values() if isinstance(each, type) and "refuted_by" in vars(each)}
     assert types == set(OBSERVERS)
@@ -230,7 +229,7 @@ def test_without_recorder_or_family_nothing_is_claimed_to_hold() -> None:
 
 
 def test_evidence_is_one_harmless_line() -> None:
-    shown = probes.evidence.line("250-a\n250 \x1b[31mred\x07" + "x" * 1000)
+    shown = evidence.line("250-a\n250 \x1b[31mred\x07" + "x" * 1000)
     assert shown.startswith("250-a\\n250 \\x1b[31mred\\x07xx")
     assert "\n" not in shown
     assert len(shown) < 300

@@ -27,7 +27,9 @@ def envelope(recipients: Sequence[bytes] = (b"<b@rcpt.example>",), queue_id: byt
     )
 
 
-def content(headers: Iterable[tuple[bytes, bytes]] = HEADERS, body: bytes = BODY, piece: int = 65535) -> bytes:
+def content(
+    headers: Iterable[tuple[bytes, bytes]] = HEADERS, body: bytes = BODY, piece: int = 65535
+) -> bytes:
     return b"".join(
         (
             *(mta.strings(c.Header, name, value) for name, value in headers),
@@ -74,11 +76,16 @@ class Client:
         self._replies = mta.Replies()
         self._steps = steps
         self._actions = actions
+        self._greeted = False
         self.agreed = (0, 0, 0)
 
     def __enter__(self) -> Self:
-        self.send(mta.offer(6, self._actions, self._steps))
-        self.agreed = mta.agreed(self.answer())
+        try:
+            self.send(mta.offer(6, self._actions, self._steps))
+            self.agreed = mta.agreed(self.answer())
+        except ConnectionError:
+            self._socket.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -96,14 +103,19 @@ class Client:
             self._replies.receive(data)
         return got
 
-    def begin(self, recipients: Sequence[bytes] = (b"<b@rcpt.example>",), queue_id: bytes = b"4XyZ") -> list[bytes]:
+    def begin(
+        self, recipients: Sequence[bytes] = (b"<b@rcpt.example>",), queue_id: bytes = b"4XyZ"
+    ) -> list[bytes]:
         """Say greeting and envelope; the codes of the answers to the recipients."""
-        self.send(greeting() + envelope(recipients, queue_id))
+        self.send((b"" if self._greeted else greeting()) + envelope(recipients, queue_id))
+        self._greeted = True
         return [self.answer().code for _ in recipients]
 
     def finish(self, body: bytes = BODY) -> Answer:
         """Send content and end; the last of the answers."""
-        self.send(content(body=body) + mta.macros(c.EndOfMessage, {b"i": b"4XyZ"}) + mta.plain(c.EndOfMessage))
+        self.send(
+            content(body=body) + mta.macros(c.EndOfMessage, {b"i": b"4XyZ"}) + mta.plain(c.EndOfMessage)
+        )
         return self.verdict()
 
     def verdict(self) -> Answer:

@@ -59,7 +59,7 @@ class Engine:
             self.most_at_once = max(self.most_at_once, self._at_once)
         try:
             with peer:
-                peer.settimeout(10)
+                peer.settimeout(5)
                 self.serve(peer)
         except OSError:
             pass
@@ -146,14 +146,17 @@ class Spamd(Engine):
         content = _exactly(peer, length)
         self.requests.append(head + content)
         self.gate.wait(10)
-        peer.sendall(self.answer if self.answer is not None else scored(1000.0 if GTUBE in content else self.score))
+        peer.sendall(
+            self.answer if self.answer is not None else scored(1000.0 if GTUBE in content else self.score)
+        )
 
 
 def scored(score: float, symbols: bytes = b"GTUBE,NO_RECEIVED") -> bytes:
     body = symbols + b"\r\n"
     spam = b"True" if score >= 5 else b"False"
     return (
-        b"SPAMD/1.1 0 EX_OK\r\nContent-length: %d\r\nSpam: %s ; %.1f / 5.0\r\n\r\n" % (len(body), spam, score) + body
+        b"SPAMD/1.1 0 EX_OK\r\nContent-length: %d\r\nSpam: %s ; %.1f / 5.0\r\n\r\n" % (len(body), spam, score)
+        + body
     )
 
 

@@ -1,0 +1,76 @@
+# Bastide. `make help` lists the targets; each brings what it needs, from python3 and apt alone.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+LAB ?= lab
+INVENTORY ?= inventory/lab.py
+export BASTIDE_LAB := $(LAB)
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV_VERSION := 0.13.9
+CODE := filterd roles audit lab docs tests deploy.py inventory
+# Debian's packages that the lab and its hosts are made with. Vagrant is only for `make check`.
+APT_LAB := apt-utils ca-certificates iproute2 iptables mmdebstrap openssh-client python3-venv systemd-container
+
+.PHONY: help setup demo test unit accept check fmt lab-up lab-down deploy audit docs bench wheel
+
+help: ## show this text
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(READY) ## install what all other targets need: Debian packages (as root) and the locked Python environment
+
+$(READY): pyproject.toml uv.lock
+	@.ci/packages $(APT_LAB)
+	test -x $(BIN)/python || python3 -m venv $(VENV)
+	$(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(m.version("uv") != "$(UV_VERSION)")' 2>/dev/null \
+	  || $(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv sync --frozen --quiet --python $(BIN)/python
+	@touch $@
+
+demo: lab-up deploy ## build a lab, provision a gateway in it, attack it, and print what held
+	$(BIN)/python -m audit $(INVENTORY)
+
+test: unit accept ## all tests: unit, then acceptance in labs of their own
+
+unit: $(READY) ## tests without host, root or network
+	$(BIN)/pytest tests/unit tests/fuzz
+
+accept: $(READY) wheel ## tests against live hosts in labs of their own (as root)
+	$(BIN)/pytest tests/acceptance
+
+check: $(READY) ## linters, types, stale pages, the Vagrantfile
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m docs.generate --check
+	@.ci/packages vagrant
+	cd vagrant && vagrant validate --ignore-provider
+
+fmt: $(READY) ## format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lab-up: $(READY) ## start the lab (as root); LAB=name for another one
+	$(BIN)/python -m lab up --name $(LAB)
+
+lab-down: $(READY) ## stop the lab and leave nothing of it behind but its cache
+	$(BIN)/python -m lab down --name $(LAB)
+
+deploy: $(READY) wheel ## provision the hosts of INVENTORY (inventory/lab.py)
+	$(BIN)/python -m roles apply $(INVENTORY)
+
+audit: $(READY) ## try every claim against the hosts of INVENTORY; exit 2 on findings, 3 if it could not
+	$(BIN)/python -m audit $(INVENTORY)
+
+docs: $(READY) ## write the generated pages anew
+	$(BIN)/python -m docs.generate
+
+bench: $(READY) ## print filterd's cost as ratios to floors measured in the same run
+	$(BIN)/python -m tests.bench
+
+wheel: $(READY) ## build filterd's hash-locked wheelhouse, dist/wheelhouse
+	$(BIN)/python -m roles.filterd.wheelhouse

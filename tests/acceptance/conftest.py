@@ -1,0 +1,91 @@
+"""One lab with one deployed gateway for all acceptance tests; taken down at the end, also after a failure.
+
+BASTIDE_ACCEPT_LAB names a lab that is up and deployed already: then that one is used and left alone.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from audit import engine
+from audit.inventory import targets
+from audit.target import Target
+from lab import lifecycle, state
+from lab.errors import LabError
+from lab.plan import LabState
+from lab.tools import TO_BUILD, TO_RUN, require
+from roles.registry import DEFENCES
+from tests.acceptance.gateway import ROOT, GatewayHost
+from tests.acceptance.outside import Outside, seen_from
+
+NAME = "accept"
+ITEMS = engine.items(DEFENCES)
+DEPLOY_SECONDS = 600
+
+
+def deploy(*words: str, lab: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m roles`` on the lab's inventory."""
+    return subprocess.run(
+        [sys.executable, "-m", "roles", *words],
+        cwd=ROOT,
+        env={**os.environ, "BASTIDE_LAB": lab},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEPLOY_SECONDS,
+    )
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[LabState]:
+    """Return a lab whose gateway is deployed. Without root or tools the tests are skipped; under CI that is a failure."""
+    given = os.environ.get("BASTIDE_ACCEPT_LAB")
+    if given:
+        yield state.load(given)
+        return
+    try:
+        require({**TO_RUN, **TO_BUILD})
+    except LabError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    try:
+        lifecycle.up(NAME, gateways=1)
+        done = deploy("apply", "inventory/lab.py", lab=NAME)
+        assert done.returncode == 0, done.stderr[-4000:]
+        yield state.load(NAME)
+    finally:
+        lifecycle.down(NAME)
+
+
+@pytest.fixture(scope="session")
+def target(lab: LabState) -> Target:
+    os.environ["BASTIDE_LAB"] = lab.name
+    return targets("inventory/lab.py")[0]
+
+
+@pytest.fixture(scope="session")
+def gateway(lab: LabState) -> GatewayHost:
+    return GatewayHost(lab=lab, host=lab.hosts["gw1"])
+
+
+@pytest.fixture(scope="session")
+def wan(lab: LabState) -> Outside:
+    return seen_from(lab, "wan")
+
+
+@pytest.fixture(scope="session")
+def results(target: Target, request: pytest.FixtureRequest) -> dict[str, engine.Result]:
+    """Return what came of each selected record, by item id; all of them are looked at in one audit."""
+    selected = {
+        item.callspec.params["item_id"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and "results" in item.fixturenames
+    }
+    wanted = [item for item in ITEMS if item.id in selected]
+    with engine.Session(target, DEFENCES) as session:
+        return {result.item: result for result in session.run(wanted, lambda _result: None)}

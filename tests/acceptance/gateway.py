@@ -1,0 +1,77 @@
+"""The gateway as its administrator sees it, and the protected mail server's records."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.access import ssh_argv
+from lab.plan import Host, LabState
+
+ROOT = Path(__file__).parents[2]
+COMMAND_SECONDS = 180
+ARRIVAL_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One message that reached the protected mail server."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayHost:
+    """One deployed gateway of a lab."""
+
+    lab: LabState
+    host: Host
+
+    def run(self, script: str, *, check: bool = True) -> str:
+        """Run a shell script as root and return its output; AssertionError when it fails and ``check`` is on."""
+        argv = [*ssh_argv(self.host, options=["-o", "BatchMode=yes"]), script]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
+        assert not check or done.returncode == 0, f"{script}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    @contextmanager
+    def altered(self, change: str, undo: str) -> Iterator[None]:
+        """Change something by hand for the length of a block."""
+        self.run(change)
+        try:
+            yield
+        finally:
+            self.run(undo)
+
+    def received(self, mark: str) -> list[Record]:
+        """Return the records whose content holds ``mark``."""
+        found = []
+        for path in sorted(self.lab.sink.glob("*.json")):
+            content = path.with_suffix(".eml").read_bytes()
+            if mark.encode() in content:
+                envelope = json.loads(path.read_bytes())
+                found.append(
+                    Record(
+                        sender=envelope["mail_from"] or "",
+                        recipients=tuple(envelope["rcpt_tos"]),
+                        content=content,
+                    )
+                )
+        return found
+
+    def awaited(self, mark: str, count: int = 1) -> list[Record]:
+        """Wait for ``count`` records that hold ``mark`` and return all that there are."""
+        deadline = time.monotonic() + ARRIVAL_SECONDS
+        while len(found := self.received(mark)) < count:
+            assert time.monotonic() < deadline, f"{len(found)} of {count} messages with {mark} arrived"
+            time.sleep(0.1)
+        return found
+
+    def queue(self) -> list[str]:
+        """Return the queue ids of the messages that wait on the gateway."""
+        return [json.loads(line)["queue_id"] for line in self.run("postqueue -j").splitlines()]

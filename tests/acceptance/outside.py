@@ -1,0 +1,125 @@
+"""A client outside: SMTP dialogues with exact bytes, spoken from one of the lab's networks.
+
+The tests' own process stays where it is; ``Outside`` starts ``python -m tests.acceptance.outside`` in the network's
+namespace, which reads steps as JSON and answers with the replies.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from audit.errors import NoSightError
+from audit.place import V4, Place
+from audit.probes.smtp import Talk, talk
+from lab.plan import LabState
+
+ROOT = Path(__file__).parents[2]
+CLOSED = "closed"
+# filterd asks two engines, one of them slow on a loaded machine.
+REPLY_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Bytes to send as they are (as Latin-1 text), and whether a reply is waited for."""
+
+    send: str
+    reply: bool = True
+
+
+def line(text: str) -> Step:
+    return Step(send=f"{text}\r\n")
+
+
+def content(text: bytes) -> Step:
+    """Return a whole message's content, dots doubled, with its end (RFC 5321 4.5.2)."""
+    doubled = b"".join(
+        b"." + part if part.startswith(b".") else part for part in text.splitlines(keepends=True)
+    )
+    return Step(send=(doubled + b".\r\n").decode("latin-1"))
+
+
+def envelope(recipient: str, sender: str = "alice@sender.example") -> list[Step]:
+    return [line(f"EHLO {HELO}"), line(f"MAIL FROM:<{sender}>"), line(f"RCPT TO:<{recipient}>"), line("DATA")]
+
+
+HELO = "client.sender.example"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """One vantage: the namespace, the gateway's address as seen from there, our own address."""
+
+    netns: str
+    address: str
+    source: str
+
+    def dialogue(self, *steps: Step, persist: bool = True) -> list[str]:
+        """Return the greeting and the reply to each step that waits for one; ``closed`` where none came any more.
+
+        Without ``persist`` the dialogue ends at the first refusal.
+        """
+        text = json.dumps([self.address, self.source, [[step.send, step.reply] for step in steps], persist])
+        command = ["ip", "netns", "exec", self.netns, sys.executable, "-m", "tests.acceptance.outside"]
+        done = subprocess.run(
+            command, input=text, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
+        )
+        replies: list[str] = json.loads(done.stdout)
+        return replies
+
+    def sent(self, message: bytes, recipient: str = "bob@bastide.example") -> str:
+        """Send one message and return the last reply: to the end of data, or to what was refused before."""
+        replies = self.dialogue(*envelope(recipient), content(message), persist=False)
+        return replies[-1]
+
+
+def seen_from(lab: LabState, side: str, gateway: str = "gw1") -> Outside:
+    host = lab.hosts[gateway]
+    address = host.wan4 if side == "wan" else host.lan4
+    return Outside(
+        netns=lab.netns[side],
+        address=str(address),
+        source="198.51.100.10" if side == "wan" else "198.18.0.10",
+    )
+
+
+async def _spoken(address: str, source: str, steps: list[tuple[str, bool]], *, persist: bool) -> list[str]:
+    place = Place(
+        vantage="test",
+        hostname="",
+        domain="",
+        size_limit=0,
+        recipient="",
+        helo="",
+        addresses={V4: address},
+        sources={V4: source},
+    )
+    replies: list[str] = []
+    async with talk(place, 25) as peer:
+        replies.append(await _answer(peer))
+        for send, waits in steps:
+            try:
+                await peer.send(send.encode("latin-1"))
+            except OSError:
+                replies.append(CLOSED)
+                break
+            if waits:
+                replies.append(await _answer(peer))
+                if replies[-1] == CLOSED or not (persist or replies[-1].startswith(("2", "3"))):
+                    break
+    return replies
+
+
+async def _answer(peer: Talk) -> str:
+    try:
+        return await peer.reply("this step", REPLY_SECONDS)
+    except NoSightError:
+        return CLOSED
+
+
+if __name__ == "__main__":
+    address, source, steps, persist = json.load(sys.stdin)
+    print(json.dumps(asyncio.run(_spoken(address, source, steps, persist=persist))))

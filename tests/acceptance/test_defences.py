@@ -1,0 +1,12 @@
+"""Every record of the registry, asked of the live host and tried from outside: `pytest -k mta.banner`."""
+
+import pytest
+
+from audit.engine import Result
+from tests.acceptance.conftest import ITEMS
+
+
+@pytest.mark.parametrize("item_id", [item.id for item in ITEMS])
+def test_holds(item_id: str, results: dict[str, Result]) -> None:
+    result = results[item_id]
+    assert result.state == "held", f"wanted: {result.wanted}; seen: {result.seen}{result.why}"

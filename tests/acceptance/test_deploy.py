@@ -1,0 +1,151 @@
+"""Deploys: the second changes nothing, drift is seen and undone, nobody is locked out."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lab.plan import LabState
+from tests.acceptance.conftest import deploy
+from tests.acceptance.gateway import ROOT, GatewayHost
+
+INVENTORY = "inventory/lab.py"
+
+
+def varied(tmp_path: Path, change: str) -> str:
+    """Return an inventory like the lab's, changed by a line of Python that sees ``data``."""
+    file = tmp_path / "varied.py"
+    text = (ROOT / INVENTORY).read_text()
+    file.write_text(f"{text}\nfor _name, data in gateways:\n    {change}\n")
+    return str(file)
+
+
+def test_second_deploy_changes_nothing(lab: LabState) -> None:
+    done = deploy("apply", INVENTORY, lab=lab.name)
+    assert done.returncode == 0, done.stderr
+    assert "0 operations changed something" in done.stdout
+    assert deploy("drift", INVENTORY, lab=lab.name).returncode == 0
+
+
+def pyinfra(lab: LabState, file: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("pyinfra")), INVENTORY, file, "-y"],
+        cwd=ROOT,
+        env={**os.environ, "BASTIDE_LAB": lab.name},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_pyinfra_itself_deploys(lab: LabState) -> None:
+    done = pyinfra(lab, "deploy.py")
+    assert done.returncode == 0, done.stderr
+
+
+def test_drift_is_named_and_undone(lab: LabState, gateway: GatewayHost) -> None:
+    gateway.run("echo '# by hand' >>/etc/postfix/main.cf; iptables -A INPUT -p tcp --dport 8080 -j ACCEPT")
+    seen = deploy("drift", INVENTORY, lab=lab.name)
+    assert seen.returncode == 2
+    assert "Write Postfix's configuration" in seen.stdout
+    assert "Load the rulesets" in seen.stdout
+    assert deploy("apply", INVENTORY, lab=lab.name).returncode == 0
+    assert deploy("drift", INVENTORY, lab=lab.name).returncode == 0
+    assert "8080" not in gateway.run("iptables-save")
+
+
+def test_a_ruleset_that_locks_out_undoes_itself(lab: LabState, gateway: GatewayHost, tmp_path: Path) -> None:
+    before = gateway.run("iptables-save -t filter | grep -v '^#' | sed 's/ \\[.*//'")
+    inventory = varied(
+        tmp_path, 'data.update(admin_networks=["203.0.113.0/24"], firewall_confirm_seconds=15)'
+    )
+    started = time.monotonic()
+    done = deploy("apply", inventory, lab=lab.name)
+    assert done.returncode == 1
+    assert "does not let this session in" in done.stderr
+    left = max(0.0, started + 60 - time.monotonic())
+    after, deadline = "", time.monotonic() + left
+    while after != before and time.monotonic() < deadline:
+        time.sleep(1)
+        after = gateway.run("iptables-save -t filter | grep -v '^#' | sed 's/ \\[.*//'", check=False)
+    assert after == before
+    assert "203.0.113" not in gateway.run("cat /etc/iptables/rules.v4")
+    assert deploy("apply", INVENTORY, lab=lab.name).returncode == 0
+
+
+def test_unusable_settings_change_nothing(lab: LabState, tmp_path: Path) -> None:
+    for change, said in (
+        ('data.update(hostnmae="x")', "hostnmae"),
+        ('data.update(admin_networks=["0.0.0.0/0"])', "admin_networks"),
+        ("data.update(relay_domains={})", "relay_domains"),
+    ):
+        done = deploy("apply", varied(tmp_path, change), lab=lab.name)
+        assert done.returncode == 1, change
+        assert said in done.stderr, change
+    assert deploy("drift", INVENTORY, lab=lab.name).returncode == 0
+
+
+BAD_DEPLOY = """
+from pyinfra import host
+from roles.mta.deploy import CHECK, DIRECTORY, FILES
+from roles.operations import files_owned
+from roles.rendering import OwnedFile
+from roles.session import prepared
+
+prepared(host)
+texts = {name: open(f"{LIVE}/{name}").read() for name in FILES}
+texts["main.cf"] += "no_such_parameter = 1\\n"
+files_owned(
+    name="Write a bad configuration",
+    files=[OwnedFile(path=f"{DIRECTORY}/{name}", content=text) for name, text in texts.items()],
+    check=CHECK,
+)
+"""
+
+
+def test_a_bad_configuration_never_reaches_the_live_directory(
+    lab: LabState, gateway: GatewayHost, tmp_path: Path
+) -> None:
+    for name in ("main.cf", "master.cf", "transport", "virtual"):
+        (tmp_path / name).write_text(gateway.run(f"cat /etc/postfix/{name}"))
+    bad = tmp_path / "bad.py"
+    bad.write_text(f"LIVE = {str(tmp_path)!r}\n{BAD_DEPLOY}")
+    done = pyinfra(lab, str(bad))
+    assert done.returncode == 1, done.stdout
+    assert "no_such_parameter" in done.stdout + done.stderr
+    assert gateway.run("cat /etc/postfix/main.cf") == (tmp_path / "main.cf").read_text()
+    assert deploy("drift", INVENTORY, lab=lab.name).returncode == 0
+
+
+def test_a_reload_that_a_dead_run_missed_is_made_up_for(lab: LabState, gateway: GatewayHost) -> None:
+    # As if the run had died between writing the file and telling the daemon: new content, no stamp for it.
+    gateway.run("touch /etc/clamav/clamd.conf; rm -f /run/bastide/clamav-daemon.service.stamp")
+    done = deploy("apply", INVENTORY, lab=lab.name)
+    assert done.returncode == 0, done.stderr
+    assert "1 operations changed something" in done.stdout
+    assert "0 operations changed something" in deploy("apply", INVENTORY, lab=lab.name).stdout
+
+
+def test_the_gateway_survives_a_restart(lab: LabState, gateway: GatewayHost) -> None:
+    # The packet filter comes back before the network does, and the deploy has nothing to do.
+    gateway.run("systemctl restart netfilter-persistent postfix clamav-daemon spamd filterd")
+    assert "-P INPUT DROP" in gateway.run("iptables -S INPUT")
+    assert "0 operations changed something" in deploy("apply", INVENTORY, lab=lab.name).stdout
+
+
+def test_the_way_out_is_closed_but_for_what_is_needed(gateway: GatewayHost) -> None:
+    def reached(port: int) -> bool:
+        script = f"timeout 3 bash -c '</dev/tcp/198.51.100.53/{port}' 2>/dev/null && echo yes || echo no"
+        return gateway.run(script).strip() == "yes"
+
+    assert reached(80)
+    assert not reached(22)
+    assert not reached(8080)
+    # The same port answers once the filter lets it: it was the filter that held.
+    with gateway.altered(
+        "iptables -I OUTPUT -p tcp --dport 22 -j ACCEPT", "iptables -D OUTPUT -p tcp --dport 22 -j ACCEPT"
+    ):
+        assert reached(22)

@@ -1,0 +1,100 @@
+"""The daemon as a process of its own, with fake engines, on sockets in a directory of the test."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.unit.filterd import engines
+from tests.unit.filterd.dialogue import Client
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def configuration(home: Path, **changes: dict[str, Any]) -> str:
+    values: dict[str, dict[str, Any]] = {
+        "milter": {
+            "socket": str(home / "milter.sock"), "socket_group": "", "workers": 1, "spool_dir": str(home),
+            "drain_s": 3.0, "max_message_bytes": 500_000, "spool_memory_bytes": 100_000,
+        },
+        "clamd": {"socket": str(home / "clamd.sock"), "timeout_s": 3.0},
+        "spamd": {"socket": str(home / "spamd.sock"), "timeout_s": 3.0},
+        "policy": {},
+    }  # fmt: skip
+    for section, settings in changes.items():
+        values.setdefault(section, {}).update(settings)
+    lines = []
+    for section, settings in values.items():
+        lines += [f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in settings.items())]
+    return "\n".join(lines) + "\n"
+
+
+class Daemon:
+    """A running filterd: its process, its sockets, its log as records."""
+
+    def __init__(
+        self, home: Path, process: "subprocess.Popen[bytes]", clamd: engines.Clamd, spamd: engines.Spamd
+    ) -> None:
+        self.home = home
+        self.process = process
+        self.clamd = clamd
+        self.spamd = spamd
+        self.socket = home / "milter.sock"
+        self.config = home / "filterd.toml"
+
+    def log(self, event: str) -> list[dict[str, Any]]:
+        lines = (self.home / "log").read_text().splitlines()
+        return [record for line in lines if (record := json.loads(line))["event"] == event]
+
+    def wait_for(self, event: str, count: int = 1) -> list[dict[str, Any]]:
+        engines.wait_for(lambda: len(self.log(event)) >= count)
+        return self.log(event)
+
+    def client(self, **options: int) -> Client:
+        return Client(self.socket, **options)
+
+    def workers(self) -> list[int]:
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        self.signal(signal.SIGTERM)
+        return self.process.wait(15)
+
+
+@contextmanager
+def running(home: Path, **changes: dict[str, Any]) -> Iterator[Daemon]:
+    """Run a daemon until the block ends; it must then stop by itself, with exit code 0 and an empty stderr."""
+    (home / "filterd.toml").write_text(configuration(home, **changes))
+    command = [sys.executable, "-m", "filterd.cli", "serve", "--config", str(home / "filterd.toml")]
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")
+    }
+    with (
+        (home / "log").open("wb") as log,
+        (home / "stderr").open("wb") as stderr,
+        engines.Clamd(home / "clamd.sock") as clamd,
+        engines.Spamd(home / "spamd.sock") as spamd,
+        subprocess.Popen(command, stdout=log, stderr=stderr, cwd=ROOT, env=environment) as process,
+    ):
+        daemon = Daemon(home, process, clamd, spamd)
+        try:
+            engines.wait_for(lambda: process.poll() is not None or bool(daemon.log("ready")))
+            assert process.poll() is None
+            yield daemon
+            code = daemon.stop() if process.poll() is None else process.returncode
+        finally:
+            if process.poll() is None:
+                process.kill()
+    said = (home / "stderr").read_text()
+    assert said == ""
+    assert code == 0
+    assert not daemon.socket.exists()

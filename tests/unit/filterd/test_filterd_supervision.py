@@ -1,0 +1,53 @@
+"""What the service manager hears, and the listening socket's group."""
+
+import grp
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from filterd import listener, notify
+from filterd.config import MilterSettings
+from filterd.errors import ConfigError
+
+
+def test_the_service_manager_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        notify.notify("READY=1")
+        assert manager.recv(100) == b"READY=1"
+        manager.close()
+        notify.notify("READY=1")
+    monkeypatch.setenv("NOTIFY_SOCKET", "vsock:2:1")
+    notify.notify("READY=1")
+
+
+def test_the_watchdog_is_told_twice_as_often_as_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    assert notify.watchdog_seconds() == 15.0
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid() + 1))
+    assert notify.watchdog_seconds() == 0.0
+    monkeypatch.delenv("WATCHDOG_PID")
+    monkeypatch.setenv("WATCHDOG_USEC", "soon")
+    assert notify.watchdog_seconds() == 0.0
+
+
+def test_the_socket_gets_its_group(tmp_path: Path) -> None:
+    own = grp.getgrgid(os.getegid()).gr_name
+    settings = MilterSettings(socket=str(tmp_path / "s"), socket_group=own)
+    it = listener.bind(settings)
+    assert (tmp_path / "s").stat().st_gid == os.getegid()
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    listener.unbind(it, settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_group_or_directory_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no group 'no-such-group'; create it"):
+        listener.bind(MilterSettings(socket=str(tmp_path / "s"), socket_group="no-such-group"))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ConfigError, match="its directory must exist"):
+        listener.bind(MilterSettings(socket=str(tmp_path / "x" / "s"), socket_group=""))

@@ -1,0 +1,102 @@
+"""The role's templates and wheelhouse: what they render is what filterd takes, with filterd's own defaults."""
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from filterd.config import Config, load
+from roles.errors import SettingError
+from roles.filterd import wheelhouse
+from roles.rendering import rendered as as_the_role_does
+from roles.settings import CLAMD_SOCKET, SPAMD_SOCKET, Gateway
+
+GATEWAY = Gateway(
+    hostname="mx.example.org",
+    relay_domains={"example.org": "[192.0.2.1]:25"},
+    admin_networks=("192.0.2.0/24",),
+)
+
+
+def rendered(template: str) -> str:
+    return as_the_role_does(
+        "filterd",
+        template,
+        GATEWAY,
+        clamd_socket=CLAMD_SOCKET,
+        spamd_socket=SPAMD_SOCKET,
+        socket_directory="/var/spool/postfix/filterd",
+    )
+
+
+def test_the_rendered_file_is_taken_and_says_what_is_default(tmp_path: Path) -> None:
+    path = tmp_path / "filterd.toml"
+    path.write_text(rendered("filterd.toml.j2"))
+    config, default = load(path), Config()
+    assert config.milter.max_message_bytes > GATEWAY.message_size_limit
+    assert config.spamd.reject_score == GATEWAY.spam_reject_score
+    own = {
+        "milter": {"workers", "max_message_bytes", "max_recipients"},
+        "clamd": {"max_concurrent"},
+        "spamd": {"max_concurrent", "reject_score"},
+        "policy": set(),
+        "log": set(),
+    }
+    text = path.read_text()
+    for section, settings in own.items():
+        for name in getattr(default, section).__struct_fields__:
+            assert f"\n{name} = " in text
+            if name not in settings:
+                assert getattr(getattr(config, section), name) == getattr(getattr(default, section), name)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_the_units_exposure_is_low(tmp_path: Path) -> None:
+    unit = tmp_path / "filterd.service"
+    unit.write_text(rendered("filterd.service.j2"))
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=15", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_unbuilt_wheelhouse_is_named_with_its_remedy(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="make wheel"):
+        wheelhouse.release(tmp_path)
+
+
+def test_a_wheelhouse_is_its_wheels_and_their_lock(tmp_path: Path) -> None:
+    (tmp_path / "b_c-1.0-py3-none-any.whl").write_bytes(b"b")
+    (tmp_path / "a-2.0-py3-none-any.whl").write_bytes(b"a")
+    lines = list(wheelhouse._lock_lines(tmp_path))
+    assert lines == [
+        f"a==2.0 --hash=sha256:{hashlib.sha256(b'a').hexdigest()}\n",
+        f"b-c==1.0 --hash=sha256:{hashlib.sha256(b'b').hexdigest()}\n",
+    ]
+    (tmp_path / wheelhouse.LOCK).write_text("".join(lines))
+    (tmp_path / wheelhouse.STAMP).write_text("inputs\n")
+    (tmp_path / wheelhouse.RELEASE).write_text("0.1.0+12345678\n")
+    assert wheelhouse._is_current(tmp_path, "inputs")
+    assert wheelhouse.release(tmp_path) == "0.1.0+12345678"
+    assert [path.name for path in wheelhouse.files(tmp_path)] == [
+        "a-2.0-py3-none-any.whl", "b_c-1.0-py3-none-any.whl", wheelhouse.LOCK,
+    ]  # fmt: skip
+    assert not wheelhouse._is_current(tmp_path, "others")
+    (tmp_path / "a-2.0-py3-none-any.whl").write_bytes(b"tampered")
+    assert not wheelhouse._is_current(tmp_path, "inputs")
+
+
+def test_the_inputs_are_the_sources_the_lock_and_the_abi() -> None:
+    assert wheelhouse._inputs("a", "cp311") != wheelhouse._inputs("b", "cp311")
+    assert wheelhouse._inputs("a", "cp311") != wheelhouse._inputs("a", "cp312")
+    assert wheelhouse._inputs("a", "cp311") == wheelhouse._inputs("a", "cp311")
+
+
+def test_a_strange_abi_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="write it like cp311"):
+        wheelhouse._dependencies(tmp_path, "", "pypy3; rm")
