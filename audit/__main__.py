@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from audit import engine, inventory
 from audit.engine import Item, Result, Session
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         # Imported here: a record that cannot be constructed is a fault to report like any other.
-        from roles.registry import DEFENCES  # noqa: PLC0415
+        from roles.registry import DEFENCES  # noqa: PLC0415 - see above
 
         targets = inventory.targets(options.inventory, frozenset(options.host))
         chosen = engine.chosen(engine.items(DEFENCES), options.only, options.layer)
@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"audit: {error}", file=sys.stderr)
         return COULD_NOT_RUN
     results, problems = _audited(targets, DEFENCES, chosen, fast=options.fast)
-    table.printed(results, Console())
+    if results:
+        table.printed(results, Console())
     if options.json:
         document.written(results, problems, options.json)
     if options.junit:
@@ -100,9 +101,9 @@ def _audited(
     return results, problems
 
 
-def _advance(progress: Progress, task: object) -> Callable[[Result], None]:
+def _advance(progress: Progress, task: TaskID) -> Callable[[Result], None]:
     def done(result: Result) -> None:
-        progress.update(task, advance=1, description=f"{result.host} {result.item}")  # type: ignore[arg-type]
+        progress.update(task, advance=1, description=f"{result.host} {result.item}")
 
     return done
 

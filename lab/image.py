@@ -71,6 +71,10 @@ IMAGE_OF = {"gateway": GATEWAY, "world": SERVICES, "mailhost": SERVICES}
 # Manuals and translations are half of a small system's files and no probe reads them. Copyright files stay.
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
 
+# If this process is killed, so is mmdebstrap with all that it started, for that is in a process namespace of its own:
+# otherwise it would go on filling a directory that nobody will use.
+_DIES_WITH_US = ("setpriv", "--pdeathsig=KILL", "unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+
 
 def key_of(image: Image) -> str:
     """Return the name of the image's place in the cache: it changes with every input of the image."""
@@ -123,11 +127,9 @@ def _bootstrap(image: Image, fresh: Path) -> None:
     sources.write_text(debian_sources(_machine_sources()))
     given = [sources] if sources.stat().st_size else []
     try:
-        # If this process is killed, so is mmdebstrap: it would go on filling a directory that nobody will use.
         run(
             [
-                "setpriv",
-                "--pdeathsig=KILL",
+                *_DIES_WITH_US,
                 "mmdebstrap",
                 "--variant=minbase",
                 "--format=directory",

@@ -22,6 +22,7 @@ TO_BUILD: Mapping[str, str] = {
     "apt-get": "apt",
     "mmdebstrap": "mmdebstrap",
     "setpriv": "util-linux",
+    "unshare": "util-linux",
 }
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Vantage = Literal["wan", "lan", "control"]
-# How a packet scan asks; RFC 9293 3.1 names the flags. `fragments` is a SYN cut into 8-byte IP fragments.
+# How a packet scan asks; RFC 9293 3.1 names the flags. `fragments` is a SYN cut into the smallest
+# fragments that the family allows: 8 bytes of IPv4, and of IPv6 what holds the TCP header (RFC 8200 4.5).
 Scanner = Literal["syn", "null", "fin", "xmas", "ack", "udp", "fragments"]
 
 

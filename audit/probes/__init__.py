@@ -43,4 +43,5 @@ async def observe(claim: Claim, place: Place) -> Observation:
         return Observation(state="broken", seen=evidence.line(str(error) or type(error).__name__))
     # Each claim's `holds` takes what its own observer returns; the table above pairs them.
     held: bool = claim.holds(sight)  # type: ignore[attr-defined]
-    return Observation(state="held" if held else "broken", seen=evidence.line(evidence.seen(sight)))
+    asked = f" ({tcp.extent(claim, place)} asked)" if isinstance(claim, Scan) else ""
+    return Observation(state="held" if held else "broken", seen=evidence.line(evidence.seen(sight)) + asked)

@@ -78,6 +78,19 @@ async def scan(claim: Scan, place: Place) -> Answers:
     return await asyncio.to_thread(_scanned, claim, place)
 
 
+def extent(claim: Scan, place: Place) -> str:
+    """Return how much a scan looks at, for the report: silence of a sample is less than silence of all."""
+    return (
+        "all ports"
+        if _asks_all(claim, place)
+        else f"{len(_sample(frozenset(place.declared[claim.family])))} ports"
+    )
+
+
+def _asks_all(claim: Scan, place: Place) -> bool:
+    return claim.scanner == "syn" and place.thorough
+
+
 def _scanned(claim: Scan, place: Place) -> Answers:
     declared = frozenset(place.declared[claim.family])
     try:
@@ -87,8 +100,7 @@ def _scanned(claim: Scan, place: Place) -> Answers:
     with wire:
         if claim.expects == "none" and not _asked(wire, "syn", declared, DECLARED_ROUNDS):
             raise NoSightError(f"no declared port answers a SYN, so silence to {claim.scanner} says nothing")
-        everything = claim.scanner == "syn" and place.thorough
-        ports = frozenset(ALL_PORTS) if everything else _sample(declared)
+        ports = frozenset(ALL_PORTS) if _asks_all(claim, place) else _sample(declared)
         answered = _asked(wire, claim.scanner, ports, ROUNDS)
         if claim.expects == "declared":
             answered |= _asked(wire, claim.scanner, declared - answered, DECLARED_ROUNDS)
@@ -130,7 +142,7 @@ class Wire:
             # whichever of our addresses the kernel prefers, and it would be deaf to answers to the declared one.
             ear.bind((source, 0))
             ear.connect((target, 0))
-            ear.setblocking(False)  # noqa: FBT003 - the method's own signature
+            ear.settimeout(0)
             ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
 
     def _opened(self, kind: int, protocol: int) -> socket.socket:
@@ -168,7 +180,7 @@ class Wire:
 
     def _packets(self, scanner: Scanner, sport: int, ports: list[int]) -> Iterable[bytes]:
         # Imported here: it takes a second, and most probes never need it.
-        from audit.probes import packets  # noqa: PLC0415
+        from audit.probes import packets  # noqa: PLC0415 - see above
 
         if scanner == "syn":
             return packets.syn_train(self.source, self.target, sport, ports)

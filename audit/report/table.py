@@ -51,7 +51,7 @@ def _plain(rows: Sequence[Result]) -> Iterator[str]:
 
 def _rich(title: str, rows: Sequence[Result]) -> Table:
     table = Table(title=title, title_justify="left", expand=True)
-    table.add_column("defence", no_wrap=True, ratio=2)
+    table.add_column("defence", ratio=2, overflow="fold")
     table.add_column("what", ratio=2, overflow="fold")
     table.add_column("state", no_wrap=True)
     table.add_column("evidence", ratio=5, overflow="fold")

@@ -118,4 +118,7 @@ class Spamd:
             with suppress(BrokenPipeError, ConnectionResetError):
                 await wire.send(request(length, self._user) + lead)
                 await wire.send_all(message.spool.pieces(self._max_bytes))
+                # spamd reads by lines: where the content does not end with one, it waits for this, whatever
+                # Content-length said.
+                wire.end_request()
             return parse(await wire.receive(_MAX_ANSWER))

@@ -50,6 +50,10 @@ class Wire:
         for piece in pieces:
             await self._loop.sock_sendall(self._socket, piece)
 
+    def end_request(self) -> None:
+        """Say that no more will be sent; the answer can still be received."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def send_descriptor(self, descriptor: int) -> None:
         """Send a NUL byte with a file descriptor (SCM_RIGHTS); a fresh socket has room for it at once."""
         socket.send_fds(self._socket, [b"\0"], [descriptor])

@@ -1,6 +1,6 @@
 """The MTA's defences. Restrictions are evaluated in the order of the records that name them."""
 
-from roles.claims import Greeting, Reply
+from roles.claims import Greeting, Reply, Verdict
 from roles.defence import Defence
 from roles.kinds import MainCf, Restriction
 
@@ -148,6 +148,11 @@ DEFENCES = (
                 matches=r"552[ -](?s:.*)",
                 refuted_by="250 2.1.0 Ok",
             ),
+            Verdict(
+                sample="oversize",
+                matches=r"552[ -](?s:.*)",
+                refuted_by="250 2.0.0 Ok: queued as 4abcDE1234z",
+            ),
         ),
     ),
     Defence(
@@ -242,8 +247,9 @@ DEFENCES = (
                 about="early-talker",
                 lines=(_EHLO, _MAIL, _RCPT, "DATA"),
                 early=True,
-                matches=r"(5\d\d|421)[ -](?s:.*)",
-                refuted_by="354 End data with <CR><LF>.<CR><LF>",
+                # Not merely refused: told why and cut off, so that nothing of what was sent ahead is obeyed.
+                matches=r"(421|521|554|503)[ -](?i:(?s:.*)(synchroni[sz]ation|pipelin|out of turn)(?s:.*))",
+                refuted_by="503 5.5.1 Error: need RCPT command",
             ),
         ),
     ),

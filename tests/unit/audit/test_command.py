@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
@@ -114,7 +113,7 @@ def test_the_command_says_what_it_found_by_its_exit_code(
     said = capsys.readouterr().out
     assert "mta.banner:smtpd_banner" in said
     assert json.loads(report.read_bytes())["totals"]["broken"] >= 1
-    assert ET.fromstring(xml.read_bytes()).find("testsuite") is not None
+    assert xml.read_text().count("<failure") == json.loads(report.read_bytes())["totals"]["broken"]
 
 
 @pytest.mark.parametrize(
@@ -155,8 +154,8 @@ def test_reports_carry_every_result_and_problem(tmp_path: Path) -> None:
     read = json.loads(report.read_bytes())
     assert read["totals"] == {"held": 1, "broken": 1, "not seen": 1}
     assert read["problems"] == ["gw2: cannot reach it"]
-    root = ET.fromstring(xml.read_bytes())
-    found = [len(root.findall(f".//{tag}")) for tag in ("testcase", "failure", "skipped", "error")]
+    text = xml.read_text()
+    found = [text.count(f"<{tag} ") for tag in ("testcase", "failure", "skipped", "error")]
     assert found == [4, 1, 1, 1]
 
 

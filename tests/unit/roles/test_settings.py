@@ -1,6 +1,5 @@
 """Settings: what is refused, in which words, and what follows from what is accepted."""
 
-import math
 from typing import Any
 
 import msgspec
@@ -156,6 +155,11 @@ def test_a_next_hop_that_transport_does_not_know_is_refused(hop: str) -> None:
     assert "transport(5)" in words
 
 
+@pytest.mark.parametrize("hop", ["[192.0.2.1]:65536", "[2001:db8::1]:99999", "mail.example.org:70000"])
+def test_a_next_hop_with_an_impossible_port_is_refused(hop: str) -> None:
+    assert refusal(relay_domains={"example.org": hop}).endswith("names a port above 65535")
+
+
 @pytest.mark.parametrize("hop", ["[192.0.2.1]", "[2001:db8::1]:2525", "mail.example.org", "mail.example.org:2525"])
 def test_next_hops_in_the_words_of_transport_are_taken(hop: str) -> None:
     assert gateway(relay_domains={"example.org": hop}).relay_domains == {"example.org": hop}
@@ -260,11 +264,17 @@ def test_the_administrator_is_postmaster_of_the_first_domain_unless_named() -> N
     assert gateway(administrator="ops@example.com").administrator_address == "ops@example.com"
 
 
-def test_every_setting_says_what_it_means() -> None:
+@pytest.mark.parametrize(
+    "address",
+    ["root", "@example.org", "ops@", "a b@example.org", "a@example.org\nroot@mx1.example.org evil@example.com"],
+)
+def test_an_administrator_without_a_mail_address_is_refused(address: str) -> None:
+    words = refusal(administrator=address)
+    assert words.startswith("setting `administrator`:")
+    assert "postmaster@example.org" in words
+
+
+def test_every_setting_says_what_it_means_in_a_whole_sentence() -> None:
     for field in msgspec.json.schema(Gateway)["$defs"]["Gateway"]["properties"].values():
         description = field.get("description", "")
-        assert description.endswith((".", "postmaster at the first relayed domain."))
-
-
-def test_a_score_is_a_number_that_a_message_can_reach() -> None:
-    assert not math.isnan(gateway(spam_reject_score=5).spam_reject_score)
+        assert description.endswith("."), field

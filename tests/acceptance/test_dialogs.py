@@ -1,0 +1,60 @@
+"""Attack dialogues, one file each: exact bytes out, patterns for the replies. A new attack is a new file.
+
+A file's first comment says what must hold. ``from wan`` or ``from lan`` says where it is spoken. ``> text`` sends a
+line, ``>> text`` bytes without a line end; ``\\r \\n \\xNN`` are escapes and ``{x*N}`` is N times x. ``< pattern`` must
+match the whole next reply, its lines joined by a newline; ``< closed`` is the end of the connection.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lab.plan import LabState
+from tests.acceptance.outside import Outside, Step, seen_from
+
+DIALOGS = sorted((Path(__file__).parent / "dialogs").glob("*.smtp"))
+
+
+def sent(text: str) -> str:
+    """Return the bytes that a line of a file stands for, as Latin-1 text."""
+    repeated = re.sub(r"\{(.)\*(\d+)\}", lambda match: match[1] * int(match[2]), text)
+    return repeated.encode("latin-1").decode("unicode_escape")
+
+
+def parsed(text: str) -> tuple[str, list[Step], list[str]]:
+    """Return (vantage, steps, patterns) of one file; the first pattern is for the greeting."""
+    side, steps, patterns = "", list[Step](), list[str]()
+    for number, line in enumerate(text.splitlines(), 1):
+        word, _, rest = line.partition(" ")
+        if not line or word == "#":
+            continue
+        if word == "from":
+            side = rest
+        elif word == "<":
+            patterns.append(rest)
+            # The greeting is read before anything is sent; every later pattern wants a reply read for it.
+            if len(patterns) > 1:
+                waiting = steps and not steps[-1].reply
+                steps[-1:] = [Step(send=steps[-1].send)] if waiting else [*steps[-1:], Step(send="")]
+        elif word in (">", ">>"):
+            steps.append(Step(send=sent(rest) + ("\r\n" if word == ">" else ""), reply=False))
+        else:
+            raise ValueError(f"line {number}: {word!r} is none of: # from > >> <")
+    if side not in ("wan", "lan"):
+        raise ValueError("no line says `from wan` or `from lan`")
+    return side, steps, patterns
+
+
+@pytest.fixture(scope="session")
+def sides(lab: LabState) -> dict[str, Outside]:
+    return {side: seen_from(lab, side) for side in ("wan", "lan")}
+
+
+@pytest.mark.parametrize("file", DIALOGS, ids=[file.stem for file in DIALOGS])
+def test_dialogue(file: Path, sides: dict[str, Outside]) -> None:
+    side, steps, patterns = parsed(file.read_text())
+    replies = sides[side].dialogue(*steps)
+    assert len(replies) == len(patterns), replies
+    for reply, pattern in zip(replies, patterns, strict=True):
+        assert re.fullmatch(pattern, reply, re.DOTALL), f"{pattern} does not match {reply!r} in {replies}"

@@ -1,0 +1,43 @@
+"""The platform table: what is known of a distribution, and what is said of one that is not."""
+
+import re
+
+import pytest
+
+from roles.errors import SettingError
+from roles.platforms import DEBIAN_12, PLATFORMS, Platform, platform_of
+from roles.registry import LAYERS
+
+
+def test_debian_12_is_known_by_its_os_release() -> None:
+    assert platform_of("debian", "12") is DEBIAN_12
+
+
+@pytest.mark.parametrize(
+    ("os_id", "version"),
+    [("debian", "11"), ("debian", ""), ("Debian", "12"), ("rocky", "9"), ("", ""), ("None", "None")],
+)
+def test_an_unknown_platform_is_refused_by_name_with_the_known_ones(os_id: str, version: str) -> None:
+    with pytest.raises(SettingError) as error:
+        platform_of(os_id, version)
+    assert f"{os_id} {version}" in str(error.value)
+    assert all(platform.title in str(error.value) for platform in PLATFORMS)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS, ids=lambda platform: platform.title)
+class TestEveryPlatform:
+    def test_it_names_packages_for_each_layer_and_no_other(self, platform: Platform) -> None:
+        assert set(platform.packages) == {layer for layer, _ in LAYERS}
+        assert all(platform.packages.values())
+
+    def test_package_names_are_what_dpkg_takes(self, platform: Platform) -> None:
+        # Debian policy 5.6.1
+        assert all(re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name) for name in platform.every_package())
+
+    def test_every_package_is_listed_once_and_sorted(self, platform: Platform) -> None:
+        named = [name for names in platform.packages.values() for name in names]
+        assert list(platform.every_package()) == sorted(set(named))
+
+
+def test_no_platform_is_in_the_table_twice() -> None:
+    assert len({platform.os_release for platform in PLATFORMS}) == len(PLATFORMS)

@@ -1,0 +1,291 @@
+"""The ruleset: its text, and that the text is all that the records ask for."""
+
+import re
+import socket
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roles.firewall.defences import CHAINS, DEFENCES, FAMILIES
+from roles.firewall.ruleset import TOOLS, Rulesets, canonical, ruleset
+from roles.kinds import ChainPolicy, FirewallRule
+from roles.settings import Gateway
+from tests.unit.roles.examples import gateway
+from tests.unit.roles.hosts import FakeHost
+
+GATEWAY = gateway()
+HEAD = ["*filter", ":INPUT DROP [0:0]", ":FORWARD DROP [0:0]", ":OUTPUT DROP [0:0]"]
+# One rule as iptables-save prints it: matches, our comment, target.
+RULE = re.compile(
+    r"-A (?P<chain>INPUT|FORWARD|OUTPUT) (?P<match>(?:\S+ )*?)"
+    r'-m comment --comment "(?P<id>firewall\.[a-z-]+)" '
+    r'-j (?P<target>ACCEPT|DROP|LOG --log-prefix "[a-z: ]{1,28}")'
+)
+IDS = [defence.id for defence in DEFENCES]
+BOTH = pytest.mark.parametrize("family", FAMILIES)
+
+
+def rules(text: str) -> list[re.Match[str]]:
+    """Return the parsed rules of a ruleset; a line that is none fails the test."""
+    lines = text.splitlines()
+    assert (lines[:4], lines[-1], text[-1]) == (HEAD, "COMMIT", "\n")
+    found = [RULE.fullmatch(line) for line in lines[4:-1]]
+    assert None not in found, lines
+    return [match for match in found if match]
+
+
+def accepted(chain: str, id_: str, family: int, chosen: Gateway) -> list[str]:
+    """Return the matches of one defence's rules in one chain."""
+    found = rules(ruleset(DEFENCES, chosen, family))
+    return [rule["match"].strip() for rule in found if rule["chain"] == chain and rule["id"] == id_]
+
+
+@BOTH
+def test_every_policy_is_drop_and_every_rule_well_formed(family: int) -> None:
+    assert rules(ruleset(DEFENCES, GATEWAY, family))
+
+
+@BOTH
+def test_rules_stand_in_the_order_of_chains_and_records(family: int) -> None:
+    places = [
+        (CHAINS.index(rule["chain"]), IDS.index(rule["id"])) for rule in rules(ruleset(DEFENCES, GATEWAY, family))
+    ]
+    assert places == sorted(places)
+
+
+@BOTH
+def test_no_rule_stands_twice(family: int) -> None:
+    lines = ruleset(DEFENCES, GATEWAY, family).splitlines()
+    assert len(set(lines)) == len(lines)
+
+
+@BOTH
+def test_nothing_is_forwarded(family: int) -> None:
+    assert not [rule for rule in rules(ruleset(DEFENCES, GATEWAY, family)) if rule["chain"] == "FORWARD"]
+
+
+@BOTH
+def test_no_rule_accepts_everything(family: int) -> None:
+    matches = [rule["match"] for rule in rules(ruleset(DEFENCES, GATEWAY, family)) if rule["target"] == "ACCEPT"]
+    assert all(matches)
+
+
+@BOTH
+def test_what_is_invalid_is_dropped_before_anything_from_outside_is_accepted(family: int) -> None:
+    found = [rule for rule in rules(ruleset(DEFENCES, GATEWAY, family)) if rule["chain"] == "INPUT"]
+    first = next(i for i, rule in enumerate(found) if rule["target"] == "ACCEPT" and "-i lo " not in rule["match"])
+    dropped = [rule["match"] for rule in found[:first] if rule["target"] == "DROP"]
+    assert any("--ctstate INVALID" in match for match in dropped)
+    assert any("! --tcp-flags FIN,SYN,RST,ACK SYN" in match for match in dropped)
+    assert any("! -i lo" in match for match in dropped)
+
+
+@BOTH
+def test_the_log_comes_last_and_drops_nothing_itself(family: int) -> None:
+    found = rules(ruleset(DEFENCES, GATEWAY, family))
+    for chain in ("INPUT", "OUTPUT"):
+        targets = [rule["target"] for rule in found if rule["chain"] == chain]
+        assert [target.startswith("LOG") for target in targets] == [False] * (len(targets) - 1) + [True]
+
+
+@BOTH
+def test_the_text_satisfies_every_record(family: int) -> None:
+    text = ruleset(DEFENCES, GATEWAY, family)
+    for defence in DEFENCES:
+        for setting in defence.sets:
+            if isinstance(setting, FirewallRule) and setting.family == family:
+                assert setting.holds(text, GATEWAY), defence.id
+
+
+@BOTH
+def test_without_any_one_rule_some_record_does_not_hold(family: int) -> None:
+    lines = ruleset(DEFENCES, GATEWAY, family).splitlines()
+    settings = [s for d in DEFENCES for s in d.sets if isinstance(s, FirewallRule) and s.family == family]
+    for index in range(4, len(lines) - 1):
+        less = "\n".join(lines[:index] + lines[index + 1 :])
+        assert not all(setting.holds(less, GATEWAY) for setting in settings), lines[index]
+
+
+@BOTH
+def test_a_chain_without_a_policy_stops_the_deploy(family: int) -> None:
+    lacking = tuple(
+        defence for defence in DEFENCES if not any(isinstance(setting, ChainPolicy) for setting in defence.sets)
+    )
+    with pytest.raises(KeyError, match="INPUT"):
+        ruleset(lacking, GATEWAY, family)
+
+
+def test_ssh_is_open_to_the_administrators_of_each_family_alone() -> None:
+    chosen = gateway(
+        admin_networks=["192.0.2.0/28", "2001:db8:5::/64", "198.51.100.7", "2001:db8:9::9"], sshd_port=2222
+    )
+    to_sshd = "-p tcp -m tcp --dport 2222 -m conntrack --ctstate NEW"
+    assert accepted("INPUT", "firewall.ssh", 4, chosen) == [
+        f"-s 192.0.2.0/28 {to_sshd}",
+        f"-s 198.51.100.7/32 {to_sshd}",
+    ]
+    assert accepted("INPUT", "firewall.ssh", 6, chosen) == [
+        f"-s 2001:db8:5::/64 {to_sshd}",
+        f"-s 2001:db8:9::9/128 {to_sshd}",
+    ]
+
+
+def test_a_family_without_administrators_has_no_ssh_at_all() -> None:
+    assert accepted("INPUT", "firewall.ssh", 6, gateway(admin_networks=["192.0.2.0/28"])) == []
+    assert "dport 22 " not in ruleset(DEFENCES, gateway(admin_networks=["192.0.2.0/28"]), 6)
+
+
+@BOTH
+def test_only_smtp_and_ssh_are_open_inwards(family: int) -> None:
+    found = rules(ruleset(DEFENCES, gateway(sshd_port=2222), family))
+    ports = {port for rule in found if rule["chain"] == "INPUT" for port in re.findall(r"--dports? (\S+)", rule["match"])}
+    assert ports == {"25", "2222"}
+
+
+@BOTH
+def test_mail_leaves_to_the_declared_ports(family: int) -> None:
+    chosen = gateway(next_hop_ports=[2525, 25, 587])
+    ports = [re.findall(r"--dport (\d+)", match) for match in accepted("OUTPUT", "firewall.smtp", family, chosen)]
+    assert ports == [["25"], ["587"], ["2525"]]
+
+
+@pytest.mark.parametrize(
+    ("resolvers", "family", "targets"),
+    [
+        ([], 4, ["", ""]),
+        ([], 6, ["", ""]),
+        (["192.0.2.53"], 4, ["-d 192.0.2.53/32 ", "-d 192.0.2.53/32 "]),
+        (["192.0.2.53"], 6, []),
+        (["2001:db8::53"], 6, ["-d 2001:db8::53/128 ", "-d 2001:db8::53/128 "]),
+        (["2001:db8::53"], 4, []),
+    ],
+)
+def test_dns_is_asked_of_the_declared_resolvers(resolvers: list[str], family: int, targets: list[str]) -> None:
+    chosen = gateway(resolvers=resolvers)
+    dns = [match for match in accepted("OUTPUT", "firewall.egress", family, chosen) if match.endswith("--dport 53")]
+    assert dns == [
+        f"{target}-p {protocol} -m {protocol} --dport 53"
+        for target, protocol in zip(targets, ("udp", "tcp") * len(targets), strict=False)
+    ]
+
+
+@BOTH
+def test_nothing_else_leaves(family: int) -> None:
+    found = rules(ruleset(DEFENCES, GATEWAY, family))
+    opened = {
+        (re.search(r"-p (\S+)", rule["match"]), port)[1]
+        for rule in found
+        if rule["chain"] == "OUTPUT"
+        for port in re.findall(r"--dport (\d+)", rule["match"])
+    }
+    assert opened == {"25", "2525", "53", "80", "443", "123"}
+    others = [rule["match"] for rule in found if rule["chain"] == "OUTPUT" and "--dport" not in rule["match"]]
+    assert all(re.match(r"-o lo|-m conntrack|-p icmp|-p ipv6-icmp|-m limit", match) for match in others)
+
+
+def test_counters_and_comments_of_the_tool_say_nothing() -> None:
+    text = ruleset(DEFENCES, GATEWAY, 4)
+    saved = "# Generated by iptables-save v1.8.9\n" + text.replace("[0:0]", "[1234:567890]") + "# Completed\n\n"
+    assert canonical(saved) == canonical(text)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (":INPUT DROP", ":INPUT ACCEPT"),
+        ("--dport 25 ", "--dport 26 "),
+        ("firewall.smtp", "firewall.mine"),
+        ("-j DROP", "-j ACCEPT"),
+        ("COMMIT", "-A INPUT -j ACCEPT\nCOMMIT"),
+        (":OUTPUT DROP [0:0]", ":OUTPUT DROP [0:0]\n:DOCKER - [0:0]"),
+    ],
+)
+def test_whatever_a_packet_could_notice_is_a_difference(change: tuple[str, str]) -> None:
+    text = ruleset(DEFENCES, GATEWAY, 4)
+    assert canonical(text.replace(*change)) != canonical(text)
+
+
+def test_order_is_a_difference() -> None:
+    lines = ruleset(DEFENCES, GATEWAY, 4).splitlines()
+    swapped = [*lines[:4], lines[5], lines[4], *lines[6:]]
+    assert canonical("\n".join(swapped)) != canonical("\n".join(lines))
+
+
+def test_the_fact_brings_live_and_persistent_tables_of_both_families(fake_host: FakeHost) -> None:
+    directory = fake_host.programs.parent / "iptables"
+    directory.mkdir()
+    (directory / "rules.v4").write_text("*filter\nfile four\n")
+    for family, tool in TOOLS.items():
+        fake_host.program(f"{tool}-save", f"echo '*filter'; echo live {family}")
+    fact = Rulesets()
+    said = fake_host.run(fact.command().replace("/etc/iptables", str(directory)))
+    assert fact.process(said.splitlines()) == {
+        "live4": "*filter\nlive 4\n",
+        "live6": "*filter\nlive 6\n",
+        "file4": "*filter\nfile four\n",
+        "file6": "",
+    }
+    assert fake_host.called() == ["iptables-save -t filter", "ip6tables-save -t filter"]
+
+
+def networks(version: int) -> st.SearchStrategy[str]:
+    """Return networks as an administrator writes them, in the address space that hosts have (RFC 4291 2.5.4)."""
+    if version == 4:
+        return st.builds(
+            lambda address, length: str(IPv4Network((address, length), strict=False)),
+            st.ip_addresses(v=4),
+            st.integers(1, 32),
+        )
+    return st.builds(
+        lambda address, length: str(IPv6Network((address, length), strict=False)),
+        st.ip_addresses(v=6, network="2000::/3"),
+        st.integers(3, 128),
+    )
+
+
+RESOLVERS = st.lists(st.ip_addresses(v=4) | st.ip_addresses(v=6, network="2000::/3"), max_size=4, unique=True)
+PORT = st.integers(1, 65535)
+CHOSEN: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "admin_networks": st.lists(networks(4) | networks(6), min_size=1, max_size=5, unique=True),
+        "resolvers": RESOLVERS.map(lambda addresses: [str(address) for address in addresses]),
+        "next_hop_ports": st.lists(PORT, max_size=4),
+        "sshd_port": PORT,
+    }
+)
+
+
+def as_the_kernel_prints(text: str) -> str:
+    """Return an address or network in the kernel's own spelling."""
+    network = ip_network(text)
+    address = network.network_address
+    family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
+    return f"{socket.inet_ntop(family, address.packed)}/{network.prefixlen}"
+
+
+@given(CHOSEN)
+def test_any_settings_give_well_formed_rules_in_the_kernels_spelling(chosen: dict[str, Any]) -> None:
+    made = gateway(**chosen)
+    for family in FAMILIES:
+        found = rules(ruleset(DEFENCES, made, family))
+        for rule in found:
+            for address in re.findall(r"-[sd] (\S+)", rule["match"]):
+                assert address == as_the_kernel_prints(address)
+                assert isinstance(ip_network(address).network_address, IPv4Address if family == 4 else IPv6Address)
+            for port in re.findall(r"--dport (\S+)", rule["match"]):
+                assert 1 <= int(port) <= 65535
+
+
+@given(CHOSEN)
+def test_each_administrators_network_and_nobody_else_reaches_sshd(chosen: dict[str, Any]) -> None:
+    made = gateway(**chosen)
+    reached = [
+        source
+        for family in FAMILIES
+        for match in accepted("INPUT", "firewall.ssh", family, made)
+        for source in re.findall(r"^-s (\S+)", match)
+    ]
+    assert sorted(reached) == sorted(chosen["admin_networks"])
