@@ -13,10 +13,10 @@ import msgspec
 from msgspec import Struct
 
 from audit.errors import AuditError, UnseenError
-from audit.inventory import ROOT
 from audit.place import Place
 from audit.probes import OBSERVERS, Observation
 from roles.claims import Claim
+from roles.inventory import ROOT
 
 CLAIMS = {claim.__name__: claim for claim in OBSERVERS}
 # ip-netns(8) keeps its namespaces here.

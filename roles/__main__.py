@@ -1,16 +1,21 @@
 """Provisioning with exit codes: `python -m roles apply INVENTORY` and `python -m roles drift INVENTORY`.
 
 pyinfra succeeds with an empty inventory, with hosts that it dropped, and whatever a dry run found. This says what
-happened: apply 0 every host deployed, 1 not; drift 0 in sync, 2 drift, 1 cannot tell; usage and settings 2.
+happened. Exit codes: apply 0 every host deployed, 1 not, 2 the inventory cannot be used; drift 0 in sync, 2 drift, 1 cannot
+tell. A wrong command line is 2.
 """
 
 import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from roles.errors import SettingError
+from roles.inventory import hosts_of
+from roles.settings import Gateway
 
 _DEPLOY = "deploy.py"
 
@@ -27,34 +32,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         choices=("apply", "drift"),
         help="apply: deploy; drift: only say what a deploy would change",
     )
-    parser.add_argument("inventory", type=Path, help="inventory file, for instance inventory/lab.py")
+    parser.add_argument("inventory", help="inventory file, for instance inventory/lab.py")
     parser.add_argument(
         "--json", action="store_true", help="print pyinfra's result as JSON instead of a summary"
     )
     options = parser.parse_args(arguments)
-    if not options.inventory.is_file():
-        parser.error(f"there is no inventory {options.inventory}; copy inventory/example.py and fill it in")
+    applies = options.command == "apply"
     try:
-        hosts = inventory_hosts(options.inventory)
-        return (_apply if options.command == "apply" else _drift)(options, hosts)
+        hosts = hosts_of(options.inventory)
+        for name, data in hosts.items():
+            _checked(name, data)
+        return (_apply if applies else _drift)(options, hosts)
+    except SettingError as error:
+        print(error, file=sys.stderr)
+        return 2 if applies else 1
     except ProvisionError as error:
         print(f"{options.inventory}: {error}", file=sys.stderr)
         return 1
 
 
-def inventory_hosts(inventory: Path) -> dict[str, dict[str, Any]]:
-    """Return each host of an inventory with its data, as pyinfra resolves them.
-
-    Asked of a child process: importing pyinfra's command line replaces this process's sockets. Raises ProvisionError
-    for an inventory that cannot be read or names no host.
-    """
-    done = _pyinfra(str(inventory), "debug-inventory", "--json")
-    if done.returncode:
-        raise ProvisionError(f"pyinfra cannot read it:\n{done.stderr.strip()}")
-    hosts = {host["name"]: host["data"] for host in json.loads(done.stdout)}
-    if not hosts:
-        raise ProvisionError("it names no host")
-    return hosts
+def _checked(name: str, data: Mapping[str, Any]) -> None:
+    """Raise SettingError for a host whose settings cannot be used: before any host is touched."""
+    try:
+        Gateway.of(data)
+    except SettingError as error:
+        raise SettingError(f"{name}: {error}") from error
 
 
 def _pyinfra(*arguments: str, shown: bool = False) -> subprocess.CompletedProcess[str]:
@@ -66,7 +68,7 @@ def _pyinfra(*arguments: str, shown: bool = False) -> subprocess.CompletedProces
 
 def _apply(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
     # Without --json pyinfra's progress goes to its standard error as well, so both forms show it.
-    done = _pyinfra(str(options.inventory), _DEPLOY, "-y", "--json", shown=True)
+    done = _pyinfra(options.inventory, _DEPLOY, "-y", "--json", shown=True)
     if done.returncode or not done.stdout.strip():
         raise ProvisionError("the deploy failed; what failed stands above")
     result = json.loads(done.stdout)
@@ -87,7 +89,7 @@ def _apply(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
 
 def _drift(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
     # Never with -y: that switches the search for changes off, and everything looks in sync.
-    done = _pyinfra(str(options.inventory), _DEPLOY, "--dry", "--json")
+    done = _pyinfra(options.inventory, _DEPLOY, "--dry", "--json")
     if done.returncode or not done.stdout.strip():
         raise ProvisionError(f"pyinfra could not compare:\n{done.stderr.strip()}")
     plan = json.loads(done.stdout)["plan"]

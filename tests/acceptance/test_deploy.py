@@ -83,7 +83,7 @@ def test_unusable_settings_change_nothing(lab: LabState, tmp_path: Path) -> None
         ("data.update(relay_domains={})", "relay_domains"),
     ):
         done = deploy("apply", varied(tmp_path, change), lab=lab.name)
-        assert done.returncode == 1, change
+        assert done.returncode == 2, change
         assert said in done.stderr, change
     assert deploy("drift", INVENTORY, lab=lab.name).returncode == 0
 

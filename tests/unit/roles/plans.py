@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.unit.roles.hosts import FakeHost
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -54,7 +56,12 @@ def plans(cases: Mapping[str, Case]) -> dict[str, Plan]:
         [sys.executable, "-m", "tests.unit.roles.planner"],
         input=json.dumps(asked),
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYINFRA_FAKE_DELAY": "0", "PYINFRA_FAKE_DELAY_JITTER": "0"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PYINFRA_FAKE_DELAY": "0",
+            "PYINFRA_FAKE_DELAY_JITTER": "0",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -62,3 +69,21 @@ def plans(cases: Mapping[str, Case]) -> dict[str, Plan]:
     )
     assert done.returncode == 0, done.stderr
     return {name: Plan(**found) for name, found in zip(cases, json.loads(done.stdout), strict=True)}
+
+
+def replay(plan: Plan, fake_host: FakeHost, *roots: tuple[str, Path], fails: str = "") -> None:
+    """Do what a plan says with some directories of the host moved; stops at the command that has ``fails`` in it."""
+
+    def moved(text: str) -> str:
+        for root, place in roots:
+            text = text.replace(root, str(place))
+        return text
+
+    for kind, text, *content in plan.commands:
+        if kind == "upload":
+            Path(moved(text)).write_text(content[0])
+            continue
+        stops = bool(fails) and fails in text
+        fake_host.run(moved(text), fails=stops)
+        if stops:
+            return

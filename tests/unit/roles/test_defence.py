@@ -66,7 +66,12 @@ def test_ids_begin_with_their_layer(id_: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"sets": ()}, {"claims": (), "unseen": "Only the next hop sees it."}, {"rows": ("A20", "H11", "P26")}],
+    [
+        {},
+        {"sets": ()},
+        {"claims": (), "unseen": "Only the next hop sees it."},
+        {"rows": ("A20", "H11", "P26")},
+    ],
 )
 def test_a_finished_record_can_be_made(changes: dict[str, Any]) -> None:
     assert defence(**changes).id == "mta.banner"

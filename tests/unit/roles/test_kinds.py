@@ -192,7 +192,12 @@ def test_an_answer_that_accepts_its_own_counter_example_cannot_be_made() -> None
 @pytest.mark.parametrize(
     ("kind", "program", "said", "answer"),
     [
-        (SshdOption("PermitRootLogin", "no"), "sshd", "port 22\npermitrootlogin no\nx permitrootlogin yes", "no\n"),
+        (
+            SshdOption("PermitRootLogin", "no"),
+            "sshd",
+            "port 22\npermitrootlogin no\nx permitrootlogin yes",
+            "no\n",
+        ),
         (MainCf("smtpd_banner", "x"), "postconf", "$myhostname ESMTP", "$myhostname ESMTP\n"),
         (Sysctl("net.ipv4.ip_forward", "0"), "sysctl", "0", "0\n"),
         (POLICY, "iptables", "-P INPUT DROP\n-A INPUT -j ACCEPT", "-P INPUT DROP\n"),
@@ -266,7 +271,9 @@ def test_each_clamav_daemon_is_asked_for_its_own_file(fake_host: FakeHost, kind:
     assert fake_host.run(kind.question(GATEWAY)) == answer
 
 
-def test_every_file_of_a_pattern_counts_and_none_at_all_is_a_fault(fake_host: FakeHost, tmp_path: Path) -> None:
+def test_every_file_of_a_pattern_counts_and_none_at_all_is_a_fault(
+    fake_host: FakeHost, tmp_path: Path
+) -> None:
     kind = FileMode(path=str(tmp_path / "host_*_key"), mode="600", owner=ME, group=MY_GROUP)
     assert not kind.holds(fake_host.run(kind.question(GATEWAY), fails=True), GATEWAY)
     for name in ("host_a_key", "host_b_key"):
@@ -279,4 +286,7 @@ def test_every_file_of_a_pattern_counts_and_none_at_all_is_a_fault(fake_host: Fa
 
 def test_spamassassin_is_asked_through_its_own_parser(fake_host: FakeHost) -> None:
     fake_host.program("perl", 'printf "%s" "$3" | grep -o "conf}->{[a-z_]*}"')
-    assert fake_host.run(SpamassassinOption("required_score", "5").question(GATEWAY)) == "conf}->{required_score}\n"
+    assert (
+        fake_host.run(SpamassassinOption("required_score", "5").question(GATEWAY))
+        == "conf}->{required_score}\n"
+    )

@@ -13,7 +13,9 @@ from tests.unit.roles.examples import gateway
 
 GATEWAY = gateway()
 SETTINGS = [
-    pytest.param(setting, id=f"{defence.id}:{setting.name()}") for defence in DEFENCES for setting in defence.sets
+    pytest.param(setting, id=f"{defence.id}:{setting.name()}")
+    for defence in DEFENCES
+    for setting in defence.sets
 ]
 CLAIMS = [
     pytest.param(claim, id=f"{defence.id}:{claim.title()}-{claim.vantage}")
@@ -24,7 +26,16 @@ EACH = pytest.mark.parametrize("defence", DEFENCES, ids=lambda defence: defence.
 # The rows of the requirement tables: letter and highest number.
 ROWS = {
     f"{letter}{number:02}"
-    for letter, highest in (("A", 27), ("R", 24), ("M", 8), ("S", 7), ("C", 2), ("W", 3), ("H", 31), ("P", 30))
+    for letter, highest in (
+        ("A", 27),
+        ("R", 24),
+        ("M", 8),
+        ("S", 7),
+        ("C", 2),
+        ("W", 3),
+        ("H", 31),
+        ("P", 30),
+    )
     for number in range(1, highest + 1)
 }
 # A host on which no rule, option or file is as it should be answers one of these.
@@ -50,7 +61,9 @@ def test_a_record_names_no_row_and_no_claim_twice(defence: Defence) -> None:
 
 @EACH
 def test_a_record_sets_nothing_twice(defence: Defence) -> None:
-    named = [(type(setting), setting.name()) for setting in defence.sets if not isinstance(setting, FirewallRule)]
+    named = [
+        (type(setting), setting.name()) for setting in defence.sets if not isinstance(setting, FirewallRule)
+    ]
     assert len(set(named)) == len(named)
 
 
@@ -82,7 +95,8 @@ def test_the_wanted_answer_holds(setting: Kind) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [param for param in SETTINGS if isinstance(param.values[0], LineOption | UnitOption | FileMode)]
+    "setting",
+    [param for param in SETTINGS if isinstance(param.values[0], LineOption | UnitOption | FileMode)],
 )
 def test_more_than_the_wanted_answer_does_not_hold(setting: Kind) -> None:
     assert not setting.holds(f"{setting.wanted(GATEWAY)} extra", GATEWAY)

@@ -135,7 +135,9 @@ def test_nothing_that_is_accepted_is_too_large_to_be_scanned(limit: int) -> None
     text = rendered(
         "clamav", "clamd.conf.j2", chosen, socket="/run/c", options=list(lines(CLAMAV, ClamdOption, chosen))
     )
-    sizes = {key: int(value) for key, value in re.findall(r"^(\w+(?:Length|Size)) (\d+)$", text, re.MULTILINE)}
+    sizes = {
+        key: int(value) for key, value in re.findall(r"^(\w+(?:Length|Size)) (\d+)$", text, re.MULTILINE)
+    }
     assert set(sizes) == {"StreamMaxLength", "MaxFileSize", "MaxScanSize"}
     assert min(sizes.values()) > limit
     assert max(sizes.values()) <= 2_000_000_000

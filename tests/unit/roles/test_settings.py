@@ -129,7 +129,9 @@ def test_a_fully_qualified_host_name_is_taken(hostname: str) -> None:
     assert gateway(hostname=hostname).hostname == hostname
 
 
-@pytest.mark.parametrize("domain", ["example", "*.example.org", "user@example.org", "example.org relay:x", ""])
+@pytest.mark.parametrize(
+    "domain", ["example", "*.example.org", "user@example.org", "example.org relay:x", ""]
+)
 def test_a_relayed_domain_that_is_none_is_refused(domain: str) -> None:
     words = refusal(relay_domains={domain: "[192.0.2.1]:25"})
     assert words.startswith("setting `relay_domains`:")
@@ -160,7 +162,9 @@ def test_a_next_hop_with_an_impossible_port_is_refused(hop: str) -> None:
     assert refusal(relay_domains={"example.org": hop}).endswith("names a port above 65535")
 
 
-@pytest.mark.parametrize("hop", ["[192.0.2.1]", "[2001:db8::1]:2525", "mail.example.org", "mail.example.org:2525"])
+@pytest.mark.parametrize(
+    "hop", ["[192.0.2.1]", "[2001:db8::1]:2525", "mail.example.org", "mail.example.org:2525"]
+)
 def test_next_hops_in_the_words_of_transport_are_taken(hop: str) -> None:
     assert gateway(relay_domains={"example.org": hop}).relay_domains == {"example.org": hop}
 
@@ -193,7 +197,9 @@ def test_networks_of_both_families_and_single_addresses_are_taken(network: str) 
     assert gateway(admin_networks=[network]).admin_networks == (network,)
 
 
-@pytest.mark.parametrize("resolver", ["", "localhost", "192.0.2.53:53", "192.0.2.0/24", "192.0.2.53 -j ACCEPT"])
+@pytest.mark.parametrize(
+    "resolver", ["", "localhost", "192.0.2.53:53", "192.0.2.0/24", "192.0.2.53 -j ACCEPT"]
+)
 def test_a_resolver_that_is_no_address_is_refused(resolver: str) -> None:
     words = refusal(resolvers=["192.0.2.53", resolver])
     assert words == f"setting `resolvers`: {resolver!r} is not an IP address"
@@ -266,7 +272,13 @@ def test_the_administrator_is_postmaster_of_the_first_domain_unless_named() -> N
 
 @pytest.mark.parametrize(
     "address",
-    ["root", "@example.org", "ops@", "a b@example.org", "a@example.org\nroot@mx1.example.org evil@example.com"],
+    [
+        "root",
+        "@example.org",
+        "ops@",
+        "a b@example.org",
+        "a@example.org\nroot@mx1.example.org evil@example.com",
+    ],
 )
 def test_an_administrator_without_a_mail_address_is_refused(address: str) -> None:
     words = refusal(administrator=address)
