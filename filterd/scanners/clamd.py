@@ -25,6 +25,7 @@ _CLEAN: Final = re.compile(rb"(?:stream|fd\[[0-9]+\]): OK")
 _FOUND: Final = re.compile(rb"(?:stream|fd\[[0-9]+\]): ([!-~]{1,512}) FOUND")
 _TOO_LARGE: Final = b"INSTREAM size limit exceeded. ERROR"
 _LIMIT: Final = "Heuristics.Limits.Exceeded"
+_OUT_OF_TIME: Final = "Heuristics.Limits.Exceeded.MaxScanTime"
 
 
 class ClamdAnswer(Struct, frozen=True, kw_only=True):
@@ -47,6 +48,9 @@ def parse(answer: bytes) -> ClamdAnswer:
         return ClamdAnswer(limit="StreamMaxLength")
     if found := _FOUND.fullmatch(line):
         name = found.group(1).decode("ascii")
+        # Not a property of the message: on a calmer host, or later, it can be inspected.
+        if name == _OUT_OF_TIME:
+            raise ScannerAnswerError("clamd ran out of time")
         return ClamdAnswer(limit=name) if name.startswith(_LIMIT) else ClamdAnswer(signature=name)
     raise ScannerAnswerError(f"clamd answered {shown(line)}")
 

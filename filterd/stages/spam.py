@@ -13,7 +13,7 @@ async def examine(message: Message, engines: Engines) -> tuple[Finding, ...]:
     answer = await engines.spamd.score(message)
     detail = ",".join(answer.symbols)
     return (
-        Finding(stage=STAGE.id, verdict=Verdict.SPAM, rule="spam.spamd", detail=detail, score=answer.score),
+        Finding(stage=STAGE.id, verdict=Verdict.SPAM, rule="spam.score", detail=detail, score=answer.score),
     )
 
 

@@ -56,11 +56,11 @@ def test_scan_says_what_would_be_done(
         assert main(["scan", "--config", config, str(clean)]) == 0
         assert "clean, accept (continue)" in capsys.readouterr().out
         assert main(["scan", "--config", config, str(clean), str(virus)]) == 1
-        assert "virus.clamd: infected Test-Signature" in capsys.readouterr().out
+        assert "virus.signature: infected Test-Signature" in capsys.readouterr().out
         assert main(["scan", "--config", config, "--json", str(spam)]) == 1
         shown = json.loads(capsys.readouterr().out)
     assert shown["verdict"] == "spam"
-    assert shown["reply"] == "550 5.7.1 Message refused: spam [spam.spamd] id=none"
+    assert shown["reply"] == "550 5.7.1 Message refused: spam [spam.score] id=none"
     assert shown["results"][1]["findings"][0]["score"] == 1000.0
     assert main(["scan", "--config", config, str(virus)]) == 3
     assert "not-inspected, tempfail" in capsys.readouterr().out

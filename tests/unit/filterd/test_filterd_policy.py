@@ -80,14 +80,14 @@ def test_every_refusal_is_a_reply_of_its_class_that_names_rule_and_id(
     verdict: Verdict, action: Choice
 ) -> None:
     made = actions.replies(
-        (Disposition(recipients=WHO, verdict=verdict, action=action, rule="virus.clamd"),),
+        (Disposition(recipients=WHO, verdict=verdict, action=action, rule="virus.signature"),),
         b"4XyZ",
         add_header=True,
     )
     (reply,) = made
     assert isinstance(reply, r.ReplyCode)
     assert reply.status[0] == reply.enhanced[0] == {"reject": "5", "tempfail": "4"}[action]
-    assert reply.lines[0].endswith("[virus.clamd] id=4XyZ")
+    assert reply.lines[0].endswith("[virus.signature] id=4XyZ")
 
 
 def test_the_words_that_the_issue_fixes() -> None:
@@ -96,8 +96,8 @@ def test_the_words_that_the_issue_fixes() -> None:
         one = Disposition(recipients=WHO, verdict=verdict, action=choices(config)[verdict], rule=rule)
         return actions.reply_text(actions.replies((one,), b"4XyZ", add_header=False)[-1])
 
-    assert text(Verdict.INFECTED, "virus.clamd") == "550 5.7.1 Message refused: virus [virus.clamd] id=4XyZ"
-    assert text(Verdict.SPAM, "spam.spamd").startswith("550 5.7.1 ")
+    assert text(Verdict.INFECTED, "virus.signature") == "550 5.7.1 Message refused: virus [virus.signature] id=4XyZ"
+    assert text(Verdict.SPAM, "spam.score").startswith("550 5.7.1 ")
     assert text(Verdict.OVER_LIMIT, "size.limit").startswith("552 5.3.4 ")
     assert text(Verdict.NOT_INSPECTED, "virus.unavailable").startswith("451 4.7.1 ")
 
@@ -114,7 +114,7 @@ def test_clean_mail_is_not_touched_unless_told_so() -> None:
 def test_the_strictest_recipient_decides_as_a_milter_answers_once() -> None:
     mixed = (
         Disposition(recipients=WHO[:1], verdict=Verdict.CLEAN, action="accept"),
-        Disposition(recipients=WHO[1:], verdict=Verdict.SPAM, action="reject", rule="spam.spamd"),
+        Disposition(recipients=WHO[1:], verdict=Verdict.SPAM, action="reject", rule="spam.score"),
     )
     assert isinstance(actions.replies(mixed, b"1", add_header=False)[-1], r.ReplyCode)
 

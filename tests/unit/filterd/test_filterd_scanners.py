@@ -42,6 +42,7 @@ def test_clamd_answers_and_what_they_mean(answer: bytes, signature: str | None, 
         b"stream: a b FOUND\0", b"stream: X FOUND\nstream: OK\0", b"stream: OK\0stream: X FOUND\0", b"fd[]: OK\0", b"fd[x]: OK\0",
         b"stream: Can't open file ERROR\0", b"UNKNOWN COMMAND\0", b"\0", b"stream: X\x01 FOUND\0", b"stream: OK\0\0",
         b"stream: " + b"x" * 600 + b" FOUND\0", b"stream: \xff FOUND\0",
+        b"fd[9]: Heuristics.Limits.Exceeded.MaxScanTime FOUND\0",
     ],
 )  # fmt: skip
 def test_any_other_answer_of_clamd_is_neither_clean_nor_infected(answer: bytes) -> None:

@@ -23,11 +23,11 @@ def test_clean_infected_and_spam_on_one_connection(tmp_path: Path) -> None:
         answer = client.message(EICAR)
         assert (answer.code, answer.payload) == (
             b"y",
-            b"550 5.7.1 Message refused: virus [virus.clamd] id=4XyZ\0",
+            b"550 5.7.1 Message refused: virus [virus.signature] id=4XyZ\0",
         )
         assert len(daemon.spamd.requests) == 1
         answer = client.message(GTUBE)
-        assert answer.payload == b"550 5.7.1 Message refused: spam [spam.spamd] id=4XyZ\0"
+        assert answer.payload == b"550 5.7.1 Message refused: spam [spam.score] id=4XyZ\0"
         clean, virus, spam = daemon.wait_for("message", 3)
         assert {
             "id": "4XyZ", "client": "198.51.100.7", "client_name": "client.example", "helo": "client.example",
@@ -35,7 +35,7 @@ def test_clean_infected_and_spam_on_one_connection(tmp_path: Path) -> None:
             "size": len(dialogue.as_sent()), "verdict": "clean", "reply": "continue",
         }.items() <= clean.items()  # fmt: skip
         assert set(clean["stage_ms"]) == {"virus", "spam"}
-        assert virus["findings"][0]["rule"] == "virus.clamd"
+        assert virus["findings"][0]["rule"] == "virus.signature"
         assert virus["verdict"] == "infected"
         assert spam["findings"][0]["score"] == 1000.0
         assert "Subject" not in str([clean, virus, spam])
@@ -98,9 +98,8 @@ def test_a_slow_engine_means_progress_and_then_later(tmp_path: Path) -> None:
         daemon.clamd.gate.clear()
         client.begin()
         client.send(dialogue.content() + mta.plain(c.EndOfMessage))
-        answers = [client.answer().code for _ in range(4)]
-        assert answers[0] == b"p"
-        assert client.verdict().payload.startswith(b"451 4.7.1 ") if answers[-1] == b"p" else True
+        assert client.answer().code == b"p"
+        assert client.verdict().payload.startswith(b"451 4.7.1 ")
         daemon.clamd.gate.set()
 
 
