@@ -141,9 +141,9 @@ class UnitState(FactBase[dict[str, str]]):
         return f"""want=$(for p in {names}; do if [ -L $p ]; then readlink $p; else cat $p; fi; done 2>/dev/null | sha256sum | cut -c1-64)
 newest=$(stat -c %Z {names} 2>/dev/null | sort -n | tail -n 1)
 started=$(systemctl show -p ActiveEnterTimestamp --value {unit})
-printf '{{"want":"%s","have":"%s","active":"%s","enabled":"%s","stale":"%s","newest":"%s","started":"%s"}}\\n' \
+printf '{{"want":"%s","have":"%s","active":"%s","enabled":"%s","stale":"%s","newest":"%s","started":"%s","stamped":"%s"}}\\n' \
 "$want" "$(cat {RUN_DIRECTORY}/{unit}.stamp 2>/dev/null)" "$(systemctl is-active {unit})" "$(systemctl is-enabled {unit} 2>/dev/null)" \
-"$(systemctl show -p NeedDaemonReload --value {unit})" "$newest" "$(date -d "${{started:-@0}}" +%s)" """
+"$(systemctl show -p NeedDaemonReload --value {unit})" "$newest" "$(date -d "${{started:-@0}}" +%s)" "$(stat -c %Y {RUN_DIRECTORY}/{unit}.stamp 2>/dev/null)" """
 
     @override
     def process(self, output: list[str]) -> dict[str, str]:
@@ -164,9 +164,10 @@ def unit_current(
     """
     state = host.get_fact(UnitState, unit=unit, files=files)
     running = state["active"] == "active"
-    current = state["want"] == state["have"] or (
-        not state["have"] and int(state["newest"] or 0) < int(state["started"])
-    )
+    newest = int(state["newest"] or 0)
+    # The same content is not enough: changed by hand, reloaded and put back, it is not what the daemon runs with.
+    stamped = state["want"] == state["have"] and newest <= int(state["stamped"] or 0)
+    current = stamped or (not state["have"] and newest < int(state["started"]))
     if running and current and state["enabled"] in ("enabled", "static") and state["stale"] != "yes":
         host.noop(f"{unit} runs with its present configuration")
         return

@@ -32,6 +32,7 @@ def release_installed(
     name = shlex.quote(release)
     yield shell(f"mkdir -p {DIRECTORY}; rm -rf {DIRECTORY}/wheels.tar {DIRECTORY}/wheels")
     yield FileUploadCommand(BytesIO(_packed(wheels)), f"{DIRECTORY}/wheels.tar")
+    # Releases are kept by when they were last made current; the pattern leaves the link `current` itself out.
     yield shell(f"""cd {DIRECTORY}
 if ! [ -e {name}/complete ]; then
   rm -rf {name}
@@ -40,12 +41,12 @@ if ! [ -e {name}/complete ]; then
   python3 -m venv {name}
   {name}/bin/pip --quiet --disable-pip-version-check install --no-index --no-deps --require-hashes --find-links wheels \
 -r wheels/requirements.lock
-  touch {name}/complete
 fi
+touch {name}/complete
 rm -rf wheels wheels.tar
 ln -sfn {name} .current
 mv -fT .current current
-ls -1dt -- */complete | tail -n +{KEPT + 1} | xargs -r -n 1 dirname | xargs -r rm -rf""")
+ls -1dt -- [0-9]*/complete | tail -n +{KEPT + 1} | xargs -r -n 1 dirname | xargs -r rm -rf""")
 
 
 def _packed(wheels: Sequence[Path]) -> bytes:

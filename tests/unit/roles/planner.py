@@ -5,8 +5,8 @@ other test of the process that it is done in. Cases come as JSON on standard inp
 see ``plans.py`` for both shapes.
 """
 
-# ruff: noqa: E402, I001 - the patching comes first, or sockets and locks made before it would block the hub
-from gevent import monkey
+# ruff: noqa: E402 - the patching comes first, or sockets and locks made before it would block the hub
+from gevent import monkey  # type: ignore[import-untyped]  # it ships no types
 
 monkey.patch_all()
 
@@ -18,12 +18,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pyinfra.api import Config, FileUploadCommand, FunctionCommand, Inventory, State
+from pyinfra.api import Config, FileUploadCommand, FunctionCommand, Inventory, State, StringCommand
 from pyinfra.api.connect import connect_all
 from pyinfra.api.deploy import add_deploy
 from pyinfra.api.host import Host
 from pyinfra.api.operation import add_op
 from pyinfra.api.state import StateStage
+from pyinfra.connectors.fake import FakeConnector
 from pyinfra.context import ctx_host, ctx_inventory, ctx_state
 
 from roles.platforms import DEBIAN_12
@@ -46,24 +47,36 @@ def planned(case: dict[str, Any]) -> dict[str, Any]:
     """Return one case's plan; an exception becomes its text, for the test to look at."""
     for context in (ctx_host, ctx_state, ctx_inventory):
         context.reset()
-    inventory = Inventory(([NAME], {}), gateways=([NAME], case["data"]))
-    state = State(inventory, Config())
-    state.cwd = str(ROOT)
-    state.set_stage(StateStage.Connect)
-    connect_all(state)
-    state.set_stage(StateStage.Prepare)
-    host = inventory.get_host(NAME)
+    state = _state(case["data"])
+    host = state.inventory.get_host(NAME)
+    assert isinstance(host.connector, FakeConnector)
     # Not by inventory data: Gateway.of would refuse it, as it refuses every name that is no setting.
     host.connector.data["fake_responses"] = case["responses"]
     result: dict[str, Any] = {"commands": [], "operations": [], "error": ""}
     try:
         _add(state, host, case)
-        result["operations"] = [", ".join(state.op_meta[found].names) for found in state.get_op_order()]
+        result["operations"] = [", ".join(state.op_meta[found].names) for found in _order(state)]
         result["commands"] = list(_commands(state, host))
     except Exception as error:  # noqa: BLE001 - whatever it was, the test that sent the case compares it
         result["error"] = f"{type(error).__name__}: {error}"
     result["asked"] = host.connector.executed_commands
     return result
+
+
+def _state(data: dict[str, Any]) -> State:
+    """Return a run's state, connected and about to prepare."""
+    inventory = Inventory(([NAME], {}), gateways=([NAME], data))  # type: ignore[no-untyped-call] # pyinfra's
+    state = State(inventory, Config())  # type: ignore[no-untyped-call] # pyinfra leaves it untyped
+    state.cwd = str(ROOT)
+    state.set_stage(StateStage.Connect)
+    connect_all(state)
+    state.set_stage(StateStage.Prepare)
+    return state
+
+
+def _order(state: State) -> list[str]:
+    found: list[str] = state.get_op_order()  # type: ignore[no-untyped-call] # pyinfra leaves it untyped
+    return found
 
 
 def _add(state: State, host: Host, case: dict[str, Any]) -> None:
@@ -86,17 +99,20 @@ def _add(state: State, host: Host, case: dict[str, Any]) -> None:
 
 def _commands(state: State, host: Host) -> Iterator[tuple[str, ...]]:
     with ctx_state.use(state), ctx_host.use(host):
-        for found in state.get_op_order():
+        for found in _order(state):
             for command in state.ops[host][found].command_generator():
                 if isinstance(command, FileUploadCommand):
-                    command.src.seek(0)
-                    content = command.src.read()
+                    source: Any = command.src
+                    source.seek(0)
+                    content = source.read()
                     text = content if isinstance(content, str) else content.decode("latin-1")
                     yield "upload", command.dest, text
                 elif isinstance(command, FunctionCommand):
                     yield "call", command.function.__name__
-                else:
+                elif isinstance(command, StringCommand):
                     yield "run", command.get_raw_value()
+                else:
+                    raise TypeError(f"a command of a kind that no test expects: {command!r}")
 
 
 if __name__ == "__main__":

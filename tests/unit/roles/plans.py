@@ -46,8 +46,8 @@ class Plan:
         return {command[1]: command[2] for command in self.commands if command[0] == "upload"}
 
 
-def plans(cases: Mapping[str, Case]) -> dict[str, Plan]:
-    """Return each case's plan by the case's name."""
+def plans(cases: Mapping[str, Case], directory: Path = ROOT) -> dict[str, Plan]:
+    """Return each case's plan by the case's name, made in a process that runs in ``directory``."""
     asked = [
         {"target": c.target, "arguments": c.arguments, "responses": c.responses, "data": c.data}
         for c in cases.values()
@@ -55,7 +55,7 @@ def plans(cases: Mapping[str, Case]) -> dict[str, Plan]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.unit.roles.planner"],
         input=json.dumps(asked),
-        cwd=ROOT,
+        cwd=directory,
         env={
             **os.environ,
             "PYTHONPATH": str(ROOT),

@@ -61,7 +61,7 @@ def test_an_unfinished_record_is_refused_by_its_id_and_what_it_lacks(
 
 @pytest.mark.parametrize("id_", ["mta.banner", "mta.tls.floor", "firewall.default-drop", "hardening.rfc1337"])
 def test_ids_begin_with_their_layer(id_: str) -> None:
-    assert defence(id=id_).layer == id_.split(".")[0]
+    assert defence(id=id_).layer == id_.partition(".")[0]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from filterd.config import load
 from roles.clamav.defences import DEFENCES as CLAMAV
 from roles.defence import Defence
 from roles.hardening.defences import DEFENCES as HARDENING
-from roles.kinds import ClamdOption, FreshclamOption, LineOption, MainCf, Restriction, SshdOption, Sysctl
+from roles.kinds import ClamdOption, FreshclamOption, Kind, MainCf, Restriction, SshdOption, Sysctl
 from roles.mta.defences import DEFENCES as MTA
 from roles.rendering import lines, rendered, restriction_lists
 from tests.unit.roles.examples import gateway
@@ -19,7 +19,7 @@ from tests.unit.roles.examples import gateway
 GATEWAY = gateway()
 
 
-def record(id_: str, *sets: LineOption | Restriction) -> Defence:
+def record(id_: str, *sets: Kind) -> Defence:
     return Defence(id=id_, title="A title", why="A reason.", rows=("A01",), sets=sets, unseen="Nobody looks.")
 
 
