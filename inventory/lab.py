@@ -20,8 +20,6 @@ gateways = [
             "ssh_strict_host_key_checking": "yes",
             "hostname": host.fqdn,
             "admin_networks": [str(_lab.mgmt)],
-            "wan_interface": "wan0",
-            "lan_interface": "lan0",
             "resolvers": [f"198.51.100.{WORLD}"],
             "relay_domains": {"bastide.example": f"[{_lab.hosts['mailhost'].lan4}]:25"},
             "clamav_official_databases": False,

@@ -22,8 +22,6 @@ gateways = [
             # Where this machine's ssh comes from: libvirt's management network, VirtualBox's address translation.
             "admin_networks": ["192.168.121.0/24", "10.0.2.0/24"],
             # In the order of the machine's networks; the boxes keep the kernel's names.
-            "wan_interface": "eth1",
-            "lan_interface": "eth2",
             "relay_domains": {"bastide.example": "[198.18.0.25]:25"},
         },
     ),

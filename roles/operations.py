@@ -141,9 +141,10 @@ class UnitState(FactBase[dict[str, str]]):
         return f"""want=$(for p in {names}; do if [ -L $p ]; then readlink $p; else cat $p; fi; done 2>/dev/null | sha256sum | cut -c1-64)
 newest=$(stat -c %Z {names} 2>/dev/null | sort -n | tail -n 1)
 started=$(systemctl show -p ActiveEnterTimestamp --value {unit})
+stamp={RUN_DIRECTORY}/{unit}.stamp
 printf '{{"want":"%s","have":"%s","active":"%s","enabled":"%s","stale":"%s","newest":"%s","started":"%s","stamped":"%s"}}\\n' \
-"$want" "$(cat {RUN_DIRECTORY}/{unit}.stamp 2>/dev/null)" "$(systemctl is-active {unit})" "$(systemctl is-enabled {unit} 2>/dev/null)" \
-"$(systemctl show -p NeedDaemonReload --value {unit})" "$newest" "$(date -d "${{started:-@0}}" +%s)" "$(stat -c %Y {RUN_DIRECTORY}/{unit}.stamp 2>/dev/null)" """
+"$want" "$(cat $stamp 2>/dev/null)" "$(systemctl is-active {unit})" "$(systemctl is-enabled {unit} 2>/dev/null)" \
+"$(systemctl show -p NeedDaemonReload --value {unit})" "$newest" "$(date -d "${{started:-@0}}" +%s)" "$(stat -c %Y $stamp 2>/dev/null)" """
 
     @override
     def process(self, output: list[str]) -> dict[str, str]:

@@ -32,9 +32,9 @@ DEBIAN_12 = Platform(
     packages={
         "firewall": ("iptables", "iptables-persistent"),
         "hardening": ("openssh-server",),
-        "mta": ("postfix", "postfix-lmdb", "postfix-pcre", "ca-certificates"),
+        "mta": ("postfix",),
         "clamav": ("clamav-daemon", "clamav-freshclam", "clamdscan"),
-        "spamassassin": ("spamassassin", "spamd", "spamc"),
+        "spamassassin": ("spamassassin", "spamd"),
         "filterd": ("python3-venv",),
     },
 )

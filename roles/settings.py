@@ -25,7 +25,6 @@ _FQDN = re.compile(
 # transport(5): [host]:port without MX look-up, or a bare domain whose MX is asked.
 _NEXT_HOP = re.compile(r"(\[[0-9A-Za-z.:-]+\]|[0-9A-Za-z.-]+)(:\d{1,5})?")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{4,253}")
-_INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 
 SMTP_PORT = 25
 HIGHEST_PORT = 65_535
@@ -65,21 +64,19 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "empty: postmaster at the first relayed domain."
         ),
     ] = ""
-    sshd_port: Annotated[int, Meta(ge=1, le=65535, description="TCP port that sshd listens on.")] = 22
-    wan_interface: Annotated[str, Meta(description="Network interface towards the internet.")] = "eth0"
-    lan_interface: Annotated[
-        str,
-        Meta(description="Network interface towards the protected mail server; may equal `wan_interface`."),
-    ] = "eth0"
+    sshd_port: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=65535,
+            description="TCP port that sshd listens on, and listened on before the first deploy.",
+        ),
+    ] = 22
     resolvers: Annotated[
         tuple[str, ...],
         Meta(
             description="Addresses of the DNS resolvers that the gateway may ask; empty: any address, on port 53 only."
         ),
-    ] = ()
-    next_hop_ports: Annotated[
-        tuple[Annotated[int, Meta(ge=1, le=65535)], ...],
-        Meta(description="Further TCP ports, beside 25, on which next hops take mail; opened outwards."),
     ] = ()
     firewall_confirm_seconds: Annotated[
         int,
@@ -165,6 +162,11 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.administrator or f"postmaster@{self.domains[0]}"
 
     @property
+    def next_hop_ports(self) -> tuple[int, ...]:
+        """The TCP ports that mail leaves by, in order: SMTP's, and those that next hops name."""
+        return tuple(sorted({SMTP_PORT, *(next_hop_port(hop) for hop in self.relay_domains.values())}))
+
+    @property
     def domains(self) -> tuple[str, ...]:
         """The relayed domains in a fixed order."""
         return tuple(sorted(self.relay_domains))
@@ -193,8 +195,18 @@ def _problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
                 "relay_domains",
                 f"next hop {hop!r} of {domain} is not of transport(5)'s form; write it like [198.51.100.7]:25",
             )
-        elif not _port_is_possible(hop):
-            yield "relay_domains", f"next hop {hop!r} of {domain} names a port above 65535"
+        elif not 1 <= next_hop_port(hop) <= HIGHEST_PORT:
+            yield "relay_domains", f"next hop {hop!r} of {domain} names a port that does not exist"
+    if gateway.hostname.lower() in {domain.lower() for domain in gateway.relay_domains}:
+        yield (
+            "hostname",
+            f"{gateway.hostname!r} is a relayed domain as well; the gateway needs a name of its own",
+        )
+    if gateway.administrator.rpartition("@")[2].lower() == gateway.hostname.lower():
+        yield (
+            "administrator",
+            f"{gateway.administrator!r} is on the gateway itself, which keeps no mailboxes; name one elsewhere",
+        )
     if gateway.administrator and not _ADDRESS.fullmatch(gateway.administrator):
         yield (
             "administrator",
@@ -211,9 +223,6 @@ def _network_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
     for resolver in gateway.resolvers:
         if not _is_address(resolver):
             yield "resolvers", f"{resolver!r} is not an IP address"
-    for name, value in (("wan_interface", gateway.wan_interface), ("lan_interface", gateway.lan_interface)):
-        if not _INTERFACE.fullmatch(value):
-            yield name, f"{value!r} is not an interface name; `ip -br link` on the host lists them"
 
 
 def _database_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
@@ -238,9 +247,10 @@ def _network_problem(network: str) -> str:
     return ""
 
 
-def _port_is_possible(hop: str) -> bool:
-    port = hop.rpartition("]")[2].rpartition(":")[2] if "]" in hop else hop.partition(":")[2]
-    return not port or int(port) <= HIGHEST_PORT
+def next_hop_port(hop: str) -> int:
+    """Return the TCP port of a next hop in the words of transport(5); 25 where it names none."""
+    _, colon, port = hop.rpartition("]")[2].rpartition(":")
+    return int(port) if colon else SMTP_PORT
 
 
 def _is_address(text: str) -> bool:

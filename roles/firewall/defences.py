@@ -63,8 +63,9 @@ def _accepted(rules: Rules) -> Rules:
 
 
 def _mail_out(gateway: Gateway) -> tuple[str, ...]:
-    ports = sorted({25, *gateway.next_hop_ports})
-    return tuple(f"-p tcp -m tcp --dport {port} -m conntrack --ctstate NEW" for port in ports)
+    return tuple(
+        f"-p tcp -m tcp --dport {port} -m conntrack --ctstate NEW" for port in gateway.next_hop_ports
+    )
 
 
 def _scans(scanners: tuple[Scanner, ...], vantages: tuple[Vantage, ...] = ("wan", "lan")) -> tuple[Scan, ...]:

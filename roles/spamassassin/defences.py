@@ -54,7 +54,7 @@ DEFENCES = (
     Defence(
         id="spamassassin.lists-asked-once",
         title="Block lists are not asked a second time",
-        why="The MTA is where block lists are asked; a second asker doubles the load and the delay, and earns a ban.",
+        why="Block lists belong to the MTA, before a message is taken; a second asker doubles load and delay, and earns a ban.",
         rows=("R09",),
         sets=(SpamassassinOption("skip_rbl_checks", "1"), SpamassassinOption("skip_uribl_checks", "1")),
         unseen="The list's operator sees queries, not the sender.",

@@ -6,10 +6,9 @@ from roles.settings import Gateway
 
 SETTINGS: dict[str, Any] = {
     "hostname": "mx1.example.org",
-    "relay_domains": {"example.org": "[192.0.2.25]:25", "example.net": "mail.internal.example.net"},
+    "relay_domains": {"example.org": "[192.0.2.25]:25", "example.net": "mail.internal.example.net:2525"},
     "admin_networks": ["192.0.2.0/28", "2001:db8:5::/64"],
     "resolvers": ["192.0.2.53", "2001:db8::53"],
-    "next_hop_ports": [2525],
 }
 
 

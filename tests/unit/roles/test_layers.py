@@ -68,7 +68,7 @@ DEBIAN = ["/etc/os-release", "ID=debian", 'VERSION_ID="12"', "---"]
 
 
 def unit_state(**state: str) -> list[str]:
-    return [json.dumps({"want": "w", "stale": "no", "newest": "9", "started": "0", **state})]
+    return [json.dumps({"want": "w", "stale": "no", "newest": "9", "started": "0", "stamped": "10", **state})]
 
 
 # A host with Debian and nothing on it: each package is missing, no unit runs, no file is there.

@@ -16,6 +16,7 @@ RUNNING = {
     "stale": "no",
     "newest": "100",
     "started": "200",
+    "stamped": "150",
 }
 UNIT = {"unit": "a.service", "files": ["/etc/a.conf"]}
 FILES = [
@@ -68,17 +69,19 @@ def converged(*answer: str) -> Case:
 CASES = {
     "unit: current": unit(),
     "unit: static": unit(enabled="static"),
-    "unit: no stamp, started after the change": unit(have=""),
-    "unit: no stamp, no files, started": unit(have="", newest=""),
-    "unit: no stamp, started in the same second": unit(have="", newest="200"),
-    "unit: no stamp, started before the change": unit(have="", newest="201"),
+    "unit: stamped in the second of the change": unit(newest="150"),
+    "unit: changed and put back after the stamp": unit(newest="151"),
+    "unit: no stamp, started after the change": unit(have="", stamped=""),
+    "unit: no stamp, no files, started": unit(have="", newest="", stamped=""),
+    "unit: no stamp, started in the same second": unit(have="", newest="200", stamped=""),
+    "unit: no stamp, started before the change": unit(have="", newest="201", stamped=""),
     "unit: stale stamp": unit(have="old"),
     "unit: stale stamp though started later": unit(have="old", newest="100", started="999"),
     "unit: restarted": unit_with({"on_change": "restart", "along": ["a.socket"]}, have="old"),
     "unit: inactive": unit(active="inactive", started="0"),
     "unit: failed": unit_with({"along": ["a.socket"]}, active="failed", have="old"),
     "unit: disabled": unit(enabled="disabled"),
-    "unit: unknown": unit(enabled="", active="inactive", have="", newest="", started="0"),
+    "unit: unknown": unit(enabled="", active="inactive", have="", newest="", started="0", stamped=""),
     "unit: unit file changed": unit(stale="yes"),
     "files: none there": owned(),
     "files: as wanted": owned(TWO, ONE),
@@ -115,6 +118,7 @@ def scripts(plan: Plan) -> list[str]:
     [
         "unit: current",
         "unit: static",
+        "unit: stamped in the second of the change",
         "unit: no stamp, started after the change",
         "unit: no stamp, no files, started",
         "files: as wanted",
@@ -138,6 +142,7 @@ RELOAD = "systemctl reload-or-restart a.service"
         ("unit: no stamp, started in the same second", [RELOAD]),
         ("unit: no stamp, started before the change", [RELOAD]),
         ("unit: stale stamp", [RELOAD]),
+        ("unit: changed and put back after the stamp", [RELOAD]),
         ("unit: stale stamp though started later", [RELOAD]),
         ("unit: restarted", ["systemctl restart a.service a.socket"]),
         ("unit: inactive", [RESET]),

@@ -17,6 +17,7 @@ INACTIVE = {
     "enabled": "enabled",
     "stale": "no",
     "newest": "1",
+    "stamped": "",
 }
 
 
@@ -225,6 +226,7 @@ esac"""
         config, run = tmp_path / "a.conf", tmp_path / "run"
         config.write_text("one\n")
         first = self.state(fake_host, run, config)
+        assert first["stamped"] == ""
         assert (first["have"], first["active"], first["enabled"], first["stale"]) == (
             "",
             "active",
@@ -234,7 +236,9 @@ esac"""
         assert first["want"] == sha256(b"one\n").hexdigest()
         stamp = planned["unit"].texts()[-1].replace("/run/bastide", str(run))
         fake_host.run(stamp.replace("echo new", f"echo {first['want']}"))
-        assert self.state(fake_host, run, config)["have"] == first["want"]
+        second = self.state(fake_host, run, config)
+        assert second["have"] == first["want"]
+        assert int(second["stamped"]) >= int(second["newest"])
         config.write_text("two\n")
         assert self.state(fake_host, run, config)["want"] != first["want"]
 

@@ -95,7 +95,7 @@ def test_settings_reach_the_parameters_that_follow_from_them() -> None:
 def test_the_transport_table_has_a_line_a_domain_and_no_other() -> None:
     text = rendered("mta", "transport.j2", GATEWAY)
     assert [line for line in text.splitlines() if not line.startswith("#")] == [
-        "example.net relay:mail.internal.example.net",
+        "example.net relay:mail.internal.example.net:2525",
         "example.org relay:[192.0.2.25]:25",
     ]
 

@@ -193,35 +193,24 @@ def test_a_comparison_that_tells_nothing_is_1_and_not_in_sync(
 UNUSABLE = pytest.mark.parametrize(("command", "code"), [("apply", 2), ("drift", 1)])
 
 
+# What pyinfra answers: output, exit code, error output; and the end of the sentence that it becomes.
+INVENTORIES = {
+    "empty": ("[]", 0, "", "the inventory holds no host; name at least one gateway in it"),
+    "syntax error": ("", 1, "Trace\nSyntaxError: bad\n", "cannot resolve the inventory: SyntaxError: bad"),
+    "silent": ("", 1, "", "cannot resolve the inventory: without a word"),
+    "no JSON": ("not json", 0, "warning\n", "cannot resolve the inventory: warning"),
+    "other JSON": ("{}", 0, "", "cannot resolve the inventory: without a word"),
+    "failed after all": (json.dumps(HOSTS), 1, "late\n", "cannot resolve the inventory: late"),
+}
+
+
 @UNUSABLE
-@pytest.mark.parametrize(
-    ("out", "code_of_pyinfra", "said", "words"),
-    [
-        ("[]", 0, "", "the inventory holds no host; name at least one gateway in it"),
-        (
-            "",
-            1,
-            "Trace\nSyntaxError: invalid syntax\n",
-            "cannot resolve the inventory: SyntaxError: invalid syntax",
-        ),
-        ("", 1, "", "cannot resolve the inventory: without a word"),
-        ("not json", 0, "warning\n", "cannot resolve the inventory: warning"),
-        ("{}", 0, "", "cannot resolve the inventory: without a word"),
-        (json.dumps(HOSTS), 1, "late\n", "cannot resolve the inventory: late"),
-    ],
-    ids=["empty", "syntax-error", "silent", "no-json", "other-json", "failed-after-all"],
-)
+@pytest.mark.parametrize("name", INVENTORIES)
 def test_an_inventory_that_cannot_be_used_is_one_sentence_and_nothing_is_deployed(
-    pyinfra: Pyinfra,
-    command: str,
-    code: int,
-    out: str,
-    code_of_pyinfra: int,
-    said: str,
-    words: str,
-    capsys: pytest.CaptureFixture[str],
+    pyinfra: Pyinfra, command: str, code: int, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pyinfra.answers("hosts", out, code=code_of_pyinfra, err=said)
+    out, given, said, words = INVENTORIES[name]
+    pyinfra.answers("hosts", out, code=given, err=said)
     pyinfra.answers("deploy", result())
     assert pyinfra.run(command) == code
     written = capsys.readouterr()

@@ -159,7 +159,8 @@ def test_only_smtp_and_ssh_are_open_inwards(family: int) -> None:
 
 @BOTH
 def test_mail_leaves_to_the_declared_ports(family: int) -> None:
-    chosen = gateway(next_hop_ports=[2525, 25, 587])
+    hops = {"a.example": "[192.0.2.1]:2525", "b.example": "[192.0.2.1]", "c.example": "mail.example.org:587"}
+    chosen = gateway(relay_domains=hops)
     ports = [
         re.findall(r"--dport (\d+)", match) for match in accepted("OUTPUT", "firewall.smtp", family, chosen)
     ]
@@ -274,7 +275,12 @@ CHOSEN: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "admin_networks": st.lists(networks(4) | networks(6), min_size=1, max_size=5, unique=True),
         "resolvers": RESOLVERS.map(lambda addresses: [str(address) for address in addresses]),
-        "next_hop_ports": st.lists(PORT, max_size=4),
+        "relay_domains": st.dictionaries(
+            st.integers(0, 9).map(lambda number: f"d{number}.example"),
+            PORT.map(lambda port: f"[192.0.2.1]:{port}"),
+            min_size=1,
+            max_size=4,
+        ),
         "sshd_port": PORT,
     }
 )
