@@ -13,7 +13,9 @@ async def examine(message: Message, engines: Engines) -> tuple[Finding, ...]:
     answer = await engines.clamd.scan(message.spool)
     if answer.signature is not None:
         return (
-            Finding(stage=STAGE.id, verdict=Verdict.INFECTED, rule="virus.signature", detail=answer.signature),
+            Finding(
+                stage=STAGE.id, verdict=Verdict.INFECTED, rule="virus.signature", detail=answer.signature
+            ),
         )
     if answer.limit is not None:
         return (Finding(stage=STAGE.id, verdict=Verdict.OVER_LIMIT, rule="virus.limit", detail=answer.limit),)

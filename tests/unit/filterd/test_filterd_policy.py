@@ -96,7 +96,10 @@ def test_the_words_that_the_issue_fixes() -> None:
         one = Disposition(recipients=WHO, verdict=verdict, action=choices(config)[verdict], rule=rule)
         return actions.reply_text(actions.replies((one,), b"4XyZ", add_header=False)[-1])
 
-    assert text(Verdict.INFECTED, "virus.signature") == "550 5.7.1 Message refused: virus [virus.signature] id=4XyZ"
+    assert (
+        text(Verdict.INFECTED, "virus.signature")
+        == "550 5.7.1 Message refused: virus [virus.signature] id=4XyZ"
+    )
     assert text(Verdict.SPAM, "spam.score").startswith("550 5.7.1 ")
     assert text(Verdict.OVER_LIMIT, "size.limit").startswith("552 5.3.4 ")
     assert text(Verdict.NOT_INSPECTED, "virus.unavailable").startswith("451 4.7.1 ")

@@ -113,6 +113,7 @@ def test_a_claim_holds_for_what_it_describes(claim: Any, good: object) -> None:
         (DELIVERED, arrival(b"Received: from a\r\n\r\n")),
         (DELIVERED, arrival(b"\tfolded before any header\r\n")),
         (DELIVERED, arrival(b"Received: from a\n")),
+        (DELIVERED, Arrival(sent=b"Received: a\r\n", arrived=b"Received: a\r\nReceived: b\r\n")),
         (METHODS, frozenset()),
         (METHODS, frozenset({"publickey", "password"})),
         (METHODS, frozenset({"password"})),
