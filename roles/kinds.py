@@ -159,6 +159,28 @@ class FirewallRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilterTable:
+    """The whole filter table of a family: these lines of iptables-save(8), without counters, and no others."""
+
+    family: int
+    table: Callable[[Gateway], tuple[str, ...]]
+
+    def name(self) -> str:
+        return f"IPv{self.family} filter table"
+
+    def wanted(self, gateway: Gateway) -> str:
+        return f"exactly {len(self.table(gateway))} lines"
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        tool = "iptables" if self.family == 4 else "ip6tables"
+        return f"{tool}-save -t filter | sed -e '/^#/d' -e '/^:/s/ \\[.*//'"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return tuple(line.rstrip() for line in answer.splitlines()) == self.table(gateway)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainPolicy:
     """The policy of a built-in chain of the filter table: what happens to a packet that no rule matched."""
 
@@ -296,3 +318,25 @@ class SpamassassinOption(LineOption):
             f"$s->init(0); print $s->{{conf}}->{{{self.key}}}"
         )
         return f"perl -MMail::SpamAssassin -e {shlex.quote(program)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictionList:
+    """A whole Postfix restriction list: these entries in this order, and no others."""
+
+    list: str
+    entries: Callable[[], tuple[str, ...]]
+
+    def name(self) -> str:
+        return self.list
+
+    def wanted(self, gateway: Gateway) -> str:
+        del gateway
+        return " ".join(self.entries())
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"postconf -h {shlex.quote(self.list)}"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return re.split(r"[\s,]+", answer.strip()) == self.wanted(gateway).split()

@@ -7,6 +7,7 @@ from pyinfra.api.host import Host
 from pyinfra.facts.server import LinuxDistribution
 
 from roles.errors import SettingError
+from roles.filterd.wheelhouse import WHEELHOUSE, release
 from roles.platforms import Platform, platform_of
 from roles.settings import Gateway
 
@@ -14,13 +15,16 @@ from roles.settings import Gateway
 def prepared(host: Host) -> tuple[Gateway, Platform]:
     """Return the host's settings and platform, with its connection made quick.
 
-    Raises DeployError, before anything on the host is changed, for a setting that cannot be used or a platform that
-    Bastide does not know.
+    Raises DeployError, before anything on the host is changed, for a setting that cannot be used, a platform that
+    Bastide does not know, or a wheelhouse that was not built.
     """
     _without_delay(host)
     try:
-        release = host.get_fact(LinuxDistribution)["release_meta"]
-        platform = platform_of(str(release.get("ID")), str(release.get("VERSION_ID")))
+        release(WHEELHOUSE)
+        meta = host.get_fact(LinuxDistribution)["release_meta"]
+        platform = platform_of(
+            meta.get("ID") or "an unnamed system", meta.get("VERSION_ID") or "of no version"
+        )
         data: dict[str, object] = host.data.dict()  # type: ignore[no-untyped-call] # pyinfra leaves it untyped
         return Gateway.of(data), platform
     except SettingError as error:

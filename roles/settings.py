@@ -14,17 +14,18 @@ from msgspec import Meta, Struct
 
 from roles.errors import SettingError
 
-# Data of the same inventory that is not ours to type: pyinfra's connector (ssh_*) and global arguments (_*),
+# Data of the same inventory that is not ours to type: pyinfra's connectors (ssh_*, fake_*) and global arguments (_*),
 # and where the audit stands (audit_*, read by audit/vantage.py).
-FOREIGN_PREFIXES = ("ssh_", "_", "audit_")
+FOREIGN_PREFIXES = ("ssh_", "fake_", "_", "audit_")
 
 # RFC 1123 2.1 host name with at least one dot: SMTP names itself by a fully qualified name (RFC 5321 4.1.1.1).
 _FQDN = re.compile(
     r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.IGNORECASE
 )
 # transport(5): [host]:port without MX look-up, or a bare domain whose MX is asked.
-_NEXT_HOP = re.compile(r"(\[[0-9A-Za-z.:-]+\]|[0-9A-Za-z.-]+)(:\d{1,5})?")
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{4,253}")
+_NAME = r"[0-9A-Za-z]([0-9A-Za-z.-]*[0-9A-Za-z])?"
+_NEXT_HOP = re.compile(rf"(\[([0-9A-Fa-f.:]+|{_NAME})\]|{_NAME})(:\d{{1,5}})?")
+_LOCAL_PART = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
 
 SMTP_PORT = 25
 HIGHEST_PORT = 65_535
@@ -103,7 +104,8 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = 100
     spam_reject_score: Annotated[
-        float, Meta(ge=1, description="SpamAssassin score from which a message is refused, in points.")
+        float,
+        Meta(ge=1, le=100, description="SpamAssassin score from which a message is refused, in points."),
     ] = 10.0
     filterd_workers: Annotated[
         int, Meta(ge=0, le=64, description="Milter worker processes; 0: one a processor core.")
@@ -182,14 +184,40 @@ def _explained(text: str, fields: tuple[str, ...]) -> str:
 
 def _problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
     """Give (setting, what is wrong and the remedy) for each value that has the right type but cannot be used."""
+    yield from _name_problems(gateway)
+    yield from _domain_problems(gateway)
+    yield from _network_problems(gateway)
+    yield from _process_problems(gateway)
+    yield from _database_problems(gateway)
+
+
+def _name_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
     if not _FQDN.fullmatch(gateway.hostname):
         yield (
             "hostname",
             f"{gateway.hostname!r} is not a fully qualified host name; write it like mx1.example.org",
         )
+    if gateway.hostname.lower() in {domain.lower() for domain in gateway.relay_domains}:
+        yield (
+            "hostname",
+            f"{gateway.hostname!r} is a relayed domain as well; the gateway needs a name of its own",
+        )
+    if gateway.administrator and not _is_mail_address(gateway.administrator):
+        yield (
+            "administrator",
+            f"{gateway.administrator!r} is not a mail address; write it like postmaster@example.org",
+        )
+    if gateway.administrator.rpartition("@")[2].lower() == gateway.hostname.lower():
+        yield (
+            "administrator",
+            f"{gateway.administrator!r} is on the gateway itself, which keeps no mailboxes; name one elsewhere",
+        )
+
+
+def _domain_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
     for domain, hop in gateway.relay_domains.items():
-        if not _FQDN.fullmatch(domain):
-            yield "relay_domains", f"{domain!r} is not a domain name; write it like example.org"
+        if not _FQDN.fullmatch(domain) or domain != domain.lower():
+            yield "relay_domains", f"{domain!r} is not a domain name in lower case; write it like example.org"
         if not _NEXT_HOP.fullmatch(hop):
             yield (
                 "relay_domains",
@@ -197,23 +225,17 @@ def _problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
             )
         elif not 1 <= next_hop_port(hop) <= HIGHEST_PORT:
             yield "relay_domains", f"next hop {hop!r} of {domain} names a port that does not exist"
-    if gateway.hostname.lower() in {domain.lower() for domain in gateway.relay_domains}:
+
+
+def _process_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
+    if gateway.sshd_port == SMTP_PORT:
+        yield "sshd_port", "port 25 is the MTA's; sshd needs another one"
+    served = min(gateway.clamd_threads, gateway.spamd_children)
+    if gateway.filterd_workers > served:
         yield (
-            "hostname",
-            f"{gateway.hostname!r} is a relayed domain as well; the gateway needs a name of its own",
+            "filterd_workers",
+            f"{gateway.filterd_workers} workers, but the engines serve {served} messages at a time",
         )
-    if gateway.administrator.rpartition("@")[2].lower() == gateway.hostname.lower():
-        yield (
-            "administrator",
-            f"{gateway.administrator!r} is on the gateway itself, which keeps no mailboxes; name one elsewhere",
-        )
-    if gateway.administrator and not _ADDRESS.fullmatch(gateway.administrator):
-        yield (
-            "administrator",
-            f"{gateway.administrator!r} is not a mail address; write it like postmaster@example.org",
-        )
-    yield from _network_problems(gateway)
-    yield from _database_problems(gateway)
 
 
 def _network_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
@@ -242,9 +264,16 @@ def _network_problem(network: str) -> str:
         parsed = ipaddress.ip_network(network)
     except ValueError as error:
         return f"{network!r} is not a network in CIDR form ({error})"
+    if isinstance(parsed, ipaddress.IPv6Network) and parsed.network_address.ipv4_mapped:
+        return f"{network} is an IPv4 network in IPv6 spelling; write it in IPv4's"
     if parsed.prefixlen == 0:
         return f"{network} lets the whole internet at sshd; name the networks that administrators come from"
     return ""
+
+
+def _is_mail_address(text: str) -> bool:
+    local_part, _, domain = text.rpartition("@")
+    return _LOCAL_PART.fullmatch(local_part) is not None and _FQDN.fullmatch(domain) is not None
 
 
 def next_hop_port(hop: str) -> int:

@@ -1,15 +1,12 @@
 """Put filterd on a host."""
 
-from pathlib import Path
-
 from roles.filterd.release import release_installed
-from roles.filterd.wheelhouse import files, release
+from roles.filterd.wheelhouse import WHEELHOUSE, files, release
 from roles.operations import converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, rendered
 from roles.settings import CLAMD_SOCKET, SPAMD_SOCKET, Gateway
 
-WHEELHOUSE = Path("dist/wheelhouse")
 CONFIG_FILE = "/etc/filterd/filterd.toml"
 UNIT_FILE = "/etc/systemd/system/filterd.service"
 SOCKET_DIRECTORY = "/var/spool/postfix/filterd"

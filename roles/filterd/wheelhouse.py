@@ -28,7 +28,8 @@ from typing import Final
 from roles.errors import SettingError
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-OUT: Final = Path("dist/wheelhouse")
+# pyinfra and make run in the repository.
+WHEELHOUSE: Final = Path("dist/wheelhouse")
 ABI: Final = "cp311"  # Debian 12
 LOCK: Final = "requirements.lock"
 RELEASE: Final = "release"
@@ -172,7 +173,9 @@ def _dependencies(target: Path, locked: str, abi: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Returns 0, or 2 when the wheelhouse could not be built."""
     parser = argparse.ArgumentParser(description="Build the wheelhouse that a gateway installs filterd from.")
-    parser.add_argument("--out", type=Path, default=OUT, help=f"directory of the wheelhouse (default: {OUT})")
+    parser.add_argument(
+        "--out", type=Path, default=WHEELHOUSE, help=f"directory of the wheelhouse (default: {WHEELHOUSE})"
+    )
     parser.add_argument("--abi", default=ABI, help=f"ABI tag of the gateway's Python (default: {ABI})")
     options = parser.parse_args(arguments)
     out: Path = options.out.resolve()

@@ -5,12 +5,12 @@ from ipaddress import ip_address, ip_network
 
 from roles.claims import Answers, Scan, Scanner, Vantage
 from roles.defence import Defence
-from roles.kinds import ChainPolicy, FirewallRule
+from roles.firewall.ruleset import CHAINS, canonical, ruleset
+from roles.kinds import ChainPolicy, FilterTable, FirewallRule
 from roles.settings import Gateway
 
 Rules = Callable[[Gateway], tuple[str, ...]]
 FAMILIES = (4, 6)
-CHAINS = ("INPUT", "FORWARD", "OUTPUT")
 LOOPBACK = {4: "127.0.0.0/8", 6: "::1/128"}
 
 # What a host without this filter shows: its closed ports answer with RST.
@@ -60,6 +60,11 @@ def _to_resolvers(family: int) -> Rules:
 
 def _accepted(rules: Rules) -> Rules:
     return lambda gateway: tuple(f"{rule} -j ACCEPT" for rule in rules(gateway))
+
+
+def _whole_table(family: int) -> Rules:
+    """Return the lines of the whole table, made of all records of this file."""
+    return lambda gateway: tuple(canonical(ruleset(DEFENCES, gateway, family)))
 
 
 def _mail_out(gateway: Gateway) -> tuple[str, ...]:
@@ -238,5 +243,13 @@ DEFENCES = (
             for rule in _both(chain, f'-m limit --limit 10/min -j LOG --log-prefix "bastide drop {word}: "')
         ),
         unseen="Log lines are written for the administrator; an outsider sees nothing of them.",
+    ),
+    Defence(
+        id="firewall.nothing-else",
+        title="The kernel holds these rules and no others",
+        why="One rule added by hand in front of the rest opens everything, and every other rule still stands there.",
+        rows=("H03",),
+        sets=tuple(FilterTable(family=family, table=_whole_table(family)) for family in FAMILIES),
+        unseen="A rule towards a port that nothing listens on looks like a closed port from outside.",
     ),
 )

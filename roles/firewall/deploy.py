@@ -1,7 +1,8 @@
 """Put the packet filter on a host."""
 
 from roles.firewall.defences import DEFENCES
-from roles.firewall.ruleset import ruleset, ruleset_loaded
+from roles.firewall.loading import ruleset_loaded
+from roles.firewall.ruleset import ruleset
 from roles.operations import layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.settings import Gateway

@@ -1,34 +1,16 @@
-"""The ruleset: its canonical text, and the operation that loads it whole with a way back."""
+"""The ruleset: its canonical text, made of the records. Pure; roles/firewall/loading.py puts it into the kernel."""
 
-from collections.abc import Generator
-from io import StringIO
-
-from pyinfra import host
-from pyinfra.api import (
-    FactBase,
-    FileUploadCommand,
-    FunctionCommand,
-    OperationError,
-    QuoteString,
-    State,
-    StringCommand,
-    operation,
-)
-from pyinfra.api.host import Host
-from typing_extensions import override
+from collections.abc import Iterable
 
 from roles.defence import Defence
-from roles.firewall.defences import CHAINS
 from roles.kinds import ChainPolicy, FirewallRule
-from roles.operations import shell
 from roles.settings import Gateway
 
-DIRECTORY = "/etc/iptables"
-ROLLBACK = "bastide-firewall-rollback"
+CHAINS = ("INPUT", "FORWARD", "OUTPUT")
 TOOLS = {4: "iptables", 6: "ip6tables"}
 
 
-def ruleset(defences: tuple[Defence, ...], gateway: Gateway, family: int) -> str:
+def ruleset(defences: Iterable[Defence], gateway: Gateway, family: int) -> str:
     """Return the filter table of one family as iptables-save(8) prints it, without counters.
 
     The order of the text is the order of the records; every rule carries its defence's id as a comment.
@@ -61,117 +43,3 @@ def canonical(text: str) -> list[str]:
     """Return the lines of an iptables-save text that say something: no comments, no counters."""
     kept = (line for line in text.splitlines() if line and not line.startswith("#"))
     return [line.split(" [")[0] if line.startswith(":") else line for line in kept]
-
-
-class Rulesets(FactBase[dict[str, str]]):
-    """The live and the persistent filter tables of both families, by ``live4``, ``live6``, ``file4`` and ``file6``."""
-
-    default = dict
-
-    @override
-    def command(self) -> str:
-        parts = [("live4", "iptables-save -t filter"), ("live6", "ip6tables-save -t filter")]
-        parts += [(f"file{family}", f"cat {DIRECTORY}/rules.v{family}") for family in TOOLS]
-        return "; ".join(f"echo @{name}; {command} 2>/dev/null" for name, command in parts) + "; true"
-
-    @override
-    def process(self, output: list[str]) -> dict[str, str]:
-        found: dict[str, str] = {}
-        name = ""
-        for line in output:
-            if line.startswith("@"):
-                name = line[1:]
-                found[name] = ""
-            else:
-                found[name] += f"{line}\n"
-        return found
-
-
-@operation()
-def ruleset_loaded(
-    v4: str, v6: str, confirm_seconds: int
-) -> Generator[StringCommand | FileUploadCommand | FunctionCommand, None, None]:
-    """Load both families' rulesets, whole and atomically, with a commit-confirm.
-
-    Both are tested first. A timer on the host puts the former rulesets back after ``confirm_seconds`` unless a fresh ssh
-    connection, opened through the new rules, stops it; so a ruleset that cuts the administrator off undoes itself, also
-    when this run or its session is dead. Only a confirmed ruleset becomes the one that is loaded at boot.
-    """
-    wanted = {4: v4, 6: v6}
-    now = host.get_fact(Rulesets)
-    if all(
-        canonical(now.get(f"{place}{family}", "")) == canonical(text)
-        for family, text in wanted.items()
-        for place in ("live", "file")
-    ):
-        host.noop("both rulesets are live and persistent")
-        return
-    yield shell(f"mkdir -p {DIRECTORY}")
-    for family, text in wanted.items():
-        yield FileUploadCommand(StringIO(text), f"{DIRECTORY}/rules.v{family}.new")
-    yield shell(
-        "; ".join(f"{tool}-restore --test {DIRECTORY}/rules.v{family}.new" for family, tool in TOOLS.items())
-    )
-    yield shell(_armed(confirm_seconds))
-    # Until a rule asks for connection states the kernel keeps none, and the session that runs this would be no known
-    # connection to the new rules. A rule without a target changes nothing but that; the next packets make it known.
-    yield shell(
-        "; ".join(f"{tool} -w 10 -I INPUT -m conntrack --ctstate ESTABLISHED" for tool in TOOLS.values())
-    )
-    yield shell(_load("new"))
-    yield FunctionCommand(_confirm, (), {"seconds": confirm_seconds})
-    yield shell(
-        "; ".join(f"mv -f {DIRECTORY}/rules.v{family}.new {DIRECTORY}/rules.v{family}" for family in TOOLS)
-        + "; sync"
-    )
-
-
-def _load(suffix: str) -> str:
-    return "; ".join(
-        f"{tool}-restore -w 10 {DIRECTORY}/rules.v{family}.{suffix}" for family, tool in TOOLS.items()
-    )
-
-
-def _armed(seconds: int) -> str:
-    """Return the script that keeps the present rulesets and starts the timer that puts them back."""
-    save = "; ".join(
-        f"{tool}-save -t filter >{DIRECTORY}/rules.v{family}.before" for family, tool in TOOLS.items()
-    )
-    # An unconfirmed timer of an earlier run must not fire into this one, nor its rulesets be taken for the former ones.
-    return (
-        f"if systemctl --quiet is-active {ROLLBACK}.timer; then systemctl start {ROLLBACK}.service; systemctl stop {ROLLBACK}.timer; fi\n"
-        f"{save}\nsync\n"
-        f"systemd-run --quiet --collect --unit={ROLLBACK} --on-active={seconds} --timer-property=AccuracySec=1s "
-        f"sh -c '{_load('before')}'"
-    )
-
-
-def _confirm(state: State, host: Host, seconds: int) -> None:
-    """Stop the rollback timer through a connection that the new rules had to let in.
-
-    Raises OperationError when no such connection comes up, or the timer has fired; then the former rules are back or
-    will be within ``seconds``.
-    """
-    fresh = type(host.connector)(state, host)
-    stop = f"systemctl is-active --quiet {ROLLBACK}.timer && systemctl stop {ROLLBACK}.timer"
-    try:
-        fresh.connect()
-        command = StringCommand("sh", "-c", QuoteString(stop))
-        done, _output = fresh.run_shell_command(
-            command,
-            print_output=False,
-            print_input=False,
-            _sudo=bool(host.data.get("_sudo")),
-            _timeout=seconds,
-        )
-    except Exception as error:
-        raise OperationError(
-            f"the new ruleset does not let this session in ({error}); the former one comes back within {seconds} seconds"
-        ) from error
-    finally:
-        if getattr(fresh, "client", None) is not None:
-            fresh.disconnect()
-    if not done:
-        raise OperationError(
-            f"the new ruleset was not confirmed within {seconds} seconds; the former one is back"
-        )

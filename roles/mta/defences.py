@@ -1,8 +1,10 @@
 """The MTA's defences. Restrictions are evaluated in the order of the records that name them."""
 
+from functools import partial
+
 from roles.claims import Greeting, Reply, Verdict
 from roles.defence import Defence
-from roles.kinds import MainCf, Restriction
+from roles.kinds import MainCf, Restriction, RestrictionList
 
 # Replies of a server that takes what it should refuse.
 _TAKEN = "250 2.1.5 Ok"
@@ -40,6 +42,16 @@ def _anonymous(about: str, *lines: str) -> Reply:
     """Return the claim that a reply names neither product nor system."""
     return Reply(
         about=about, lines=lines, matches=_ANONYMOUS, refuted_by="250-mx Postfix (Debian/GNU)\n250 HELP"
+    )
+
+
+def _entries(name: str) -> tuple[str, ...]:
+    """Return the entries of a restriction list, made of all records of this file."""
+    return tuple(
+        setting.entry
+        for defence in DEFENCES
+        for setting in defence.sets
+        if isinstance(setting, Restriction) and setting.list == name
     )
 
 
@@ -292,5 +304,20 @@ DEFENCES = (
         rows=("A25",),
         sets=(MainCf("enable_long_queue_ids", "yes"),),
         unseen="The id stands in replies, but one reply does not show that it stays unique.",
+    ),
+    Defence(
+        id="mta.restriction-order",
+        title="Restriction lists hold the declared entries in the declared order",
+        why="The first entry that decides ends the list: a permit moved up switches off all that stands behind it.",
+        rows=("A04",),
+        sets=tuple(
+            RestrictionList(name, partial(_entries, name))
+            for name in (
+                "smtpd_recipient_restrictions",
+                "smtpd_relay_restrictions",
+                "smtpd_data_restrictions",
+            )
+        ),
+        unseen="Each entry's own record looks from outside at what it refuses.",
     ),
 )

@@ -10,7 +10,8 @@ import pytest
 from pyinfra.api import OperationError
 
 from roles.firewall.defences import DEFENCES
-from roles.firewall.ruleset import ROLLBACK, _confirm, ruleset
+from roles.firewall.loading import ROLLBACK, _confirm
+from roles.firewall.ruleset import ruleset
 from tests.unit.roles.examples import gateway
 from tests.unit.roles.hosts import FakeHost
 from tests.unit.roles.plans import Case, Plan, plans
@@ -23,7 +24,7 @@ def case(live4: str = V4, live6: str = V6, file4: str = V4, file6: str = V6) -> 
     tables = {"live4": live4, "live6": live6, "file4": file4, "file6": file6}
     answer = [line for name, text in tables.items() for line in (f"@{name}", *text.splitlines())]
     return Case(
-        target="roles.firewall.ruleset:ruleset_loaded",
+        target="roles.firewall.loading:ruleset_loaded",
         arguments={"v4": V4, "v6": V6, "confirm_seconds": 45},
         responses={"iptables-save": answer},
     )
@@ -39,7 +40,7 @@ CASES = {
     "v4 not persistent": case(file4=""),
     "v6 not persistent": case(file6="x\n"),
     "families swapped": case(live4=V6, live6=V4),
-    "no tools": Case(target="roles.firewall.ruleset:ruleset_loaded", arguments=case().arguments),
+    "no tools": Case(target="roles.firewall.loading:ruleset_loaded", arguments=case().arguments),
 }
 
 

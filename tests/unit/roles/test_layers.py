@@ -248,8 +248,12 @@ def test_the_second_run_does_nothing(bare: dict[str, Plan], checkout: Path) -> N
 
 
 REFUSED = {
-    "unknown platform": (settings(), ["/etc/os-release", "ID=arch", "---"], "this host runs arch None"),
-    "no os-release": (settings(), [], "this host runs None None"),
+    "unknown platform": (
+        settings(),
+        ["/etc/os-release", "ID=arch", "---"],
+        "this host runs arch of no version",
+    ),
+    "no os-release": (settings(), [], "this host runs an unnamed system of no version"),
     "older debian": (settings(), ["/etc/os-release", "ID=debian", 'VERSION_ID="11"', "---"], "debian 11"),
     "unknown setting": (settings(relay_domain="x"), DEBIAN, "unknown field `relay_domain`"),
     "bad value": (settings(hostname="mx1"), DEBIAN, "setting `hostname`"),

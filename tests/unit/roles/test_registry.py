@@ -7,7 +7,7 @@ import pytest
 
 from roles import registry
 from roles.defence import Defence
-from roles.kinds import FileMode, FirewallRule, HostAnswer, Kind, LineOption, UnitOption
+from roles.kinds import FileMode, FilterTable, FirewallRule, HostAnswer, Kind, LineOption, UnitOption
 from roles.registry import DEFENCES, LAYERS
 from tests.unit.roles.examples import gateway
 
@@ -91,6 +91,10 @@ def test_the_wanted_answer_holds(setting: Kind) -> None:
     wanted = setting.wanted(GATEWAY)
     if isinstance(setting, FirewallRule):
         wanted = "\n".join(f"-A {setting.chain} {rule}" for rule in setting.rules(GATEWAY))
+    if isinstance(setting, FilterTable):
+        wanted = "\n".join(setting.table(GATEWAY))
+        opened = wanted.replace(":OUTPUT DROP\n", ":OUTPUT DROP\n-A OUTPUT -j ACCEPT\n")
+        assert not setting.holds(opened, GATEWAY)
     assert setting.holds(wanted, GATEWAY)
 
 
