@@ -17,6 +17,19 @@ from roles.settings import Gateway
 Value = str | Callable[[Gateway], str]
 
 
+# Restrictions of postconf(5) that stand alone and that records may name.
+RESTRICTIONS = frozenset(
+    {
+        "permit_mynetworks",
+        "reject_non_fqdn_recipient",
+        "reject_non_fqdn_sender",
+        "reject_unauth_destination",
+        "reject_unauth_pipelining",
+        "reject_unverified_recipient",
+    }
+)
+
+
 def resolved(value: Value, gateway: Gateway) -> str:
     """Return a value as text for one gateway."""
     return value if isinstance(value, str) else value(gateway)
@@ -77,7 +90,7 @@ class SshdOption(LineOption):
 
     def question(self, gateway: Gateway) -> str:
         del gateway
-        # sshd -T prints what a connection meets after every file was read.
+        # sshd -T prints what all files together give, but for Match blocks; hardening.ssh-no-match forbids those.
         return f"sshd -T | sed -n 's/^{self.key.lower()} //p'"
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
@@ -96,6 +109,21 @@ class Sysctl(LineOption):
     def question(self, gateway: Gateway) -> str:
         del gateway
         return f"sysctl -n {shlex.quote(self.key)}"
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceSysctl(LineOption):
+    """A network parameter that each interface has; the key names it with ``*`` in the interface's place.
+
+    For IPv6, ``all`` and ``default`` do not reach interfaces that are there already, so every one is set and asked.
+    """
+
+    def line(self, gateway: Gateway) -> str:
+        return f"{self.key} = {self.wanted(gateway)}"
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"cat /proc/sys/{self.key.replace('.', '/')} | sort -u"
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +319,11 @@ class Restriction:
 
     list: str
     entry: str
+
+    def __post_init__(self) -> None:
+        """Refuse a word that Postfix does not know: it would take it, and then answer 451 to every client."""
+        if self.entry not in RESTRICTIONS:
+            raise ValueError(f"{self.list}: {self.entry!r} is no restriction that Bastide knows")
 
     def name(self) -> str:
         return f"{self.list}: {self.entry}"

@@ -35,7 +35,7 @@ def layer(title: str) -> Callable[[Layer], Layer]:
 
 
 class PackagesMissing(FactBase[list[str]]):
-    """Which of some Debian packages are not installed (dpkg-query(1))."""
+    """Which of some Debian packages are not installed (dpkg-query(1)), and our policy-rc.d if a dead run left it."""
 
     default = list
 
@@ -44,7 +44,8 @@ class PackagesMissing(FactBase[list[str]]):
         names = " ".join(shlex.quote(name) for name in packages)
         return (
             f"for p in {names}; do "
-            "dpkg-query -W -f='${db:Status-Status}' $p 2>/dev/null | grep -qx installed || echo $p; done"
+            "dpkg-query -W -f='${db:Status-Status}' $p 2>/dev/null | grep -qx installed || echo $p; done; "
+            f"if grep -qs bastide {_POLICY}; then echo {_POLICY}; fi"
         )
 
     @override
@@ -63,7 +64,11 @@ def packages_installed(packages: Sequence[str]) -> Commands:
     if not missing:
         host.noop(f"{', '.join(packages)} installed")
         return
-    names = " ".join(shlex.quote(name) for name in missing)
+    if _POLICY in missing:
+        yield shell(f"rm -f {_POLICY}")
+    names = " ".join(shlex.quote(name) for name in missing if name != _POLICY)
+    if not names:
+        return
     yield shell(
         f"""export DEBIAN_FRONTEND=noninteractive
 if ! [ -e {_POLICY} ] || grep -q bastide {_POLICY}; then
@@ -72,6 +77,7 @@ if ! [ -e {_POLICY} ] || grep -q bastide {_POLICY}; then
   trap 'rm -f {_POLICY}' EXIT
 fi
 find /var/cache/apt/pkgcache.bin -mmin -60 2>/dev/null | grep -q . || apt-get -q update
+dpkg --configure -a
 apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold install {names}"""
     )
 
@@ -192,7 +198,7 @@ class ShellAnswer(FactBase[str]):
 
     @override
     def command(self, command: str) -> str:
-        return f"{command} 2>/dev/null || true"
+        return f"( {command} ) 2>/dev/null || true"
 
     @override
     def process(self, output: list[str]) -> str:

@@ -32,7 +32,7 @@ DEBIAN_12 = Platform(
     packages={
         "firewall": ("iptables", "iptables-persistent"),
         "hardening": ("openssh-server",),
-        "mta": ("postfix",),
+        "mta": ("postfix", "postfix-lmdb"),
         "clamav": ("clamav-daemon", "clamav-freshclam", "clamdscan"),
         "spamassassin": ("spamassassin", "spamd"),
         "filterd": ("python3-venv",),

@@ -29,11 +29,15 @@ _LOCAL_PART = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
 
 SMTP_PORT = 25
 HIGHEST_PORT = 65_535
+# No administration comes from a network larger than these.
+SHORTEST_PREFIX = {4: 8, 6: 16}
 # Where the engines listen; the distributions' units and our configuration agree on these.
 CLAMD_SOCKET = "/run/clamav/clamd.ctl"
 SPAMD_SOCKET = "/run/spamd/spamd.sock"
+# Inside Postfix's queue directory, which its chrooted daemons see as their root.
+MILTER_DIRECTORY = "/var/spool/postfix/filterd"
 
-Bytes = Annotated[int, Meta(ge=1)]
+Bytes = Annotated[int, Meta(ge=65_536)]
 
 
 class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,6 +83,12 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Addresses of the DNS resolvers that the gateway may ask; empty: any address, on port 53 only."
         ),
     ] = ()
+    dhcp: Annotated[
+        bool,
+        Meta(
+            description="Whether an interface gets its address by DHCP; a gateway's addresses are better static."
+        ),
+    ] = False
     firewall_confirm_seconds: Annotated[
         int,
         Meta(
@@ -223,6 +233,11 @@ def _domain_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
                 "relay_domains",
                 f"next hop {hop!r} of {domain} is not of transport(5)'s form; write it like [198.51.100.7]:25",
             )
+        elif hop.partition(":")[0] == domain:
+            yield (
+                "relay_domains",
+                f"the next hop of {domain} is {hop!r}, whose MX is this gateway; name the mail server itself",
+            )
         elif not 1 <= next_hop_port(hop) <= HIGHEST_PORT:
             yield "relay_domains", f"next hop {hop!r} of {domain} names a port that does not exist"
 
@@ -266,8 +281,8 @@ def _network_problem(network: str) -> str:
         return f"{network!r} is not a network in CIDR form ({error})"
     if isinstance(parsed, ipaddress.IPv6Network) and parsed.network_address.ipv4_mapped:
         return f"{network} is an IPv4 network in IPv6 spelling; write it in IPv4's"
-    if parsed.prefixlen == 0:
-        return f"{network} lets the whole internet at sshd; name the networks that administrators come from"
+    if parsed.prefixlen < SHORTEST_PREFIX[parsed.version]:
+        return f"{network} lets a good part of the internet at sshd; name the networks that administrators come from"
     return ""
 
 
@@ -284,7 +299,7 @@ def next_hop_port(hop: str) -> int:
 
 def _is_address(text: str) -> bool:
     try:
-        ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
         return False
-    return True
+    return address.version == 4 or address.scope_id is None  # noqa: PLR2004 - the packet filter knows no scopes

@@ -3,7 +3,7 @@
 from roles.claims import Verdict
 from roles.defence import Defence
 from roles.kinds import ClamdOption, FileMode, FreshclamOption, HostAnswer, UnitOption
-from roles.settings import Gateway
+from roles.settings import CLAMD_SOCKET, Gateway
 
 _REFUSED_AS_VIRUS = r"550 5\.7\.1 [^\n]*\[virus\.[a-z.-]+\][^\n]*"
 _QUEUED = "250 2.0.0 Ok: queued as 4abcDE1234z"
@@ -47,10 +47,10 @@ DEFENCES = (
         sets=(
             ClamdOption("LocalSocketGroup", "clamav"),
             ClamdOption("LocalSocketMode", "660"),
-            FileMode(path="/run/clamav/clamd.ctl", mode="660", owner="clamav", group="clamav"),
+            FileMode(path=CLAMD_SOCKET, mode="660", owner="clamav", group="clamav"),
             HostAnswer(
-                subject="listening on clamd's port",
-                command="ss -H -l -t -n 'sport = :3310' | wc -l",
+                subject="TCP ports that clamd listens on",
+                command="""ports=$(ss -H -l -t -n -p) && { printf '%s' "$ports" | grep -c '"clamd"' || true; }""",
                 matches="0",
                 refuted_by="1",
             ),
@@ -84,10 +84,10 @@ DEFENCES = (
             UnitOption(unit="clamav-freshclam.service", option="ActiveState", value="active"),
             UnitOption(unit="clamav-freshclam.service", option="UnitFileState", value="enabled"),
             HostAnswer(
-                subject="databases looked for within a day",
-                # freshclam touches freshclam.dat with every check, also when there was nothing new.
-                command="find /var/lib/clamav -name freshclam.dat -mmin -1500 | wc -l",
-                matches="1",
+                subject="checks for new signatures that succeeded within a day",
+                command="journalctl --quiet --no-pager --output=cat --since=-25h --identifier=freshclam "
+                "| grep -cE 'up-to-date|updated' || true",
+                matches=r"[1-9]\d*",
                 refuted_by="0",
             ),
         ),

@@ -3,6 +3,7 @@
 from roles.claims import Arrival, Delivered
 from roles.defence import Defence
 from roles.kinds import FileMode, HostAnswer, UnitOption
+from roles.settings import MILTER_DIRECTORY
 
 _SENT = b"Subject: one\r\n\r\nbody \r\n"
 
@@ -58,7 +59,7 @@ DEFENCES = (
         rows=("P28",),
         sets=(
             FileMode(path="/etc/filterd/filterd.toml", mode="640", group="filterd"),
-            FileMode(path="/var/spool/postfix/filterd", mode="2750", owner="filterd", group="postfix"),
+            FileMode(path=MILTER_DIRECTORY, mode="2750", owner="filterd", group="postfix"),
             FileMode(
                 path="/var/spool/postfix/filterd/milter.sock", mode="660", owner="filterd", group="postfix"
             ),

@@ -5,11 +5,10 @@ from roles.filterd.wheelhouse import WHEELHOUSE, files, release
 from roles.operations import converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, rendered
-from roles.settings import CLAMD_SOCKET, SPAMD_SOCKET, Gateway
+from roles.settings import CLAMD_SOCKET, MILTER_DIRECTORY, SPAMD_SOCKET, Gateway
 
 CONFIG_FILE = "/etc/filterd/filterd.toml"
 UNIT_FILE = "/etc/systemd/system/filterd.service"
-SOCKET_DIRECTORY = "/var/spool/postfix/filterd"
 _GROUPS = "id -nG filterd 2>/dev/null | tr ' ' '\\n' | sort | xargs"
 
 
@@ -28,14 +27,14 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     release_installed(name="Install filterd's release", release=release(WHEELHOUSE), wheels=files(WHEELHOUSE))
     converged(
         name="Make the directory of filterd's socket",
-        question=f"stat -c '%a %U %G' {SOCKET_DIRECTORY}",
+        question=f"stat -c '%a %U %G' {MILTER_DIRECTORY}",
         wanted="2750 filterd postfix",
-        remedy=f"install -d -m 2750 -o filterd -g postfix {SOCKET_DIRECTORY}",
+        remedy=f"install -d -m 2750 -o filterd -g postfix {MILTER_DIRECTORY}",
     )
     values = {
         "clamd_socket": CLAMD_SOCKET,
         "spamd_socket": SPAMD_SOCKET,
-        "socket_directory": SOCKET_DIRECTORY,
+        "socket_directory": MILTER_DIRECTORY,
     }
     files_owned(
         name="Write filterd's configuration",

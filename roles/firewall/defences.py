@@ -62,6 +62,16 @@ def _accepted(rules: Rules) -> Rules:
     return lambda gateway: tuple(f"{rule} -j ACCEPT" for rule in rules(gateway))
 
 
+def _dhcp(family: int, chain: str) -> Rules:
+    """Return the rules for a DHCP client (RFC 2131 4.1, RFC 8415 7.2), where the gateway is one."""
+    rules = {
+        (4, "OUTPUT"): "-p udp -m udp --sport 68 --dport 67",
+        (6, "OUTPUT"): "-p udp -m udp --sport 546 --dport 547",
+        (6, "INPUT"): "-s fe80::/10 -p udp -m udp --sport 547 --dport 546",
+    }
+    return lambda gateway: (f"{rules[family, chain]} -j ACCEPT",) if gateway.dhcp else ()
+
+
 def _whole_table(family: int) -> Rules:
     """Return the lines of the whole table, made of all records of this file."""
     return lambda gateway: tuple(canonical(ruleset(DEFENCES, gateway, family)))
@@ -169,6 +179,8 @@ DEFENCES = (
                         f"-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -m hl --hl-eq 255 -j ACCEPT"
                         for kind in (135, 136)
                     ),
+                    # A switch that snoops multicast forgets a host that does not hear its queries (RFC 2710 3).
+                    "-s fe80::/10 -p ipv6-icmp -m icmp6 --icmpv6-type 130 -j ACCEPT",
                     "-p ipv6-icmp -m icmp6 --icmpv6-type 128 -m limit --limit 10/sec --limit-burst 20 -j ACCEPT",
                 ),
             ),
@@ -198,7 +210,7 @@ DEFENCES = (
     ),
     Defence(
         id="firewall.smtp",
-        title="SMTP is open to everybody, and outwards to next hops",
+        title="SMTP is open to everybody, and outwards",
         why="A gateway that takes mail must be reachable on port 25, and on nothing beside it.",
         rows=("H03", "A01"),
         sets=(
@@ -210,7 +222,7 @@ DEFENCES = (
     Defence(
         id="firewall.egress",
         title="Outwards only DNS, package and signature downloads, and time",
-        why="A daemon that is taken over finds no way out but the few that the gateway needs itself.",
+        why="A daemon that is taken over finds no way out but on the few ports that the gateway needs itself.",
         rows=("H03",),
         sets=tuple(
             rule
@@ -231,6 +243,17 @@ DEFENCES = (
             )
         ),
         unseen="Egress is seen from the host; the acceptance tests try connections outwards from there.",
+    ),
+    Defence(
+        id="firewall.dhcp",
+        title="Addresses are leased only where that is declared",
+        why="A client that takes leases takes its addresses, and with them its route, from any neighbour who answers first.",
+        rows=("H03",),
+        sets=tuple(
+            FirewallRule(family=family, chain=chain, rules=_dhcp(family, chain))
+            for family, chain in ((4, "OUTPUT"), (6, "OUTPUT"), (6, "INPUT"))
+        ),
+        unseen="Only a DHCP server on the gateway's own link would see its requests.",
     ),
     Defence(
         id="firewall.log",

@@ -81,6 +81,7 @@ def ruleset_loaded(
     )
     yield shell(_load("new"))
     yield FunctionCommand(_confirm, (), {"seconds": confirm_seconds})
+    yield shell("\n".join(_still_live(family) for family in TOOLS))
     yield shell(
         "; ".join(f"mv -f {DIRECTORY}/rules.v{family}.new {DIRECTORY}/rules.v{family}" for family in TOOLS)
         + "; sync"
@@ -91,6 +92,13 @@ def _load(suffix: str) -> str:
     return "; ".join(
         f"{tool}-restore -w 10 {DIRECTORY}/rules.v{family}.{suffix}" for family, tool in TOOLS.items()
     )
+
+
+def _still_live(family: int) -> str:
+    """Return the script that fails unless the new ruleset is what the kernel holds: the timer may have won the race."""
+    text = "sed -e '/^#/d' -e '/^:/s/ \\[.*//'"
+    live = f"{TOOLS[family]}-save -t filter | {text}"
+    return f'[ "$({live})" = "$({text} {DIRECTORY}/rules.v{family}.new)" ] || {{ echo "the former rules are back" >&2; exit 1; }}'
 
 
 def _armed(seconds: int) -> str:

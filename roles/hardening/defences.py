@@ -2,7 +2,7 @@
 
 from roles.claims import SshAlgorithms, SshMethods
 from roles.defence import Defence
-from roles.kinds import FileMode, SshdOption, Sysctl
+from roles.kinds import FileMode, HostAnswer, InterfaceSysctl, SshdOption, Sysctl
 
 # Key exchange, ciphers and MACs that have no known weakness and that OpenSSH 8.4 and later offers on all platforms.
 KEX = (
@@ -24,12 +24,9 @@ HOST_KEYS = ("ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256")
 _NOT_ECHOED = "The kernel acts on it silently; an outsider cannot tell its absence from a lost packet."
 
 
-def _per_interface(family: str, key: str, value: str) -> tuple[Sysctl, Sysctl]:
-    """Return a parameter for the interfaces that are there and for those that come later."""
-    return (
-        Sysctl(f"net.{family}.conf.all.{key}", value),
-        Sysctl(f"net.{family}.conf.default.{key}", value),
-    )
+def _per_interface(family: str, key: str, value: str) -> tuple[InterfaceSysctl]:
+    """Return a parameter for every interface, those that come later (``default``) and all of them (``all``)."""
+    return (InterfaceSysctl(f"net.{family}.conf.*.{key}", value),)
 
 
 DEFENCES = (
@@ -162,6 +159,29 @@ DEFENCES = (
                 about="host-key", within=frozenset(HOST_KEYS), refuted_by=frozenset({*HOST_KEYS, "ssh-rsa"})
             ),
         ),
+    ),
+    Defence(
+        id="hardening.ssh-port",
+        title="sshd listens on its one declared port",
+        why="A second port that was left open by another file is covered by no rule that was written for the first.",
+        rows=("H13",),
+        sets=(SshdOption("Port", lambda g: str(g.sshd_port)),),
+        unseen="The packet filter closes all other ports; firewall.default-drop sees that from outside.",
+    ),
+    Defence(
+        id="hardening.ssh-no-match",
+        title="sshd's options hold for every user and address alike",
+        why="A Match block lifts any of them for some, and is not shown by the daemon when it is asked what it runs with.",
+        rows=("H13",),
+        sets=(
+            HostAnswer(
+                subject="Match blocks in sshd's files",
+                command="cat /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf | grep -ciE '^[[:space:]]*match' || true",
+                matches="0",
+                refuted_by="1",
+            ),
+        ),
+        unseen="Which user or address an exception is for, a stranger cannot guess.",
     ),
     Defence(
         id="hardening.ssh-limits",

@@ -1,9 +1,7 @@
 """Put the operating system's defences on a host."""
 
-import shlex
-
 from roles.hardening.defences import DEFENCES
-from roles.kinds import SshdOption, Sysctl
+from roles.kinds import InterfaceSysctl, SshdOption, Sysctl
 from roles.operations import converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, lines, rendered
@@ -18,22 +16,24 @@ SSHD_FILE = "/etc/ssh/sshd_config.d/00-bastide.conf"
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Set kernel parameters and sshd's options; neither ends a session that is open."""
     packages_installed(name="Install what hardening configures", packages=platform.packages["hardening"])
+    sysctls = [*lines(DEFENCES, Sysctl, gateway), *lines(DEFENCES, InterfaceSysctl, gateway)]
     files_owned(
         name="Write the kernel parameters",
         files=[
             OwnedFile(
-                path=SYSCTL_FILE,
-                content=rendered(
-                    "hardening", "sysctl.conf.j2", gateway, sysctls=list(lines(DEFENCES, Sysctl, gateway))
-                ),
+                path=SYSCTL_FILE, content=rendered("hardening", "sysctl.conf.j2", gateway, sysctls=sysctls)
             )
         ],
     )
-    wanted = [setting for defence in DEFENCES for setting in defence.sets if isinstance(setting, Sysctl)]
-    keys = " ".join(shlex.quote(setting.key) for setting in wanted)
+    wanted = [
+        setting
+        for defence in DEFENCES
+        for setting in defence.sets
+        if isinstance(setting, Sysctl | InterfaceSysctl)
+    ]
     converged(
         name="Set the kernel parameters",
-        question=f"sysctl -n {keys}",
+        question="; ".join(setting.question(gateway) for setting in wanted),
         wanted="\n".join(setting.wanted(gateway) for setting in wanted),
         remedy=f"sysctl --quiet --load={SYSCTL_FILE}",
     )

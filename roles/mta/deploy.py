@@ -8,11 +8,16 @@ from roles.rendering import OwnedFile, lines, rendered, restriction_lists
 from roles.settings import Gateway
 
 DIRECTORY = "/etc/postfix"
-# Postfix says "unused parameter" for a name that it does not know, and still succeeds.
-CHECK = (
-    f"said=$(postconf -c $stage{DIRECTORY} -n 2>&1 >/dev/null; postfix -c $stage{DIRECTORY} check 2>&1); "
-    'if [ -n "$said" ]; then echo "$said" >&2; exit 1; fi'
-)
+# Postfix says "unused parameter" for a name that it does not know, and still succeeds; its other complaints go to the
+# log where standard error is no terminal.
+CHECK = f"""start=$(date +%s); rc=0
+said=$(postconf -c $stage{DIRECTORY} -n 2>&1 >/dev/null) || rc=$?
+postfix -c $stage{DIRECTORY} check || rc=$?
+if [ $rc -ne 0 ] || [ -n "$said" ]; then
+  echo "$said" >&2
+  journalctl --quiet --no-pager --output=cat --since=@$start SYSLOG_FACILITY=2 >&2
+  exit 1
+fi"""
 FILES = ("main.cf", "master.cf", "transport", "virtual")
 
 

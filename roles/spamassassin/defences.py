@@ -2,7 +2,8 @@
 
 from roles.claims import Verdict
 from roles.defence import Defence
-from roles.kinds import FileMode, HostAnswer, SpamassassinOption
+from roles.kinds import FileMode, HostAnswer, SpamassassinOption, UnitOption
+from roles.settings import SPAMD_SOCKET
 
 DEFENCES = (
     Defence(
@@ -25,10 +26,10 @@ DEFENCES = (
         why="spamd's protocol lets who reaches it use up the host, and teach it what is spam.",
         rows=("H08", "S07"),
         sets=(
-            FileMode(path="/run/spamd/spamd.sock", mode="660", owner="debian-spamd", group="debian-spamd"),
+            FileMode(path=SPAMD_SOCKET, mode="660", owner="debian-spamd", group="debian-spamd"),
             HostAnswer(
-                subject="listening on spamd's port",
-                command="ss -H -l -t -n 'sport = :783' | wc -l",
+                subject="TCP ports that spamd listens on",
+                command="""ports=$(ss -H -l -t -n -p) && { printf '%s' "$ports" | grep -c '"spamd' || true; }""",
                 matches="0",
                 refuted_by="1",
             ),
@@ -58,5 +59,16 @@ DEFENCES = (
         rows=("R09",),
         sets=(SpamassassinOption("skip_rbl_checks", "1"), SpamassassinOption("skip_uribl_checks", "1")),
         unseen="The list's operator sees queries, not the sender.",
+    ),
+    Defence(
+        id="spamassassin.fresh",
+        title="Rules are looked for every day",
+        why="Spam changes with the week; rules that came with the package know last year's.",
+        rows=("S01",),
+        sets=(
+            UnitOption(unit="spamassassin-maintenance.timer", option="ActiveState", value="active"),
+            UnitOption(unit="spamassassin-maintenance.timer", option="UnitFileState", value="enabled"),
+        ),
+        unseen="Which rules are in use a sender cannot see.",
     ),
 )

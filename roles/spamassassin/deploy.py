@@ -32,12 +32,18 @@ def apply(gateway: Gateway, platform: Platform) -> None:
             ),
         ],
         # The plugins of *.pre are not staged: the file is checked beside the live ones.
-        check=f"site=$(mktemp -d); cp /etc/spamassassin/*.pre $site; cp $stage{RULES_FILE} $site; "
-        "spamassassin --lint --siteconfigpath=$site; rm -rf $site",
+        check=f"site=$(mktemp -d); trap 'rm -rf $site' EXIT; cp /etc/spamassassin/*.pre $site; cp $stage{RULES_FILE} $site; "
+        "spamassassin --lint --siteconfigpath=$site",
     )
     unit_current(
         name="Run spamd with its configuration",
         unit="spamd.service",
         files=(RULES_FILE, DROP_IN),
         on_change="restart",
+    )
+    unit_current(
+        name="Look for new rules every day",
+        unit="spamassassin-maintenance.timer",
+        files=(),
+        on_change="start",
     )
