@@ -17,16 +17,45 @@ from roles.settings import Gateway
 Value = str | Callable[[Gateway], str]
 
 
-# Restrictions of postconf(5) that stand alone and that records may name.
+# The access restrictions of postconf(5) that take no argument.
 RESTRICTIONS = frozenset(
-    {
+    [
+        "defer",
+        "defer_if_permit",
+        "defer_if_reject",
+        "defer_unauth_destination",
+        "permit",
+        "permit_auth_destination",
+        "permit_inet_interfaces",
         "permit_mynetworks",
+        "permit_sasl_authenticated",
+        "permit_tls_all_clientcerts",
+        "permit_tls_clientcerts",
+        "reject",
+        "reject_authenticated_sender_login_mismatch",
+        "reject_invalid_helo_hostname",
+        "reject_known_sender_login_mismatch",
+        "reject_multi_recipient_bounce",
+        "reject_non_fqdn_helo_hostname",
         "reject_non_fqdn_recipient",
         "reject_non_fqdn_sender",
+        "reject_plaintext_session",
+        "reject_sender_login_mismatch",
         "reject_unauth_destination",
         "reject_unauth_pipelining",
+        "reject_unauthenticated_sender_login_mismatch",
+        "reject_unknown_client_hostname",
+        "reject_unknown_forward_client_hostname",
+        "reject_unknown_helo_hostname",
+        "reject_unknown_recipient_domain",
+        "reject_unknown_reverse_client_hostname",
+        "reject_unknown_sender_domain",
+        "reject_unlisted_recipient",
+        "reject_unlisted_sender",
         "reject_unverified_recipient",
-    }
+        "reject_unverified_sender",
+        "warn_if_reject",
+    ]
 )
 
 

@@ -69,7 +69,7 @@ def test_any_difference_loads_both_families_whole(planned: dict[str, Plan], firs
 
 def test_the_order_is_test_arm_load_confirm_persist(first: Plan) -> None:
     steps = [command[0] if command[0] != "run" else shlex.split(command[1])[3] for command in first.commands]
-    mkdir, upload4, upload6, test, arm, known, load, confirm, persist = steps
+    mkdir, upload4, upload6, test, arm, known, load, confirm, still, persist = steps
     assert (upload4, upload6, confirm) == ("upload", "upload", "call")
     assert mkdir == "mkdir -p /etc/iptables"
     assert test == (
@@ -82,6 +82,8 @@ def test_the_order_is_test_arm_load_confirm_persist(first: Plan) -> None:
         "iptables-restore -w 10 /etc/iptables/rules.v4.new; ip6tables-restore -w 10 /etc/iptables/rules.v6.new"
     )
     assert first.texts("call") == ["_confirm"]
+    assert "iptables-save" in still
+    assert "ip6tables-save" in still
     assert persist.startswith("mv -f /etc/iptables/rules.v4.new /etc/iptables/rules.v4; mv -f ")
 
 
@@ -149,11 +151,22 @@ class TestScripts:
         self.step(first, 2, tools, tmp_path, fails=True)
         assert tools.called()[-1].startswith(broken)
 
+    @pytest.mark.parametrize("family", [4, 6])
+    def test_rules_that_the_timer_brought_back_are_not_made_persistent(
+        self, first: Plan, tools: FakeHost, tmp_path: Path, family: int
+    ) -> None:
+        for each, tool in ((4, "iptables"), (6, "ip6tables")):
+            (tmp_path / f"rules.v{each}.new").write_text(f":INPUT DROP [0:0]\nnew {each}\n")
+            tools.program(f"{tool}-save", f"echo '# a comment'; echo ':INPUT DROP [7:9]'; echo new {each}")
+        self.step(first, 5, tools, tmp_path)
+        tools.program({4: "iptables-save", 6: "ip6tables-save"}[family], "echo former")
+        self.step(first, 5, tools, tmp_path, fails=True)
+
     def test_persisting_replaces_both_files(self, first: Plan, tools: FakeHost, tmp_path: Path) -> None:
         for family in (4, 6):
             (tmp_path / f"rules.v{family}").write_text("old")
             (tmp_path / f"rules.v{family}.new").write_text(f"new {family}")
-        self.step(first, 5, tools, tmp_path)
+        self.step(first, 6, tools, tmp_path)
         assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()} == {
             "rules.v4": "new 4",
             "rules.v6": "new 6",

@@ -13,7 +13,7 @@ from roles.defence import Defence
 from roles.firewall.defences import DEFENCES as FIREWALL
 from roles.firewall.ruleset import ruleset
 from roles.hardening.defences import DEFENCES as HARDENING
-from roles.kinds import LineOption, Sysctl
+from roles.kinds import InterfaceSysctl, LineOption, Sysctl
 from roles.platforms import DEBIAN_12
 from roles.registry import LAYERS
 from tests.unit.roles.examples import SETTINGS, gateway, settings
@@ -42,6 +42,7 @@ OPERATIONS = {
         "Install SpamAssassin",
         "Write SpamAssassin's configuration",
         "Run spamd with its configuration",
+        "Look for new rules every day",
     ],
     "filterd": [
         "Install what filterd runs on",
@@ -92,7 +93,9 @@ def settled(plan: Plan) -> Answers:
         for owner, group, mode in re.findall(rf"chown (\w+):([\w-]+) {staged}; chmod (\d+) ", owned):
             digest = sha256(content.encode()).hexdigest()
             states.append(f"{digest} {mode} {owner} {group} {staged.removeprefix(STAGE)}")
-    sysctls = [s.wanted(GATEWAY) for d in HARDENING for s in d.sets if isinstance(s, Sysctl)]
+    sysctls = [
+        s.wanted(GATEWAY) for d in HARDENING for s in d.sets if isinstance(s, Sysctl | InterfaceSysctl)
+    ]
     tables = {
         f"{where}{family}": ruleset(FIREWALL, GATEWAY, family)
         for where in ("live", "file")

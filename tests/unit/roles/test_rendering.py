@@ -43,13 +43,19 @@ def test_lines_are_of_one_kind_in_the_order_of_their_records() -> None:
 
 def test_restriction_lists_keep_the_order_of_the_records_that_name_them() -> None:
     records = (
-        record("mta.one", Restriction("r", "first"), Restriction("s", "only")),
-        record("mta.two", MainCf("a", "1"), Restriction("r", "second")),
-        record("mta.three", Restriction("r", "third")),
+        record(
+            "mta.one", Restriction("r", "permit_mynetworks"), Restriction("s", "reject_unauth_pipelining")
+        ),
+        record("mta.two", MainCf("a", "1"), Restriction("r", "reject_unauth_destination")),
+        record("mta.three", Restriction("r", "reject_non_fqdn_sender")),
     )
     assert restriction_lists(records) == {
-        "r": [("mta.one", "first"), ("mta.two", "second"), ("mta.three", "third")],
-        "s": [("mta.one", "only")],
+        "r": [
+            ("mta.one", "permit_mynetworks"),
+            ("mta.two", "reject_unauth_destination"),
+            ("mta.three", "reject_non_fqdn_sender"),
+        ],
+        "s": [("mta.one", "reject_unauth_pipelining")],
     }
 
 
@@ -81,7 +87,7 @@ def test_restrictions_are_evaluated_in_the_order_of_the_records() -> None:
     text = main_cf()
     block = text.partition("smtpd_relay_restrictions =\n")[2].partition("\nsmtpd_")[0]
     entries = [line.strip() for line in block.splitlines() if not line.strip().startswith("#")]
-    assert entries == ["permit_mynetworks", "reject_unauth_destination"]
+    assert entries == ["reject_non_fqdn_recipient", "permit_mynetworks", "reject_unauth_destination"]
     assert "    # mta.no-open-relay\n    permit_mynetworks\n" in text
 
 
@@ -116,8 +122,8 @@ def test_master_cf_listens_on_port_25_alone() -> None:
 
 
 def test_sshd_listens_where_the_firewall_lets_administrators_in() -> None:
-    options = list(lines(HARDENING, SshdOption, GATEWAY))
-    text = rendered("hardening", "sshd.conf.j2", gateway(sshd_port=2222), options=options)
+    chosen = gateway(sshd_port=2222)
+    text = rendered("hardening", "sshd.conf.j2", chosen, options=list(lines(HARDENING, SshdOption, chosen)))
     assert re.findall(r"^Port .*", text, re.MULTILINE) == ["Port 2222"]
     assert "\n# hardening.ssh-keys-only\nPubkeyAuthentication yes\n" in text
 
@@ -179,7 +185,7 @@ FILTERD = {"clamd_socket": "/run/c", "spamd_socket": "/run/s", "socket_directory
     [
         {},
         {"spam_reject_score": 1, "filterd_workers": 4, "recipient_limit": 10_000},
-        {"message_size_limit": 1, "spamd_children": 1, "clamd_threads": 1},
+        {"message_size_limit": 65_536, "spamd_children": 1, "clamd_threads": 1},
         {"message_size_limit": 1_000_000_000, "spam_reject_score": 7.5},
     ],
 )

@@ -261,12 +261,12 @@ def networks(version: int) -> st.SearchStrategy[str]:
         return st.builds(
             lambda address, length: str(IPv4Network((address, length), strict=False)),
             st.ip_addresses(v=4),
-            st.integers(1, 32),
+            st.integers(8, 32),
         )
     return st.builds(
         lambda address, length: str(IPv6Network((address, length), strict=False)),
         st.ip_addresses(v=6, network="2000::/3"),
-        st.integers(3, 128),
+        st.integers(16, 128),
     )
 
 
