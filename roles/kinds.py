@@ -19,7 +19,7 @@ Value = str | Callable[[Gateway], str]
 
 # The access restrictions of postconf(5) that take no argument.
 RESTRICTIONS = frozenset(
-    [
+    {
         "defer",
         "defer_if_permit",
         "defer_if_reject",
@@ -55,7 +55,7 @@ RESTRICTIONS = frozenset(
         "reject_unverified_recipient",
         "reject_unverified_sender",
         "warn_if_reject",
-    ]
+    }
 )
 
 
