@@ -42,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", parents=[shared], help="run the daemon")
     check = commands.add_parser("check", parents=[shared], help="check the configuration")
     check.add_argument("--live", action="store_true", help="also ask clamd, spamd and the running daemon")
+    check.add_argument(
+        "--json", action="store_true", help="print all settings, defaults filled in, as one JSON object"
+    )
     scan = commands.add_parser("scan", parents=[shared], help="say what the gateway would do with a message")
     scan.add_argument(
         "files", nargs="+", metavar="FILE", help="a message as it is on disk; - is standard input"
@@ -56,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         match options.command:
             case "check":
-                return _check(options.config, live=options.live)
+                return _check(options.config, live=options.live, as_json=options.json)
             case "scan":
                 return asyncio.run(_scan(load(options.config), options.files, as_json=options.json))
             case _:
@@ -69,9 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
 
 
-def _check(path: Path, *, live: bool) -> int:
+def _check(path: Path, *, live: bool, as_json: bool) -> int:
     config = load(path)
-    print(f"{path}: good; {config.workers} workers on {config.milter.socket}")
+    print(
+        msgspec.json.encode(config).decode()
+        if as_json
+        else f"{path}: good; {config.workers} workers on {config.milter.socket}"
+    )
     if not live:
         return GOOD
     results = asyncio.run(check_live(config))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from roles.errors import SettingError
+from roles.filterd.wheelhouse import WHEELHOUSE, release
 from roles.inventory import hosts_of
 from roles.settings import Gateway
 
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     applies = options.command == "apply"
     try:
         hosts = hosts_of(options.inventory)
+        release(WHEELHOUSE)
         for name, data in hosts.items():
             _checked(name, data)
         return (_apply if applies else _drift)(options, hosts)

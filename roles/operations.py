@@ -142,12 +142,12 @@ class UnitState(FactBase[dict[str, str]]):
     default = dict
 
     @override
-    def command(self, unit: str, files: Sequence[str]) -> str:
+    def command(self, unit: str, files: Sequence[str], stamp: str) -> str:
         names = " ".join(files)
         return f"""want=$(for p in {names}; do if [ -L $p ]; then readlink $p; else cat $p; fi; done 2>/dev/null | sha256sum | cut -c1-64)
 newest=$(stat -c %Z {names} 2>/dev/null | sort -n | tail -n 1)
 started=$(systemctl show -p ActiveEnterTimestamp --value {unit})
-stamp={RUN_DIRECTORY}/{unit}.stamp
+stamp={RUN_DIRECTORY}/{stamp}.stamp
 printf '{{"want":"%s","have":"%s","active":"%s","enabled":"%s","stale":"%s","newest":"%s","started":"%s","stamped":"%s"}}\\n' \
 "$want" "$(cat $stamp 2>/dev/null)" "$(systemctl is-active {unit})" "$(systemctl is-enabled {unit} 2>/dev/null)" \
 "$(systemctl show -p NeedDaemonReload --value {unit})" "$newest" "$(date -d "${{started:-@0}}" +%s)" "$(stat -c %Y $stamp 2>/dev/null)" """
@@ -160,16 +160,22 @@ printf '{{"want":"%s","have":"%s","active":"%s","enabled":"%s","stale":"%s","new
 
 @operation()
 def unit_current(
-    unit: str, files: Sequence[str], *, on_change: str = "reload-or-restart", along: Sequence[str] = ()
+    unit: str,
+    files: Sequence[str],
+    *,
+    on_change: str = "reload-or-restart",
+    along: Sequence[str] = (),
+    stamp: str = "",
 ) -> Commands:
     """Have a unit enabled, running, and running with the present content of ``files``.
 
     ``on_change`` is the systemctl(1) verb that makes the daemon read them anew; it takes the units ``along`` with it.
-    What the daemon runs with is known by
-    a stamp that is written after that verb succeeded, or else by the unit having started after the last change; so a
-    reload that was due when an earlier run died is made up for.
+    What the daemon runs with is known by a stamp (named for the unit, or ``stamp``) that is written after that verb
+    succeeded, or else by the unit having started after the last change; so a reload that was due when an earlier run
+    died is made up for.
     """
-    state = host.get_fact(UnitState, unit=unit, files=files)
+    stamp = stamp or unit
+    state = host.get_fact(UnitState, unit=unit, files=files, stamp=stamp)
     running = state["active"] == "active"
     newest = int(state["newest"] or 0)
     # The same content is not enough: changed by hand, reloaded and put back, it is not what the daemon runs with.
@@ -187,7 +193,7 @@ def unit_current(
     elif not current:
         yield shell(f"systemctl {on_change} {units}")
     yield shell(
-        f"mkdir -p {RUN_DIRECTORY}; systemctl is-active --quiet {unit}; echo {state['want']} >{RUN_DIRECTORY}/{unit}.stamp"
+        f"mkdir -p {RUN_DIRECTORY}; systemctl is-active --quiet {unit}; echo {state['want']} >{RUN_DIRECTORY}/{stamp}.stamp"
     )
 
 

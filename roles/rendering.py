@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from roles.defence import Defence
-from roles.kinds import LineOption, Restriction
+from roles.kinds import FilterdOption, LineOption, Restriction
 from roles.settings import Gateway
 
 _ROLES = Path(__file__).parent
@@ -51,6 +51,16 @@ def lines(
         own = [setting.line(gateway) for setting in defence.sets if isinstance(setting, kind)]
         if own:
             yield defence.id, own
+
+
+def filterd_options(defences: Iterable[Defence]) -> list[tuple[str, FilterdOption]]:
+    """Return each setting of filterd.toml with its defence's id; the template places them in their tables."""
+    return [
+        (defence.id, setting)
+        for defence in defences
+        for setting in defence.sets
+        if isinstance(setting, FilterdOption)
+    ]
 
 
 def restriction_lists(defences: Iterable[Defence]) -> dict[str, list[tuple[str, str]]]:

@@ -20,7 +20,11 @@ DEFENCES = (
         title="A virus is refused in the SMTP session, plain, encoded or packed",
         why="Refused before it was accepted it is neither delivered nor bounced at a forged sender.",
         rows=("R01", "C01", "H12", "P03"),
-        sets=(ClamdOption("ScanMail", "yes"), ClamdOption("ScanArchive", "yes")),
+        sets=(
+            ClamdOption("ScanMail", "yes"),
+            ClamdOption("ScanArchive", "yes"),
+            UnitOption(unit="clamav-daemon.service", option="UnitFileState", value="enabled"),
+        ),
         claims=tuple(
             Verdict(sample=sample, matches=_REFUSED_AS_VIRUS, refuted_by=_QUEUED)
             for sample in ("eicar", "eicar-base64", "eicar-zip")

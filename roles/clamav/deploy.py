@@ -20,35 +20,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     packages_installed(name="Install ClamAV", packages=platform.packages["clamav"])
     files_owned(
         name="Write ClamAV's configuration",
-        files=[
-            OwnedFile(
-                path=CLAMD_FILE,
-                content=rendered(
-                    "clamav",
-                    "clamd.conf.j2",
-                    gateway,
-                    socket=CLAMD_SOCKET,
-                    options=list(lines(DEFENCES, ClamdOption, gateway)),
-                ),
-            ),
-            OwnedFile(
-                path=FRESHCLAM_FILE,
-                content=rendered(
-                    "clamav",
-                    "freshclam.conf.j2",
-                    gateway,
-                    options=list(lines(DEFENCES, FreshclamOption, gateway)),
-                ),
-                mode="640",
-                group="clamav",
-            ),
-            OwnedFile(path=DAEMON_DROP_IN, content=rendered("clamav", "database.conf.j2", gateway)),
-            OwnedFile(
-                path=SOCKET_DROP_IN,
-                content=rendered("clamav", "database.conf.j2", gateway)
-                + rendered("clamav", "socket.conf.j2", gateway),
-            ),
-        ],
+        files=_files(gateway),
         # clamconf reads both files as their daemons do, and names an option that it does not know.
         check="said=$(clamconf --config-dir=$stage/etc/clamav 2>&1 >/dev/null | grep -v '^$' || true); "
         'if [ -n "$said" ]; then echo "$said" >&2; exit 1; fi',
@@ -73,3 +45,22 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         files=(FRESHCLAM_FILE,),
         on_change="restart",
     )
+
+
+def _files(gateway: Gateway) -> list[OwnedFile]:
+    clamd, freshclam = (list(lines(DEFENCES, kind, gateway)) for kind in (ClamdOption, FreshclamOption))
+    database = rendered("clamav", "database.conf.j2", gateway)
+    return [
+        OwnedFile(
+            path=CLAMD_FILE,
+            content=rendered("clamav", "clamd.conf.j2", gateway, socket=CLAMD_SOCKET, options=clamd),
+        ),
+        OwnedFile(
+            path=FRESHCLAM_FILE,
+            content=rendered("clamav", "freshclam.conf.j2", gateway, options=freshclam),
+            mode="640",
+            group="clamav",
+        ),
+        OwnedFile(path=DAEMON_DROP_IN, content=database),
+        OwnedFile(path=SOCKET_DROP_IN, content=database + rendered("clamav", "socket.conf.j2", gateway)),
+    ]

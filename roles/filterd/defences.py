@@ -2,7 +2,7 @@
 
 from roles.claims import Arrival, Delivered
 from roles.defence import Defence
-from roles.kinds import FileMode, HostAnswer, UnitOption
+from roles.kinds import FileMode, FilterdOption, HostAnswer, UnitOption
 from roles.settings import MILTER_DIRECTORY
 
 _SENT = b"Subject: one\r\n\r\nbody \r\n"
@@ -13,7 +13,11 @@ DEFENCES = (
         title="Clean mail reaches the next hop byte for byte",
         why="A gateway that touches what it passes breaks DKIM and S/MIME signatures, and with them the trust in good mail.",
         rows=("A01", "P17"),
-        sets=(UnitOption(unit="filterd.service", option="ActiveState", value="active"),),
+        sets=(
+            UnitOption(unit="filterd.service", option="ActiveState", value="active"),
+            UnitOption(unit="filterd.service", option="UnitFileState", value="enabled"),
+            FilterdOption("policy.add_header", "false"),
+        ),
         claims=tuple(
             Delivered(
                 sample=sample,
@@ -51,6 +55,38 @@ DEFENCES = (
             ),
         ),
         unseen="The sandbox is around the daemon; an outsider meets it only after having broken in.",
+    ),
+    Defence(
+        id="filterd.policy",
+        title="What is convicted is refused, and what nobody could look at waits",
+        why="The engines only find; these lines are what is done about it, and each of them can let everything in.",
+        rows=("P01", "R17", "R19"),
+        sets=(
+            FilterdOption("policy.infected", '"reject"'),
+            FilterdOption("policy.spam", '"reject"'),
+            FilterdOption("policy.over_limit", '"reject"'),
+            FilterdOption("policy.not_inspected", '"tempfail"'),
+            FilterdOption("spamd.reject_score", lambda g: str(g.spam_reject_score)),
+            # What the MTA adds itself before the filter sees the message is allowed for.
+            FilterdOption("milter.max_message_bytes", lambda g: str(g.message_size_limit + 65_536)),
+        ),
+        unseen="clamav.virus-refused and spamassassin.spam-refused see the refusals; that nothing passes unseen takes a stopped "
+        "engine, which the acceptance tests have.",
+    ),
+    Defence(
+        id="filterd.own-code",
+        title="Only root can change what filterd runs",
+        why="Who can write the daemon's code decides over all mail, without touching a single setting.",
+        rows=("P28",),
+        sets=(
+            HostAnswer(
+                subject="files of filterd that others than root can write",
+                command="find /opt/filterd ! -type l \\( -perm /022 -o ! -user root \\) | wc -l",
+                matches="0",
+                refuted_by="1",
+            ),
+        ),
+        unseen="File modes are seen from the host alone.",
     ),
     Defence(
         id="filterd.private-files",

@@ -1,10 +1,11 @@
 """Put filterd on a host."""
 
+from roles.filterd.defences import DEFENCES
 from roles.filterd.release import release_installed
 from roles.filterd.wheelhouse import WHEELHOUSE, files, release
 from roles.operations import converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
-from roles.rendering import OwnedFile, rendered
+from roles.rendering import OwnedFile, filterd_options, rendered
 from roles.settings import CLAMD_SOCKET, MILTER_DIRECTORY, SPAMD_SOCKET, Gateway
 
 CONFIG_FILE = "/etc/filterd/filterd.toml"
@@ -31,28 +32,41 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         wanted="2750 filterd postfix",
         remedy=f"install -d -m 2750 -o filterd -g postfix {MILTER_DIRECTORY}",
     )
-    values = {
-        "clamd_socket": CLAMD_SOCKET,
-        "spamd_socket": SPAMD_SOCKET,
-        "socket_directory": MILTER_DIRECTORY,
-    }
     files_owned(
         name="Write filterd's configuration",
-        files=[
-            OwnedFile(
-                path=CONFIG_FILE,
-                content=rendered("filterd", "filterd.toml.j2", gateway, **values),
-                mode="640",
-                group="filterd",
-            ),
-            OwnedFile(path=UNIT_FILE, content=rendered("filterd", "filterd.service.j2", gateway, **values)),
-        ],
+        files=_files(gateway),
         check=f"/opt/filterd/current/bin/filterd check --config $stage{CONFIG_FILE}; "
         f"systemd-analyze verify $stage{UNIT_FILE}",
     )
     unit_current(
         name="Run filterd with its release and unit",
         unit="filterd.service",
-        files=("/opt/filterd/current", UNIT_FILE, CONFIG_FILE),
+        files=("/opt/filterd/current", UNIT_FILE),
         on_change="restart",
     )
+    # A reload loses no connection: new workers take over while the old ones finish.
+    unit_current(
+        name="Run filterd with its configuration",
+        unit="filterd.service",
+        files=(CONFIG_FILE,),
+        on_change="reload",
+        stamp="filterd.toml",
+    )
+
+
+def _files(gateway: Gateway) -> list[OwnedFile]:
+    values = {
+        "clamd_socket": CLAMD_SOCKET,
+        "spamd_socket": SPAMD_SOCKET,
+        "socket_directory": MILTER_DIRECTORY,
+        "options": filterd_options(DEFENCES),
+    }
+    return [
+        OwnedFile(
+            path=CONFIG_FILE,
+            content=rendered("filterd", "filterd.toml.j2", gateway, **values),
+            mode="640",
+            group="filterd",
+        ),
+        OwnedFile(path=UNIT_FILE, content=rendered("filterd", "filterd.service.j2", gateway, **values)),
+    ]

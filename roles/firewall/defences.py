@@ -6,7 +6,8 @@ from ipaddress import ip_address, ip_network
 from roles.claims import Answers, Scan, Scanner, Vantage
 from roles.defence import Defence
 from roles.firewall.ruleset import CHAINS, canonical, ruleset
-from roles.kinds import ChainPolicy, FilterTable, FirewallRule
+from roles.kinds import ChainPolicy, FilterTable, FirewallRule, HostAnswer, UnitOption
+from roles.kinds.packets import TOOLS
 from roles.settings import Gateway
 
 Rules = Callable[[Gateway], tuple[str, ...]]
@@ -272,7 +273,38 @@ DEFENCES = (
         title="The kernel holds these rules and no others",
         why="One rule added by hand in front of the rest opens everything, and every other rule still stands there.",
         rows=("H03",),
-        sets=tuple(FilterTable(family=family, table=_whole_table(family)) for family in FAMILIES),
+        sets=(
+            *(FilterTable(family=family, table=_whole_table(family)) for family in FAMILIES),
+            *(
+                HostAnswer(
+                    subject=f"IPv{family} rules in other tables",
+                    # Address translation, say, leads packets past what the filter sees.
+                    command=f"{TOOLS[family]}-save | sed '/^\\*filter/,/^COMMIT/d' | grep -c '^-A' || true",
+                    matches="0",
+                    refuted_by="1",
+                )
+                for family in FAMILIES
+            ),
+        ),
         unseen="A rule towards a port that nothing listens on looks like a closed port from outside.",
+    ),
+    Defence(
+        id="firewall.at-boot",
+        title="The rules are loaded at boot, before the network is up",
+        why="A filter that is gone after the next restart protects until then.",
+        rows=("H03",),
+        sets=(
+            UnitOption(unit="netfilter-persistent.service", option="UnitFileState", value="enabled"),
+            HostAnswer(
+                subject="what is loaded at boot differs from what is live",
+                command="for family in 4 6; do tool=$(test $family = 4 && echo iptables || echo ip6tables); "
+                "strip='/^#/d; /^:/s/ \\[.*//'; "
+                """test "$(${tool}-save -t filter | sed "$strip")" = "$(sed "$strip" /etc/iptables/rules.v$family)" """
+                "|| echo $family; done",
+                matches="",
+                refuted_by="4",
+            ),
+        ),
+        unseen="Seen from outside it would take a restart.",
     ),
 )

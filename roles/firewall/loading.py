@@ -17,7 +17,8 @@ from pyinfra.api import (
 from pyinfra.api.host import Host
 from typing_extensions import override
 
-from roles.firewall.ruleset import TOOLS, canonical
+from roles.firewall.ruleset import canonical
+from roles.kinds.packets import TOOLS
 from roles.operations import shell
 
 DIRECTORY = "/etc/iptables"

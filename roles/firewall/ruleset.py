@@ -7,7 +7,6 @@ from roles.kinds import ChainPolicy, FirewallRule
 from roles.settings import Gateway
 
 CHAINS = ("INPUT", "FORWARD", "OUTPUT")
-TOOLS = {4: "iptables", 6: "ip6tables"}
 
 
 def ruleset(defences: Iterable[Defence], gateway: Gateway, family: int) -> str:

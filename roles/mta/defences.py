@@ -4,7 +4,7 @@ from functools import partial
 
 from roles.claims import Greeting, Reply, Verdict
 from roles.defence import Defence
-from roles.kinds import MainCf, Restriction, RestrictionList
+from roles.kinds import HostAnswer, MainCf, PostfixMap, Restriction, RestrictionList, UnitOption
 
 # Replies of a server that takes what it should refuse.
 _TAKEN = "250 2.1.5 Ok"
@@ -347,5 +347,32 @@ DEFENCES = (
             )
         ),
         unseen="Each entry's own record looks from outside at what it refuses.",
+    ),
+    Defence(
+        id="mta.no-exceptions",
+        title="No client, service or domain is let around the rules",
+        why="One line for one address is enough to relay or to pass unfiltered, and the settings for all look as before.",
+        rows=("A02", "A03", "P01"),
+        sets=(
+            MainCf("smtpd_milter_maps", ""),
+            PostfixMap(
+                "texthash:/etc/postfix/transport",
+                lambda g: {domain: f"relay:{hop}" for domain, hop in g.relay_domains.items()},
+            ),
+            HostAnswer(
+                subject="parameters that a service of master.cf overrides",
+                command="postconf -P",
+                matches="",
+                refuted_by="smtp/inet/milter_default_action = accept",
+            ),
+            HostAnswer(
+                subject="services that listen on the network",
+                command="postconf -M | awk '$2 == \"inet\" { print $1, $8 }'",
+                matches="smtp smtpd",
+                refuted_by="smtp smtpd\n2525 smtpd",
+            ),
+            UnitOption(unit="postfix.service", option="UnitFileState", value="enabled"),
+        ),
+        unseen="Whom an exception is for, the audit would have to guess.",
     ),
 )

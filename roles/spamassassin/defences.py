@@ -11,7 +11,10 @@ DEFENCES = (
         title="Mail that scores as spam beyond doubt is refused in the SMTP session",
         why="The sender learns of a mistake at once, and nobody has to look through it.",
         rows=("S01", "H12", "R17"),
-        sets=(SpamassassinOption("required_score", "5"),),
+        sets=(
+            SpamassassinOption("required_score", "5"),
+            UnitOption(unit="spamd.service", option="UnitFileState", value="enabled"),
+        ),
         claims=(
             Verdict(
                 sample="gtube",

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from roles.firewall.defences import DEFENCES, FAMILIES
 from roles.firewall.loading import Rulesets
-from roles.firewall.ruleset import CHAINS, TOOLS, canonical, ruleset
+from roles.firewall.ruleset import CHAINS, canonical, ruleset
 from roles.kinds import ChainPolicy, FirewallRule
+from roles.kinds.packets import TOOLS
 from roles.settings import Gateway
 from tests.unit.roles.examples import gateway
 from tests.unit.roles.hosts import FakeHost

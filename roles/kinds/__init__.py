@@ -1,0 +1,31 @@
+"""Kinds: what a defence sets on the host; a file for each part of the host that is asked."""
+
+from roles.kinds.base import Kind, LineOption, Value, resolved
+from roles.kinds.engines import ClamdOption, FilterdOption, FreshclamOption, SpamassassinOption
+from roles.kinds.host import FileMode, HostAnswer, InterfaceSysctl, SshdOption, Sysctl, UnitOption
+from roles.kinds.packets import ChainPolicy, FilterTable, FirewallRule
+from roles.kinds.postfix import MainCf, PostfixMap, Restriction, RestrictionList
+
+__all__ = [
+    "ChainPolicy",
+    "ClamdOption",
+    "FileMode",
+    "FilterTable",
+    "FilterdOption",
+    "FirewallRule",
+    "FreshclamOption",
+    "HostAnswer",
+    "InterfaceSysctl",
+    "Kind",
+    "LineOption",
+    "MainCf",
+    "PostfixMap",
+    "Restriction",
+    "RestrictionList",
+    "SpamassassinOption",
+    "SshdOption",
+    "Sysctl",
+    "UnitOption",
+    "Value",
+    "resolved",
+]

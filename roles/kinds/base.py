@@ -1,0 +1,57 @@
+"""Kinds: what a defence sets on the host.
+
+Each kind knows its line in the rendered file, what to ask the live host, and whether the answer holds. The
+question goes to the daemon or kernel that enforces the setting (or to its own configuration parser), never to the
+text that we wrote.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from roles.settings import Gateway
+
+# A value is fixed, or follows from the settings.
+Value = str | Callable[[Gateway], str]
+
+
+def resolved(value: Value, gateway: Gateway) -> str:
+    """Return a value as text for one gateway."""
+    return value if isinstance(value, str) else value(gateway)
+
+
+class Kind(Protocol):
+    """What all kinds have in common."""
+
+    def name(self) -> str:
+        """Return what is set, in the words of the daemon's manual."""
+
+    def wanted(self, gateway: Gateway) -> str:
+        """Return the value that the live host must answer."""
+
+    def question(self, gateway: Gateway) -> str:
+        """Return a shell command that asks the live host; run as root, its standard output is the answer."""
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        """Say whether the answer is what the defence needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineOption:
+    """A named setting with a value that is one line of a configuration file; the base of such kinds."""
+
+    key: str
+    value: Value
+
+    def name(self) -> str:
+        return self.key
+
+    def wanted(self, gateway: Gateway) -> str:
+        return resolved(self.value, gateway)
+
+    def line(self, gateway: Gateway) -> str:
+        """Return the line without its line end."""
+        return f"{self.key} {self.wanted(gateway)}"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return answer.split() == self.wanted(gateway).split()

@@ -1,0 +1,68 @@
+"""Kinds of the filter and its engines: options of ClamAV, SpamAssassin and filterd."""
+
+import json
+import shlex
+from dataclasses import dataclass
+
+from roles.kinds.base import LineOption
+from roles.settings import Gateway
+
+
+@dataclass(frozen=True, slots=True)
+class ClamdOption(LineOption):
+    """A clamd.conf(5) option, read back through ClamAV's own parser (clamconf)."""
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        # clamconf prints clamd.conf first; freshclam.conf follows behind its own headline.
+        return f"clamconf | sed '/^Config file: freshclam.conf/,$d' | sed -n 's/^{self.key} = //p'"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return answer.strip().strip('"').lower() == self.wanted(gateway).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class FreshclamOption(LineOption):
+    """A freshclam.conf(5) option, read back through ClamAV's own parser (clamconf)."""
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"clamconf | sed '1,/^Config file: freshclam.conf/d' | sed -n 's/^{self.key} = //p'"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return answer.strip().strip('"').lower() == self.wanted(gateway).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class SpamassassinOption(LineOption):
+    """A setting of Mail::SpamAssassin::Conf(3), read back through SpamAssassin's own parser."""
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        program = (
+            "my $s = Mail::SpamAssassin->new({dont_copy_prefs => 1, local_tests_only => 1});"
+            f"$s->init(0); print $s->{{conf}}->{{{self.key}}}"
+        )
+        return f"perl -MMail::SpamAssassin -e {shlex.quote(program)}"
+
+
+@dataclass(frozen=True, slots=True)
+class FilterdOption(LineOption):
+    """A setting of filterd.toml, ``table.name``, read back through filterd's own loader; the value is JSON's spelling."""
+
+    @property
+    def table(self) -> str:
+        """The table that the setting stands in."""
+        return self.key.partition(".")[0]
+
+    def line(self, gateway: Gateway) -> str:
+        return f"{self.key.partition('.')[2]} = {self.wanted(gateway)}"
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        table, _, name = self.key.partition(".")
+        program = f"import json, sys; print(json.dumps(json.load(sys.stdin)[{table!r}][{name!r}]))"
+        return f"/opt/filterd/current/bin/filterd check --json | python3 -c {shlex.quote(program)}"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return bool(answer.strip()) and json.loads(answer) == json.loads(self.wanted(gateway))

@@ -1,0 +1,131 @@
+"""Kinds of the operating system: kernel parameters, sshd, units, files."""
+
+import re
+import shlex
+from dataclasses import dataclass
+
+from roles.kinds.base import LineOption
+from roles.settings import Gateway
+
+
+@dataclass(frozen=True, slots=True)
+class SshdOption(LineOption):
+    """An sshd_config(5) keyword; lists are compared in order, words without case."""
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        # sshd -T prints what all files together give, but for Match blocks; hardening.ssh-no-match forbids those.
+        return f"sshd -T | sed -n 's/^{self.key.lower()} //p'"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        # sshd prints `without-password`, the old name of `prohibit-password`.
+        given = answer.strip().lower().replace("without-password", "prohibit-password")
+        return given == self.wanted(gateway).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Sysctl(LineOption):
+    """A kernel parameter, in sysctl.d(5)."""
+
+    def line(self, gateway: Gateway) -> str:
+        return f"{self.key} = {self.wanted(gateway)}"
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"sysctl -n {shlex.quote(self.key)}"
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceSysctl(LineOption):
+    """A network parameter that each interface has; the key names it with ``*`` in the interface's place.
+
+    For IPv6, ``all`` and ``default`` do not reach interfaces that are there already, so every one is set and asked.
+    """
+
+    def line(self, gateway: Gateway) -> str:
+        return f"{self.key} = {self.wanted(gateway)}"
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"cat /proc/sys/{self.key.replace('.', '/')} | sort -u"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitOption:
+    """A property of a running systemd unit, as systemctl(1) show prints it."""
+
+    unit: str
+    option: str
+    value: str
+
+    def name(self) -> str:
+        return f"{self.unit} {self.option}"
+
+    def wanted(self, gateway: Gateway) -> str:
+        del gateway
+        return self.value
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"systemctl show --property {self.option} --value {shlex.quote(self.unit)}"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return sorted(answer.split()) == sorted(self.wanted(gateway).split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileMode:
+    """Owner, group and mode of the files that a shell pattern names; there must be at least one."""
+
+    path: str
+    mode: str
+    owner: str = "root"
+    group: str = "root"
+
+    def name(self) -> str:
+        return self.path
+
+    def wanted(self, gateway: Gateway) -> str:
+        del gateway
+        return f"{self.mode} {self.owner} {self.group}"
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"stat --format '%a %U %G' {self.path}"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        lines = answer.splitlines()
+        return bool(lines) and all(line == self.wanted(gateway) for line in lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostAnswer:
+    """Any other question to the live host: a command, and a pattern that its whole answer must match.
+
+    ``refuted_by`` is an answer that must not hold; it is tried when the record is made.
+    """
+
+    subject: str
+    command: str
+    matches: str
+    refuted_by: str
+
+    def __post_init__(self) -> None:
+        """Refuse a pattern that also takes the answer it is there to catch."""
+        if re.fullmatch(self.matches, self.refuted_by):
+            raise ValueError(f"{self.subject}: the pattern {self.matches!r} accepts its own counter-example")
+
+    def name(self) -> str:
+        return self.subject
+
+    def wanted(self, gateway: Gateway) -> str:
+        del gateway
+        return self.matches
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return self.command
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        del gateway
+        return re.fullmatch(self.matches, answer.strip()) is not None

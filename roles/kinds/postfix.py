@@ -1,0 +1,132 @@
+"""Kinds of Postfix: parameters, restrictions, maps."""
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from roles.kinds.base import LineOption
+from roles.settings import Gateway
+
+# The access restrictions of postconf(5) that take no argument.
+RESTRICTIONS = frozenset(
+    {
+        "defer",
+        "defer_if_permit",
+        "defer_if_reject",
+        "defer_unauth_destination",
+        "permit",
+        "permit_auth_destination",
+        "permit_inet_interfaces",
+        "permit_mynetworks",
+        "permit_sasl_authenticated",
+        "permit_tls_all_clientcerts",
+        "permit_tls_clientcerts",
+        "reject",
+        "reject_authenticated_sender_login_mismatch",
+        "reject_invalid_helo_hostname",
+        "reject_known_sender_login_mismatch",
+        "reject_multi_recipient_bounce",
+        "reject_non_fqdn_helo_hostname",
+        "reject_non_fqdn_recipient",
+        "reject_non_fqdn_sender",
+        "reject_plaintext_session",
+        "reject_sender_login_mismatch",
+        "reject_unauth_destination",
+        "reject_unauth_pipelining",
+        "reject_unauthenticated_sender_login_mismatch",
+        "reject_unknown_client_hostname",
+        "reject_unknown_forward_client_hostname",
+        "reject_unknown_helo_hostname",
+        "reject_unknown_recipient_domain",
+        "reject_unknown_reverse_client_hostname",
+        "reject_unknown_sender_domain",
+        "reject_unlisted_recipient",
+        "reject_unlisted_sender",
+        "reject_unverified_recipient",
+        "reject_unverified_sender",
+        "warn_if_reject",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MainCf(LineOption):
+    """A Postfix parameter (postconf(5)), in main.cf."""
+
+    def line(self, gateway: Gateway) -> str:
+        return f"{self.key} = {self.wanted(gateway)}".rstrip()
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"postconf -h {shlex.quote(self.key)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """One entry of a Postfix restriction list (postconf(5)); the list is its records' entries in their order."""
+
+    list: str
+    entry: str
+
+    def __post_init__(self) -> None:
+        """Refuse a word that Postfix does not know: it would take it, and then answer 451 to every client."""
+        if self.entry not in RESTRICTIONS:
+            raise ValueError(f"{self.list}: {self.entry!r} is no restriction that Bastide knows")
+
+    def name(self) -> str:
+        return f"{self.list}: {self.entry}"
+
+    def wanted(self, gateway: Gateway) -> str:
+        del gateway
+        return self.entry
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"postconf -h {shlex.quote(self.list)}"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return self.wanted(gateway) in re.split(r"[\s,]+", answer.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictionList:
+    """A whole Postfix restriction list: these entries in this order, and no others."""
+
+    list: str
+    entries: Callable[[], tuple[str, ...]]
+
+    def name(self) -> str:
+        return self.list
+
+    def wanted(self, gateway: Gateway) -> str:
+        del gateway
+        return " ".join(self.entries())
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"postconf -h {shlex.quote(self.list)}"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return re.split(r"[\s,]+", answer.strip()) == self.wanted(gateway).split()
+
+
+@dataclass(frozen=True, slots=True)
+class PostfixMap:
+    """A whole look-up table (postmap(1)): these keys with these values, and no others."""
+
+    map: str
+    entries: Callable[[Gateway], dict[str, str]]
+
+    def name(self) -> str:
+        return self.map
+
+    def wanted(self, gateway: Gateway) -> str:
+        return "\n".join(f"{key}\t{value}" for key, value in sorted(self.entries(gateway).items()))
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"postmap -s {shlex.quote(self.map)} | sort"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return sorted(answer.splitlines()) == self.wanted(gateway).splitlines()
