@@ -32,7 +32,7 @@ $(READY): pyproject.toml uv.lock
 	@touch $@
 
 demo: lab-up deploy ## build a lab, provision a gateway in it, attack it, and print what held
-	$(BIN)/python -m audit $(INVENTORY)
+	$(BIN)/python -m audit --strict $(INVENTORY)
 
 test: unit accept ## all tests: unit, then acceptance in labs of their own
 

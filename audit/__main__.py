@@ -8,18 +8,25 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from audit import engine, inventory
+from audit import engine, inventory, unseen
 from audit.engine import Item, Result, Session
 from audit.errors import AuditError
+from audit.probes import State
 from audit.report import document, junit, table
 from audit.target import Target
 from roles.defence import Defence
 
 HELD, FINDINGS, COULD_NOT_RUN = 0, 2, 3
+EPILOG = """exit codes:
+  0  nothing is broken, and of each host something was seen from outside (or no claim was chosen)
+  2  findings, whatever was not seen beside them; also a wrong command line
+  3  the audit could not run, or could not reach a host, or saw nothing of a host from outside,
+     or, with --strict, did not see every claim
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the audit and return its exit code: 0 nothing broken, 2 findings, 3 could not run."""
+    """Run the audit and return its exit code, as EPILOG tells them."""
     options = _parser().parse_args(arguments)
     try:
         # Imported here: a record that cannot be constructed is a fault to report like any other.
@@ -32,24 +39,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"audit: {error}", file=sys.stderr)
         return COULD_NOT_RUN
     results, problems = _audited(targets, DEFENCES, chosen, fast=options.fast)
+    lacking = list(unseen.blind(chosen, results))
     if results:
         table.printed(results, Console())
     if options.json:
-        document.written(results, problems, options.json)
+        document.written(results, [*problems, *lacking], options.json)
     if options.junit:
-        junit.written(results, problems, options.junit)
-    for problem in problems:
+        junit.written(results, [*problems, *lacking], options.junit)
+    for problem in [*problems, *lacking]:
         print(f"audit: {problem}", file=sys.stderr)
     if problems:
         return COULD_NOT_RUN
-    return FINDINGS if any(result.state == "broken" for result in results) else HELD
+    states = {result.state for result in results}
+    incomplete = bool(lacking) or (options.strict and "not seen" in states)
+    return _code(states, incomplete=incomplete)
+
+
+def _code(states: set[State], *, incomplete: bool) -> int:
+    """Return the exit code of an audit that ran; a finding is certain, whatever else was not seen."""
+    if "broken" in states:
+        return FINDINGS
+    return COULD_NOT_RUN if incomplete else HELD
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m audit",
         description="Ask every host of an inventory whether each defence holds, and look at it from outside.",
-        epilog="Exit code: 0 nothing broken, 2 findings (also a wrong command line), 3 the audit could not run.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("inventory", metavar="INVENTORY", help="pyinfra inventory file, the one that is deployed from")
@@ -70,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--json", type=Path, metavar="FILE", help="write the results as JSON, too")
     add("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML, too")
+    add("--strict", action="store_true", help="end with 3 if any claim was not seen")
     add("--fast", action="store_true", help="SYN scans ask a sample of ports instead of all 65,535")
     return parser
 

@@ -37,7 +37,7 @@ async def observe(claim: Claim, place: Place) -> Observation:
     observer = OBSERVERS[type(claim)]
     try:
         sight = await observer(claim, place)
-    except (UnseenError, PermissionError) as error:
+    except UnseenError as error:
         return Observation(state="not seen", why=str(error))
     except (NoSightError, OSError, TimeoutError, EOFError) as error:
         return Observation(state="broken", seen=evidence.line(str(error) or type(error).__name__))

@@ -142,8 +142,11 @@ def _records(recorder: Path) -> set[str]:
 
 
 def _is_ours(record: Path, letter: Letter) -> bool:
-    with record.with_suffix(".eml").open("rb") as file:
-        return letter.unique.encode() in file.read(_HEAD)
+    try:
+        with record.with_suffix(".eml").open("rb") as file:
+            return letter.unique.encode() in file.read(_HEAD)
+    except OSError as error:
+        raise UnseenError(f"the recorder's file {error.filename}: {error.strerror}") from error
 
 
 def _recorded(path: Path, letter: Letter, content: bytes) -> Arrival:

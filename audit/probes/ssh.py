@@ -37,19 +37,32 @@ async def methods(claim: SshMethods, place: Place) -> frozenset[str]:
     OpenSSH's client asks, with the host key checked as strictly as in a deploy; AuditError if the key is not known.
     """
     del claim
-    known = ["-o", f"UserKnownHostsFile={place.known_hosts}"] if place.known_hosts else []
-    user = place.ssh_user or "root"
+    code, said = await _client(place)
+    if code == 0:
+        return frozenset({"none"})
+    if "Host key verification failed" in said:
+        raise AuditError(
+            f"{place.address()}: the host key is not the one in {place.known_hosts or 'known_hosts'}"
+        )
+    match = _DENIED.search(said)
+    if match is None:
+        raise NoSightError(f"ssh: {said.strip()[-200:]}")
+    return frozenset(match[1].split(","))
+
+
+async def _client(place: Place) -> tuple[int, str]:
+    """Run OpenSSH's client without any proof of who we are; return its exit code and what it wrote to its errors."""
+    options = {
+        "BatchMode": "yes",
+        "StrictHostKeyChecking": "yes",
+        "PreferredAuthentications": "none",
+        "ConnectTimeout": f"{SECONDS:g}",
+        "ControlPath": "none",
+        **({"UserKnownHostsFile": place.known_hosts} if place.known_hosts else {}),
+    }
     child = await asyncio.create_subprocess_exec(
-        *("ssh", "-F", "none", "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", *known),
-        *(
-            "-o",
-            "PreferredAuthentications=none",
-            "-o",
-            f"ConnectTimeout={SECONDS:g}",
-            "-o",
-            "ControlPath=none",
-        ),
-        *("-p", str(place.ssh_port), "-l", user, "--", place.address(), "true"),
+        *("ssh", "-F", "none", "-T", *(f"-o{name}={value}" for name, value in options.items())),
+        *("-p", str(place.ssh_port), "-l", place.ssh_user or "root", "--", place.address(), "true"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -61,17 +74,7 @@ async def methods(claim: SshMethods, place: Place) -> frozenset[str]:
         child.kill()
         await child.wait()
         raise NoSightError("sshd did not name its methods in time") from error
-    text = errors.decode("utf-8", "replace")
-    if child.returncode == 0:
-        return frozenset({"none"})
-    if "Host key verification failed" in text:
-        raise AuditError(
-            f"{place.address()}: the host key is not the one in {place.known_hosts or 'known_hosts'}"
-        )
-    match = _DENIED.search(text)
-    if match is None:
-        raise NoSightError(f"ssh: {text.strip()[-200:]}")
-    return frozenset(match[1].split(","))
+    return await child.wait(), errors.decode("utf-8", "replace")
 
 
 async def _offer(place: Place) -> list[str]:

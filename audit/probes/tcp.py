@@ -93,11 +93,7 @@ def _asks_all(claim: Scan, place: Place) -> bool:
 
 def _scanned(claim: Scan, place: Place) -> Answers:
     declared = frozenset(place.declared[claim.family])
-    try:
-        wire = Wire(place.sources[claim.family], place.addresses[claim.family])
-    except PermissionError as error:
-        raise UnseenError("packet scans need root (CAP_NET_RAW)") from error
-    with wire:
+    with Wire(place.sources[claim.family], place.addresses[claim.family]) as wire:
         if claim.expects == "none" and not _asked(wire, "syn", declared, DECLARED_ROUNDS):
             raise NoSightError(f"no declared port answers a SYN, so silence to {claim.scanner} says nothing")
         ports = frozenset(ALL_PORTS) if _asks_all(claim, place) else _sample(declared)
@@ -124,7 +120,10 @@ def _asked(wire: "Wire", scanner: Scanner, ports: frozenset[int], rounds: int) -
 
 
 class Wire:
-    """Raw sockets between one source and one target; a context manager that closes them."""
+    """Raw sockets between one source and one target; a context manager that closes them.
+
+    Raises UnseenError where this process may not make them (raw(7): CAP_NET_RAW).
+    """
 
     def __init__(self, source: str, target: str) -> None:
         self.family = V6 if ":" in target else V4
@@ -148,6 +147,10 @@ class Wire:
     def _opened(self, kind: int, protocol: int) -> socket.socket:
         try:
             made = socket.socket(kind, socket.SOCK_RAW, protocol)
+        except PermissionError as error:
+            self.__exit__()
+            # Only here is it a want of privilege: EACCES of a connection is what a router on the way made of it.
+            raise UnseenError("packet scans need root (CAP_NET_RAW)") from error
         except OSError:
             self.__exit__()
             raise

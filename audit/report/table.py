@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from audit import unseen
 from audit.engine import Result
 
 _STYLES = {"held": "green", "broken": "bold red", "not seen": "yellow"}
-_STATES = ("held", "broken", "not seen")
 
 
 def printed(results: Sequence[Result], console: Console) -> None:
@@ -28,10 +28,10 @@ def printed(results: Sequence[Result], console: Console) -> None:
 
 
 def totals(results: Sequence[Result]) -> str:
-    """Return one sentence with how many checks of how many defences held, broke and were not seen."""
-    counts = ", ".join(f"{sum(result.state == state for result in results)} {state}" for state in _STATES)
+    """Return one sentence with how many checks of how many defences held, broke and were not seen, and why not."""
+    counts = [f"{sum(result.state == state for result in results)} {state}" for state in ("held", "broken")]
     defences = len({(result.host, result.defence_id) for result in results})
-    return f"{len(results)} checks of {defences} defences: {counts}"
+    return f"{len(results)} checks of {defences} defences: {', '.join([*counts, unseen.summary(results)])}"
 
 
 def shown(result: Result) -> str:

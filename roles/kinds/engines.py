@@ -65,4 +65,9 @@ class FilterdOption(LineOption):
         return f"/opt/filterd/current/bin/filterd check --json | python3 -c {shlex.quote(program)}"
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
-        return bool(answer.strip()) and json.loads(answer) == json.loads(self.wanted(gateway))
+        try:
+            given = json.loads(answer)
+        except ValueError:
+            return False
+        # A number is the same with and without a point; `true` is no number.
+        return (type(given) is bool) is (self.wanted(gateway) in ("true", "false")) and given == json.loads(self.wanted(gateway))

@@ -50,17 +50,89 @@ BROKEN = {
         "hardening.secret-files",
         ("hardening.secret-files:/etc/shadow",),
     ),
+    "egress": (
+        "iptables -I OUTPUT -j ACCEPT",
+        "iptables -D OUTPUT -j ACCEPT",
+        "firewall.nothing-else",
+        ("firewall.nothing-else:IPv4 filter table",),
+    ),
+    "translation": (
+        "iptables -t nat -A PREROUTING -p tcp --dport 2222 -j REDIRECT --to-ports 22",
+        "iptables -t nat -D PREROUTING -p tcp --dport 2222 -j REDIRECT --to-ports 22",
+        "firewall.nothing-else",
+        ("firewall.nothing-else:IPv4 rules in other tables",),
+    ),
+    "boot": (
+        "systemctl --quiet disable netfilter-persistent",
+        "systemctl --quiet enable netfilter-persistent",
+        "firewall.at-boot",
+        ("firewall.at-boot:netfilter-persistent.service UnitFileState",),
+    ),
+    "interface": (
+        "sysctl -qw net.ipv6.conf.wan0.accept_ra=1",
+        "sysctl -qw net.ipv6.conf.wan0.accept_ra=0",
+        "hardening.no-router-advertisements",
+        ("hardening.no-router-advertisements:net.ipv6.conf.*.accept_ra",),
+    ),
+    "match": (
+        "printf 'Match User nobody\\n PasswordAuthentication yes\\n' >/etc/ssh/sshd_config.d/zz-by-hand.conf",
+        "rm /etc/ssh/sshd_config.d/zz-by-hand.conf",
+        "hardening.ssh-no-match",
+        ("hardening.ssh-no-match:Match blocks in sshd's files",),
+    ),
+    "exception": (
+        (
+            "postconf -e 'smtpd_relay_restrictions=reject_non_fqdn_recipient permit_mynetworks "
+            "check_client_access inline:{198.51.100.66=OK} reject_unauth_destination'"
+        ),
+        "postconf -e 'smtpd_relay_restrictions=reject_non_fqdn_recipient permit_mynetworks reject_unauth_destination'",
+        "mta.restriction-order",
+        ("mta.restriction-order:smtpd_relay_restrictions",),
+    ),
+    "unfiltered": (
+        "postconf -e 'smtpd_milter_maps=inline:{198.51.100.66=DISABLE}'; postconf -P smtp/inet/milter_default_action=accept",
+        "postconf -X smtpd_milter_maps; postconf -PX smtp/inet/milter_default_action",
+        "mta.no-exceptions",
+        ("mta.no-exceptions:smtpd_milter_maps", "mta.no-exceptions:parameters that a service"),
+    ),
+    "domain": (
+        "echo 'elsewhere.example relay:[198.18.0.25]:25' >>/etc/postfix/transport",
+        "sed -i /elsewhere/d /etc/postfix/transport",
+        "mta.no-exceptions",
+        ("mta.no-exceptions:texthash:/etc/postfix/transport",),
+    ),
+    "policy": (
+        "sed -i 's/not_inspected = .*/not_inspected = \"accept\"/; s/reject_score = .*/reject_score = 900.0/' /etc/filterd/filterd.toml",
+        "sed -i 's/not_inspected = .*/not_inspected = \"tempfail\"/; s/reject_score = .*/reject_score = 10.0/' /etc/filterd/filterd.toml",
+        "filterd.policy",
+        ("filterd.policy:policy.not_inspected", "filterd.policy:spamd.reject_score"),
+    ),
+    "code": (
+        "chmod o+w /opt/filterd/current/bin/filterd",
+        "chmod o-w /opt/filterd/current/bin/filterd",
+        "filterd.own-code",
+        ("filterd.own-code:files of filterd",),
+    ),
+    "signatures": (
+        "systemctl stop clamav-freshclam; journalctl --quiet --rotate; sleep 1; journalctl --quiet --vacuum-time=1s",
+        (
+            "systemctl start clamav-freshclam; timeout 30 sh -c "
+            "'until journalctl -q -o cat -t freshclam | grep -q up-to-date; do sleep 0.2; done'"
+        ),
+        "clamav.fresh",
+        ("clamav.fresh:clamav-freshclam.service ActiveState", "clamav.fresh:checks for new signatures"),
+    ),
     "sysctl": (
         "sysctl -qw net.ipv4.conf.all.accept_redirects=1",
         "sysctl -qw net.ipv4.conf.all.accept_redirects=0",
         "hardening.no-redirects",
-        ("hardening.no-redirects:net.ipv4.conf.all.accept_redirects",),
+        ("hardening.no-redirects:net.ipv4.conf.*.accept_redirects",),
     ),
     "relay": (
         "postconf -e 'mynetworks=198.51.100.0/24'; postfix reload",
         "postconf -e 'mynetworks=127.0.0.0/8 [::1]/128'; postfix reload",
         "mta.no-open-relay",
-        ("mta.no-open-relay:mynetworks", "mta.no-open-relay:relay-plain"),
+        ("mta.no-open-relay:mynetworks", "mta.no-open-relay:relay-percent"),
     ),
 }
 

@@ -19,6 +19,7 @@ from lab.errors import LabError
 from lab.hosts import processes
 from lab.plan import Host, LabState
 from lab.tools import TO_BUILD, TO_RUN, require
+from tests.acceptance.lacking import lacks
 
 ROOT = Path(__file__).parents[2]
 # Of this run alone: somebody else may be running the same tests on this machine.
@@ -78,7 +79,7 @@ def _machine() -> Iterator[None]:
     try:
         require({**TO_RUN, **TO_BUILD})
     except LabError as error:
-        pytest.skip(str(error))
+        lacks(str(error))
     lifecycle.build_cache()
     for name in state.names():
         # Left by a run that was killed.
@@ -360,4 +361,4 @@ def test_two_ups_of_one_lab_make_one_lab() -> None:
 
 def _need(tool: str, package: str) -> None:
     if shutil.which(tool) is None:
-        pytest.skip(f"this machine lacks {tool}: get it with 'apt-get install {package}'")
+        lacks(f"this machine lacks {tool}: get it with 'apt-get install {package}'")

@@ -1,5 +1,6 @@
 """Mail through the gateway: what passes is untouched, what must not pass is refused while its sender listens."""
 
+import time
 import uuid
 
 import pytest
@@ -9,6 +10,30 @@ from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.outside import HELO, Outside, Step, content, envelope, line
 
 LIMIT = 26_214_400
+VERIFIED_SECONDS = 60.0
+
+
+# Headers, body and MAIL parameters of mail as it is, each with something that some server on its way would mend.
+LEFT_ALONE = {
+    "bcc": (b"Subject: x\r\nBcc: carol@bastide.example\r\n", b"text\r\n", ""),
+    "return-path": (b"Return-Path: <other@sender.example>\r\nSubject: x\r\n", b"text\r\n", ""),
+    "content-length": (b"Subject: x\r\nContent-Length: 6\r\n", b"text\r\n", ""),
+    # RFC 5322 2.1.1 forbids it, much software sends it.
+    "line-of-1500": (b"Subject: x\r\n", b"before\r\n" + b"word " * 300 + b"\r\nafter\r\n", ""),
+    # RFC 6152
+    "8-bit": (
+        b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: 8bit\r\n",
+        bytes(range(0xA0, 0x100)) + b"\r\n\x80\xff \xc3\xa4\r\n",
+        " BODY=8BITMIME",
+    ),
+    "header-of-50-kB": (
+        b"X-Long: begins\r\n"
+        + b" folded text of a long header, 50 octets in a row\r\n" * 1000
+        + b"Subject: x\r\n",
+        b"text\r\n",
+        "",
+    ),
+}
 
 
 def letter(mark: str, recipient: str = "bob@bastide.example") -> Letter:
@@ -28,6 +53,22 @@ def test_clean_mail_arrives_byte_for_byte(sample: str, wan: Outside, gateway: Ga
     assert record.content.endswith(sent)
     assert record.content.removesuffix(sent).startswith(b"Received: from client.sender.example")
     assert (record.sender, record.recipients) == ("alice@sender.example", ("bob@bastide.example",))
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE)
+def test_what_servers_like_to_mend_arrives_byte_for_byte(
+    case: str, wan: Outside, gateway: GatewayHost
+) -> None:
+    unique = mark()
+    headers, body, options = LEFT_ALONE[case]
+    sent = f"Message-ID: <{unique}@sender.example>\r\n".encode() + headers + b"\r\n" + body
+    helo, mail, *rest = envelope("bob@bastide.example")
+    mail = Step(send=mail.send.replace("\r\n", f"{options}\r\n"))
+    replies = wan.dialogue(helo, mail, *rest, content(sent), persist=False)
+    assert replies[-1].startswith("250 2.0.0 "), replies
+    (record,) = gateway.awaited(unique)
+    assert record.content.endswith(sent)
+    assert record.content.removesuffix(sent).startswith(b"Received: from client.sender.example")
 
 
 @pytest.mark.parametrize("sample", [name for name in SAMPLES if name.startswith(("eicar", "gtube"))])
@@ -94,7 +135,8 @@ def test_virus_behind_a_large_clean_part_is_found(wan: Outside) -> None:
 
 def test_many_recipients_all_get_it_and_too_many_are_deferred(wan: Outside, gateway: GatewayHost) -> None:
     unique = mark()
-    names = [f"user{number}@bastide.example" for number in range(101)]
+    # Each new mailbox is asked for at the next hop, which takes a second: a few of them, each named often.
+    names = [f"user{number % 4}@bastide.example" for number in range(101)]
     replies = wan.dialogue(
         line(f"EHLO {HELO}"),
         line("MAIL FROM:<alice@sender.example>"),
@@ -104,22 +146,29 @@ def test_many_recipients_all_get_it_and_too_many_are_deferred(wan: Outside, gate
     )
     assert [reply[:3] for reply in replies[3:104]] == ["250"] * 100 + ["452"]
     got = [recipient for record in gateway.awaited(unique) for recipient in record.recipients]
-    assert sorted(got) == sorted(names[:100])
+    assert sorted(got) == sorted(set(names))
 
 
-def test_bare_line_feed_smuggles_no_second_message(wan: Outside, gateway: GatewayHost) -> None:
+@pytest.mark.parametrize("ending", ["\n.\n", "\n.\r\n", "\r\n.\n"], ids=["lf-lf", "lf-crlf", "crlf-lf"])
+def test_bare_line_feed_smuggles_no_second_message(ending: str, wan: Outside, gateway: GatewayHost) -> None:
     # CVE-2023-51764: to a lax server the first lone dot ends the message, and what follows are commands.
     unique = mark()
-    hidden = f"MAIL FROM:<forged@bastide.example>\nRCPT TO:<bob@bastide.example>\nDATA\nSubject: {unique}\n\nsecond"
-    body = f"Subject: {unique}\r\n\r\nfirst\n.\n{hidden}\r\n.\r\n"
-    for ending in ("\n.\n", "\n.\r\n", "\r\n.\n"):
-        replies = wan.dialogue(
-            *envelope("bob@bastide.example"), Step(send=body.replace("\n.\n", ending, 1)), line("NOOP")
-        )
-        assert replies[-2][:3] in {"250", "550"}, ending
-        assert replies[-1].startswith("250 2.0.0 Ok") or replies[-1] == "closed", ending
-    for record in gateway.received(unique):
-        assert record.sender == "alice@sender.example"
+    # Its sender is one that the gateway takes mail from: only the line end can be what stops it.
+    hidden = "MAIL FROM:<forged@sender.example>\r\nRCPT TO:<bob@bastide.example>\r\nDATA\r\n"
+    body = f"Subject: {unique}\r\n\r\nfirst{ending}{hidden}Subject: {unique}\r\n\r\nsecond\r\n.\r\n"
+    replies = wan.dialogue(*envelope("bob@bastide.example"), Step(send=body), line("NOOP"))
+    accepted = replies[5].startswith("250 2.0.0 ")
+    assert accepted or replies[5].startswith("5"), replies
+    assert replies[6].startswith("250 2.0.0 Ok") or replies[6] == "closed", replies
+    if accepted:
+        gateway.awaited(unique)
+    # Whatever was smuggled went into the queue before this one.
+    after = mark()
+    assert wan.sent(build("clean", letter(after))).startswith("250 ")
+    gateway.awaited(after)
+    records = gateway.received(unique)
+    assert [record.sender for record in records] == (["alice@sender.example"] if accepted else [])
+    assert all(b"forged@sender.example" in record.content for record in records)
 
 
 def test_mail_to_the_gateway_itself_reaches_its_administrator(wan: Outside, gateway: GatewayHost) -> None:
@@ -137,3 +186,21 @@ def test_unknown_mailbox_of_the_gateway_is_refused(wan: Outside) -> None:
         line("RCPT TO:<nobody@mx1.bastide.example>"),
     )
     assert replies[-1].startswith("550 5.1.1 ")
+
+
+def test_recipient_that_the_next_hop_does_not_know_is_refused_in_the_session(
+    wan: Outside, gateway: GatewayHost
+) -> None:
+    before = set(gateway.queue())
+    name = f"unknown-{uuid.uuid4().hex}@bastide.example"
+    asked = (line(f"EHLO {HELO}"), line("MAIL FROM:<alice@sender.example>"), line(f"RCPT TO:<{name}>"))
+    deadline = time.monotonic() + VERIFIED_SECONDS
+    # Until the next hop has answered the gateway, its sender is told to try again.
+    while (said := wan.dialogue(*asked)[-1]).startswith("450 4.1.1 "):
+        assert time.monotonic() < deadline, said
+        time.sleep(1)
+    assert said.startswith("550 5.1.1 "), said
+    # A bounce would wait here: nobody listens at its sender.
+    while set(gateway.queue()) - before:
+        assert time.monotonic() < deadline, gateway.run("postqueue -p")
+        time.sleep(1)

@@ -1,6 +1,6 @@
 """The packet scans, in two network namespaces of their own: at a host without a filter, and at one with a good one.
 
-Needs root and iproute2 and iptables; each test skips and says what it lacks.
+Needs root and iproute2 and iptables.
 """
 
 import contextlib
@@ -17,7 +17,10 @@ from audit.place import Place
 from audit.probes import Observation
 from audit.vantage import Worker, entered
 from roles.claims import Answers, Scan, Scanner
+from tests.acceptance.lacking import lacks
 
+# program: Debian package that has it
+TOOLS = {"ip": "iproute2", "iptables-restore": "iptables", "ip6tables-restore": "iptables"}
 ODD_PORTS = (1, 31337, 65535)
 DECLARED = 25
 WHISPER = 40123
@@ -111,10 +114,10 @@ def _pair() -> Iterator[tuple[str, str]]:
 def networks() -> Iterator[tuple[Worker, str]]:
     """Give a worker in one namespace, and the name of the other, where a few odd ports listen."""
     if os.geteuid() != 0:
-        pytest.skip("packet scans need root")
-    for tool in ("ip", "iptables-restore", "ip6tables-restore"):
+        lacks("packet scans need root: run the tests again with sudo")
+    for tool, package in TOOLS.items():
         if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed")
+            lacks(f"this machine lacks {tool}: get it with 'apt-get install {package}'")
     with _pair() as (ours, theirs):
         command = ["ip", "netns", "exec", theirs, sys.executable, "-c", LISTEN]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as listener:

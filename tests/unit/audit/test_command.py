@@ -1,17 +1,26 @@
 """The command, its inventory and its reports."""
 
 import json
+import re
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from audit import __main__ as command
-from audit import inventory
+from audit import engine, inventory
 from audit.engine import Result
 from audit.errors import AuditError
+from audit.probes import Observation, State
 from audit.report import document, junit, table
 from audit.target import Target
+from roles import registry
+from roles.claims import Claim, Greeting, SshAlgorithms
+from roles.defence import Defence
+from roles.kinds import HostAnswer
 
 INVENTORY = """
 gateways = [("@local", {
@@ -126,6 +135,97 @@ def test_what_cannot_run_ends_with_three(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def _defence(*claims: Claim, answer: str = "yes") -> Defence:
+    """Return a record with a setting that holds only for the answer `yes`, and with these claims."""
+    setting = HostAnswer(subject="setting", command=f"echo {answer}", matches="yes", refuted_by="no")
+    return Defence(
+        id="layer.record",
+        title="A record for tests",
+        why="It looks at this machine.",
+        rows=("A20",),
+        sets=(setting,),
+        claims=claims,
+        unseen="" if claims else "It is a test.",
+    )
+
+
+GREETED = Greeting(matches="220 x", refuted_by="y", port=1)
+OFFERED = SshAlgorithms(
+    about="kex", within=frozenset({"curve25519-sha256"}), refuted_by=frozenset({"group1"})
+)
+
+
+def _run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record: Defence,
+    *arguments: str,
+    vantage: str = "{}",
+    state: State = "held",
+) -> int:
+    """Run the command with one record and audit_vantage; what can be looked at comes out as ``state``."""
+    monkeypatch.setattr(registry, "DEFENCES", (record,))
+    worker = SimpleNamespace(ask=lambda *_: _done(Observation(state=state)), close=lambda: None)
+    monkeypatch.setattr(engine, "entered", lambda _entry: worker)
+    path = Path(_inventory(tmp_path))
+    path.write_text(path.read_text().replace('{"wan": "netns:none"}', vantage))
+    return command.main([str(path), *arguments])
+
+
+def _done(observation: Observation) -> "Future[Observation]":
+    future: Future[Observation] = Future()
+    future.set_result(observation)
+    return future
+
+
+def test_nothing_seen_from_outside_ends_with_three(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "out.json"
+    # What the control host sees needs no vantage, so it is no reason to believe that there is one.
+    assert _run(tmp_path, monkeypatch, _defence(GREETED, OFFERED), "--json", str(report)) == 3
+    said = capsys.readouterr()
+    assert said.err == (
+        "audit: @local: nothing was seen from outside: no wan vantage declared (audit_vantage); "
+        "the host's audit_* data in the inventory say from where to look (audit/target.py)\n"
+    )
+    assert said.out.endswith("2 held, 0 broken, 1 claim not seen: no wan vantage declared (audit_vantage)\n")
+    assert json.loads(report.read_bytes())["problems"] == [said.err.removeprefix("audit: ").strip()]
+
+
+@pytest.mark.parametrize("strict", [[], ["--strict"]])
+@pytest.mark.parametrize("claims", [[], [OFFERED]], ids=["settings", "control"])
+def test_what_needs_no_vantage_holds_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claims: list[Claim], strict: list[str]
+) -> None:
+    assert _run(tmp_path, monkeypatch, _defence(*claims), "--only", "layer.record", *strict) == 0
+
+
+def test_claims_of_the_control_host_alone_that_are_not_seen_end_with_three(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _run(tmp_path, monkeypatch, _defence(OFFERED), state="not seen") == 3
+
+
+def test_a_finding_is_one_whatever_was_not_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _run(tmp_path, monkeypatch, _defence(GREETED, answer="no"), "--strict") == 2
+
+
+def test_strict_wants_every_claim_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, unseen = GREETED, Greeting(matches="220 x", refuted_by="y", port=1, vantage="lan")
+    wan = '{"wan": "here"}'
+    assert _run(tmp_path, monkeypatch, _defence(seen, unseen), vantage=wan) == 0
+    assert _run(tmp_path, monkeypatch, _defence(seen, unseen), "--strict", vantage=wan) == 3
+    assert _run(tmp_path, monkeypatch, _defence(seen), "--strict", vantage=wan) == 0
+
+
+def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    told = capsys.readouterr().out.partition("exit codes:\n")[2]
+    assert re.findall(r"^  (\d)  ", told, re.MULTILINE) == ["0", "2", "3"]
+
+
 def test_an_unreachable_host_ends_with_three(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = _inventory(tmp_path, '"ssh_hostname": "127.0.0.1", "ssh_port": 1')
     Path(path).write_text(Path(path).read_text().replace("@local", "gw1"))
@@ -138,7 +238,15 @@ def test_plain_table_has_one_line_a_result(capsys: pytest.CaptureFixture[str]) -
     lines = capsys.readouterr().out.splitlines()
     assert "  broken    a.one:y  wanted: 1; seen: [b]2" in lines
     assert "  not seen  b.two:z  no root" in lines
-    assert lines[-1] == "3 checks of 2 defences: 1 held, 1 broken, 1 not seen"
+    assert lines[-1] == "3 checks of 2 defences: 1 held, 1 broken, 1 claim not seen: no root"
+
+
+def test_last_line_always_counts_what_was_not_seen() -> None:
+    unseen = [msgspec.structs.replace(RESULTS[2], why=f"reason {min(number, 5)}") for number in range(8)]
+    assert table.totals(RESULTS[:2]).endswith(": 1 held, 1 broken, 0 claims not seen")
+    assert table.totals(unseen).endswith(
+        "8 claims not seen: reason 5; reason 0; reason 1; reason 2; 2 more reasons"
+    )
 
 
 def test_table_on_a_terminal_shows_everything(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,8 @@
 """Each probe, at a server that behaves well and at one that does not: it must hold for the one and not for the other."""
 
 import asyncio
+import errno
+import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -9,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from audit import evidence
-from audit.probes import OBSERVERS, Observation, mail, observe, smtp
+from audit.errors import UnseenError
+from audit.probes import OBSERVERS, Observation, mail, observe, smtp, tcp
 from roles import claims
 from roles.claims import Answers, Arrival, Claim, Delivered, Greeting, Reply, Scan, SshAlgorithms, Verdict
 from tests.unit.audit import stubs
@@ -226,6 +229,42 @@ def test_without_recorder_or_family_nothing_is_claimed_to_hold() -> None:
     assert (delivered.state, scanned.state) == ("not seen", "not seen")
     assert "audit_recorder" in delivered.why
     assert "audit_address" in scanned.why
+
+
+def test_a_connection_that_a_router_prohibits_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Linux makes EACCES of ICMPv6's "administratively prohibited": no privilege of ours would help.
+    async def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(asyncio, "open_connection", refused)
+    for case in CASES:
+        if case.name in {"greeting", "ssh-kex"}:
+            observation = asyncio.run(observe(case.claim(1), stubs.place(1)))
+            assert observation.state == "broken", case.name
+            assert "Permission denied" in observation.seen, case.name
+
+
+def test_a_scan_without_privilege_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(socket, "socket", forbidden)
+    refuted = Answers(answered=frozenset({1}), declared=frozenset())
+    scan = Scan(scanner="syn", family=4, expects="none", refuted_by=refuted)
+    with pytest.raises(UnseenError, match="need root"):
+        tcp._scanned(scan, stubs.place(1))
+
+
+def test_a_record_that_cannot_be_read_is_not_seen(tmp_path: Path) -> None:
+    def unreadable(_content: bytes) -> bytes:
+        (tmp_path / "a.eml").mkdir()
+        (tmp_path / "a.json").touch()
+        return b"250 2.0.0 Ok\r\n"
+
+    server = stubs.smtp(Manners(judge=unreadable))
+    observation = _observed(_delivered("clean"), lambda _spool: server, tmp_path)
+    assert observation.state == "not seen"
+    assert str(tmp_path / "a.eml") in observation.why
 
 
 def test_evidence_is_one_harmless_line() -> None:

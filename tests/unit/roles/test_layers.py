@@ -51,6 +51,7 @@ OPERATIONS = {
         "Make the directory of filterd's socket",
         "Write filterd's configuration",
         "Run filterd with its release and unit",
+        "Run filterd with its configuration",
     ],
 }
 # The daemon's own checker, and a file that it has to see before it is live.

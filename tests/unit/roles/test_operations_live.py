@@ -216,7 +216,9 @@ esac"""
 
     def state(self, fake_host: FakeHost, run: Path, *files: Path, before: str = "") -> dict[str, str]:
         fact = UnitState()
-        command = fact.command("a.service", [str(path) for path in files]).replace("/run/bastide", str(run))
+        command = fact.command("a.service", [str(path) for path in files], "a.service").replace(
+            "/run/bastide", str(run)
+        )
         return fact.process(fake_host.run(before + command).splitlines())
 
     def test_a_stamp_is_what_the_next_run_wants_until_a_file_changes(

@@ -10,10 +10,11 @@ from jinja2 import TemplateNotFound, UndefinedError
 from filterd.config import load
 from roles.clamav.defences import DEFENCES as CLAMAV
 from roles.defence import Defence
+from roles.filterd.defences import DEFENCES as FILTERD_RECORDS
 from roles.hardening.defences import DEFENCES as HARDENING
 from roles.kinds import ClamdOption, FreshclamOption, Kind, MainCf, Restriction, SshdOption, Sysctl
 from roles.mta.defences import DEFENCES as MTA
-from roles.rendering import lines, rendered, restriction_lists
+from roles.rendering import filterd_options, lines, rendered, restriction_lists
 from tests.unit.roles.examples import gateway
 
 GATEWAY = gateway()
@@ -193,7 +194,7 @@ def test_filterd_takes_the_configuration_that_is_written_for_it(
     changes: dict[str, float], tmp_path: Path
 ) -> None:
     chosen = gateway(**changes)
-    text = rendered("filterd", "filterd.toml.j2", chosen, **FILTERD)
+    text = rendered("filterd", "filterd.toml.j2", chosen, options=filterd_options(FILTERD_RECORDS), **FILTERD)
     (tmp_path / "filterd.toml").write_text(text)
     load(tmp_path / "filterd.toml")
     written = tomllib.loads(text)
