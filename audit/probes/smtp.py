@@ -38,8 +38,8 @@ class Talk:
         async with asyncio.timeout(STEP_SECONDS):
             await self._writer.drain()
 
-    async def reply(self, about: str, seconds: float = STEP_SECONDS) -> str:
-        """Return one whole reply, its lines joined by a newline.
+    async def reply(self, about: str, seconds: float | None = None) -> str:
+        """Return one whole reply, its lines joined by a newline; it has ``seconds``, or a step's time, for each line.
 
         ``about`` says what is answered; NoSightError names it when no reply comes, or something that is none.
         """
@@ -53,12 +53,13 @@ class Talk:
             if match[2] != b"-":
                 return "\n".join(lines)
 
-    async def command(self, line: str, seconds: float = STEP_SECONDS) -> str:
+    async def command(self, line: str, seconds: float | None = None) -> str:
         """Send one line and return the reply to it."""
         await self.send(line.encode() + b"\r\n")
         return await self.reply(line, seconds)
 
-    async def _line(self, about: str, before: list[str], seconds: float) -> bytes:
+    async def _line(self, about: str, before: list[str], seconds: float | None) -> bytes:
+        seconds = STEP_SECONDS if seconds is None else seconds
         try:
             async with asyncio.timeout(seconds):
                 line = await self._reader.readuntil(b"\n")
