@@ -43,6 +43,9 @@ class MilterSettings(_Section, frozen=True, kw_only=True):
     workers: Annotated[int, Meta(ge=0, le=256)] = 0  # 0: one a core
     max_connections: Many = 400  # of all workers; more wait in the listen queue
     max_message_bytes: Annotated[int, Meta(ge=1024, le=2048 * MIB)] = 50 * MIB  # greater is "over-limit"
+    # Below the 60000 bytes at which Postfix was seen to cut a header in silence: what is longer may be half of one.
+    max_header_bytes: Annotated[int, Meta(ge=1024, le=MIB)] = 56 * 1024  # longer is "over-limit"
+    max_all_headers_bytes: Annotated[int, Meta(ge=1024, le=16 * MIB)] = 256 * 1024  # more is "over-limit"
     max_recipients: Many = 1000
     spool_dir: AbsolutePath = "/var/lib/filterd"
     spool_memory_bytes: Annotated[int, Meta(ge=0, le=1024 * MIB)] = MIB  # greater messages go to spool_dir

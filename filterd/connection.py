@@ -21,6 +21,11 @@ from .milter.session import Session
 from .service import Judgement, Service
 
 _READ: Final = 64 * 1024
+# Replies are a few bytes each: an MTA that does not take them in this time takes nothing any more.
+_SEND_S: Final = 30.0
+_CLOSE_S: Final = 5.0
+# What is said of a client whose address the MTA does not know (family U of SMFIC_CONNECT).
+_NO_ADDRESS: Final = b"unknown"
 
 # Replies are only needed for recipients (their number is bounded) and for the verdict; all else may come in one go.
 _STEPS: Final = (
@@ -30,7 +35,6 @@ _STEPS: Final = (
 _MACROS: Final = {
     MacroStage.CONNECT: b"j",
     MacroStage.MAIL: b"i {auth_authen}",
-    MacroStage.DATA: b"i",
     MacroStage.END_OF_MESSAGE: b"i",
 }
 
@@ -42,7 +46,7 @@ def wish(*, add_header: bool) -> Wish:
 
 
 class PeerGoneError(Exception):
-    """The MTA closed the connection."""
+    """The MTA closed the connection, or takes no more replies; the text says which."""
 
 
 class Connection:
@@ -56,7 +60,6 @@ class Connection:
         self._session = Session(wish(add_header=service.config.policy.add_header))
         self._client = Envelope()
         self._message: Message | None = None
-        self._no_room = False
         self._handlers: Mapping[type[c.Command], Callable[..., Reply | None]] = {
             c.Connect: self._on_connect,
             c.Helo: self._on_helo,
@@ -85,8 +88,8 @@ class Connection:
                     return
                 else:
                     await self._answer(command)
-        except PeerGoneError:
-            self._unfinished("the MTA closed the connection")
+        except PeerGoneError as error:
+            self._unfinished(str(error))
         except TimeoutError:
             self._unfinished("the MTA was silent for too long")
         except ProtocolError as error:
@@ -96,9 +99,16 @@ class Connection:
             self._unfinished("the connection broke")
         finally:
             self._drop_message()
-            self._writer.close()
-            with contextlib.suppress(ConnectionError, TimeoutError):
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """Close, once the MTA has taken what was sent, or without that."""
+        self._writer.close()
+        try:
+            async with asyncio.timeout(_CLOSE_S):
                 await self._writer.wait_closed()
+        except (ConnectionError, TimeoutError):
+            self._writer.transport.abort()
 
     async def _read(self) -> bytes:
         """Return what comes next, within the time that is left for this message, or for none."""
@@ -109,7 +119,7 @@ class Connection:
         async with asyncio.timeout(max(seconds, 0)):
             data = await self._reader.read(_READ)
         if not data:
-            raise PeerGoneError
+            raise PeerGoneError("the MTA closed the connection")
         return data
 
     async def _answer(self, command: c.Command) -> None:
@@ -125,12 +135,16 @@ class Connection:
 
     async def _send(self, data: bytes) -> None:
         self._writer.write(data)
-        await self._writer.drain()
+        try:
+            async with asyncio.timeout(_SEND_S):
+                await self._writer.drain()
+        except TimeoutError as error:
+            raise PeerGoneError("the MTA takes no replies") from error
 
     def _on_connect(self, command: c.Connect) -> None:
         self._client = Envelope(
             client_name=command.hostname,
-            client_address=command.address or command.family,
+            client_address=command.address or _NO_ADDRESS,
             host=self._session.macro(b"j"),
         )
 
@@ -192,19 +206,20 @@ class Connection:
 
     @contextlib.contextmanager
     def _spooling(self) -> Iterator[Message]:
-        """Note a full disk; the answer to that is given at the end, where every MTA waits for one."""
+        """Note a full disk, once a message; the answer is given at the end, where every MTA waits for one."""
         try:
             yield self._current()
         except OSError as error:
-            self._no_room = True
             self._service.log.event("spool_failed", why=str(error)[:500])
 
     async def _end_of_message(self, command: c.EndOfMessage) -> None:
         message = self._current()
         if command.content:
             self._on_body(c.Body(command.content))
+        with self._spooling():
+            message.complete()
         message.envelope.queue_id = self._session.macro(b"i")
-        if self._no_room:
+        if message.lost:
             await self._send(self._session.reply(actions.NO_ROOM))
             self._unfinished("no room to spool it")
             self._drop_message()
@@ -231,7 +246,7 @@ class Connection:
                 )
                 if heard is not None and heard in done:
                     if not (data := heard.result()):
-                        raise PeerGoneError
+                        raise PeerGoneError("the MTA closed the connection")
                     # What is sent ahead waits for its turn; the transport holds back the rest.
                     self._session.receive(data)
                     heard = None
@@ -250,7 +265,6 @@ class Connection:
         if self._message is not None:
             self._message.close()
             self._message = None
-        self._no_room = False
 
     def _unfinished(self, why: str) -> None:
         if self._message is not None:

@@ -15,13 +15,15 @@ from .config import MilterSettings
 from .errors import ConfigError
 
 _BACKLOG: Final = 128
+# connect(2): there is no such path, or nobody listens there. Any other error leaves that open.
+_NOBODY: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED})
 
 
 def bind(settings: MilterSettings) -> socket.socket:
     """Return a non-blocking listening socket at its path. Raises ConfigError that names setting and remedy."""
     path = Path(settings.socket)
-    if _alive(path):
-        raise ConfigError(f"[milter] socket: another filterd serves {path}; stop it or set another path")
+    if owner := _owner(path):
+        raise ConfigError(f"[milter] socket: {owner}")
     interim = path.with_name(f".{path.name}.{os.getpid()}")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
@@ -37,27 +39,40 @@ def bind(settings: MilterSettings) -> socket.socket:
         listener.listen(_BACKLOG)
         interim.rename(path)
     except OSError as error:
-        listener.close()
+        _give_up(listener, interim)
         raise ConfigError(
             f"[milter] socket: {path} cannot be made ({error.strerror or error}):"
             " its directory must exist and be writable by the user that filterd runs as"
         ) from error
     except ConfigError:
-        interim.unlink(missing_ok=True)
-        listener.close()
+        _give_up(listener, interim)
         raise
     return listener
 
 
-def _alive(path: Path) -> bool:
+def _give_up(listener: socket.socket, interim: Path) -> None:
+    listener.close()
+    # What kept it from being made may keep it from being looked for.
+    with contextlib.suppress(OSError):
+        interim.unlink()
+
+
+def _owner(path: Path) -> str:
+    """Say who else has ``path``, and the remedy; "" when nobody listens there."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
             probe.connect(str(path))
         except OSError as error:
-            # Its listen queue being full means that somebody does listen.
-            return error.errno == errno.EAGAIN or isinstance(error, TimeoutError)
-        return True
+            if error.errno in _NOBODY:
+                return ""
+            # A full listen queue means that somebody does listen (unix(7), EAGAIN).
+            if error.errno != errno.EAGAIN and not isinstance(error, TimeoutError):
+                return (
+                    f"whether {path} is in use cannot be told ({error.strerror or error}): remove it if nothing"
+                    " serves it, or set another path"
+                )
+        return f"another filterd serves {path}; stop it or set another path"
 
 
 def _give_to_group(path: Path, name: str) -> None:
@@ -85,6 +100,6 @@ def unbind(listener: socket.socket, settings: MilterSettings) -> None:
     """Stop listening and remove the path if it is still ours (after a restart it may be another's)."""
     path = Path(settings.socket)
     listener.close()
-    if not _alive(path):
+    if not _owner(path):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()

@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from .config import MilterSettings
 from .errors import ScannerError
 from .message import Message
 from .scanners.engines import Engines
@@ -18,6 +19,7 @@ from .stages import Finding, Stage, Verdict
 # Behind these no later stage is asked: a refusal stands whatever the rest would say, and a message that was not
 # inspected comes back and is then seen by all.
 DECISIVE: Final = frozenset({Verdict.INFECTED, Verdict.OVER_LIMIT, Verdict.NOT_INSPECTED})
+_DEFAULTS: Final = MilterSettings()
 
 
 class StageResult(Struct, frozen=True, kw_only=True):
@@ -39,12 +41,33 @@ class Report(Struct, frozen=True, kw_only=True):
         return tuple(finding for result in self.results for finding in result.findings)
 
 
-async def examine(message: Message, engines: Engines, stages: Sequence[Stage], *, seconds: float) -> Report:
-    """Return what the stages find within ``seconds``. A stage that fails or is late is "not inspected"."""
+def beyond_bounds(message: Message, bounds: MilterSettings) -> Finding | None:
+    """Return why a message is too much to be inspected, or None. Pure.
+
+    An MTA cuts a header beyond its own bound and says nothing (Postfix: header_size_limit), so the engines would
+    see less than the recipient's mail reader may be told by the rest: a header beyond ours is refused instead.
+    """
     if message.oversize:
-        found = Finding(
-            stage="size", verdict=Verdict.OVER_LIMIT, rule="size.limit", detail=f"{message.size} bytes"
-        )
+        rule, detail = "size.limit", f"{message.size} bytes"
+    elif message.longest_header > bounds.max_header_bytes:
+        rule, detail = "size.header", f"a header of {message.longest_header} bytes"
+    elif message.size_of_headers > bounds.max_all_headers_bytes:
+        rule, detail = "size.header", f"headers of {message.size_of_headers} bytes"
+    else:
+        return None
+    return Finding(stage="size", verdict=Verdict.OVER_LIMIT, rule=rule, detail=detail)
+
+
+async def examine(
+    message: Message,
+    engines: Engines,
+    stages: Sequence[Stage],
+    *,
+    seconds: float,
+    bounds: MilterSettings = _DEFAULTS,
+) -> Report:
+    """Return what the stages find within ``seconds``. A stage that fails or is late is "not inspected"."""
+    if (found := beyond_bounds(message, bounds)) is not None:
         return Report(results=(StageResult(stage="size", milliseconds=0.0, findings=(found,)),))
     results: list[StageResult] = []
     deadline = asyncio.get_running_loop().time() + seconds

@@ -6,6 +6,7 @@ listen queue, where another worker may take it.
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -21,6 +22,10 @@ from .service import Service
 
 BEAT_S: Final = 2.0
 _READER_LIMIT: Final = 64 * 1024
+# accept(2): too little of something at the moment; the connection stays in the listen queue.
+_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PAUSE_S: Final = 0.1
+_SAY_EVERY_S: Final = 10.0
 
 
 class Worker:
@@ -38,6 +43,7 @@ class Worker:
         self._workers = workers
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._leave = asyncio.Event()
+        self._said = -_SAY_EVERY_S
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -56,11 +62,14 @@ class Worker:
         done, _ = await asyncio.wait({accepting, leaving}, return_when=asyncio.FIRST_COMPLETED)
         accepting.cancel()
         if accepting in done:
-            # It ends only by an error (the listening socket is gone): the supervisor starts another worker.
-            beating.cancel()
-            accepting.result()
+            # It ends only by an error (the listening socket is gone): the supervisor starts another worker once
+            # the messages in progress are done with.
+            self._log.event("accept_failed", why=repr(accepting.exception())[:500])
+            self._stop(service)
         await self._drain(service)
         beating.cancel()
+        if accepting in done:
+            accepting.result()
 
     def _stop(self, service: Service) -> None:
         service.stopping = True
@@ -90,21 +99,44 @@ class Worker:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _accept(self, service: Service, places: asyncio.Semaphore) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await places.acquire()
             try:
-                peer, _ = await loop.sock_accept(self._listener)
+                reader, writer = await self._next()
             except ConnectionError:
                 places.release()
                 continue
-            reader = asyncio.StreamReader(limit=_READER_LIMIT)
-            protocol = asyncio.StreamReaderProtocol(reader)
-            transport, _ = await loop.connect_accepted_socket(partial(_same, protocol), peer)
-            connection = Connection(service, reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+            except OSError as error:
+                places.release()
+                if error.errno not in _SHORTAGES:
+                    raise
+                self._note(error)
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            connection = Connection(service, reader, writer)
             task = asyncio.ensure_future(connection.run())
             self._connections[task] = connection
             task.add_done_callback(lambda task: self._ended(task, places))
+
+    async def _next(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Return the streams of the next connection. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        peer, _ = await loop.sock_accept(self._listener)
+        reader = asyncio.StreamReader(limit=_READER_LIMIT)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        try:
+            transport, _ = await loop.connect_accepted_socket(partial(_same, protocol), peer)
+        except OSError:
+            peer.close()
+            raise
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+    def _note(self, shortage: OSError) -> None:
+        """Log a shortage, but not ten times a second."""
+        now = asyncio.get_running_loop().time()
+        if now - self._said >= _SAY_EVERY_S:
+            self._said = now
+            self._log.event("accept_paused", why=str(shortage)[:500])
 
     def _ended(self, task: "asyncio.Task[None]", places: asyncio.Semaphore) -> None:
         del self._connections[task]

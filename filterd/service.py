@@ -33,7 +33,11 @@ class Service:
     async def judge(self, message: Message) -> Judgement:
         """Examine a message and decide. Whatever fails on the way is "not inspected"."""
         report = await pipeline.examine(
-            message, self._engines, ORDER, seconds=self.config.milter.scan_timeout_s
+            message,
+            self._engines,
+            ORDER,
+            seconds=self.config.milter.scan_timeout_s,
+            bounds=self.config.milter,
         )
         dispositions = policy.decide(report, message.envelope.recipients, self.config)
         return Judgement(report=report, dispositions=dispositions)

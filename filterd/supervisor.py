@@ -62,11 +62,12 @@ class Supervisor:
         self._told_ready = False
         self._beat_every = watchdog_seconds()
         self._last_beat = 0.0
+        self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._listener = bind(config.milter)
 
     def run(self) -> int:
         """Serve until SIGTERM. Returns the exit code."""
-        wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        wake, woken = self._wake
         signal.set_wakeup_fd(woken)
         for number in _SIGNALS:
             signal.signal(number, lambda *_: None)
@@ -149,6 +150,7 @@ class Supervisor:
         if pid == 0:
             code = 1
             try:
+                os.close(heard)
                 code = self._be_worker(told)
             finally:
                 # Never back into the supervisor's code, whatever happened.
@@ -168,8 +170,9 @@ class Supervisor:
             signal.SIGINT, signal.SIG_IGN
         )  # a terminal's ^C reaches us too; the supervisor stops us
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        for child in self._children.values():
-            os.close(child.pipe)
+        # A reading end that is kept here would hide from the worker behind it that the supervisor has died.
+        for descriptor in (*self._wake, *(child.pipe for child in self._children.values())):
+            os.close(descriptor)
         run_worker(self._config, self._listener, beat, self._log, workers=self._workers)
         return 0
 

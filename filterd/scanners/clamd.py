@@ -3,6 +3,7 @@
 Source: clamd(8), section COMMANDS. Requests begin with ``z``, so requests and answers end in NUL.
 """
 
+import os
 import re
 import struct
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from filterd.config import ClamdSettings
-from filterd.errors import ScannerAnswerError, ScannerDownError, ScannerError
+from filterd.errors import ScannerAnswerError, ScannerDownError
 from filterd.log import Log, shown
 from filterd.message import Spool
 
@@ -23,6 +24,13 @@ _MAX_ANSWER: Final = 4096
 # The name before the colon is "stream" or "fd[N]"; a signature has no blank in it.
 _CLEAN: Final = re.compile(rb"(?:stream|fd\[[0-9]+\]): OK")
 _FOUND: Final = re.compile(rb"(?:stream|fd\[[0-9]+\]): ([!-~]{1,512}) FOUND")
+# What clamd says when it has no FILDES, got no descriptor, or may not look behind it. Only these speak of the
+# descriptor; anything else may be about the content, which is then not looked at a second time.
+_REFUSAL: Final = re.compile(
+    rb"(?:UNKNOWN COMMAND|No file descriptor received|FILDES: didn't receive file descriptor"
+    rb"|FILDES support not compiled in|fd\[-?[0-9]+\]: (?:Not a regular file|Can't access file))"
+    rb"\.?(?: ERROR)?\0"
+)
 _TOO_LARGE: Final = b"INSTREAM size limit exceeded. ERROR"
 _LIMIT: Final = "Heuristics.Limits.Exceeded"
 _OUT_OF_TIME: Final = "Heuristics.Limits.Exceeded.MaxScanTime"
@@ -33,6 +41,10 @@ class ClamdAnswer(Struct, frozen=True, kw_only=True):
 
     signature: str | None = None
     limit: str | None = None
+
+
+class DescriptorRefusedError(ScannerAnswerError):
+    """clamd did not get the descriptor, or may not read it: the content has not been looked at."""
 
 
 def parse(answer: bytes) -> ClamdAnswer:
@@ -91,22 +103,44 @@ class Clamd:
         if not self._fdpass:
             return await self._by_stream(spool)
         try:
-            return await self._by_descriptor(spool)
-        except ScannerError as refused:
-            # clamd may be barred from our descriptors (a profile, another kernel): hand it the bytes. Once that
-            # has worked where the descriptor did not, this worker does not try descriptors again.
-            answer = await self._by_stream(spool)
-            self._fdpass = False
-            self._log.event("clamd_descriptor_refused", why=str(refused)[:500])
-            return answer
+            return parse(await self._by_descriptor(spool.descriptor()))
+        except DescriptorRefusedError as refused:
+            why = str(refused)
+        except (ScannerDownError, ConnectionResetError):
+            if await self._takes_descriptors_like(spool):
+                raise
+            why = "clamd hangs up on descriptors"
+        # clamd may be barred from our descriptors (a profile, another kernel): hand it the bytes. Once that has
+        # worked where the descriptor did not, this worker does not try descriptors again.
+        answer = await self._by_stream(spool)
+        self._fdpass = False
+        self._log.event("clamd_descriptor_refused", why=why[:500])
+        return answer
 
-    async def _by_descriptor(self, spool: Spool) -> ClamdAnswer:
+    async def _takes_descriptors_like(self, spool: Spool) -> bool:
+        """Whether a hang-up was about the content: an empty descriptor of the same kind gets an answer.
+
+        clamd hangs up without a word when SELinux or AppArmor keeps a descriptor from it, and when it dies.
+        """
+        blank = spool.blank()
+        try:
+            return bool(await self._by_descriptor(blank))
+        except (DescriptorRefusedError, ConnectionResetError):
+            return False
+        finally:
+            os.close(blank)
+
+    async def _by_descriptor(self, descriptor: int) -> bytes:
+        """Return clamd's answer. Raises DescriptorRefusedError when it is about the descriptor."""
         async with Wire(self._path) as wire:
             # One that does not know FILDES answers so and hangs up at once.
             with suppress(BrokenPipeError, ConnectionResetError):
                 await wire.send(b"zFILDES\0")
-                wire.send_descriptor(spool.descriptor())
-            return parse(await wire.receive(_MAX_ANSWER, b"\0"))
+                _send(wire, descriptor)
+            answer = await wire.receive(_MAX_ANSWER, b"\0")
+        if _REFUSAL.fullmatch(answer):
+            raise DescriptorRefusedError(f"clamd answered {shown(answer[:-1])}")
+        return answer
 
     async def _by_stream(self, spool: Spool) -> ClamdAnswer:
         async with Wire(self._path) as wire:
@@ -114,3 +148,12 @@ class Clamd:
             with suppress(BrokenPipeError, ConnectionResetError):
                 await wire.send_all(stream(spool.pieces()))
             return parse(await wire.receive(_MAX_ANSWER, b"\0"))
+
+
+def _send(wire: Wire, descriptor: int) -> None:
+    try:
+        wire.send_descriptor(descriptor)
+    except ConnectionError:
+        raise
+    except OSError as error:
+        raise DescriptorRefusedError(f"the descriptor cannot be sent: {error}") from error

@@ -26,6 +26,7 @@ _NUMBER: Final = rb"-?[0-9]{1,6}(?:\.[0-9]{1,6})?"
 _VERDICT: Final = re.compile(rb"(?:True|False|Yes|No) ; (" + _NUMBER + rb") / " + _NUMBER)
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 _LENGTH: Final = re.compile(rb"[0-9]{1,9}")
+_ADDRESS: Final = re.compile(rb"[0-9A-Fa-f:.]{2,45}")
 _UNSAFE: Final = re.compile(
     rb"[^!-'*-:=?-Z^-~]"
 )  # keeps a peer's text from ending a comment, bracket or line
@@ -43,11 +44,14 @@ def _word(value: bytes | None, otherwise: bytes = b"unknown") -> bytes:
 
 
 def trace(envelope: Envelope, now: float) -> bytes:
-    """Return the header lines that tell spamd of this session. ``now`` is in seconds since 1970."""
+    """Return the header lines that tell spamd of this session. ``now`` is in seconds since 1970.
+
+    A client whose address is not known has none in them: any that stood there would be trusted or blamed.
+    """
     sender = _word(envelope.sender.strip(b"<>"), b"")
-    client = b"%s (%s [%s])" % (
-        _word(envelope.helo), _word(envelope.client_name), _word(envelope.client_address, b"127.0.0.1"),
-    )  # fmt: skip
+    address = envelope.client_address
+    literal = b" [%s]" % address if _ADDRESS.fullmatch(address) else b""
+    client = b"%s (%s%s)" % (_word(envelope.helo), _word(envelope.client_name), literal)
     protocol = b"ESMTPA" if envelope.user else b"ESMTP"
     date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(now)).encode("ascii")
     return (

@@ -204,3 +204,12 @@ def test_recipient_that_the_next_hop_does_not_know_is_refused_in_the_session(
     while set(gateway.queue()) - before:
         assert time.monotonic() < deadline, gateway.run("postqueue -p")
         time.sleep(1)
+
+
+def test_a_header_that_the_mta_would_cut_is_refused(wan: Outside, gateway: GatewayHost) -> None:
+    unique = mark()
+    folded = b"".join(b"\r\n " + b"y" * 70 for _ in range(1600))
+    for header in (b"X-Long: " + b"x" * 117_000, b"X-Folded:" + folded):
+        message = b"Subject: " + unique.encode() + b"\r\n" + header + b"\r\n\r\nbody\r\n"
+        assert wan.sent(message).startswith(("552 5.3.4 ", "451 4.7.1 ")), header[:9]
+    assert not gateway.received(unique)

@@ -71,8 +71,8 @@ class Daemon:
 
 
 @contextmanager
-def running(home: Path, **changes: dict[str, Any]) -> Iterator[Daemon]:
-    """Run a daemon until the block ends; it must then stop by itself, with exit code 0 and an empty stderr."""
+def running(home: Path, *, ends: int = 0, **changes: dict[str, Any]) -> Iterator[Daemon]:
+    """Run a daemon until the block ends; it must then stop by itself, with that exit code and an empty stderr."""
     (home / "filterd.toml").write_text(configuration(home, **changes))
     command = [sys.executable, "-m", "filterd.cli", "serve", "--config", str(home / "filterd.toml")]
     environment = {
@@ -96,5 +96,5 @@ def running(home: Path, **changes: dict[str, Any]) -> Iterator[Daemon]:
                 process.kill()
     said = (home / "stderr").read_text()
     assert said == ""
-    assert code == 0
-    assert not daemon.socket.exists()
+    assert code == ends
+    assert daemon.socket.exists() is (ends != 0)

@@ -8,9 +8,26 @@ from typing import Self
 from filterd.milter import commands as c
 from filterd.milter import mta
 from filterd.milter.mta import Answer
+from filterd.milter.negotiation import Step, Wish
+from filterd.milter.session import Session
 
 HEADERS = ((b"From", b" a@sender.example"), (b"Subject", b" one\n two"), (b"X-Tab", b"\tx"))
 BODY = b"first line\r\n\r\n.\r\nlast line \r\n"
+
+
+ALL_QUIET = Step(
+    sum(step for step in Step if step.name is not None and step.name.startswith("QUIET_"))
+    | Step.LEADING_SPACE
+)
+
+
+def session(wish: Wish | None = None, offer: bytes | None = None) -> Session:
+    it = Session(wish or Wish())
+    it.receive(offer or mta.offer())
+    event = it.next_event()
+    assert isinstance(event, c.Offer)
+    it.agree(event)
+    return it
 
 
 def greeting() -> bytes:

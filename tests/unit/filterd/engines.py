@@ -89,26 +89,37 @@ def _line(peer: socket.socket, end: bytes) -> bytes:
 
 
 class Clamd(Engine):
-    """``answer`` replaces the verdict; ``descriptors`` False refuses them as another kernel or profile would."""
+    """``answer`` replaces the verdict, ``refusal`` what a descriptor gets (a profile's or another build's way).
 
-    descriptors = True
+    ``fatal`` is a content at which it dies, as a crash in a parser would have it.
+    """
+
+    refusal: bytes | None = None
     answer: bytes | None = None
+    fatal: bytes | None = None
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.commands: list[bytes] = []
 
     def serve(self, peer: socket.socket) -> None:
         command = _line(peer, b"\0")
         if command == b"zPING\0":
             peer.sendall(b"PONG\0")
             return
+        self.commands.append(command)
         if command == b"zFILDES\0":
             content = self._from_descriptor(peer)
-            if not self.descriptors:
-                peer.sendall(b"No file descriptor received. ERROR\0")
+            if self.refusal is not None:
+                peer.sendall(self.refusal)
                 return
             name = b"fd[9]"
         else:
             content, name = self._from_stream(peer), b"stream"
         self.requests.append(content)
         self.gate.wait(10)
+        if self.fatal is not None and self.fatal in content:
+            return
         if self.answer is not None:
             peer.sendall(self.answer)
         elif EICAR in content:
@@ -119,6 +130,8 @@ class Clamd(Engine):
     def _from_descriptor(self, peer: socket.socket) -> bytes:
         size = array.array("i").itemsize
         _, ancillary, _, _ = peer.recvmsg(1, socket.CMSG_SPACE(size))
+        if not ancillary:
+            raise ConnectionError
         (descriptor,) = array.array("i", ancillary[0][2])
         with open(descriptor, "rb") as content:  # noqa: PTH123 - a descriptor has no path
             content.seek(0)

@@ -4,7 +4,7 @@ from itertools import product
 import pytest
 
 from filterd import actions, pipeline
-from filterd.config import Choice, ClamdSettings, Config, PolicySettings, SpamdSettings
+from filterd.config import Choice, ClamdSettings, Config, MilterSettings, PolicySettings, SpamdSettings
 from filterd.errors import ScannerDownError
 from filterd.log import Log
 from filterd.message import Envelope, Message, Spool
@@ -191,6 +191,25 @@ def test_a_message_beyond_the_limit_is_over_limit_and_not_scanned() -> None:
     assert [(one.verdict, one.rule) for one in seen.findings] == [(Verdict.OVER_LIMIT, "size.limit")]
     (one,) = decide(seen, WHO, Config())
     assert one.verdict is Verdict.OVER_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("longest", "count", "rule"),
+    [(1000, 1, None), (1024, 1, None), (1025, 1, "size.header"), (1000, 5, None), (1000, 6, "size.header")],
+)
+def test_a_header_that_an_mta_may_have_cut_is_over_limit(longest: int, count: int, rule: str | None) -> None:
+    bounds = MilterSettings(max_header_bytes=1024, max_all_headers_bytes=5120)
+    message = Message(Envelope(), Spool("/nonexistent", 10**6), max_bytes=10**6)
+    for _ in range(count):
+        message.add_header(b"X", b"y" * (longest - len(b"X:\r\n")))
+    found = pipeline.beyond_bounds(message, bounds)
+    assert (found and found.rule) == rule
+    assert found is None or found.verdict is Verdict.OVER_LIMIT
+    message.close()
+
+
+def test_the_bound_of_a_header_is_below_where_postfix_was_seen_to_cut() -> None:
+    assert MilterSettings().max_header_bytes < 60_000
 
 
 def test_engines_that_are_down_make_not_inspected_not_clean() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from filterd.errors import ScannerAnswerError, ScannerDownError, ScannerError
 from filterd.log import Log
 from filterd.message import Envelope, Message, Spool
 from filterd.scanners import clamd, spamd
+from filterd.scanners.wire import Wire
 from tests.unit.filterd import engines
 
 QUIET = Log(-1)
@@ -111,6 +113,16 @@ def test_the_trace_tells_spamd_of_this_session_and_cannot_be_broken_out_of() -> 
     assert spamd.trace(Envelope(), 0.0).count(b"unknown") == 4
 
 
+@pytest.mark.parametrize("address", [b"", b"unknown", b"/run/x", b"1.2.3.4]) by (x"])
+def test_an_address_that_is_none_is_left_out_of_the_trace(address: bytes) -> None:
+    (line,) = [
+        line
+        for line in spamd.trace(Envelope(helo=b"h", client_address=address), 0.0).split(b"\r\n")
+        if b" from h" in line
+    ]
+    assert line == b"Received: from h (unknown)"
+
+
 # --- clients against engines that may misbehave
 
 
@@ -140,11 +152,88 @@ def test_clamd_sees_every_byte(tmp_path: Path, *, fdpass: bool, size: int) -> No
         assert server.requests == [content, b"x" * size]
 
 
-def test_a_clamd_that_refuses_descriptors_gets_the_bytes(tmp_path: Path) -> None:
+FILDES, INSTREAM = b"zFILDES\0", b"zINSTREAM\0"
+
+
+def ask_one_after_the_other(path: Path, spool_dir: Path, *contents: bytes) -> list[str]:
+    """What one client, as a worker keeps it, makes of each; memory is short, so that long ones are files."""
+
+    async def run() -> list[str]:
+        client = clamd.Clamd(ClamdSettings(socket=str(path)), slots=1, log=QUIET)
+        return [await one(client, content) for content in contents]
+
+    async def one(client: clamd.Clamd, content: bytes) -> str:
+        spool = Spool(str(spool_dir), 1000)
+        try:
+            spool.write(content)
+            answer = await client.scan(spool)
+        except ScannerError as error:
+            return type(error).__name__
+        finally:
+            spool.close()
+        return answer.signature or answer.limit or "clean"
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        b"UNKNOWN COMMAND\0", b"UNKNOWN COMMAND. ERROR\0", b"No file descriptor received. ERROR\0",
+        b"FILDES: didn't receive file descriptor. ERROR\0", b"FILDES support not compiled in. ERROR\0",
+        b"fd[9]: Not a regular file. ERROR\0", b"fd[9]: Can't access file ERROR\0",
+    ],
+)  # fmt: skip
+def test_a_clamd_that_refuses_descriptors_gets_the_bytes(tmp_path: Path, refusal: bytes) -> None:
     with engines.Clamd(tmp_path / "c") as server:
-        server.descriptors = False
-        assert ask_clamd(server.path, engines.EICAR)[0].signature is not None
-        assert server.requests == [engines.EICAR]
+        server.refusal = refusal
+        assert ask_one_after_the_other(server.path, tmp_path, b"one", b"two") == ["clean"] * 2
+        assert server.commands == [FILDES, INSTREAM, INSTREAM]
+        assert server.requests == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("size", [10, 100_000], ids=["memory", "file"])
+def test_a_clamd_that_hangs_up_on_every_descriptor_gets_the_bytes(tmp_path: Path, size: int) -> None:
+    with engines.Clamd(tmp_path / "c") as server:
+        server.refusal = b""
+        assert ask_one_after_the_other(server.path, tmp_path, b"x" * size, b"two") == ["clean"] * 2
+        assert server.commands == [FILDES, FILDES, INSTREAM, INSTREAM]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"fd[9]: Heuristics.Limits.Exceeded.MaxScanTime FOUND\0", b"fd[9]: Time limit reached ERROR\0", b"nonsense\0",
+        b"fd[9]: Can't allocate memory ERROR\0", b"fd[9]: UNKNOWN COMMAND FOUND\0", b"fd[9]: OK",
+    ],
+)  # fmt: skip
+def test_any_other_answer_is_no_reason_to_scan_twice(tmp_path: Path, answer: bytes) -> None:
+    with engines.Clamd(tmp_path / "c") as server:
+        server.answer = answer
+        assert ask_one_after_the_other(server.path, tmp_path, b"one", b"two") == ["ScannerAnswerError"] * 2
+        assert server.commands == [FILDES, FILDES]
+
+
+@pytest.mark.parametrize("size", [0, 100_000], ids=["memory", "file"])
+def test_a_clamd_that_dies_of_a_content_does_not_get_it_again(tmp_path: Path, size: int) -> None:
+    deadly = b"x" * size + b"bomb"
+    with engines.Clamd(tmp_path / "c") as server:
+        server.fatal = b"bomb"
+        assert ask_one_after_the_other(server.path, tmp_path, deadly, b"two") == ["ScannerDownError", "clean"]
+        assert server.requests == [deadly, b"", b"two"]
+        assert INSTREAM not in server.commands
+
+
+def test_a_descriptor_that_cannot_be_sent_makes_it_the_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Wire, __: int) -> None:
+        raise OSError(errno.ETOOMANYREFS, "Too many references")
+
+    with engines.Clamd(tmp_path / "c") as server:
+        monkeypatch.setattr(Wire, "send_descriptor", refused)
+        assert ask_one_after_the_other(server.path, tmp_path, b"one") == ["clean"]
+        assert server.requests == [b"one"]
 
 
 @pytest.mark.parametrize("fdpass", [True, False])
@@ -191,7 +280,7 @@ def test_spamd_gets_the_trace_and_the_start_of_a_long_message(tmp_path: Path) ->
         assert ask_spamd(server.path, engines.GTUBE + b"x" * 100_000).score == 1000.0
         head, _, content = server.requests[0].partition(b"\r\n\r\n")
         assert head.startswith(b"SYMBOLS SPAMC/1.5\r\nUser: filterd\r\nContent-length: ")
-        assert content.startswith(b"X-Envelope-From: <>\r\nReceived: from h (unknown [127.0.0.1])")
+        assert content.startswith(b"X-Envelope-From: <>\r\nReceived: from h (unknown)\r\n")
         assert content.endswith(engines.GTUBE + b"x" * (4096 - len(engines.GTUBE)))
 
 

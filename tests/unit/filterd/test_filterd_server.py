@@ -8,6 +8,7 @@ import pytest
 
 from filterd.milter import commands as c
 from filterd.milter import mta
+from filterd.milter.frames import frame
 from tests.unit.filterd import dialogue
 from tests.unit.filterd.daemon import configuration, running
 from tests.unit.filterd.engines import EICAR, GTUBE, wait_for
@@ -66,6 +67,25 @@ def test_a_large_message_goes_to_disk_and_an_oversize_one_is_refused(tmp_path: P
         assert daemon.clamd.requests == [dialogue.as_sent(body=body)]
         assert client.message(body * 4).payload.startswith(b"552 5.3.4 ")
         assert len(daemon.clamd.requests) == 1
+
+
+def test_a_header_that_the_mta_may_have_cut_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon, daemon.client() as client:
+        client.begin()
+        client.send(dialogue.content(((b"X-Long", b" " + b"y" * 59_999),)) + mta.plain(c.EndOfMessage))
+        assert client.verdict().payload.startswith(b"552 5.3.4 Message refused: too large")
+        assert daemon.wait_for("message")[0]["rule"] == "size.header"
+        assert daemon.clamd.requests == []
+        assert client.message().code == b"c"
+
+
+def test_a_client_of_no_known_address_is_called_so(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon, daemon.client() as client:
+        client.send(frame(c.Connect.code, b"unknown\0U") + dialogue.envelope())
+        client.answer()
+        assert client.finish().code == b"c"
+        assert daemon.wait_for("message")[0]["client"] == "unknown"
+        assert b"(unknown)\r\n" in daemon.spamd.requests[0]
 
 
 @pytest.mark.parametrize("engine", ["clamd", "spamd"])
@@ -183,9 +203,9 @@ def test_no_room_means_later(tmp_path: Path) -> None:
         running(tmp_path, milter={"spool_dir": str(tmp_path / "missing")}) as daemon,
         daemon.client() as client,
     ):
-        assert client.message(b"x" * 200_000).payload.startswith(b"451 4.3.1 ")
+        assert client.message(b"x" * 450_000).payload.startswith(b"451 4.3.1 ")
         assert client.message().code == b"c"
-        assert daemon.log("spool_failed")
+        assert len(daemon.log("spool_failed")) == 1
 
 
 def test_a_stop_finishes_the_message_in_progress_and_leaves_idle_connections(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What the service manager hears, and the listening socket's group."""
 
+import errno
 import grp
 import os
 import socket
@@ -51,3 +52,28 @@ def test_an_unknown_group_or_directory_is_refused_with_a_remedy(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ConfigError, match="its directory must exist"):
         listener.bind(MilterSettings(socket=str(tmp_path / "x" / "s"), socket_group=""))
+
+
+def test_a_socket_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(ConfigError, match="cannot be made"):
+        listener.bind(MilterSettings(socket=str(tmp_path / "s"), socket_group=""))
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EPERM, errno.EPROTOTYPE])
+def test_a_socket_that_may_not_be_asked_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def refused(_: socket.socket, __: str) -> None:
+        raise OSError(error, os.strerror(error))
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(str(tmp_path / "s"))
+        inode = (tmp_path / "s").stat().st_ino
+        monkeypatch.setattr(socket.socket, "connect", refused)
+        with pytest.raises(ConfigError, match="remove it if nothing serves it"):
+            listener.bind(MilterSettings(socket=str(tmp_path / "s"), socket_group=""))
+    assert (tmp_path / "s").stat().st_ino == inode
