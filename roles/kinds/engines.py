@@ -70,4 +70,6 @@ class FilterdOption(LineOption):
         except ValueError:
             return False
         # A number is the same with and without a point; `true` is no number.
-        return (type(given) is bool) is (self.wanted(gateway) in ("true", "false")) and given == json.loads(self.wanted(gateway))
+        return (type(given) is bool) is (self.wanted(gateway) in ("true", "false")) and given == json.loads(
+            self.wanted(gateway)
+        )
