@@ -54,6 +54,10 @@ class Pyinfra:
 @pytest.fixture
 def pyinfra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pyinfra:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    built = tmp_path / "wheelhouse"
+    built.mkdir()
+    (built / "release").write_text("0.1.0+abcdef12\n")
+    monkeypatch.setattr("roles.__main__.WHEELHOUSE", built)
     return Pyinfra(tmp_path)
 
 
@@ -271,3 +275,13 @@ def test_the_real_pyinfra_reads_the_example_inventory() -> None:
     assert list(hosts) == ["mx1.example.org"]
     assert hosts["mx1.example.org"]["ssh_strict_host_key_checking"] == "yes"
     assert Gateway.of(hosts["mx1.example.org"]).hostname == "mx1.example.org"
+
+
+@pytest.mark.parametrize(("command", "code"), [("apply", 2), ("drift", 1)])
+def test_without_a_wheelhouse_no_host_is_touched(
+    pyinfra: Pyinfra, capsys: pytest.CaptureFixture[str], command: str, code: int
+) -> None:
+    (pyinfra.directory / "wheelhouse/release").unlink()
+    assert pyinfra.run(command) == code
+    assert "build it with `make wheel`" in capsys.readouterr().err
+    assert all("debug-inventory" in call for call in pyinfra.called())
