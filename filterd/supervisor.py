@@ -198,9 +198,12 @@ class Supervisor:
         now = time.monotonic()
         if now - child.started > _HEALTHY_S:
             self._pause = _BACKOFF_S[0]
-        self._next_start = now + self._pause
-        self._log.event("worker_died", pid=child.pid, code=code, restart_in_s=round(self._pause, 1))
-        self._pause = min(self._pause * 2, _BACKOFF_S[1])
+        # Those that die while others are waited for come back with them: one event, one step of the back-off.
+        if now >= self._next_start:
+            self._next_start = now + self._pause
+            self._pause = min(self._pause * 2, _BACKOFF_S[1])
+        restart_in_s = round(self._next_start - now, 1)
+        self._log.event("worker_died", pid=child.pid, code=code, restart_in_s=restart_in_s)
 
     def _look_after(self) -> None:
         now = time.monotonic()

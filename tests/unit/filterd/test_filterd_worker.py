@@ -146,3 +146,17 @@ def test_an_mta_that_takes_no_replies_is_left(tmp_path: Path, monkeypatch: pytes
     theirs.close()
     os.close(reader_of_log)
     os.close(log)
+
+
+def test_workers_that_die_together_are_one_step_of_the_back_off(tmp_path: Path) -> None:
+    # One step each time: 0.1 s, then 0.2 s; three steps each would come to 0.4 s, then 3.2 s.
+    served = {"max_concurrent": 4}
+    with running(tmp_path, milter={"workers": 3}, clamd=served, spamd=served) as daemon:
+        for round_, longest in enumerate((0.3, 0.7), 1):
+            for pid in daemon.workers():
+                os.kill(pid, signal.SIGKILL)
+            deaths = daemon.wait_for("worker_died", 3 * round_)
+            assert all(death["restart_in_s"] <= longest for death in deaths[-3:])
+            wait_for(lambda: len(daemon.workers()) == 3)
+        with daemon.client() as client:
+            assert client.message().code == b"c"
