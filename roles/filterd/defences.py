@@ -81,7 +81,7 @@ DEFENCES = (
         sets=(
             HostAnswer(
                 subject="files of filterd that others than root can write",
-                command="find /opt/filterd ! -type l \\( -perm /022 -o ! -user root \\) | wc -l",
+                command="test -d /opt/filterd/current/ && find /opt/filterd ! -type l \\( -perm /022 -o ! -user root \\) | wc -l",
                 matches="0",
                 refuted_by="1",
             ),
@@ -96,9 +96,7 @@ DEFENCES = (
         sets=(
             FileMode(path="/etc/filterd/filterd.toml", mode="640", group="filterd"),
             FileMode(path=MILTER_DIRECTORY, mode="2750", owner="filterd", group="postfix"),
-            FileMode(
-                path="/var/spool/postfix/filterd/milter.sock", mode="660", owner="filterd", group="postfix"
-            ),
+            FileMode(path=f"{MILTER_DIRECTORY}/milter.sock", mode="660", owner="filterd", group="postfix"),
         ),
         unseen="File modes are seen from the host alone.",
     ),

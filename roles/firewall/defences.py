@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 
 from roles.claims import Answers, Scan, Scanner, Vantage
 from roles.defence import Defence
-from roles.firewall.ruleset import CHAINS, canonical, ruleset
+from roles.firewall.ruleset import BOOT_DIRECTORY, CHAINS, canonical, ruleset
 from roles.kinds import ChainPolicy, FilterTable, FirewallRule, HostAnswer, UnitOption
 from roles.kinds.packets import TOOLS
 from roles.settings import Gateway
@@ -279,7 +279,8 @@ DEFENCES = (
                 HostAnswer(
                     subject=f"IPv{family} rules in other tables",
                     # Address translation, say, leads packets past what the filter sees.
-                    command=f"{TOOLS[family]}-save | sed '/^\\*filter/,/^COMMIT/d' | grep -c '^-A' || true",
+                    command=f"tables=$({TOOLS[family]}-save) && "
+                    """{ printf '%s' "$tables" | sed '/^\\*filter/,/^COMMIT/d' | grep -c '^-A' || true; }""",
                     matches="0",
                     refuted_by="1",
                 )
@@ -295,14 +296,11 @@ DEFENCES = (
         rows=("H03",),
         sets=(
             UnitOption(unit="netfilter-persistent.service", option="UnitFileState", value="enabled"),
-            HostAnswer(
-                subject="what is loaded at boot differs from what is live",
-                command="for family in 4 6; do tool=$(test $family = 4 && echo iptables || echo ip6tables); "
-                "strip='/^#/d; /^:/s/ \\[.*//'; "
-                """test "$(${tool}-save -t filter | sed "$strip")" = "$(sed "$strip" /etc/iptables/rules.v$family)" """
-                "|| echo $family; done",
-                matches="",
-                refuted_by="4",
+            *(
+                FilterTable(
+                    family=family, table=_whole_table(family), at_boot=f"{BOOT_DIRECTORY}/rules.v{family}"
+                )
+                for family in FAMILIES
             ),
         ),
         unseen="Seen from outside it would take a restart.",

@@ -17,11 +17,10 @@ from pyinfra.api import (
 from pyinfra.api.host import Host
 from typing_extensions import override
 
-from roles.firewall.ruleset import canonical
-from roles.kinds.packets import TOOLS
+from roles.firewall.ruleset import BOOT_DIRECTORY, canonical
+from roles.kinds.packets import STRIPPED, TOOLS
 from roles.operations import shell
 
-DIRECTORY = "/etc/iptables"
 ROLLBACK = "bastide-firewall-rollback"
 
 
@@ -33,7 +32,7 @@ class Rulesets(FactBase[dict[str, str]]):
     @override
     def command(self) -> str:
         parts = [("live4", "iptables-save -t filter"), ("live6", "ip6tables-save -t filter")]
-        parts += [(f"file{family}", f"cat {DIRECTORY}/rules.v{family}") for family in TOOLS]
+        parts += [(f"file{family}", f"cat {BOOT_DIRECTORY}/rules.v{family}") for family in TOOLS]
         return "; ".join(f"echo @{name}; {command} 2>/dev/null" for name, command in parts) + "; true"
 
     @override
@@ -68,11 +67,13 @@ def ruleset_loaded(
     ):
         host.noop("both rulesets are live and persistent")
         return
-    yield shell(f"mkdir -p {DIRECTORY}")
+    yield shell(f"mkdir -p {BOOT_DIRECTORY}")
     for family, text in wanted.items():
-        yield FileUploadCommand(StringIO(text), f"{DIRECTORY}/rules.v{family}.new")
+        yield FileUploadCommand(StringIO(text), f"{BOOT_DIRECTORY}/rules.v{family}.new")
     yield shell(
-        "; ".join(f"{tool}-restore --test {DIRECTORY}/rules.v{family}.new" for family, tool in TOOLS.items())
+        "; ".join(
+            f"{tool}-restore --test {BOOT_DIRECTORY}/rules.v{family}.new" for family, tool in TOOLS.items()
+        )
     )
     yield shell(_armed(confirm_seconds))
     # Until a rule asks for connection states the kernel keeps none, and the session that runs this would be no known
@@ -84,28 +85,29 @@ def ruleset_loaded(
     yield FunctionCommand(_confirm, (), {"seconds": confirm_seconds})
     yield shell("\n".join(_still_live(family) for family in TOOLS))
     yield shell(
-        "; ".join(f"mv -f {DIRECTORY}/rules.v{family}.new {DIRECTORY}/rules.v{family}" for family in TOOLS)
+        "; ".join(
+            f"mv -f {BOOT_DIRECTORY}/rules.v{family}.new {BOOT_DIRECTORY}/rules.v{family}" for family in TOOLS
+        )
         + "; sync"
     )
 
 
 def _load(suffix: str) -> str:
     return "; ".join(
-        f"{tool}-restore -w 10 {DIRECTORY}/rules.v{family}.{suffix}" for family, tool in TOOLS.items()
+        f"{tool}-restore -w 10 {BOOT_DIRECTORY}/rules.v{family}.{suffix}" for family, tool in TOOLS.items()
     )
 
 
 def _still_live(family: int) -> str:
     """Return the script that fails unless the new ruleset is what the kernel holds: the timer may have won the race."""
-    text = "sed -e '/^#/d' -e '/^:/s/ \\[.*//'"
-    live = f"{TOOLS[family]}-save -t filter | {text}"
-    return f'[ "$({live})" = "$({text} {DIRECTORY}/rules.v{family}.new)" ] || {{ echo "the former rules are back" >&2; exit 1; }}'
+    live = f"{TOOLS[family]}-save -t filter | {STRIPPED}"
+    return f'[ "$({live})" = "$({STRIPPED} {BOOT_DIRECTORY}/rules.v{family}.new)" ] || {{ echo "the former rules are back" >&2; exit 1; }}'
 
 
 def _armed(seconds: int) -> str:
     """Return the script that keeps the present rulesets and starts the timer that puts them back."""
     save = "; ".join(
-        f"{tool}-save -t filter >{DIRECTORY}/rules.v{family}.before" for family, tool in TOOLS.items()
+        f"{tool}-save -t filter >{BOOT_DIRECTORY}/rules.v{family}.before" for family, tool in TOOLS.items()
     )
     # An unconfirmed timer of an earlier run must not fire into this one, nor its rulesets be taken for the former ones.
     return (

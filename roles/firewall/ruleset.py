@@ -6,6 +6,8 @@ from roles.defence import Defence
 from roles.kinds import ChainPolicy, FirewallRule
 from roles.settings import Gateway
 
+# netfilter-persistent(8) loads rules.v4 and rules.v6 from here.
+BOOT_DIRECTORY = "/etc/iptables"
 CHAINS = ("INPUT", "FORWARD", "OUTPUT")
 
 

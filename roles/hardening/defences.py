@@ -176,7 +176,8 @@ DEFENCES = (
         sets=(
             HostAnswer(
                 subject="Match blocks in sshd's files",
-                command="cat /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf | grep -ciE '^[[:space:]]*match' || true",
+                command="options=$(cat /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf) && "
+                """{ printf '%s' "$options" | grep -ciE '^[[:space:]]*match' || true; }""",
                 matches="0",
                 refuted_by="1",
             ),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from roles.settings import Gateway
 
 TOOLS = {4: "iptables", 6: "ip6tables"}
+# The shell's way to leave comments and counters out of iptables-save's text.
+STRIPPED = "sed -e '/^#/d' -e '/^:/s/ \\[.*//'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,20 +70,27 @@ class ChainPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterTable:
-    """The whole filter table of a family: these lines of iptables-save(8), without counters, and no others."""
+    """The whole filter table of a family: these lines of iptables-save(8), without counters, and no others.
+
+    Asked of the kernel, or, with ``at_boot``, of the file that is loaded when the host starts.
+    """
 
     family: int
     table: Callable[[Gateway], tuple[str, ...]]
+    at_boot: str = ""
 
     def name(self) -> str:
-        return f"IPv{self.family} filter table"
+        return f"IPv{self.family} filter table{' at boot' if self.at_boot else ''}"
 
     def wanted(self, gateway: Gateway) -> str:
         return f"exactly {len(self.table(gateway))} lines"
 
     def question(self, gateway: Gateway) -> str:
         del gateway
-        return f"{TOOLS[self.family]}-save -t filter | sed -e '/^#/d' -e '/^:/s/ \\[.*//'"
+        if self.at_boot:
+            return f"{STRIPPED} {self.at_boot}"
+        # Through a variable: in a pipe the tool's own failure would go unnoticed.
+        return f"table=$({TOOLS[self.family]}-save -t filter) && printf '%s\\n' \"$table\" | {STRIPPED}"
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         return tuple(line.rstrip() for line in answer.splitlines()) == self.table(gateway)

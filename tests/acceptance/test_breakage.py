@@ -68,6 +68,19 @@ BROKEN = {
         "firewall.at-boot",
         ("firewall.at-boot:netfilter-persistent.service UnitFileState",),
     ),
+    "boot-rules": (
+        "sed -i 's/^:INPUT DROP/:INPUT ACCEPT/' /etc/iptables/rules.v4",
+        "sed -i 's/^:INPUT ACCEPT/:INPUT DROP/' /etc/iptables/rules.v4",
+        "firewall.at-boot",
+        ("firewall.at-boot:IPv4 filter table at boot",),
+    ),
+    # A question that cannot be asked is not an answer.
+    "tool": (
+        "mv /usr/sbin/ip6tables-save /usr/sbin/by-hand",
+        "mv /usr/sbin/by-hand /usr/sbin/ip6tables-save",
+        "firewall.nothing-else",
+        ("firewall.nothing-else:IPv6 filter table", "firewall.nothing-else:IPv6 rules in other tables"),
+    ),
     "interface": (
         "sysctl -qw net.ipv6.conf.wan0.accept_ra=1",
         "sysctl -qw net.ipv6.conf.wan0.accept_ra=0",
