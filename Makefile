@@ -13,8 +13,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
 CODE := filterd roles audit lab docs tests deploy.py inventory
-# Debian's packages that the lab and its hosts are made with. Vagrant is only for `make check`.
-APT_LAB := apt-utils bind9-dnsutils ca-certificates iproute2 iptables mmdebstrap openssh-client python3-venv systemd-container
+# Debian's packages that the lab and its hosts are made with, and what filterd loads. Vagrant is only for `make check`.
+APT_LAB := apt-utils bind9-dnsutils ca-certificates iproute2 iptables libarchive13 mmdebstrap openssh-client python3-venv systemd-container
 
 .PHONY: help setup demo test unit accept check fmt lab-up lab-down deploy audit docs bench wheel
 

@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
 
+from audit import disguises
+
 # The anti-virus test file of eicar.org, and SpamAssassin's test line, each in two pieces.
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-" + rb"ANTIVIRUS-TEST-FILE!$H+H*"
 GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-" + b"STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 
+_CHUNK_BYTES = 57 * 800  # of base64's lines, 57 bytes each
 _CHUNK_LINES = 800  # of 76 + 2 bytes: about 62 kB at a time
 
 
@@ -104,7 +107,9 @@ def _attached(letter: Letter, name: str, content: bytes) -> Iterator[bytes]:
         f'Content-Type: application/octet-stream; name="{name}"\r\nContent-Transfer-Encoding: base64\r\n'
         f'Content-Disposition: attachment; filename="{name}"\r\n\r\n'
     ).encode("ascii")
-    yield _encoded(content) + b"--=_two--\r\n"
+    for start in range(0, len(content), _CHUNK_BYTES):
+        yield _encoded(content[start : start + _CHUNK_BYTES])
+    yield b"--=_two--\r\n"
 
 
 def _eicar_base64(letter: Letter) -> Iterator[bytes]:
@@ -118,8 +123,29 @@ def _eicar_zip(letter: Letter) -> Iterator[bytes]:
     return _attached(letter, "papers.zip", store.getvalue())
 
 
+def _eicar_uuencoded(letter: Letter) -> Iterator[bytes]:
+    yield _headers(letter, "Test file in the text", "Content-Type: text/plain")
+    yield b"See below.\r\n\r\n" + disguises.uuencoded("papers.txt", EICAR)
+
+
+def _eicar_folded(letter: Letter) -> Iterator[bytes]:
+    # Some parsers, Python's own among them, do not decode what is declared like this; mail readers do.
+    yield _headers(
+        letter,
+        "Test file",
+        "Content-Type: application/octet-stream",
+        "Content-Transfer-Encoding:\r\n base64 (so)",
+    )
+    yield _encoded(EICAR)
+
+
 def _gtube(letter: Letter) -> Iterator[bytes]:
     yield _headers(letter, "Test line of unsolicited mail", "Content-Type: text/plain") + GTUBE + b"\r\n"
+
+
+def _partial(letter: Letter) -> Iterator[bytes]:
+    declared = 'Content-Type: message/partial; id="audit"; number=1; total=2'
+    yield _headers(letter, "One part of two", declared) + b"Subject: the rest follows\r\n\r\nText\r\n"
 
 
 def _oversize(letter: Letter) -> Iterator[bytes]:
@@ -141,6 +167,25 @@ SAMPLES = {
     "eicar": Sample(about="the anti-virus test file as plain text", pieces=_eicar),
     "eicar-base64": Sample(about="the anti-virus test file attached in base64", pieces=_eicar_base64),
     "eicar-zip": Sample(about="the anti-virus test file in an attached ZIP archive", pieces=_eicar_zip),
+    "eicar-uuencode": Sample(about="the anti-virus test file uuencoded in the text", pieces=_eicar_uuencoded),
+    "eicar-folded": Sample(
+        about="the anti-virus test file in base64 that is declared in a folded header", pieces=_eicar_folded
+    ),
+    "eicar-rar": Sample(
+        about="the anti-virus test file stored in a RAR archive",
+        pieces=lambda letter: _attached(letter, "papers.rar", disguises.rar_stored("papers.txt", EICAR)),
+    ),
+    "program": Sample(
+        about="a Windows program under an innocent name",
+        pieces=lambda letter: _attached(letter, "papers.dat", disguises.program()),
+    ),
+    "many-members": Sample(
+        about="a ZIP archive of 6,000 members",
+        pieces=lambda letter: _attached(letter, "papers.zip", disguises.zip_of(6000)),
+    ),
+    "partial": Sample(
+        about="a part of a message that the reader would join (RFC 2046 5.2.2)", pieces=_partial
+    ),
     "gtube": Sample(about="the test line of unsolicited mail", pieces=_gtube),
     "oversize": Sample(
         about="just over the size limit, not declared by SIZE", pieces=_oversize, declared=False

@@ -8,13 +8,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from audit.target import Stands
-from docs import defence_page
-from docs.markdown import page, table
+from docs import defence_page, filterd_page, policy_page
+from docs.markdown import page, paragraph, table
 from docs.struct_table import settings
-from filterd.config import Config
 from inventory.example import gateways
 from roles.registry import LAYERS
 from roles.settings import Gateway
@@ -37,7 +34,8 @@ def pages() -> Mapping[str, str]:
     """Return every generated page's text by its file name."""
     return {
         "defences.md": defence_page.text(LAYERS, Gateway.of(gateways[0][1])),
-        "filterd.md": _filterd_page(),
+        "filterd.md": filterd_page.text(),
+        "policy.md": policy_page.text(),
         "settings.md": _settings_page(),
     }
 
@@ -48,27 +46,8 @@ def _settings_page() -> str:
         "names. Copy `inventory/example.py` to begin. Values that all gateways share stand in `inventory/group_data/`."
     )
     foreign = "## Other names in an inventory\n\nWhat begins so is not a setting of the gateway:\n\n"
-    stands = f"## audit_*\n\n{_paragraph(Stands)} Each name stands behind `audit_`.\n\n{settings(Stands)}"
+    stands = f"## audit_*\n\n{paragraph(Stands)} Each name stands behind `audit_`.\n\n{settings(Stands)}"
     return page("Settings", source, settings(Gateway), foreign + table(("Prefix", "Whose"), _FOREIGN), stands)
-
-
-def _filterd_page() -> str:
-    source = (
-        "`/etc/filterd/filterd.toml`, read by `filterd/config.py`, which refuses unknown names; `filterd check` says what "
-        "is wrong with a file. On a gateway the file is rendered by `roles/filterd/templates/filterd.toml.j2` from the "
-        "gateway's own [settings](settings.md): change those, not the file. Names that end in `_s` are seconds, "
-        "`_bytes` bytes."
-    )
-    sections = [
-        f"## [{field.name}]\n\n{_paragraph(field.type)}\n\n{settings(field.type)}"
-        for field in msgspec.structs.fields(Config)
-    ]
-    return page("filterd's configuration", source, *sections)
-
-
-def _paragraph(struct: type) -> str:
-    """Return a class's docstring as one paragraph of Markdown."""
-    return " ".join((struct.__doc__ or "").replace("``", "`").split())
 
 
 def stale(folder: Path, texts: Mapping[str, str]) -> list[str]:

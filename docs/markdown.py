@@ -29,3 +29,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def page(title: str, source: str, *sections: str) -> str:
     """Return a whole page; ``source`` is the sentence that says where its facts stand."""
     return "\n".join([NOTICE, f"\n# {title}\n", f"{source}\n", *sections]).rstrip("\n") + "\n"
+
+
+def paragraph(struct: type) -> str:
+    """Return a class's docstring as Markdown: paragraphs, and code in single back-ticks."""
+    text = (struct.__doc__ or "").replace("``", "`")
+    return "\n\n".join(" ".join(each.split()) for each in text.split("\n\n"))

@@ -18,6 +18,7 @@ _WORDS: dict[type[types.Type], str] = {
     types.BoolType: "true or false",
     types.IntType: "whole number",
     types.FloatType: "number",
+    types.AnyType: "any value",
 }
 HEAD = ("Setting", "Type", "Default", "Bounds", "Meaning")
 
@@ -25,16 +26,27 @@ HEAD = ("Setting", "Type", "Default", "Bounds", "Meaning")
 def settings(struct: type[Struct]) -> str:
     """Return the table of a struct's fields.
 
-    A field's meaning is the description in its ``Meta``, or else the comment behind it in the source.
+    A field's meaning is the description in its ``Meta``, or else the comment behind it in the source. Fields that are
+    tables themselves are left out.
     """
     info = types.type_info(struct)
     if not isinstance(info, types.StructType):
         raise TypeError(f"{struct.__name__} is not a struct")
     comments = _comments(struct)
-    rows = [_row(field, comments.get(field.name, "")) for field in info.fields]
+    rows = [
+        _row(field, comments.get(field.name, "")) for field in info.fields if struct_of(field.type) is None
+    ]
     # A column in which nothing stands only takes room.
     kept = [index for index in range(len(HEAD)) if any(row[index] for row in rows)]
     return table([HEAD[index] for index in kept], ([row[index] for index in kept] for row in rows))
+
+
+def struct_of(kind: types.Type) -> type[Struct] | None:
+    """Return the struct that a type is, or that a list of it holds: such a field is a table of its own."""
+    _, bare = _described(kind)
+    if isinstance(bare, types.StructType):
+        return bare.cls
+    return struct_of(bare.item_type) if isinstance(bare, types.VarTupleType | types.ListType) else None
 
 
 def _row(field: types.Field, comment: str) -> tuple[str, ...]:

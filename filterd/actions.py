@@ -1,6 +1,6 @@
-"""Dispositions become milter replies: pure. The texts that the world reads live here.
+"""Refusals: dispositions become the texts that the world reads. Pure.
 
-They are generic: they name our rule, so that the sender can quote it and we can find it, and the queue id;
+The texts are generic: they name our rule, so that the sender can quote it and we can find it, and the queue id;
 never an engine's words, a signature or a software version.
 """
 
@@ -8,22 +8,27 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from .milter.replies import Continue, InsertHeader, Reply, ReplyCode
-from .policy import Disposition
-from .stages import Verdict
+from .disposition import Disposition
+from .findings import Verdict
+from .milter.replies import Continue, Discard, Reply, ReplyCode
 
-HEADER: Final = b"X-Bastide-Verdict"
 _QUEUE_ID: Final = re.compile(rb"[A-Za-z0-9]{1,32}")
 
 _REJECT: Final[Mapping[Verdict, tuple[str, str, str]]] = {
+    Verdict.CLEAN: ("550", "5.7.1", "Message refused: policy"),
     Verdict.INFECTED: ("550", "5.7.1", "Message refused: virus"),
-    Verdict.SPAM: ("550", "5.7.1", "Message refused: spam"),
+    Verdict.SUSPICIOUS: ("550", "5.7.1", "Message refused: suspicious content"),
+    Verdict.BANNED: ("550", "5.7.1", "Message refused: content of this kind is not accepted"),
+    Verdict.ENCRYPTED: ("550", "5.7.1", "Message refused: encrypted content cannot be inspected"),
+    Verdict.MALFORMED: ("550", "5.6.0", "Message refused: it is not built as the standards say"),
     Verdict.OVER_LIMIT: ("552", "5.3.4", "Message refused: too large to be inspected"),
     Verdict.NOT_INSPECTED: ("550", "5.7.1", "Message refused: it could not be inspected"),
+    Verdict.SPAM: ("550", "5.7.1", "Message refused: spam"),
+    Verdict.BULK: ("550", "5.7.1", "Message refused: bulk mail"),
 }
+_POLICY_LATER: Final = ("451", "4.7.1", "Message not accepted for now: policy")
 _TEMPFAIL: Final[Mapping[Verdict, tuple[str, str, str]]] = {
-    Verdict.INFECTED: ("451", "4.7.1", "Message not accepted for now: policy"),
-    Verdict.SPAM: ("451", "4.7.1", "Message not accepted for now: policy"),
+    **dict.fromkeys(Verdict, _POLICY_LATER),
     Verdict.OVER_LIMIT: ("451", "4.3.4", "Message not accepted for now: too large to be inspected"),
     Verdict.NOT_INSPECTED: ("451", "4.7.1", "Message not inspected, please try again later"),
 }
@@ -37,22 +42,31 @@ def text_id(queue_id: bytes | None) -> str:
     return queue_id.decode("ascii") if queue_id and _QUEUE_ID.fullmatch(queue_id) else "none"
 
 
-def replies(
-    dispositions: Sequence[Disposition], queue_id: bytes | None, *, add_header: bool
-) -> tuple[Reply, ...]:
-    """Return the replies to the end of a message: edits, then the one that settles it.
+def refusal(dispositions: Sequence[Disposition], queue_id: bytes | None) -> ReplyCode | None:
+    """Return the refusal that all recipients share, or None when nobody's fate is one.
 
-    A milter answers once for all recipients, so the strictest action wins: none gets what another was refused.
+    A milter answers once for all; the policy sees to it that all are refused, or none.
     """
-    refusals = {"reject": _REJECT, "tempfail": _TEMPFAIL}
-    for action, texts in refusals.items():
+    for fate, texts in (("tempfail", _TEMPFAIL), ("reject", _REJECT)):
         for one in dispositions:
-            if one.action == action:
+            if one.fate == fate:
                 status, enhanced, text = texts[one.verdict]
-                return (ReplyCode(status, enhanced, (f"{text} [{one.rule}] id={text_id(queue_id)}",)),)
-    if add_header and dispositions:
-        return (InsertHeader(0, HEADER, dispositions[0].verdict.encode("ascii")), Continue())
-    return (Continue(),)
+                rule = f" [{one.rule}]" if one.rule else ""
+                return ReplyCode(status, enhanced, (f"{text}{rule} id={text_id(queue_id)}",))
+    return None
+
+
+def not_carried_out(queue_id: bytes | None) -> ReplyCode:
+    """Return the answer when something that the policy wanted could not be done: nothing is lost, it comes again."""
+    return ReplyCode("451", "4.3.0", (f"Message not accepted for now: local problem id={text_id(queue_id)}",))
+
+
+def settling(dispositions: Sequence[Disposition], queue_id: bytes | None) -> Reply:
+    """Return the reply that would settle the message: what `filterd scan` shows."""
+    refused = refusal(dispositions, queue_id)
+    if refused is not None:
+        return refused
+    return Continue() if any(one.fate == "deliver" for one in dispositions) else Discard()
 
 
 def reply_text(reply: Reply) -> str:

@@ -1,27 +1,30 @@
-"""The command line: ``filterd serve | check | scan FILE…``.
+"""The command line: ``filterd serve | check | scan FILE… | stages``.
 
-Exit codes: 0 good; 1 a message would be refused; 2 usage or configuration; 3 an engine or message could not be
-reached or inspected.
+Exit codes: 0 good, messages would be delivered, changed or not; 1 a message would be refused, moved or discarded for
+someone; 2 usage or configuration; 3 an engine or message could not be reached or inspected.
 """
 
 import argparse
 import asyncio
+import ipaddress
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from . import __version__, actions
+from . import __version__, listing, policy, scan
+from .carry.variants import Variants
 from .config import DEFAULT_PATH, Config, load
-from .errors import ConfigError
+from .errors import ConfigError, ScannerError
+from .findings import Verdict
 from .live import check_live
 from .log import Log
 from .message import Envelope, Message, Spool
-from .service import Judgement, Service
-from .stages import Verdict
+from .service import Service
 
 GOOD: Final = 0
 REFUSED: Final = 1
@@ -45,11 +48,32 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--json", action="store_true", help="print all settings, defaults filled in, as one JSON object"
     )
-    scan = commands.add_parser("scan", parents=[shared], help="say what the gateway would do with a message")
-    scan.add_argument(
+    one = commands.add_parser(
+        "scan", parents=[shared], help="say what the gateway would do with a message, and why"
+    )
+    one.add_argument(
         "files", nargs="+", metavar="FILE", help="a message as it is on disk; - is standard input"
     )
-    scan.add_argument("--json", action="store_true", help="one JSON object a message")
+    one.add_argument(
+        "--json", action="store_true", help="one JSON object a message (docs/filterd.md has its schema)"
+    )
+    one.add_argument(
+        "--sender", default="", metavar="ADDRESS", help="envelope sender; default: the null sender"
+    )
+    one.add_argument(
+        "--recipient",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="envelope recipient; may be repeated; default: one whom no group names",
+    )
+    one.add_argument("--client", type=_client, metavar="IP", help="address of the sending host")
+    one.add_argument("--helo", default="", metavar="NAME", help="name that it says")
+    stages = commands.add_parser("stages", help="list every stage and rule, with the mode in force")
+    stages.add_argument(
+        "--config", type=Path, help="configuration whose modes are shown; default: those of the rules"
+    )
+    stages.add_argument("--json", action="store_true", help="print them as one JSON array")
     return parser
 
 
@@ -61,7 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "check":
                 return _check(options.config, live=options.live, as_json=options.json)
             case "scan":
-                return asyncio.run(_scan(load(options.config), options.files, as_json=options.json))
+                return asyncio.run(_scan(load(options.config), options))
+            case "stages":
+                return _stages(options.config, as_json=options.json)
             case _:
                 # Only the daemon needs the event loop library and the process handling.
                 from .supervisor import serve  # noqa: PLC0415 - `check` runs before each start: keep it quick
@@ -87,25 +113,65 @@ def _check(path: Path, *, live: bool, as_json: bool) -> int:
     return NOT_INSPECTED if any(problem for _, problem in results) else GOOD
 
 
-async def _scan(config: Config, files: Sequence[str], *, as_json: bool) -> int:
+async def _scan(config: Config, options: argparse.Namespace) -> int:
     service = Service(config, Log(_STDERR), workers=1)
     worst = GOOD
-    for name in files:
-        message = Message(Envelope(), _spool(config), max_bytes=config.milter.max_message_bytes)
-        try:
-            _read(name, message)
-            judgement = await service.judge(message)
-        except OSError as error:
-            print(
-                f"filterd: {name} cannot be read ({error.strerror}): check the name and its permissions",
-                file=sys.stderr,
-            )
-            return USAGE
-        finally:
-            message.close()
-        print(_as_json(name, judgement) if as_json else _as_text(name, judgement))
-        worst = max(worst, _code(judgement))
+    try:
+        for name in options.files:
+            message = Message(_envelope(options), _spool(config), max_bytes=config.milter.max_message_bytes)
+            try:
+                _read(name, message, config.milter.max_message_bytes)
+                seen = await _examined(name, message, service)
+            except OSError as error:
+                print(
+                    f"filterd: {name} cannot be read ({error.strerror}): check the name and its permissions",
+                    file=sys.stderr,
+                )
+                return USAGE
+            finally:
+                message.close()
+            print(msgspec.json.encode(seen).decode() if options.json else scan.as_text(seen))
+            worst = max(worst, _code(seen))
+    finally:
+        await service.close()
     return worst
+
+
+async def _examined(name: str, message: Message, service: Service) -> scan.Scanned:
+    """Examine a message, try on a copy what its chains attempt, and say what comes of it."""
+    report = await service.examine(message)
+    trouble = ""
+    limit = service.config.milter.max_message_bytes
+    with Variants(service, message, report, max_bytes=limit) as variants:
+        try:
+            await variants.fitted(service.decide(report, message.envelope), lambda one: one.order)
+        except (ScannerError, OSError) as error:
+            trouble = str(error) or type(error).__name__
+        now = datetime.now(UTC).astimezone()
+        told = policy.explain(report, message.envelope, service.config, now=now, failed=variants.failed)
+    return scan.scanned(name, report, told, message.envelope, service.config, trouble=trouble)
+
+
+def _envelope(options: argparse.Namespace) -> Envelope:
+    return Envelope(
+        client_address=(options.client or "unknown").encode(),
+        helo=options.helo.encode(),
+        sender=_bracketed(options.sender),
+        recipients=[_bracketed(one) for one in options.recipient],
+    )
+
+
+def _bracketed(address: str) -> bytes:
+    return (address if address.startswith("<") else f"<{address}>").encode()
+
+
+def _client(text: str) -> str:
+    """Return an address of a client as it was given. Raises ArgumentTypeError if it is none."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no IP address; write it like 192.0.2.1") from None
+    return text
 
 
 def _spool(config: Config) -> Spool:
@@ -113,46 +179,45 @@ def _spool(config: Config) -> Spool:
     return Spool(config.milter.spool_dir, config.milter.max_message_bytes + _PIECE)
 
 
-def _read(name: str, message: Message) -> None:
+def _read(name: str, message: Message, most: int) -> None:
+    """Fill a message as an MTA would: line ends of a file that has no CRLF at all become CRLF."""
     with os.fdopen(os.dup(0), "rb") if name == "-" else Path(name).open("rb") as source:
+        content = source.read(most + 1)
+        if b"\r\n" not in content:
+            content = content.replace(b"\n", b"\r\n")
+        message.add_body(content)
+        message.longest_header, message.size_of_headers = _header_sizes(content)
         while piece := source.read(_PIECE):
             message.add_body(piece)
 
 
-def _code(judgement: Judgement) -> int:
-    if any(one.verdict is Verdict.NOT_INSPECTED for one in judgement.dispositions):
+def _header_sizes(content: bytes) -> tuple[int, int]:
+    """Return the longest header (folds included) and all of them, in bytes, as Message counts them."""
+    head = content.partition(b"\r\n\r\n")[0] + b"\r\n"
+    lengths = [0]
+    for line in head.split(b"\r\n")[:-1]:
+        size = len(line) + len(b"\r\n")
+        if line[:1] in (b" ", b"\t"):
+            lengths[-1] += size
+        else:
+            lengths.append(size)
+    return max(lengths), sum(lengths)
+
+
+def _code(seen: scan.Scanned) -> int:
+    if seen.trouble or any(
+        one.verdict is Verdict.NOT_INSPECTED or one.fate == "tempfail" for one in seen.decisions
+    ):
         return NOT_INSPECTED
-    return GOOD if all(one.action == "accept" for one in judgement.dispositions) else REFUSED
+    return GOOD if all(one.fate == "deliver" for one in seen.decisions) else REFUSED
 
 
-def _reply(judgement: Judgement) -> str:
-    return actions.reply_text(actions.replies(judgement.dispositions, None, add_header=False)[-1])
-
-
-def _as_json(name: str, judgement: Judgement) -> str:
-    first = judgement.dispositions[0]
-    shown = {
-        "file": name,
-        "verdict": first.verdict,
-        "action": first.action,
-        "rule": first.rule,
-        "reply": _reply(judgement),
-        "results": judgement.report.results,
-    }
-    return msgspec.json.encode(shown).decode()
-
-
-def _as_text(name: str, judgement: Judgement) -> str:
-    first = judgement.dispositions[0]
-    lines = [f"{name}: {first.verdict}, {first.action} ({_reply(judgement)})"]
-    for result in judgement.report.results:
-        lines.append(
-            f"  {result.stage}: {result.milliseconds:g} ms" + ("" if result.findings else ", nothing found")
-        )
-        for finding in result.findings:
-            score = "" if finding.score is None else f" score {finding.score:g}"
-            lines.append(f"    {finding.rule}: {finding.verdict}{score} {finding.detail}".rstrip())
-    return "\n".join(lines)
+def _stages(path: Path | None, *, as_json: bool) -> int:
+    """Print every stage and rule with the mode in force; without a configuration the rules' own."""
+    config = Config() if path is None else load(path)
+    listed = listing.stages(config)
+    print(msgspec.json.encode(listed).decode() if as_json else listing.as_text(listed))
+    return GOOD
 
 
 if __name__ == "__main__":

@@ -7,15 +7,19 @@ connection that fails before its verdict is closed, which the MTA takes for "try
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from . import actions
-from .errors import ProtocolError
+from .carry.carrier import Carried
+from .carry.heading import Heading
+from .carry.plan import needed
+from .config import Config
+from .errors import ProtocolError, ReplyError
 from .log import shown
 from .message import Envelope, Message, Spool
 from .milter import commands as c
-from .milter.negotiation import Action, MacroStage, Step, Wish
+from .milter.negotiation import MacroStage, Step, Wish
 from .milter.replies import Continue, Progress, Reply
 from .milter.session import Session
 from .service import Judgement, Service
@@ -39,10 +43,9 @@ _MACROS: Final = {
 }
 
 
-def wish(*, add_header: bool) -> Wish:
-    """Return what this filter asks of an MTA: the right to add headers only if it is to do so."""
-    needs = Action.ADD_HEADERS if add_header else Action(0)
-    return Wish(needs=needs, steps=_STEPS, macros=_MACROS)
+def wish(config: Config) -> Wish:
+    """Return what this filter asks of an MTA: the right to change mail only where the configuration may want it."""
+    return Wish(needs=needed(config), steps=_STEPS, macros=_MACROS)
 
 
 class PeerGoneError(Exception):
@@ -57,9 +60,10 @@ class Connection:
         self._reader = reader
         self._writer = writer
         self._settings = service.config.milter
-        self._session = Session(wish(add_header=service.config.policy.add_header))
+        self._session = Session(wish(service.config))
         self._client = Envelope()
         self._message: Message | None = None
+        self._heading = Heading()
         self._handlers: Mapping[type[c.Command], Callable[..., Reply | None]] = {
             c.Connect: self._on_connect,
             c.Helo: self._on_helo,
@@ -165,6 +169,7 @@ class Connection:
             user=session.macro(b"auth_authen"),
         )
         agreed = session.agreed
+        self._heading = Heading()
         self._message = Message(
             envelope,
             Spool(settings.spool_dir, settings.spool_memory_bytes),
@@ -182,6 +187,7 @@ class Connection:
     def _on_header(self, command: c.Header) -> None:
         with self._spooling() as message:
             message.add_header(command.name, command.value)
+            self._heading.note(command.name, command.value)
 
     def _on_end_of_headers(self, _: c.EndOfHeaders) -> None:
         with self._spooling() as message:
@@ -224,19 +230,36 @@ class Connection:
             self._unfinished("no room to spool it")
             self._drop_message()
             return
-        judgement = await self._judge(message)
-        replies = actions.replies(
-            judgement.dispositions,
-            message.envelope.queue_id,
-            add_header=self._service.config.policy.add_header,
-        )
-        await self._send(b"".join([self._session.reply(reply) for reply in replies]))
-        self._service.log_message(message, judgement, actions.reply_text(replies[-1]))
+        judgement, carried = await self._settle(message)
+        settling = await self._reply(message, carried.replies)
+        final = Judgement(report=judgement.report, dispositions=carried.dispositions)
+        self._service.log_message(message, final, actions.reply_text(settling))
         self._drop_message()
 
-    async def _judge(self, message: Message) -> Judgement:
-        """Return the judgement; meanwhile tell the MTA that we are at work, and notice if it leaves."""
-        scan = asyncio.ensure_future(self._service.judge(message))
+    async def _reply(self, message: Message, replies: Sequence[Reply]) -> Reply:
+        """Send the replies to the end of a message; return the one that settles it."""
+        try:
+            frames = [self._session.reply(reply) for reply in replies[:-1]]
+            frames.append(self._session.reply(replies[-1]))
+        except ReplyError as error:
+            # The sender comes again; what was stored or injected comes twice, and nothing is lost.
+            self._service.log.event("reply_not_possible", why=str(error)[:500])
+            refusal = actions.not_carried_out(message.envelope.queue_id)
+            await self._send(self._session.reply(refusal))
+            return refusal
+        await self._send(b"".join(frames))
+        return replies[-1]
+
+    async def _judged(self, message: Message) -> tuple[Judgement, Carried]:
+        judgement = await self._service.judge(message)
+        carried = await self._service.carrier.carry_out(
+            message, judgement.report, judgement.dispositions, self._heading
+        )
+        return judgement, carried
+
+    async def _settle(self, message: Message) -> tuple[Judgement, Carried]:
+        """Judge and carry out; meanwhile tell the MTA that we are at work, and notice if it leaves."""
+        scan = asyncio.ensure_future(self._judged(message))
         heard: asyncio.Future[bytes] | None = asyncio.ensure_future(self._reader.read(_READ))
         try:
             while True:

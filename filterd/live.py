@@ -26,8 +26,10 @@ async def check_live(config: Config) -> list[tuple[str, str]]:
     questions: dict[str, _Question] = {
         f"clamd ({config.clamd.socket})": parts.clamd.ping,
         f"spamd ({config.spamd.socket})": parts.spamd.ping,
+        "parse workers": parts.parse.ping,
         f"filterd ({config.milter.socket})": partial(_negotiate, config, log),
     }
+    questions |= {f"scanner {one.name}": one.ping for one in parts.commands}
     results: list[tuple[str, str]] = []
     for name, question in questions.items():
         try:
@@ -37,6 +39,7 @@ async def check_live(config: Config) -> list[tuple[str, str]]:
             results.append((name, str(error) or f"no answer in {_SECONDS:g} s"))
         else:
             results.append((name, ""))
+    await parts.parse.close()
     return results
 
 

@@ -4,22 +4,28 @@ The attack it stops: a message on which a stage fails, and which then passes as 
 """
 
 import asyncio
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
 
+from .anatomy import Anatomy
 from .config import MilterSettings
-from .errors import ScannerError
+from .errors import ScannerAnswerError, ScannerError
 from .message import Message
+from .parse.dissection import Dissection
 from .scanners.engines import Engines
-from .stages import Finding, Stage, Verdict
+from .stages import CONTENT, ENGINES, Finding, Stage, Verdict, limits, parse
 
 # Behind these no later stage is asked: a refusal stands whatever the rest would say, and a message that was not
 # inspected comes back and is then seen by all.
 DECISIVE: Final = frozenset({Verdict.INFECTED, Verdict.OVER_LIMIT, Verdict.NOT_INSPECTED})
 _DEFAULTS: Final = MilterSettings()
+# The rules that a parse worker may name: it has read hostile bytes, and rules stand in the reply to the sender.
+_KNOWN: Final = frozenset((stage.id, rule.id) for stage in CONTENT for rule in stage.rules)
+_OWN_RULE: Final = re.compile(r"content\.[a-z0-9][a-z0-9-]{0,31}")
 
 
 class StageResult(Struct, frozen=True, kw_only=True):
@@ -31,14 +37,27 @@ class StageResult(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """The results in the order of the stages that ran; a stage that is missing did not look."""
+    """The results in the order of the stages that ran; a stage that is missing did not look.
+
+    ``anatomy`` is empty where the message could not be taken apart. What content stages found while it was taken
+    apart took its time under "parse".
+    """
 
     results: tuple[StageResult, ...]
+    anatomy: Anatomy = Anatomy()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Return the findings of all stages."""
         return tuple(finding for result in self.results for finding in result.findings)
+
+
+Settled = Callable[[Report], bool]
+
+
+def decisive(report: Report) -> bool:
+    """Whether what is found ends the examination where no policy says better. Pure."""
+    return any(finding.verdict in DECISIVE for finding in report.findings)
 
 
 def beyond_bounds(message: Message, bounds: MilterSettings) -> Finding | None:
@@ -48,41 +67,101 @@ def beyond_bounds(message: Message, bounds: MilterSettings) -> Finding | None:
     see less than the recipient's mail reader may be told by the rest: a header beyond ours is refused instead.
     """
     if message.oversize:
-        rule, detail = "size.limit", f"{message.size} bytes"
+        rule, detail = "limit.message", f"{message.size} bytes"
     elif message.longest_header > bounds.max_header_bytes:
-        rule, detail = "size.header", f"a header of {message.longest_header} bytes"
+        rule, detail = "limit.header", f"a header of {message.longest_header} bytes"
     elif message.size_of_headers > bounds.max_all_headers_bytes:
-        rule, detail = "size.header", f"headers of {message.size_of_headers} bytes"
+        rule, detail = "limit.header", f"headers of {message.size_of_headers} bytes"
     else:
         return None
-    return Finding(stage="size", verdict=Verdict.OVER_LIMIT, rule=rule, detail=detail)
+    return Finding(stage=limits.STAGE.id, verdict=Verdict.OVER_LIMIT, rule=rule, detail=detail)
 
 
 async def examine(
     message: Message,
     engines: Engines,
-    stages: Sequence[Stage],
     *,
     seconds: float,
     bounds: MilterSettings = _DEFAULTS,
+    settled: Settled = decisive,
+    stages: Sequence[Stage] = ENGINES,
 ) -> Report:
-    """Return what the stages find within ``seconds``. A stage that fails or is late is "not inspected"."""
+    """Return what the stages find within ``seconds``. A stage that fails or is late is "not inspected".
+
+    ``settled`` says that nothing which is found later can change what becomes of the message.
+    """
     if (found := beyond_bounds(message, bounds)) is not None:
-        return Report(results=(StageResult(stage="size", milliseconds=0.0, findings=(found,)),))
-    results: list[StageResult] = []
-    deadline = asyncio.get_running_loop().time() + seconds
-    for stage in sorted(stages, key=lambda stage: stage.cost):
+        return Report(results=(StageResult(stage=found.stage, milliseconds=0.0, findings=(found,)),))
+    examination = _Examination(message, engines, seconds)
+    with await examination.take_apart() as dissection:
+        for stage in sorted(stages, key=lambda stage: stage.cost):
+            if settled(examination.report):
+                break
+            await examination.run(stage, dissection)
+        return examination.report
+
+
+class _Examination:
+    """The results so far, and the deadline."""
+
+    def __init__(self, message: Message, engines: Engines, seconds: float) -> None:
+        self._message = message
+        self._engines = engines
+        self._deadline = asyncio.get_running_loop().time() + seconds
+        self._results: list[StageResult] = []
+        self._anatomy = Anatomy()
+
+    @property
+    def report(self) -> Report:
+        """Return the results so far."""
+        return Report(results=tuple(self._results), anatomy=self._anatomy)
+
+    async def take_apart(self) -> Dissection:
+        """Have a parse worker look at the message, and note what each content stage has found in it."""
         begun = time.perf_counter()
         try:
-            async with asyncio.timeout_at(deadline):
-                findings = await stage.examine(message, engines)
+            async with asyncio.timeout_at(self._deadline):
+                dissection = await self._engines.parse.anatomise(self._message)
+        except (ScannerError, OSError, TimeoutError) as error:
+            self._note(parse.STAGE, begun, (_not_inspected(parse.STAGE, error),))
+            return Dissection(Anatomy())
+        if (stray := _stray(dissection.anatomy)) is not None:
+            dissection.close()
+            self._note(parse.STAGE, begun, (_not_inspected(parse.STAGE, stray),))
+            return Dissection(Anatomy())
+        self._note(parse.STAGE, begun, ())
+        self._anatomy = dissection.anatomy
+        found = self._anatomy.findings
+        for stage in CONTENT:
+            if stage is not parse.STAGE:
+                own = tuple(finding for finding in found if finding.stage == stage.id)
+                self._results.append(StageResult(stage=stage.id, milliseconds=0.0, findings=own))
+        return dissection
+
+    async def run(self, stage: Stage, dissection: Dissection) -> None:
+        """Ask one engine stage."""
+        if stage.examine is None:
+            return
+        begun = time.perf_counter()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                findings = await stage.examine(self._message, self._engines, dissection)
         except (ScannerError, OSError, TimeoutError) as error:
             findings = (_not_inspected(stage, error),)
+        self._note(stage, begun, findings)
+
+    def _note(self, stage: Stage, begun: float, findings: tuple[Finding, ...]) -> None:
         spent = round((time.perf_counter() - begun) * 1000, 2)
-        results.append(StageResult(stage=stage.id, milliseconds=spent, findings=findings))
-        if any(finding.verdict in DECISIVE for finding in findings):
-            break
-    return Report(results=tuple(results))
+        self._results.append(StageResult(stage=stage.id, milliseconds=spent, findings=findings))
+
+
+def _stray(anatomy: Anatomy) -> ScannerError | None:
+    """Return the error of a parse worker that reports what no stage of its can."""
+    for one in anatomy.findings:
+        own = one.stage == "content" and _OWN_RULE.fullmatch(one.rule)
+        if (one.stage, one.rule) not in _KNOWN and not own:
+            return ScannerAnswerError("the parse worker reported a rule that it has not got")
+    return None
 
 
 def _not_inspected(stage: Stage, error: Exception) -> Finding:

@@ -17,6 +17,7 @@ import uvloop
 
 from .config import Config
 from .connection import Connection
+from .errors import ScannerError
 from .log import Log
 from .service import Service
 
@@ -51,8 +52,16 @@ class Worker:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        loop = asyncio.get_running_loop()
         service = Service(self._config, self._log, workers=self._workers)
+        try:
+            await self._serve_with(service)
+        finally:
+            await service.close()
+
+    async def _serve_with(self, service: Service) -> None:
+        loop = asyncio.get_running_loop()
+        # So that the first message finds its parse worker there; what is wrong with them is in the log.
+        warming = asyncio.ensure_future(_warm(service))
         places = asyncio.Semaphore(max(1, self._config.milter.max_connections // self._workers))
         accepting = asyncio.ensure_future(self._accept(service, places))
         beating = asyncio.ensure_future(self._beats())
@@ -68,6 +77,7 @@ class Worker:
             self._stop(service)
         await self._drain(service)
         beating.cancel()
+        warming.cancel()
         if accepting in done:
             accepting.result()
 
@@ -160,6 +170,11 @@ class Worker:
                 signal.raise_signal(signal.SIGTERM)
                 return
             await asyncio.sleep(BEAT_S)
+
+
+async def _warm(service: Service) -> None:
+    with contextlib.suppress(ScannerError):
+        await service.engines.parse.ping()
 
 
 def _same(protocol: asyncio.StreamReaderProtocol) -> asyncio.StreamReaderProtocol:

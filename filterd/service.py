@@ -1,17 +1,24 @@
 """What the connections of one worker share: configuration, engines, log, and how a message is judged."""
 
 import time
+from datetime import UTC, datetime
+from typing import Final
 
 from msgspec import Struct
 
 from . import pipeline, policy
+from .anatomy import RewriteOrder, Rewritten
+from .carry.carrier import Carrier
 from .config import Config
+from .disposition import Attempt, Disposition
 from .log import Log, shown
-from .message import Message
+from .message import Envelope, Message, Spool
 from .pipeline import Report
-from .policy import Disposition
 from .scanners import engines
-from .stages import ORDER
+from .stages import virus
+
+# One line a message: the log's bound is on lines, and one message can have hundreds.
+_MAX_FINDINGS: Final = 30
 
 
 class Judgement(Struct, frozen=True, kw_only=True):
@@ -22,25 +29,64 @@ class Judgement(Struct, frozen=True, kw_only=True):
 
 
 class Service:
-    """One worker's share of the daemon. ``stopping`` is set when it is to end between messages."""
+    """One worker's share of the daemon. ``stopping`` is set when it is to end between messages.
+
+    Needs a running event loop. Close it: the parse workers end with it.
+    """
 
     def __init__(self, config: Config, log: Log, *, workers: int) -> None:
         self.config = config
         self.log = log
         self.stopping = False
-        self._engines = engines.connect(config, log, workers=workers)
+        self.engines = engines.connect(config, log, workers=workers)
+        self.carrier = Carrier(config, log, self)
 
-    async def judge(self, message: Message) -> Judgement:
-        """Examine a message and decide. Whatever fails on the way is "not inspected"."""
-        report = await pipeline.examine(
+    async def close(self) -> None:
+        """End the processes that work for this one."""
+        await self.engines.parse.close()
+
+    async def examine(self, message: Message) -> Report:
+        """Return what is found in a message. Whatever fails on the way is "not inspected"."""
+        now = _now()
+        return await pipeline.examine(
             message,
-            self._engines,
-            ORDER,
+            self.engines,
             seconds=self.config.milter.scan_timeout_s,
             bounds=self.config.milter,
+            settled=lambda report: policy.settled(
+                report.findings,
+                message.envelope,
+                self.config,
+                now,
+                scanned=any(result.stage == virus.STAGE.id for result in report.results),
+            ),
         )
-        dispositions = policy.decide(report, message.envelope.recipients, self.config)
-        return Judgement(report=report, dispositions=dispositions)
+
+    def decide(
+        self, report: Report, envelope: Envelope, *, failed: frozenset[Attempt] = frozenset()
+    ) -> tuple[Disposition, ...]:
+        """Return what becomes of a message. ``failed`` are attempts that did not make it fit for delivery."""
+        return policy.decide(report, envelope, self.config, now=_now(), failed=failed)
+
+    async def judge(self, message: Message) -> Judgement:
+        """Examine a message and decide."""
+        report = await self.examine(message)
+        return Judgement(report=report, dispositions=self.decide(report, message.envelope))
+
+    async def rewrite(self, message: Message, order: RewriteOrder) -> tuple[Rewritten, Spool]:
+        """Have a parse worker change a message. Raises ScannerError, OSError."""
+        return await self.engines.parse.rewrite(message, order)
+
+    async def look_again(self, message: Message) -> Report:
+        """Examine a variant of a message that was examined: take it apart, and ask the virus engines."""
+        return await pipeline.examine(
+            message,
+            self.engines,
+            seconds=self.config.milter.scan_timeout_s,
+            bounds=self.config.milter,
+            settled=lambda _: False,
+            stages=(virus.STAGE,),
+        )
 
     def log_message(self, message: Message, judgement: Judgement, reply: str) -> None:
         """Write the line of one message. The subject is not in it: it is the reader's business, not ours."""
@@ -59,11 +105,30 @@ class Service:
             size=message.size,
             verdict=first.verdict,
             rule=first.rule,
+            fates=[
+                {
+                    "fate": one.fate,
+                    "verdict": one.verdict,
+                    "rule": one.rule,
+                    "recipients": len(one.recipients),
+                }
+                for one in judgement.dispositions[: self.config.log.max_recipients]
+            ],
             findings=[
-                {"rule": one.rule, "score": one.score, "detail": one.detail[:limit]}
-                for one in judgement.report.findings
+                {
+                    "rule": one.rule,
+                    "score": one.score,
+                    "path": one.path,
+                    "detail": shown(one.detail.encode("utf-8", "replace"), limit),
+                }
+                for one in judgement.report.findings[:_MAX_FINDINGS]
             ],
             stage_ms={result.stage: result.milliseconds for result in judgement.report.results},
             ms=round((time.monotonic() - message.started) * 1000, 1),
             reply=reply,
         )
+
+
+def _now() -> datetime:
+    """Return the gateway's local time."""
+    return datetime.now(UTC).astimezone()

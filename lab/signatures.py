@@ -3,16 +3,10 @@
 The lab serves it in place of ClamAV's own databases, which are hundreds of megabytes on hosts it cannot reach.
 """
 
+from audit.samples import EICAR
+
 DATABASE_NAME = "bastide-lab.ndb"
 SIGNATURE_NAME = "Eicar-Test-Signature"
-
-# In two pieces: whole, it would make virus scanners remove this file.
-_EICAR = (rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR", b"-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*")
-
-
-def eicar() -> bytes:
-    """Return the EICAR test file, 68 bytes (eicar.org, anti-malware test file)."""
-    return b"".join(_EICAR)
 
 
 def database() -> bytes:
@@ -20,4 +14,4 @@ def database() -> bytes:
 
     Target 0 is any file, offset * is anywhere in it.
     """
-    return f"{SIGNATURE_NAME}:0:*:{eicar().hex()}\n".encode()
+    return f"{SIGNATURE_NAME}:0:*:{EICAR.hex()}\n".encode()

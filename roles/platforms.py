@@ -35,7 +35,7 @@ DEBIAN_12 = Platform(
         "mta": ("postfix", "postfix-lmdb"),
         "clamav": ("clamav-daemon", "clamav-freshclam", "clamdscan"),
         "spamassassin": ("spamassassin", "spamd"),
-        "filterd": ("python3-venv",),
+        "filterd": ("libarchive13", "python3-venv"),
     },
 )
 

@@ -7,12 +7,13 @@ docs/settings.md is generated from this file.
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from msgspec import Meta, Struct
 
 from roles.errors import SettingError
+from roles.filterd import policy
 
 # Data of the same inventory that is not ours to type: pyinfra's connectors (ssh_*, fake_*) and global arguments (_*),
 # and where the audit stands (audit_*, read by audit/vantage.py).
@@ -113,10 +114,28 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Recipients of one message (RFC 5321 4.5.3.1.8 asks for at least 100).",
         ),
     ] = 100
-    spam_reject_score: Annotated[
-        float,
-        Meta(ge=1, le=100, description="SpamAssassin score from which a message is refused, in points."),
-    ] = 10.0
+    spam_precision: Annotated[
+        Literal["low", "medium", "high", "very_high"],
+        Meta(
+            description="How readily mail is taken for spam: the scores of each level are in docs/policy.md; "
+            "each level finds all that the one before it finds."
+        ),
+    ] = "medium"
+    internal_networks: Annotated[
+        tuple[str, ...],
+        Meta(description="Networks (CIDR) whose mail is outbound; mail from anywhere else is inbound."),
+    ] = ()
+    notify_admin: Annotated[
+        str,
+        Meta(description="Address that gets filterd's notices to the administrator; empty: `administrator`."),
+    ] = ""
+    filterd_policy: Annotated[
+        dict[str, Any],
+        Meta(
+            description="Your own policy, shaped as filterd.toml is: chains, groups, content rules, modes of rules, "
+            "stamps and more; docs/policy.md has the language and examples."
+        ),
+    ] = {}
     filterd_workers: Annotated[
         int, Meta(ge=0, le=64, description="Milter worker processes; 0: one a processor core.")
     ] = 0
@@ -174,6 +193,24 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.administrator or f"postmaster@{self.domains[0]}"
 
     @property
+    def notify_admin_address(self) -> str:
+        """The address that gets filterd's notices to the administrator."""
+        return self.notify_admin or self.administrator_address
+
+    def filterd_chain(self, name: str) -> tuple[str, ...]:
+        """Return the steps that filterd takes for a class of mail, named as in ``[policy.chains]``."""
+        return policy.chain(self.filterd_policy, name)
+
+    def filterd_lines(self, table: str) -> str:
+        """Return the operator's own lines of a table of filterd.toml."""
+        return policy.lines(self.filterd_policy, table)
+
+    @property
+    def filterd_tables(self) -> str:
+        """The operator's own tables of filterd.toml."""
+        return policy.tables(self.filterd_policy)
+
+    @property
     def next_hop_ports(self) -> tuple[int, ...]:
         """The TCP ports that mail leaves by, in order: SMTP's, and those that next hops name."""
         return tuple(sorted({SMTP_PORT, *(next_hop_port(hop) for hop in self.relay_domains.values())}))
@@ -199,6 +236,7 @@ def _problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
     yield from _network_problems(gateway)
     yield from _process_problems(gateway)
     yield from _database_problems(gateway)
+    yield from _policy_problems(gateway)
 
 
 def _name_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
@@ -260,6 +298,28 @@ def _network_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
     for resolver in gateway.resolvers:
         if not _is_address(resolver):
             yield "resolvers", f"{resolver!r} is not an IP address"
+
+
+def _policy_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
+    for network in gateway.internal_networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            yield "internal_networks", f"{network!r} is not a network in CIDR form ({error})"
+            return
+    if gateway.notify_admin and not _is_mail_address(gateway.notify_admin):
+        yield (
+            "notify_admin",
+            f"{gateway.notify_admin!r} is not a mail address; write it like postmaster@example.org",
+        )
+        return
+    if found := policy.problem(
+        gateway.filterd_policy,
+        precision=gateway.spam_precision,
+        internal_networks=gateway.internal_networks,
+        admin=gateway.notify_admin_address,
+    ):
+        yield "filterd_policy", found
 
 
 def _database_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:

@@ -10,17 +10,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
-from msgspec import Struct
-
 from filterd.config import ClamdSettings
 from filterd.errors import ScannerAnswerError, ScannerDownError
 from filterd.log import Log, shown
-from filterd.message import Spool
 
+from .scan import ScanAnswer, Scannable
 from .wire import Gate, Wire
 
 _LENGTH: Final = struct.Struct("!I")
 _MAX_ANSWER: Final = 4096
+_SMALL: Final = 64 * 1024  # goes in one system call
 # The name before the colon is "stream" or "fd[N]"; a signature has no blank in it.
 _CLEAN: Final = re.compile(rb"(?:stream|fd\[[0-9]+\]): OK")
 _FOUND: Final = re.compile(rb"(?:stream|fd\[[0-9]+\]): ([!-~]{1,512}) FOUND")
@@ -36,18 +35,11 @@ _LIMIT: Final = "Heuristics.Limits.Exceeded"
 _OUT_OF_TIME: Final = "Heuristics.Limits.Exceeded.MaxScanTime"
 
 
-class ClamdAnswer(Struct, frozen=True, kw_only=True):
-    """What clamd says: a signature, a limit that kept it from looking, or neither (clean)."""
-
-    signature: str | None = None
-    limit: str | None = None
-
-
 class DescriptorRefusedError(ScannerAnswerError):
     """clamd did not get the descriptor, or may not read it: the content has not been looked at."""
 
 
-def parse(answer: bytes) -> ClamdAnswer:
+def parse(answer: bytes) -> ScanAnswer:
     """Return the meaning of a whole answer with its NUL. Raises ScannerAnswerError for anything unknown."""
     if not answer:
         raise ScannerDownError("clamd hung up without an answer")
@@ -55,15 +47,15 @@ def parse(answer: bytes) -> ClamdAnswer:
     if not nul or rest:
         raise ScannerAnswerError(f"clamd's answer is not one line: {shown(answer)}")
     if _CLEAN.fullmatch(line):
-        return ClamdAnswer()
+        return ScanAnswer()
     if line == _TOO_LARGE:
-        return ClamdAnswer(limit="StreamMaxLength")
+        return ScanAnswer(limit="StreamMaxLength")
     if found := _FOUND.fullmatch(line):
         name = found.group(1).decode("ascii")
         # Not a property of the message: on a calmer host, or later, it can be inspected.
         if name == _OUT_OF_TIME:
             raise ScannerAnswerError("clamd ran out of time")
-        return ClamdAnswer(limit=name) if name.startswith(_LIMIT) else ClamdAnswer(signature=name)
+        return ScanAnswer(limit=name) if name.startswith(_LIMIT) else ScanAnswer(signature=name)
     raise ScannerAnswerError(f"clamd answered {shown(line)}")
 
 
@@ -77,6 +69,8 @@ def stream(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 class Clamd:
     """The client of one worker. ``slots`` is its share of ``max_concurrent``."""
+
+    name: Final = "clamd"
 
     def __init__(self, settings: ClamdSettings, *, slots: int, log: Log) -> None:
         self._path = settings.socket
@@ -95,34 +89,35 @@ class Clamd:
 
         await self._gate.ask(question)
 
-    async def scan(self, spool: Spool) -> ClamdAnswer:
+    async def scan(self, content: Scannable) -> ScanAnswer:
         """Return what clamd says about the content. Raises ScannerError when that cannot be known."""
-        return await self._gate.ask(lambda: self._scan(spool))
+        return await self._gate.ask(lambda: self._scan(content))
 
-    async def _scan(self, spool: Spool) -> ClamdAnswer:
-        if not self._fdpass:
-            return await self._by_stream(spool)
+    async def _scan(self, content: Scannable) -> ScanAnswer:
+        descriptor = content.descriptor() if self._fdpass else None
+        if descriptor is None:
+            return await self._by_stream(content)
         try:
-            return parse(await self._by_descriptor(spool.descriptor()))
+            return parse(await self._by_descriptor(descriptor))
         except DescriptorRefusedError as refused:
             why = str(refused)
         except (ScannerDownError, ConnectionResetError):
-            if await self._takes_descriptors_like(spool):
+            if await self._takes_descriptors_like(content):
                 raise
             why = "clamd hangs up on descriptors"
         # clamd may be barred from our descriptors (a profile, another kernel): hand it the bytes. Once that has
         # worked where the descriptor did not, this worker does not try descriptors again.
-        answer = await self._by_stream(spool)
+        answer = await self._by_stream(content)
         self._fdpass = False
         self._log.event("clamd_descriptor_refused", why=why[:500])
         return answer
 
-    async def _takes_descriptors_like(self, spool: Spool) -> bool:
+    async def _takes_descriptors_like(self, content: Scannable) -> bool:
         """Whether a hang-up was about the content: an empty descriptor of the same kind gets an answer.
 
         clamd hangs up without a word when SELinux or AppArmor keeps a descriptor from it, and when it dies.
         """
-        blank = spool.blank()
+        blank = content.blank()
         try:
             return bool(await self._by_descriptor(blank))
         except (DescriptorRefusedError, ConnectionResetError):
@@ -142,11 +137,14 @@ class Clamd:
             raise DescriptorRefusedError(f"clamd answered {shown(answer[:-1])}")
         return answer
 
-    async def _by_stream(self, spool: Spool) -> ClamdAnswer:
+    async def _by_stream(self, content: Scannable) -> ScanAnswer:
         async with Wire(self._path) as wire:
             # clamd answers and hangs up as soon as StreamMaxLength is passed: that answer is still to read.
             with suppress(BrokenPipeError, ConnectionResetError):
-                await wire.send_all(stream(spool.pieces()))
+                if content.size <= _SMALL:
+                    await wire.send(b"".join(stream(content.pieces())))
+                else:
+                    await wire.send_all(stream(content.pieces()))
             return parse(await wire.receive(_MAX_ANSWER, b"\0"))
 
 

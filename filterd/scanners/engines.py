@@ -4,21 +4,39 @@ from msgspec import Struct
 
 from filterd.config import Config
 from filterd.log import Log
+from filterd.parse.pool import ParsePool
 
 from .clamd import Clamd
+from .command import CommandScanner
+from .scan import VirusEngine
 from .spamd import Spamd
 
 
 class Engines(Struct, frozen=True, kw_only=True):
-    """What stages may ask."""
+    """What stages may ask. ``commands`` are the further virus engines of ``[[scanner]]``."""
 
     clamd: Clamd
     spamd: Spamd
+    parse: ParsePool
+    commands: tuple[CommandScanner, ...] = ()
+
+    @property
+    def virus(self) -> tuple[VirusEngine, ...]:
+        """Return every virus engine: each must find a message clean."""
+        return (self.clamd, *self.commands)
 
 
 def connect(config: Config, log: Log, *, workers: int) -> Engines:
     """Return clients that hold one worker's share of each engine's bound. Needs a running event loop."""
+
+    def share(places: int) -> int:
+        return max(1, places // workers)
+
     return Engines(
-        clamd=Clamd(config.clamd, slots=max(1, config.clamd.max_concurrent // workers), log=log),
-        spamd=Spamd(config.spamd, slots=max(1, config.spamd.max_concurrent // workers), log=log),
+        clamd=Clamd(config.clamd, slots=share(config.clamd.max_concurrent), log=log),
+        spamd=Spamd(config.spamd, slots=share(config.spamd.max_concurrent), log=log),
+        parse=ParsePool(config, slots=share(config.parse.max_concurrent), log=log),
+        commands=tuple(
+            CommandScanner(one, slots=share(one.max_concurrent), log=log) for one in config.scanner
+        ),
     )

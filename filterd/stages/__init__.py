@@ -5,9 +5,23 @@ The attack it stops: a check that is forgotten. The policy asks for the result o
 
 from typing import Final
 
-from . import spam, virus
-from .stage import Finding, Stage, Verdict
+from . import archive, attachment, content, document, html, integrity, limits, links, parse, spam, virus
+from .stage import Finding, Rule, Stage, Verdict
 
-ORDER: Final[tuple[Stage, ...]] = (virus.STAGE, spam.STAGE)
+# They look at what a parse worker makes of a message, there.
+CONTENT: Final[tuple[Stage, ...]] = (
+    parse.STAGE,
+    limits.STAGE,
+    integrity.STAGE,
+    attachment.STAGE,
+    archive.STAGE,
+    document.STAGE,
+    content.STAGE,
+    html.STAGE,
+    links.STAGE,
+)
+# They ask an engine.
+ENGINES: Final[tuple[Stage, ...]] = (virus.STAGE, spam.STAGE)
+ORDER: Final[tuple[Stage, ...]] = CONTENT + ENGINES
 
-__all__ = ["ORDER", "Finding", "Stage", "Verdict"]
+__all__ = ["CONTENT", "ENGINES", "ORDER", "Finding", "Rule", "Stage", "Verdict"]

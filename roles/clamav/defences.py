@@ -44,6 +44,20 @@ DEFENCES = (
         unseen="Seeing it needs a message at the limit that only the last bytes make infected; the acceptance tests send one.",
     ),
     Defence(
+        id="clamav.heuristics",
+        title="clamd reports what it cannot read, and what no honest program writes",
+        why="By default clamd calls an encrypted archive, a broken program and a document with macros clean.",
+        rows=("R02", "P09"),
+        sets=(
+            ClamdOption("AlertEncryptedArchive", "yes"),
+            ClamdOption("AlertEncryptedDoc", "yes"),
+            ClamdOption("AlertOLE2Macros", "yes"),
+            ClamdOption("AlertBrokenExecutables", "yes"),
+            ClamdOption("AlertPartitionIntersection", "yes"),
+        ),
+        unseen="What becomes of an alert is filterd's policy, by class; filterd.refused-classes sees that from outside.",
+    ),
+    Defence(
         id="clamav.local-only",
         title="clamd listens on a socket of its group and on no port",
         why="clamd's protocol knows no login: who reaches it can stop it or have it read files.",

@@ -1,11 +1,31 @@
 """filterd's defences."""
 
-from roles.claims import Arrival, Delivered
+import json
+import re
+from functools import partial
+
+from roles.claims import Arrival, Delivered, Verdict
 from roles.defence import Defence
 from roles.kinds import FileMode, FilterdOption, HostAnswer, UnitOption
-from roles.settings import MILTER_DIRECTORY
+from roles.settings import MILTER_DIRECTORY, Gateway
+
+# The classes that are refused, or wait, unless the operator says otherwise.
+_REFUSED = ("infected", "suspicious", "banned", "malformed", "over_limit", "not_inspected", "spam")
+
+
+def _chain(name: str, gateway: Gateway) -> str:
+    return json.dumps(gateway.filterd_chain(name))
+
 
 _SENT = b"Subject: one\r\n\r\nbody \r\n"
+
+_QUEUED = "250 2.0.0 Ok: queued as 4abcDE1234z"
+
+
+def _refused(status: str, rule: str) -> str:
+    """Return what a refusal by this rule, a regular expression, looks like."""
+    return rf"{re.escape(status)} [^\n]*\[(?:{rule})\] id=[A-Za-z0-9]+"
+
 
 DEFENCES = (
     Defence(
@@ -62,16 +82,37 @@ DEFENCES = (
         why="The engines only find; these lines are what is done about it, and each of them can let everything in.",
         rows=("P01", "R17", "R19"),
         sets=(
-            FilterdOption("policy.infected", '"reject"'),
-            FilterdOption("policy.spam", '"reject"'),
-            FilterdOption("policy.over_limit", '"reject"'),
-            FilterdOption("policy.not_inspected", '"tempfail"'),
-            FilterdOption("spamd.reject_score", lambda g: str(g.spam_reject_score)),
+            *(FilterdOption(f"policy.chains.{name}", partial(_chain, name)) for name in _REFUSED),
+            FilterdOption("policy.precision", lambda g: json.dumps(g.spam_precision)),
             # What the MTA adds itself before the filter sees the message is allowed for.
             FilterdOption("milter.max_message_bytes", lambda g: str(g.message_size_limit + 65_536)),
         ),
         unseen="clamav.virus-refused and spamassassin.spam-refused see the refusals; that nothing passes unseen takes a stopped "
         "engine, which the acceptance tests have.",
+    ),
+    Defence(
+        id="filterd.hidden-virus",
+        title="A virus is found where the virus engine alone does not look",
+        why="A mail reader decodes what a scanner takes for text: each such reading is decoded here and scanned by itself.",
+        rows=("R01", "C01", "M06", "P16"),
+        claims=tuple(
+            Verdict(sample=sample, matches=_refused("550 5.7.1", r"virus\.signature"), refuted_by=_QUEUED)
+            for sample in ("eicar-uuencode", "eicar-folded", "eicar-rar")
+        ),
+    ),
+    Defence(
+        id="filterd.refused-classes",
+        title="Programs, broken messages and bombs are refused, each by its rule",
+        why="What no scanner knows yet is stopped by what it is; what cannot be looked at is never called clean.",
+        rows=("R04", "R06", "R24", "M03", "P07", "A16"),
+        claims=tuple(
+            Verdict(sample=sample, matches=_refused(status, rule), refuted_by=_QUEUED)
+            for sample, status, rule in (
+                ("program", "550 5.7.1", r"attachment\.kind|virus\.broken"),
+                ("partial", "550 5.6.0", r"integrity\.partial"),
+                ("many-members", "552 5.3.4", r"limit\.entries"),
+            )
+        ),
     ),
     Defence(
         id="filterd.own-code",

@@ -20,10 +20,13 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     converged(
         name="Make filterd's user",
         question=_GROUPS,
-        # Its groups let it reach the engines' sockets; postfix lets it give its own socket to the MTA.
-        wanted="clamav debian-spamd filterd postfix",
+        # Its groups let it reach the engines' sockets; postfix lets it give its own socket to the MTA. postdrop lets it
+        # hand in mail (mta.injection), and with it also look at the queue: Postfix keeps all its public sockets in one
+        # directory. A listener on the network would be open to every user of the host, and filterd has no network;
+        # an ACL on the directory would give the same rights and be undone by `postfix set-permissions`.
+        wanted="clamav debian-spamd filterd postdrop postfix",
         remedy="id filterd >/dev/null 2>&1 || useradd --system --user-group --no-create-home --home-dir /nonexistent "
-        "--shell /usr/sbin/nologin filterd; usermod -G clamav,debian-spamd,postfix filterd",
+        "--shell /usr/sbin/nologin filterd; usermod -G clamav,debian-spamd,postdrop,postfix filterd",
     )
     release_installed(name="Install filterd's release", release=release(WHEELHOUSE), wheels=files(WHEELHOUSE))
     converged(

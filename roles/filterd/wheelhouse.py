@@ -96,7 +96,7 @@ def _inputs(locked: str, abi: str) -> str:
         ROOT / "README.md",
         ROOT / "LICENSE",
         Path(__file__),
-        *sorted((ROOT / "filterd").rglob("*.py")),
+        *sorted(path for path in (ROOT / "filterd").rglob("*") if path.suffix in (".py", ".txt")),
     ):
         digest.update(f"\0{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -52,16 +52,16 @@ class FilterdOption(LineOption):
 
     @property
     def table(self) -> str:
-        """The table that the setting stands in."""
-        return self.key.partition(".")[0]
+        """The table that the setting stands in, itself perhaps inside of another (``policy.chains``)."""
+        return self.key.rpartition(".")[0]
 
     def line(self, gateway: Gateway) -> str:
-        return f"{self.key.partition('.')[2]} = {self.wanted(gateway)}"
+        return f"{self.key.rpartition('.')[2]} = {self.wanted(gateway)}"
 
     def question(self, gateway: Gateway) -> str:
         del gateway
-        table, _, name = self.key.partition(".")
-        program = f"import json, sys; print(json.dumps(json.load(sys.stdin)[{table!r}][{name!r}]))"
+        place = "".join(f"[{name!r}]" for name in self.key.split("."))
+        program = f"import json, sys; print(json.dumps(json.load(sys.stdin){place}))"
         return f"/opt/filterd/current/bin/filterd check --json | python3 -c {shlex.quote(program)}"
 
     def holds(self, answer: str, gateway: Gateway) -> bool:

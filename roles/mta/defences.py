@@ -1,5 +1,6 @@
 """The MTA's defences. Restrictions are evaluated in the order of the records that name them."""
 
+import re
 from functools import partial
 
 from roles.claims import Greeting, Reply, Verdict
@@ -29,6 +30,18 @@ RELAY_SPELLINGS = (
     ("address-literal", "<victim@[198.51.100.53]>"),
     ("own-name", "<victim%elsewhere.example@{hostname}>"),
 )
+
+# What differs for mail that filterd hands in through its own unix socket, for which Postfix sees the client
+# "localhost[127.0.0.1]". The size limit stays: what is injected is hardly larger than what came.
+INJECTION = {
+    # It was filtered, or filterd wrote it: once more would be a loop, and waits for the filter that waits for this.
+    "receive_override_options": "no_milters",
+    # Recipients were verified when the message came; those of notices and forwards are the administrator's.
+    "smtpd_relay_restrictions": "permit_mynetworks,reject",
+    "smtpd_recipient_restrictions": "permit_mynetworks,reject",
+    # mta.unchanged: no rewriting of addresses and no completing of headers, as for mail from outside.
+    "local_header_rewrite_clients": "",
+}
 
 
 def _relay_attempt(name: str, recipient: str) -> Reply:
@@ -318,6 +331,28 @@ DEFENCES = (
         unseen="Seeing it means stopping the filter; the acceptance tests do that in the lab.",
     ),
     Defence(
+        id="mta.injection",
+        title="Only filterd hands in mail that is not filtered",
+        why="A way past the filter must be no way for anybody else: no network reaches it, and no other user of the host.",
+        rows=("P01", "P02"),
+        sets=(
+            HostAnswer(
+                subject="who may open the sockets of Postfix that are for its own programs",
+                # A socket's own mode says nothing (unix(7)): the directory decides.
+                command="stat -c '%a %U %G' /var/spool/postfix/public; getent group postdrop | cut -d: -f4",
+                matches="2710 postfix postdrop\nfilterd",
+                refuted_by="755 postfix postdrop\nfilterd",
+            ),
+            HostAnswer(
+                subject="the service for filterd",
+                command="postconf -M filterd-inject/unix | awk '{ print $2, $3, $5, $8 }'",
+                matches="unix n y smtpd",
+                refuted_by="inet n y smtpd",
+            ),
+        ),
+        unseen="It is a unix socket: there is nothing that an outsider could see.",
+    ),
+    Defence(
         id="mta.tls-outbound",
         title="Mail to next hops is encrypted wherever they offer it",
         why="Opportunistic TLS costs nothing and keeps mail from who merely listens (RFC 7435).",
@@ -361,8 +396,11 @@ DEFENCES = (
             ),
             HostAnswer(
                 subject="parameters that a service of master.cf overrides",
-                command="postconf -P",
-                matches="",
+                command="postconf -P | sed 's/ *$//' | LC_ALL=C sort",
+                matches="\n".join(
+                    re.escape(f"filterd-inject/unix/{name} = {value}".strip())
+                    for name, value in sorted(INJECTION.items())
+                ),
                 refuted_by="smtp/inet/milter_default_action = accept",
             ),
             HostAnswer(

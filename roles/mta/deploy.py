@@ -1,7 +1,7 @@
 """Put Postfix on a host."""
 
 from roles.kinds import MainCf
-from roles.mta.defences import DEFENCES
+from roles.mta.defences import DEFENCES, INJECTION
 from roles.operations import files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, lines, rendered, restriction_lists
@@ -28,6 +28,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     values = {
         "parameters": list(lines(DEFENCES, MainCf, gateway)),
         "restrictions": restriction_lists(DEFENCES),
+        "injection": INJECTION,
     }
     files_owned(
         name="Write Postfix's configuration",

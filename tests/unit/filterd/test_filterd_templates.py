@@ -39,12 +39,14 @@ def test_the_rendered_file_is_taken_and_says_what_is_default(tmp_path: Path) -> 
     path.write_text(rendered("filterd.toml.j2"))
     config, default = load(path), Config()
     assert config.milter.max_message_bytes > GATEWAY.message_size_limit
-    assert config.spamd.reject_score == GATEWAY.spam_reject_score
+    assert config.policy.precision == GATEWAY.spam_precision
+    assert config.notify.admin == GATEWAY.notify_admin_address
     own = {
         "milter": {"workers", "max_message_bytes", "max_recipients"},
         "clamd": {"max_concurrent"},
-        "spamd": {"max_concurrent", "reject_score"},
-        "policy": set(),
+        "spamd": {"max_concurrent"},
+        "policy": {"precision"},
+        "store": set(),
         "log": set(),
     }
     # filterd's own bounds hold unless a host needs others: they go with what MTAs are known to cut.
@@ -52,7 +54,7 @@ def test_the_rendered_file_is_taken_and_says_what_is_default(tmp_path: Path) -> 
     text = path.read_text()
     for section, settings in own.items():
         for name in getattr(default, section).__struct_fields__:
-            assert name in left or f"\n{name} = " in text
+            assert name in left or f"\n{name} = " in text or f"\n[{section}.{name}]\n" in text
             if name not in settings:
                 assert getattr(getattr(config, section), name) == getattr(getattr(default, section), name)
 

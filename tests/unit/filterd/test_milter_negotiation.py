@@ -1,5 +1,6 @@
 import pytest
 
+from filterd.config import Config
 from filterd.connection import wish
 from filterd.errors import ProtocolError
 from filterd.milter import commands as c
@@ -68,5 +69,5 @@ def test_no_macros_are_wished_for_a_step_that_is_waived() -> None:
     waived = {MacroStage.CONNECT: Step.NO_CONNECT, MacroStage.HELO: Step.NO_HELO, MacroStage.MAIL: Step.NO_MAIL,
               MacroStage.RCPT: Step.NO_RCPT, MacroStage.DATA: Step.NO_DATA,
               MacroStage.END_OF_HEADERS: Step.NO_END_OF_HEADERS}  # fmt: skip
-    ours = wish(add_header=False)
+    ours = wish(Config())
     assert [stage for stage in ours.macros if waived.get(stage, Step(0)) & ours.steps] == []

@@ -110,7 +110,7 @@ def settled(plan: Plan) -> Answers:
         "iptables-save": [line for name, text in tables.items() for line in (f"@{name}", *text.splitlines())],
         "sysctl -n ": sysctls,
         "find /var/lib/clamav": ["1"],
-        "id -nG filterd": ["clamav debian-spamd filterd postfix"],
+        "id -nG filterd": ["clamav debian-spamd filterd postdrop postfix"],
         "readlink /opt/filterd/current": [RELEASE],
         "%G' /var/spool/postfix/filterd": ["2750 filterd postfix"],
     }

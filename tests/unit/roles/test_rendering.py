@@ -3,6 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jinja2 import TemplateNotFound, UndefinedError
@@ -14,6 +15,7 @@ from roles.filterd.defences import DEFENCES as FILTERD_RECORDS
 from roles.hardening.defences import DEFENCES as HARDENING
 from roles.kinds import ClamdOption, FreshclamOption, Kind, MainCf, Restriction, SshdOption, Sysctl
 from roles.mta.defences import DEFENCES as MTA
+from roles.mta.defences import INJECTION
 from roles.rendering import filterd_options, lines, rendered, restriction_lists
 from tests.unit.roles.examples import gateway
 
@@ -115,11 +117,23 @@ def test_the_gateways_own_mail_goes_to_its_administrator() -> None:
 
 
 def test_master_cf_listens_on_port_25_alone() -> None:
-    text = rendered("mta", "master.cf.j2", GATEWAY)
-    services = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
+    text = rendered("mta", "master.cf.j2", GATEWAY, injection=INJECTION)
+    services = [line.split() for line in text.splitlines() if line and not line.startswith(("#", " "))]
     assert [service[0] for service in services if service[1] == "inet"] == ["smtp"]
     assert all(len(service) == 8 for service in services)
     assert len({(service[0], service[1]) for service in services}) == len(services)
+
+
+def test_master_cf_overrides_settings_for_injected_mail_alone() -> None:
+    # master(5): -o name=value stands on lines of its own, indented, behind its service.
+    text = rendered("mta", "master.cf.j2", GATEWAY, injection=INJECTION)
+    at = text.index("\nfilterd-inject unix ")
+    block = text[at + 1 :].split("\n")
+    count = len(INJECTION)
+    assert block[1 : count + 1] == [f"  -o {name}={value}" for name, value in INJECTION.items()]
+    assert block[count + 1].startswith("pickup ")
+    assert "-o" not in text.replace("\n".join(block[1 : count + 1]), "")
+    assert all(" " not in value for value in INJECTION.values())
 
 
 def test_sshd_listens_where_the_firewall_lets_administrators_in() -> None:
@@ -181,17 +195,57 @@ def test_spamd_has_as_many_children_as_filterd_asks_at_a_time() -> None:
 FILTERD = {"clamd_socket": "/run/c", "spamd_socket": "/run/s", "socket_directory": "/run/f"}
 
 
+# One of everything that an operator may set, with characters that TOML has a word on.
+POLICY: dict[str, Any] = {
+    "policy": {
+        "tag_subject": "<{verdict}> ",
+        "chains": {"infected": ["notify admin", "clean", "delete", "discard"]},
+    },
+    "group": [
+        {
+            "name": "staff",
+            "recipients": ["@example.org"],
+            "chains": {"spam": ["move"]},
+            "rules": {"html.form": "on"},
+        },
+        {"name": "night", "times": ["22:00-06:00"], "direction": "out"},
+    ],
+    "content": [{"name": "quote", "pattern": "a\"b\\\\c'd\u007f", "where": ["subject"], "case": True}],
+    "rules": {"html.iframe": "on"},
+    "html": {"scripts": "strip"},
+    "notify": {"language": "de", "stamps": {"legal": 'Line one\nä <b> "x"'}},
+    "store": {"discard_days": 3},
+    "scanner": [{"name": "other", "command": ["/usr/bin/other", "-"], "infected": [1, 2]}],
+}
+
+
+def test_an_operators_policy_arrives_as_it_was_written(tmp_path: Path) -> None:
+    chosen = gateway(filterd_policy=POLICY)
+    text = rendered("filterd", "filterd.toml.j2", chosen, options=filterd_options(FILTERD_RECORDS), **FILTERD)
+    (tmp_path / "filterd.toml").write_text(text)
+    load(tmp_path / "filterd.toml")
+    written = tomllib.loads(text)
+    for table, own in POLICY.items():
+        if isinstance(own, list):
+            assert written[table] == own
+            continue
+        for name, value in own.items():
+            shown = {key: written[table][name][key] for key in value} if isinstance(value, dict) else None
+            assert (shown or written[table][name]) == value
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {},
-        {"spam_reject_score": 1, "filterd_workers": 4, "recipient_limit": 10_000},
+        {"spam_precision": "high", "filterd_workers": 4, "recipient_limit": 10_000},
         {"message_size_limit": 65_536, "spamd_children": 1, "clamd_threads": 1},
-        {"message_size_limit": 1_000_000_000, "spam_reject_score": 7.5},
+        {"message_size_limit": 1_000_000_000, "spam_precision": "very_high"},
+        {"notify_admin": "soc@example.net", "internal_networks": ("192.0.2.0/24",), "filterd_policy": POLICY},
     ],
 )
 def test_filterd_takes_the_configuration_that_is_written_for_it(
-    changes: dict[str, float], tmp_path: Path
+    changes: dict[str, Any], tmp_path: Path
 ) -> None:
     chosen = gateway(**changes)
     text = rendered("filterd", "filterd.toml.j2", chosen, options=filterd_options(FILTERD_RECORDS), **FILTERD)
@@ -200,8 +254,10 @@ def test_filterd_takes_the_configuration_that_is_written_for_it(
     written = tomllib.loads(text)
     assert written["milter"]["max_message_bytes"] >= chosen.message_size_limit
     assert written["milter"]["max_recipients"] == chosen.recipient_limit
-    assert written["spamd"]["reject_score"] == chosen.spam_reject_score
-    assert written["policy"]["not_inspected"] == "tempfail"
+    assert written["policy"]["precision"] == chosen.spam_precision
+    assert written["policy"]["internal_networks"] == list(chosen.internal_networks)
+    assert written["notify"]["admin"] == (chosen.notify_admin or chosen.administrator_address)
+    assert written["policy"]["chains"]["not_inspected"] == ["tempfail"]
     assert written["clamd"]["socket"] == "/run/c"
 
 

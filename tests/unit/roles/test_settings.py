@@ -1,5 +1,6 @@
 """Settings: what is refused, in which words, and what follows from what is accepted."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -16,7 +17,6 @@ BOUNDS = (
     ("firewall_confirm_seconds", 15, 600),
     ("message_size_limit", 65_536, 1_000_000_000),
     ("recipient_limit", 100, 10_000),
-    ("spam_reject_score", 1, None),
     ("filterd_workers", 0, 64),
     ("clamav_checks_per_day", 1, 50),
     ("spamd_children", 1, 64),
@@ -314,3 +314,40 @@ def test_every_setting_says_what_it_means_in_a_whole_sentence() -> None:
     for field in msgspec.json.schema(Gateway)["$defs"]["Gateway"]["properties"].values():
         description = field.get("description", "")
         assert description.endswith("."), field
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"spam_precision": "highest"}, r"spam_precision"),
+        (
+            {"internal_networks": ("192.0.2.1/24",)},
+            r"`internal_networks`: '192\.0\.2\.1/24' is not a network",
+        ),
+        ({"notify_admin": "root"}, r"`notify_admin`: 'root' is not a mail address"),
+        (
+            {"filterd_policy": {"policy": {"chains": {"spam": ["rejct"]}}}},
+            r"`filterd_policy`: \[policy\.chains\] spam, step 1: 'rejct' is no action; did you mean reject\?",
+        ),
+        (
+            {"filterd_policy": {"policy": {"chains": {"spm": ["reject"]}}}},
+            r"has no setting 'spm'; did you mean spam\?",
+        ),
+        ({"filterd_policy": {"group": [{"name": "A B"}]}}, r"`filterd_policy`: \[\[group\]\] 1 \(A B\) name"),
+        ({"filterd_policy": {"group": {"name": "a"}}}, r"`filterd_policy`: \[group\]"),
+        ({"filterd_policy": {"group": ["a"]}}, r"'group' is no list of tables"),
+        ({"filterd_policy": {"content": [{"name": "a", "pattern": None}]}}, r"None is neither text"),
+        (
+            {"filterd_policy": {"milter": {"workers": 3}}},
+            r"\[milter\] is not the operator's to set; known are policy",
+        ),
+        ({"filterd_policy": {"policy": {"add_header": True}}}, r"\[policy\] add_header is not set here"),
+        ({"filterd_policy": {"policy": ["x"]}}, r"`filterd_policy`: "),
+        ({"filterd_policy": {"policy": {"chains": "x"}}}, r"`filterd_policy`: "),
+        ({"filterd_policy": {"a\nb": {}}}, r"is not the operator's to set"),
+    ],
+)
+def test_a_policy_that_filterd_would_refuse_is_refused_before_a_host_is_touched(
+    changes: dict[str, Any], said: str
+) -> None:
+    assert re.search(said, refusal(**changes))

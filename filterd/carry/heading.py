@@ -1,0 +1,108 @@
+"""What filterd itself writes into the header of delivered mail: marks, and the tag before the subject."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from filterd.anatomy import HeaderEdit
+from filterd.milter.replies import AddHeader, ChangeHeader, InsertHeader, Reply
+
+# All fields of ours begin like this; one that came with a message is forged.
+OWN: Final = b"x-bastide-"
+VERDICT: Final = "X-Bastide-Verdict"
+TAG: Final = "X-Bastide-Tag"
+_EMPTY_FOLD: Final = re.compile(rb"\n[ \t]*(?=\n|\Z)")
+_MAX_FORGED: Final = 1000  # more are bounded by the size of all headers anyway
+
+
+class Heading(Struct, kw_only=True):
+    """What of a message's header matters here, noted as the MTA hands it over.
+
+    ``forged`` are the names of fields that look like ours, in order; ``subject`` is the first Subject's value.
+    """
+
+    forged: list[bytes] = []
+    subject: bytes | None = None
+
+    def note(self, name: bytes, value: bytes) -> None:
+        """Take one field, as SMFIC_HEADER gives it."""
+        lower = name.lower()
+        if lower.startswith(OWN) and len(self.forged) < _MAX_FORGED:
+            self.forged.append(lower)
+        elif lower == b"subject" and self.subject is None:
+            self.subject = value
+
+
+class Marks(Struct, frozen=True, kw_only=True):
+    """What is written: the class ("" for none), values of X-Bastide-Tag, what stands before the subject."""
+
+    verdict: str = ""
+    tags: tuple[str, ...] = ()
+    subject: str = ""
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything to write."""
+        return bool(self.verdict or self.tags or self.subject)
+
+
+def edits(marks: Marks, heading: Heading) -> tuple[HeaderEdit, ...]:
+    """Return the edits: forged fields away, the last first, then ours. New fields have index 0."""
+    if not marks:
+        return ()
+    made = [
+        HeaderEdit(name=name.decode("latin-1"), index=index, value=None)
+        for name, index in reversed(list(_numbered(heading.forged)))
+    ]
+    if marks.verdict:
+        made.append(_field(VERDICT, marks.verdict))
+    made += [_field(TAG, tag) for tag in marks.tags]
+    if marks.subject:
+        value = tagged(marks.subject, heading.subject)
+        made.append(HeaderEdit(name="Subject", index=0 if heading.subject is None else 1, value=value))
+    return tuple(made)
+
+
+def _numbered(names: Sequence[bytes]) -> list[tuple[bytes, int]]:
+    """Return each name with its number among those of the same name, from 1."""
+    seen: dict[bytes, int] = {}
+    numbered = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        numbered.append((name, seen[name]))
+    return numbered
+
+
+def _field(name: str, value: str) -> HeaderEdit:
+    return HeaderEdit(name=name, index=0, value=b" " + value.encode("ascii", "replace"))
+
+
+def tagged(tag: str, subject: bytes | None) -> bytes:
+    """Return a Subject with ``tag`` (printable ASCII) before it; encoded words (RFC 2047) stay as they are."""
+    mark = tag.encode("ascii")
+    # Lines of a fold without words may be taken for the end of the header; so may a lone CR.
+    rest = _EMPTY_FOLD.sub(b"", (subject or b"").replace(b"\r", b"")).lstrip(b" \t")
+    if rest.startswith(b"\n"):
+        # Folded behind the colon: the tag takes the first line.
+        return b" " + mark.rstrip(b" ") + rest
+    if rest.startswith(b"=?") and not mark.endswith(b" "):
+        # RFC 2047 5: a blank parts an encoded word from other text.
+        mark += b" "
+    return b" " + mark + rest if rest else b" " + mark.rstrip(b" ")
+
+
+def as_replies(changes: Sequence[HeaderEdit]) -> tuple[Reply, ...]:
+    """Return edits as milter replies. Own fields go to the top, above what signatures cover; others to the end."""
+    replies: list[Reply] = []
+    for change in changes:
+        name = change.name.encode("ascii")
+        if change.value is None:
+            replies.append(ChangeHeader(change.index, name))
+        elif change.index:
+            replies.append(ChangeHeader(change.index, name, change.value))
+        elif name.lower().startswith(OWN):
+            replies.append(InsertHeader(0, name, change.value))
+        else:
+            replies.append(AddHeader(name, change.value))
+    return tuple(replies)

@@ -1,0 +1,186 @@
+"""Hands mail to the MTA: a small SMTP client (RFC 5321) on the MTA's unix socket for us.
+
+The attack it stops: a message of which some recipients get nothing. A recipient that is refused ends the whole
+transaction before any content is sent, and several messages are all brought to their last line before the first one
+is ended: what can be refused has been refused by then.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Self
+
+from msgspec import Struct
+
+from filterd.config import InjectSettings
+from filterd.errors import FilterdError
+
+_LONGEST_LINE: Final = 4096
+_MOST_LINES: Final = 100
+_REPLY: Final = re.compile(rb"([2-5][0-9]{2})([ -]|\Z)(.*)", re.DOTALL)
+# RFC 5321 4.1.2, loosely: in brackets, and nothing that ends a command or an argument.
+_PATH: Final = re.compile(rb"<[^\0-\x20<>\x7f]{0,320}>")
+_QUOTED_PATH: Final = re.compile(rb'<"[^\0-\x1f"\x7f]{1,256}"@[^\0-\x20<>\x7f]{1,255}>')
+_CLOSE_S: Final = 1.0
+
+
+class InjectError(FilterdError):
+    """The MTA did not take a message from us; nothing of it was sent on."""
+
+
+class Letter(Struct, frozen=True, kw_only=True):
+    """One message to hand over: envelope addresses in angle brackets, content with CRLF."""
+
+    sender: bytes
+    recipients: tuple[bytes, ...]
+    content: Iterable[bytes]
+    eight_bit: bool = True
+
+
+class _Reply(Struct, frozen=True):
+    code: int
+    lines: tuple[bytes, ...]
+
+    @property
+    def text(self) -> str:
+        """Return it for the log: bounded, printable."""
+        words = b" ".join(self.lines)[:300].decode("ascii", "replace")
+        return f"{self.code} {''.join(one if one.isprintable() else '?' for one in words)}"
+
+
+class Injection:
+    """One transaction: ``offer`` brings it to the last line, ``finish`` ends it. Use as a context."""
+
+    def __init__(self, settings: InjectSettings, host: bytes) -> None:
+        self._settings = settings
+        self._host = host
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def __aenter__(self) -> Self:
+        """Return it unconnected: ``offer`` connects."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Hang up; a message that was not ended is dropped by the MTA."""
+        if self._writer is not None:
+            self._writer.close()
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(_CLOSE_S):
+                    await self._writer.wait_closed()
+
+    async def offer(self, letter: Letter) -> None:
+        """Send all but the last line. Raises InjectError: the MTA has then taken nothing."""
+        for address in (letter.sender, *letter.recipients):
+            if not _PATH.fullmatch(address) and not _QUOTED_PATH.fullmatch(address):
+                raise InjectError(f"{address[:80]!r} cannot be written into an SMTP command")
+        if not letter.recipients:
+            raise InjectError("a message without recipients")
+        with _translated(self._settings):
+            async with asyncio.timeout(self._settings.timeout_s):
+                await self._envelope(letter)
+                await self._content(letter.content)
+
+    async def finish(self) -> str:
+        """Send the last line and return what the MTA says. Raises InjectError when it did not take the message."""
+        with _translated(self._settings):
+            async with asyncio.timeout(self._settings.timeout_s):
+                said = await self._command(b".", 250)
+                if self._writer is not None:
+                    self._writer.write(b"QUIT\r\n")
+                return said.text
+
+    async def _envelope(self, letter: Letter) -> None:
+        self._reader, self._writer = await asyncio.open_unix_connection(
+            self._settings.socket, limit=_LONGEST_LINE
+        )
+        await self._expect(220, "the greeting")
+        offered = await self._command(b"EHLO " + (self._host or b"localhost"), 250)
+        keywords = {line.split(b" ")[0].upper() for line in offered.lines[1:]}
+        international = not all(address.isascii() for address in (letter.sender, *letter.recipients))
+        if international and b"SMTPUTF8" not in keywords:
+            raise InjectError("the MTA takes no addresses beyond ASCII (RFC 6531)")
+        options = (b" BODY=8BITMIME" if letter.eight_bit and b"8BITMIME" in keywords else b"") + (
+            b" SMTPUTF8" if international else b""
+        )
+        await self._command(b"MAIL FROM:" + letter.sender + options, 250)
+        for recipient in dict.fromkeys(letter.recipients):
+            await self._command(b"RCPT TO:" + recipient, 250)
+        await self._command(b"DATA", 354)
+
+    async def _content(self, pieces: Iterable[bytes]) -> None:
+        """Send the content, dots doubled (RFC 5321 4.5.2); behind a bare LF too, which the MTA may take for an end."""
+        writer = self._writer
+        if writer is None:
+            return
+        last = b"\r\n"
+        for piece in pieces:
+            if not piece:
+                continue
+            stuffed = piece.replace(b"\n.", b"\n..")
+            if piece.startswith(b".") and last.endswith(b"\n"):
+                stuffed = b"." + stuffed
+            writer.write(stuffed)
+            last = (last + piece)[-2:]
+            await writer.drain()
+        if last != b"\r\n":
+            writer.write(b"\r\n")
+
+    async def _command(self, line: bytes, wanted: int) -> _Reply:
+        if self._writer is None:
+            raise InjectError("there is no connection")
+        self._writer.write(line + b"\r\n")
+        await self._writer.drain()
+        return await self._expect(wanted, line.split(b":")[0].decode("ascii", "replace"))
+
+    async def _expect(self, wanted: int, what: str) -> _Reply:
+        reply = await self._reply()
+        if reply.code // 10 != wanted // 10:
+            raise InjectError(f"the MTA answered {what} with {reply.text}")
+        return reply
+
+    async def _reply(self) -> _Reply:
+        """Return the next reply, all its lines. Raises InjectError for what is none."""
+        if self._reader is None:
+            raise InjectError("there is no connection")
+        lines: list[bytes] = []
+        while len(lines) < _MOST_LINES:
+            line = await self._reader.readuntil(b"\n")
+            parts = _REPLY.fullmatch(line.rstrip(b"\r\n"))
+            if parts is None:
+                break
+            lines.append(parts[3])
+            if parts[2] != b"-":
+                return _Reply(int(parts[1]), tuple(lines))
+        raise InjectError("the MTA's answer is no SMTP reply")
+
+
+@contextlib.contextmanager
+def _translated(settings: InjectSettings) -> Iterator[None]:
+    """Say of whatever goes wrong on the socket that the MTA did not take the message."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise InjectError(
+            f"the MTA at {settings.socket} gave no answer in {settings.timeout_s:g} s"
+        ) from error
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        raise InjectError(f"the MTA at {settings.socket} broke off") from error
+    except OSError as error:
+        raise InjectError(
+            f"the MTA at {settings.socket} cannot be reached ({error.strerror or error})"
+        ) from error
+
+
+async def inject(settings: InjectSettings, host: bytes, letters: Sequence[Letter]) -> list[str]:
+    """Hand over all letters and return what the MTA said to each, or raise InjectError.
+
+    Should the MTA refuse one at its last line after it has taken another, the error is raised as well: the sender
+    tries again, and some recipients get the message twice. That is the lesser evil.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        injections = [await stack.enter_async_context(Injection(settings, host)) for _ in letters]
+        for injection, letter in zip(injections, letters, strict=True):
+            await injection.offer(letter)
+        return [await injection.finish() for injection in injections]

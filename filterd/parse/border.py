@@ -1,0 +1,134 @@
+"""What crosses the border between a milter worker and its parse workers: records, descriptors, their bounds.
+
+A job comes as one datagram: a letter, and as descriptors the job's own socket, the message (read only) and, for
+a rewrite, the order. The answer is one datagram on the job's socket: where in the first descriptor the record lies;
+the first descriptor also holds the small contents, the others one great content each. A parse worker has read
+hostile bytes, so what it answers is checked as if a peer had sent it.
+"""
+
+import fcntl
+import os
+import stat
+import struct
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from filterd.anatomy import Anatomy, Rewritten
+from filterd.errors import ScannerAnswerError
+
+ANATOMISE: Final = b"A"
+REWRITE: Final = b"W"
+READY: Final = b"R"  # and what is missing, as text
+FAILED: Final = b"F"  # and why, as text
+
+CONTROL: Final = 3  # the nursery's descriptor of the control socket
+# Where the record begins, and its length: both in bytes.
+LOCATION: Final = struct.Struct("!QQ")
+MAX_DATAGRAM: Final = 4096
+# A record of 5000 leaves with long names and 1 MiB of text comes to about 8 MB.
+MAX_RECORD: Final = 64 * 1024 * 1024
+# From this size on clamd gets a descriptor of its own (it maps the content); below, the bytes cost less.
+GREAT: Final = 1024 * 1024
+# unix(7): SCM_RIGHTS carries at most 253 descriptors.
+MAX_GREAT: Final = 200
+_PIECE: Final = 1024 * 1024
+_SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+
+
+class Place(Struct, frozen=True, array_like=True):
+    """Where a content is: number of the descriptor, offset and length in bytes."""
+
+    descriptor: int
+    offset: int
+    size: int
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What a job comes to. ``places`` belong to ``anatomy.contents``, or are the one of the rewritten message."""
+
+    anatomy: Anatomy | None = None
+    rewritten: Rewritten | None = None
+    places: tuple[Place, ...] = ()
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(Answer)
+
+
+def encoded(record: Struct) -> bytes:
+    """Return a record as MessagePack. Half characters, which UTF-8 cannot say, become their escapes."""
+    try:
+        return _ENCODER.encode(record)
+    except UnicodeEncodeError:
+        return _ENCODER.encode(_said(msgspec.to_builtins(record, builtin_types=(bytes,))))
+
+
+def _said(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_said(name): _said(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_said(one) for one in value]
+    return value
+
+
+def decoded(record: bytes) -> Answer:
+    """Return a parse worker's answer. Raises ScannerAnswerError if it is none."""
+    try:
+        return _DECODER.decode(record)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ScannerAnswerError(f"the parse worker's answer is not one: {error}"[:200]) from error
+
+
+def memory_file(name: str) -> int:
+    """Return a new memory file. Raises OSError."""
+    return os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+
+
+def written(descriptor: int, data: bytes) -> None:
+    """Append all of ``data``. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view[:_PIECE]) :]
+
+
+def seal(descriptor: int) -> None:
+    """Make a memory file's content final, for whoever holds it."""
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+
+
+def sealed_size(descriptor: int) -> int:
+    """Return the size of a sealed memory file. Raises ScannerAnswerError for any other descriptor."""
+    try:
+        seals = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
+    except OSError:
+        seals = 0
+    status = os.fstat(descriptor)
+    if seals & _SEALS != _SEALS or not stat.S_ISREG(status.st_mode):
+        raise ScannerAnswerError("the parse worker sent a descriptor that is no sealed memory file")
+    return status.st_size
+
+
+def read_at(descriptor: int, offset: int, size: int) -> bytes:
+    """Return ``size`` bytes from ``offset``, fewer only where the file ends before."""
+    data = os.pread(descriptor, size, offset)
+    if len(data) == size or not data:
+        return data
+    pieces = [data]
+    have = len(data)
+    while have < size and (data := os.pread(descriptor, size - have, offset + have)):
+        pieces.append(data)
+        have += len(data)
+    return b"".join(pieces)
+
+
+def reopened(descriptor: int) -> int:
+    """Return a new descriptor of the same file that can only read, its position at the start. Raises OSError.
+
+    A dup(2) would share position and the right to write: what reads hostile bytes must not change what the
+    virus engine reads at the same time.
+    """
+    return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)

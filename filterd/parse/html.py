@@ -1,0 +1,208 @@
+"""HTML: what its reader sees, what it does, and every content that it would build at the reader's."""
+
+import re
+from collections.abc import Iterator
+from itertools import chain, count
+from typing import Final
+
+from .charsets import text_of, transcoded
+from .harvest import Content, Harvest
+from .html_payloads import (
+    Payload,
+    addresses_in,
+    dangerous_name,
+    deciphered,
+    decodings,
+    entities_in,
+    from_address,
+    is_active_page,
+    is_dangerous,
+    is_opaque,
+    is_worth_offering,
+)
+from .html_tree import LONG_WORD, Page, is_word, read_page
+from .smuggling import Constants, constants
+
+_CHARSET: Final = re.compile(
+    rb"<(?:meta|\?xml)\b[^>]{0,200}?(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE
+)
+_HEAD: Final = 2048  # bytes in which a document declares its charset (HTML 13.2.3.2: 1024)
+_WIDE: Final = re.compile(rb"\xff\xfe|\xfe\xff|\0\0\xfe\xff|[^\0]\0[^\0]\0|\0[^\0]\0[^\0]")
+_MARKUP: Final = re.compile(
+    r"<(?:script|html|iframe|object|embed|a|img|form|svg|meta|body)[\s/>]", re.IGNORECASE
+)
+_LEADS_AWAY: Final = re.compile(r"[^/?#\\]*:|[/\\]{2}")  # of relative addresses nothing is to be said
+_NAME: Final = re.compile(r"[\w\s.,:;/()&=+#-]*")  # names and paths of programs, which no file consists of
+_MAX_PAYLOADS: Final = 1000  # one document's; a page of a hundred inline pictures has a tenth
+_MAX_WRITTEN: Final = 200  # texts of a script that builds files, offered as they are
+_LEAST_WRITTEN: Final = 64
+_LONG: Final = 1024  # bytes that are worth concealing
+_UNBROKEN: Final = re.compile(r"[^\s<>{}()]{1024}")
+
+
+def visible_text(html: str) -> str:
+    """Return what a reader sees of a document: no hidden elements, comments, styles, scripts; a line a block.
+
+    Linear; a document that would cost its parser too much is stripped of its tags by force.
+    """
+    return read_page(html).text
+
+
+def open_html(content: Content, harvest: Harvest) -> Iterator[Content]:
+    """Yield what a document carries or would build, and report what is active in it (rules html.…).
+
+    What it does by itself is noted first; the files that it builds are known when all of them were yielded.
+    """
+    numbers = count(1)
+    charset = content.charset or declared_charset(content.data)
+    if charset != content.charset:
+        for name, plain in transcoded(content.data, charset):
+            yield content.inner(next(numbers), plain, f"charset {name}", claimed="text/html")
+    if _WIDE.match(content.data):
+        return  # as it stands it is nothing that a browser reads; the transcoded text comes by itself
+    source = text_of(content.data, charset)
+    if "<" not in source and b"<" in content.data:
+        source = text_of(content.data, "utf-8")
+    page = read_page(source)
+    _report(page, content, harvest)
+    for nested in page.nested:
+        yield content.inner(next(numbers), nested.encode("utf-8", "replace"), "html", claimed="text/html")
+    verdict = _Verdict()
+    for number, payload in enumerate(_payloads(page, source, verdict)):
+        if number == _MAX_PAYLOADS:
+            harvest.note("html.payloads", content, f"more than {_MAX_PAYLOADS}")
+            break
+        harvest.budget.take_time()
+        harvest.budget.take_bytes(len(payload.data))
+        verdict.take(payload)
+        yield content.inner(next(numbers), payload.data, "html", name=payload.name, claimed=payload.claimed)
+    verdict.report(content, harvest)
+
+
+def declared_charset(data: bytes) -> str:
+    """Return the charset that a document itself names near its start, or ""."""
+    found = _CHARSET.search(data, 0, _HEAD)
+    return found[1].decode("ascii") if found else ""
+
+
+def _report(page: Page, content: Content, harvest: Harvest) -> None:
+    if page.too_costly:
+        harvest.note("html.cost", content, page.too_costly)
+    for rule, detail in page.facts.items():
+        harvest.note(rule, content, detail)
+    for text, target in page.links:
+        if _LEADS_AWAY.match(target):
+            harvest.add_link(content, text, target)
+
+
+class _Verdict:
+    """Whether a document builds files, and what files these are: gathered payload by payload."""
+
+    def __init__(self) -> None:
+        self.builds = False
+        self.name = ""
+        self.unread = ""
+        self._dangerous = ""
+        self._document = ""
+        self._any = False
+
+    def take(self, payload: Payload) -> None:
+        """Add one payload."""
+        seen = f"{payload.name or payload.claimed or 'a file'}, {len(payload.data)} bytes"
+        if payload.opened and is_active_page(payload.data):
+            self._document = seen
+        if not (payload.script or payload.opened):
+            return
+        self._any = True
+        if is_dangerous(payload) and (payload.script or not is_active_page(payload.data)):
+            self._dangerous = self._dangerous or seen
+            self.builds = self.builds or payload.opened
+        elif is_opaque(payload):
+            self.unread = self.unread or f"{seen} of no known kind"
+
+    def read_not(self, text: str) -> None:
+        """Add a text of a script that no usual code explains: long ones conceal something."""
+        if len(text) >= _LONG and _UNBROKEN.match(text):
+            self.unread = self.unread or f"a text of {len(text)} characters that nothing decodes"
+
+    def report(self, content: Content, harvest: Harvest) -> None:
+        """Note what was found."""
+        if self._document:
+            harvest.note("html.data-document", content, self._document)
+        if not self.builds:
+            return
+        if reason := self._dangerous or self.unread or (self.name if self._any else ""):
+            harvest.note("html.smuggling", content, reason)
+        else:
+            harvest.note("html.builds-file", content, self.name)
+
+
+def _payloads(page: Page, source: str, verdict: _Verdict) -> Iterator[Payload]:
+    found = constants("\n".join(page.scripts)) if page.scripts else Constants()
+    verdict.builds = found.builds or any(target[:5].lower() == "data:" for _, target in page.downloads)
+    verdict.name = dangerous_name([*(name for name, _ in page.downloads), *found.texts])
+    names = {target: name for name, target in page.downloads}
+    for address, opened in page.addresses.items():
+        for one in from_address(address, opened=opened):
+            yield Payload(
+                data=one.data,
+                claimed=one.claimed,
+                name=names.get(address) or one.name,
+                script=address in names,
+                opened=opened,
+            )
+    for address in dict.fromkeys(addresses_in(source)):
+        if address not in page.addresses:
+            yield from from_address(address)
+    yield from _from_words(page, source, found)
+    yield from _from_script(found, verdict)
+
+
+def _from_words(page: Page, source: str, found: Constants) -> Iterator[Payload]:
+    """Yield what is in texts that no reader is meant to read; a script of the page may fetch them."""
+    for text in entities_in(source):
+        yield Payload(data=text.encode("utf-8", "replace"))
+        if text[:5].lower() == "data:":
+            yield from from_address(text)
+    lines = (line for line in page.text.split("\n") if len(line) >= LONG_WORD and is_word(line))
+    for word in dict.fromkeys(chain(page.words, lines)):
+        decoded = list(decodings(word, reverses=found.reverses))
+        if not decoded and not _NAME.fullmatch(word):
+            decoded = [word.strip().encode("utf-8", "replace")]
+        for data in decoded:
+            yield from _with_ciphers(data, found, script=found.builds)
+
+
+def _from_script(found: Constants, verdict: _Verdict) -> Iterator[Payload]:
+    room = _MAX_WRITTEN if found.builds else 0
+    for text in found.texts:
+        if text[:5].lower() == "data:":
+            yield from from_address(text, script=True)
+            continue
+        decoded = list(decodings(text, reverses=found.reverses))
+        for data in decoded:
+            yield from _with_ciphers(data, found, script=True, name=verdict.name)
+        if _MARKUP.search(text):
+            yield Payload(data=text.encode("utf-8", "replace"), claimed="text/html")
+        elif not decoded:
+            verdict.read_not(text)
+            if not is_word(text) and not (room and len(text) >= _LEAST_WRITTEN):
+                continue
+            room = max(0, room - 1)
+            yield from _with_ciphers(_bytes(text), found, script=found.builds, name=verdict.name)
+    for text in found.escaped:
+        yield from _with_ciphers(_bytes(text), found, script=True, name=verdict.name)
+    for data in found.lists:
+        if is_worth_offering(data) or found.keys or found.key_texts:
+            yield from _with_ciphers(data, found, script=True, name=verdict.name)
+
+
+def _with_ciphers(data: bytes, found: Constants, *, script: bool, name: str = "") -> Iterator[Payload]:
+    yield Payload(data=data, script=script, name=name)
+    for plain in deciphered(data, found):
+        yield Payload(data=plain, script=script, name=name)
+
+
+def _bytes(text: str) -> bytes:
+    """Return the bytes of a text that a script treats as bytes, as far as it is that."""
+    return text.encode("latin-1" if max(text, default="") <= "\xff" else "utf-8", "replace")

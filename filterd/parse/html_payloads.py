@@ -1,0 +1,208 @@
+"""Bytes that a document carries in text form: in ``data:`` addresses, escaped, as digits, or as long words."""
+
+import binascii
+import html
+import re
+import string
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
+
+from filterd.config.inspection import BANNED_EXTENSIONS
+
+from .kinds import KINDS, extension_of, kind_of
+from .smuggling import Constants
+from .transfer import base64_plain
+
+_IN_SOURCE: Final = re.compile(
+    r"data:[\w.+/-]{0,100}(?:;[^,;\"'<>\s]{1,100}){0,10},[^\"'<>()`\s\\]++", re.IGNORECASE
+)
+_ENTITIES: Final = re.compile(r"(?:[^<>&\s]{0,8}&#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});?){12,}+[^<>&\s]*+")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}+={0,3}")
+_HEX: Final = re.compile(r"[0-9a-fA-F]{24,}+")
+_HEX_NOISE: Final = re.compile(r"\\x|0x|[\s,:;%|-]", re.IGNORECASE)
+_HEX_STARTS: Final = frozenset(string.hexdigits + "\\%")
+_DECIMALS: Final = re.compile(r"\d{1,3}(?:[\s,.;:|_-]++\d{1,3}){11,}+[\s,.;:|_-]*+")
+_PERCENT: Final = re.compile(r"%u([0-9a-fA-F]{4})|%([0-9a-fA-F]{2})")
+_URLSAFE: Final = bytes.maketrans(b"-_", b"+/")
+_PRINTABLE: Final = string.printable.encode()
+_SPACE: Final = re.compile(r"\s+")
+_MAX_LAYERS: Final = 3
+_MANY: Final = 8  # escapes that are no accident
+_LONG: Final = 1024  # bytes: so much is offered whatever it looks like
+_MIXED: Final = (
+    160  # different byte values of 1 KiB that make it packed or ciphered: text and tables have fewer
+)
+_LEAST: Final = 12
+_SAMPLE: Final = 8192
+_BYTE: Final = 0xFF
+_NO_KIND: Final = frozenset({"empty", "unknown", "text"})  # text in whatever charset: any bytes but controls
+
+DANGEROUS: Final = frozenset(
+    {
+        "pe", "elf", "macho", "java-class", "dex", "lnk", "url", "script", "msi", "chm", "hlp", "jar", "apk", "swf",
+        "zip", "rar", "7z", "tar", "cpio", "ar", "cab", "arj", "lha", "ace", "zoo", "xar", "rpm", "gz", "bz2", "xz",
+        "lzma", "lzip", "zst", "lz4", "compress", "szdd", "wim", "iso", "udf", "vhd", "dmg", "img", "one",
+    }
+)  # fmt: skip
+_PACKED: Final = frozenset(
+    extension for kind in DANGEROUS if kind in KINDS for extension in KINDS[kind].extensions
+) | frozenset({"docm", "xlsm", "xlsb", "dotm", "pptm"})
+# Names of pages stand in many a script; these extensions count only where the kind of the content says so too.
+_COMMON: Final = frozenset(
+    {"js", "bin", "o", "so", "z", "ar", "lib", "py", "pl", "php", "rb", "sh", "com", "a"}
+)
+_DANGEROUS_NAMES: Final = (_PACKED | frozenset(BANNED_EXTENSIONS)) - _COMMON
+_ACTIVE_PAGE: Final = re.compile(rb"<script|<iframe|\son[a-z]{3,20}\s*=|javascript:", re.IGNORECASE)
+_FILE_NAME: Final = re.compile(r"[^/\\<>:\"|?*\r\n\t{}();=]{1,120}\.[A-Za-z0-9_-]{1,12}")
+
+
+class Payload(Struct, frozen=True, kw_only=True):
+    """Bytes that stood in a document. ``script``: one of its scripts holds them. ``opened``: a click opens them."""
+
+    data: bytes
+    claimed: str = ""
+    name: str = ""
+    script: bool = False
+    opened: bool = False
+
+
+def from_address(address: str, *, opened: bool = False, script: bool = False) -> Iterator[Payload]:
+    """Yield what a ``data:`` address holds (RFC 2397), read as browsers do: odd cases, blanks, no padding."""
+    header, comma, body = address[5:].partition(",")
+    if not comma:
+        return
+    claimed, *parameters = (field.strip() for field in header.split(";"))
+    name = next((field[5:] for field in parameters if field[:5].lower() == "name="), "")
+    raw = unquote_to_bytes(body)
+    if any(field.replace(" ", "").lower() == "base64" for field in parameters):
+        raw = base64_bytes(raw.partition(b"#")[0].decode("latin-1")) or raw
+    if raw:
+        yield Payload(data=raw, claimed=claimed.lower(), name=name, opened=opened, script=script)
+
+
+def addresses_in(source: str) -> Iterator[str]:
+    """Yield the ``data:`` addresses that stand anywhere in a text: styles, scripts, comments, srcset."""
+    if "data:" in source.lower():
+        yield from (found[0] for found in _IN_SOURCE.finditer(source))
+
+
+def entities_in(source: str) -> Iterator[str]:
+    """Yield texts that are written in character references, which nobody does by hand."""
+    if "&#" in source:
+        yield from (html.unescape(found[0]) for found in _ENTITIES.finditer(source))
+
+
+def base64_bytes(text: str) -> bytes:
+    """Return what base64 decodes to, either alphabet, blanks and padding aside; b"" when it is no base64."""
+    text = _SPACE.sub("", text)
+    if not _BASE64.fullmatch(text):
+        return b""
+    try:
+        return base64_plain(text.rstrip("=").encode("ascii").translate(_URLSAFE))
+    except (ValueError, binascii.Error):
+        return b""
+
+
+def decodings(text: str, *, reverses: bool = False, layers: int = _MAX_LAYERS) -> Iterator[bytes]:
+    """Yield what a text is in every usual code: base64, hexadecimal, decimal, percent escapes; each layer of several.
+
+    ``reverses``: also from its end. Yields nothing for ordinary text.
+    """
+    found = [one for one in _decoded(text) if is_worth_offering(one)]
+    if reverses:
+        found += [one for one in _decoded(text[::-1]) if is_worth_offering(one)]
+    for data in found:
+        yield data
+        if layers > 1 and len(data) >= _LEAST and not data.translate(None, _PRINTABLE):
+            yield from decodings(data.decode("ascii"), reverses=reverses, layers=layers - 1)
+
+
+def _decoded(text: str) -> Iterator[bytes]:
+    if "%" in text:
+        yield from _unescaped(text)
+    digits = _HEX_NOISE.sub("", text) if text[:1] in _HEX_STARTS else ""
+    if len(digits) % 2 == 0 and _HEX.fullmatch(digits):
+        yield bytes.fromhex(digits)
+    elif data := base64_bytes(text):
+        yield data
+    if _DECIMALS.fullmatch(text.strip("[]() \t\r\n")):
+        values = [int(one) for one in re.findall(r"\d+", text)]
+        if max(values) <= _BYTE:
+            yield bytes(values)
+
+
+def _unescaped(text: str) -> Iterator[bytes]:
+    plain, count = _PERCENT.subn(lambda found: chr(int(found[1] or found[2], 16)), text)
+    if count < _MANY:
+        return
+    try:
+        yield plain.encode("latin-1")
+    except UnicodeEncodeError:
+        # Each %u is two bytes to a program that copies it into memory.
+        yield plain.encode("utf-16-le", "surrogatepass")
+        yield plain.encode("utf-8", "replace")
+
+
+def deciphered(data: bytes, found: Constants) -> Iterator[bytes]:
+    """Yield ``data`` under exclusive or with each key that the script names, where that makes something of it."""
+    for key in found.keys:
+        plain = data.translate(bytes(byte ^ key for byte in range(256)))
+        if _makes_sense(plain):
+            yield plain
+    for text in found.key_texts:
+        key_bytes = text.encode("latin-1", "replace")
+        head = _xor(data[:512], key_bytes)
+        if _makes_sense(head) and _makes_sense(plain := _xor(data, key_bytes)):
+            yield plain
+
+
+def _xor(data: bytes, key: bytes) -> bytes:
+    pad = (key * (len(data) // len(key) + 1))[: len(data)]
+    return (int.from_bytes(data) ^ int.from_bytes(pad)).to_bytes(len(data))
+
+
+def _makes_sense(data: bytes) -> bool:
+    return len(data) >= _LEAST and (kind_of(data) not in _NO_KIND or _is_text(data))
+
+
+def _is_text(data: bytes) -> bool:
+    return len(data.translate(None, _PRINTABLE)) * 20 < len(data)
+
+
+def is_worth_offering(data: bytes) -> bool:
+    """Return whether bytes are anything: of a known kind, or text, or long. A word that happens to be base64 is not."""
+    return len(data) >= _LONG or _makes_sense(data)
+
+
+def is_dangerous(payload: Payload) -> bool:
+    """Return whether a file of these bytes does more than show something when it is opened."""
+    kind = kind_of(payload.data, payload.name)
+    if kind in {"html", "svg", "xml"}:
+        return is_active_page(payload.data)
+    return kind in DANGEROUS or extension_of(payload.name) in _DANGEROUS_NAMES
+
+
+def is_active_page(data: bytes) -> bool:
+    """Return whether bytes are HTML or SVG that runs a script, or opens a further document, when it is shown."""
+    return _ACTIVE_PAGE.search(data) is not None
+
+
+def is_opaque(payload: Payload) -> bool:
+    """Return whether these are at least 1 KiB of bytes of no known kind that look packed or ciphered."""
+    data = payload.data[:_SAMPLE]
+    if len(data) < _LONG or kind_of(payload.data) not in _NO_KIND or len(set(data)) < _MIXED:
+        return False
+    # A table that rises and falls has many values, but few steps from one to the next.
+    return len({(after - before) & _BYTE for before, after in pairwise(data)}) >= _MIXED
+
+
+def dangerous_name(texts: list[str]) -> str:
+    """Return the first of the texts that is a file name with an extension that does harm, or ""."""
+    for text in texts:
+        if _FILE_NAME.fullmatch(text) and extension_of(text) in _DANGEROUS_NAMES:
+            return text
+    return ""

@@ -1,0 +1,132 @@
+"""The reading that knows no boundaries: whatever stands between two lines of dashes, if it begins like a MIME part.
+
+A reader may take another boundary than we do, by a second parameter, quotes, comments, a prefix; may go on behind
+the end; may overlook that a part is over. All of them cut at lines that begin with two dashes. So do we, at every one.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from .harvest import Budget
+from .mime_fields import Head, lenient_head
+from .mime_tree import Entity
+from .names import names_of
+from .transfer import decode, encodings
+
+_LINE_REST: Final = re.compile(rb"([^\r\n]*+)(?:\r\n|\r|\n|\Z)")
+_CONTENT_FIELD: Final = re.compile(
+    rb"(?:\A|[\r\n])[\x00-\x09\x0b\x0c\x0e-\x20]{0,8}+content-(?:type|transfer-encoding|disposition)[\x00-\x20:]",
+    re.IGNORECASE,
+)
+_LAST_LINE_END: Final = re.compile(rb"(?:\r\n|\r|\n)\Z")
+_HEAD: Final = 16 * 1024  # bytes in which a part's first Content- field stands
+_MAX_HOLLOW: Final = 8  # multiparts and mails said to be encoded as a whole, that are decoded
+
+
+class Found(Struct, kw_only=True):
+    """Something found in bytes: where it starts there, how, and what it is. ``names`` and ``claimed`` as in Content."""
+
+    start: int
+    data: bytes
+    via: str
+    names: tuple[str, ...] = ()
+    claimed: str = ""
+
+
+def dash_lines(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Yield (where it starts, what stands behind the dashes, where the next line starts) of lines with two dashes."""
+    at = 0
+    while (at := data.find(b"--", at)) >= 0:
+        rest = _LINE_REST.match(data, at + 2)
+        if rest is None:
+            return
+        if at == 0 or data[at - 1] in b"\r\n":
+            yield at, rest[1], rest.end()
+        at = rest.end()
+
+
+def chunks(data: bytes, handled: set[tuple[bytes, tuple[str, ...]]], budget: Budget) -> Iterator[Found]:
+    """Yield what the MIME-like pieces of ``data`` decode to. ``handled``: (body, encodings) that are known already."""
+    start, number, hollow = 0, 0, 0
+    marks = dash_lines(data)
+    while start < len(data):
+        mark = next(marks, None)
+        piece = data[start : mark[0]] if mark else data[start:]
+        budget.take_time()
+        # What stands before the first delimiter is the whole's own header, which may be one part's too.
+        if _CONTENT_FIELD.search(piece, 0, _HEAD):
+            if mark:
+                piece = _LAST_LINE_END.sub(b"", piece)
+            head = lenient_head(piece)
+            if number:
+                budget.take_part()
+            if not (mark and (_holds_parts(head) or _is_plain_mail(head))):
+                yield from _piece(piece, start, head, handled)
+            if hollow < _MAX_HOLLOW and _is_hollow(head):
+                hollow += 1
+                yield from _whole(data, start, head)
+        number += 1
+        if mark is None:
+            return
+        start = mark[2]
+
+
+def bodies_of(entities: list[Entity]) -> set[tuple[bytes, tuple[str, ...]]]:
+    """Return the (body, encodings) of all leaves of a tree."""
+    return {(entity.body, entity.encodings) for entity in entities if entity.shape == "leaf"}
+
+
+def _piece(
+    piece: bytes, start: int, head: Head, handled: set[tuple[bytes, tuple[str, ...]]]
+) -> Iterator[Found]:
+    named = encodings(head.values("content-transfer-encoding"))
+    types = head.values("content-type")
+    names = names_of(head.values("content-disposition"), types)
+    claimed = _claimed(types)
+    for offset in head.bodies:
+        body = piece[offset:]
+        if not body or (body, named) in handled or _is_beginning(body, named, handled):
+            continue
+        decoded = decode(body, named)
+        for data in (decoded.first, *(other for _, other in decoded.others)):
+            yield Found(start=start + offset, data=data, via="mime", names=names, claimed=claimed)
+
+
+def _is_beginning(body: bytes, named: tuple[str, ...], handled: set[tuple[bytes, tuple[str, ...]]]) -> bool:
+    """Tell a body that was cut short by dashes within it: the whole one is known."""
+    return any(known.startswith(body) and how == named for known, how in handled)
+
+
+def _claimed(types: list[str]) -> str:
+    return types[0].partition(";")[0].strip().lower()[:100] if types else ""
+
+
+def _is_hollow(head: Head) -> bool:
+    """Tell a multipart that is said to be encoded as a whole, which RFC 2045 6.4 forbids."""
+    named = encodings(head.values("content-transfer-encoding"))
+    return _holds_parts(head) and any(one not in {"plain", ""} for one in named)
+
+
+def _is_plain_mail(head: Head) -> bool:
+    """Tell an attached message as it should be: its own parts are pieces by themselves."""
+    named = encodings(head.values("content-transfer-encoding"))
+    return all("message/" in value.lower() for value in head.values("content-type")) and {*named} <= {"plain"}
+
+
+def _holds_parts(head: Head) -> bool:
+    types = head.values("content-type")
+    return any("multipart" in value.lower() for value in types)
+
+
+def _whole(data: bytes, start: int, head: Head) -> Iterator[Found]:
+    """Yield the decoded rest of ``data``, with the type in front, so that it is read as an entity again."""
+    body = data[start + head.bodies[0] :]
+    decoded = decode(body, encodings(head.values("content-transfer-encoding")))
+    types = "".join(f"Content-Type: {value}\r\n" for value in head.values("content-type")[:4])
+    if decoded.first != body:
+        yield Found(
+            start=start, data=types.encode("latin-1", "replace") + b"\r\n" + decoded.first, via="mime"
+        )

@@ -1,0 +1,45 @@
+"""File names: every reading of the parameters that carry one, the one that most programs show first.
+
+Sources: RFC 2183 2.3, RFC 2231, RFC 2047 (which forbids encoded words there; all programs read them).
+"""
+
+import re
+import urllib.parse
+from collections.abc import Iterator
+from typing import Final
+
+from .charsets import text_of
+from .mime_fields import Parameter, bytes_of, decode_words, parameters
+
+_MAX_READINGS: Final = 24
+_MAX_NAME: Final = 1000
+_PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+# Where a program finds a name: RFC 2231 before plain, disposition before type, "name" in both.
+_ORDER: Final = {"continued": 0, "extended": 1, "quoted": 2, "plain": 2}
+
+
+def names_of(dispositions: list[str], types: list[str]) -> tuple[str, ...]:
+    """Return all readings of the name that the fields' values give, without repetition, at most 24."""
+    readings: dict[str, None] = {}
+    for values, wanted in ((dispositions, ("filename", "name")), (types, ("name", "filename"))):
+        found = [one for value in values for one in parameters(value) if one.name in wanted]
+        found.sort(key=lambda one: (wanted.index(one.name), _ORDER[one.form]))
+        for one in found:
+            for reading in _readings(one):
+                if reading:
+                    readings.setdefault(reading[:_MAX_NAME])
+    return tuple(readings)[:_MAX_READINGS]
+
+
+def _readings(one: Parameter) -> Iterator[str]:
+    text = text_of(bytes_of(one.value), "utf-8")
+    if "=?" in text:
+        yield decode_words(text)
+    yield text
+    if one.form == "plain" and re.search(r"\s", text):
+        yield text.split()[0]
+    if _PERCENT.search(text):
+        yield text_of(urllib.parse.unquote_to_bytes(bytes_of(text)), "utf-8")
+    for sign in ("/", "\\"):
+        if sign in text:
+            yield text.rpartition(sign)[2]

@@ -1,0 +1,145 @@
+"""Which openers look into a content: by what its bytes are, by what it claims to be, by what stands inside it.
+
+A content is opened in each way that some program may open it, so a picture with a zip behind it is a zip as well.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from . import archive_arj, archive_rar, archive_streams, archives, ooxml_parts
+from .archive_members import Opener, look_at_names
+from .cms import open_cms
+from .documents import open_active_mime, open_onenote, open_sheet_text
+from .documents_cards import open_card
+from .forks import is_macbinary, open_apple, open_macbinary
+from .harvest import Content, Harvest
+from .html import open_html
+from .kinds import KINDS, ZIP_TAIL, extension_of
+from .mime import open_mail
+from .ole_streams import open_ole
+from .pdf_files import open_pdf
+from .rtf_objects import open_rtf
+from .scavenge import open_text
+from .tnef import open_tnef
+from .zip_records import END, LOCAL
+from .zips import open_zip
+
+_SCAVENGE: Final[tuple[Opener, ...]] = (open_text,)
+_MAIL: Final[tuple[Opener, ...]] = (open_mail,)
+_HTML: Final[tuple[Opener, ...]] = (open_html,)
+
+
+def open_unreadable(content: Content, harvest: Harvest) -> Iterator[Content]:
+    """Report a container that nothing here can look into."""
+    harvest.note("archive.unreadable", content, KINDS[content.kind].title)
+    yield from ()
+
+
+OPENERS: Final[dict[str, tuple[Opener, ...]]] = {
+    **{kind: (opener,) for kind, opener in (archives.OPENERS | archive_streams.OPENERS).items()},
+    **dict.fromkeys(("ace", "zoo", "szdd", "wim", "udf", "vhd", "dmg", "img"), (open_unreadable,)),
+    **dict.fromkeys(("zip", "ooxml", "odf", "jar", "apk"), (open_zip,)),
+    "rar": (archive_rar.open_rar,),
+    "arj": (archive_arj.open_arj,),
+    **dict.fromkeys(("ole", "msg", "msi"), (open_ole,)),
+    "activemime": (open_active_mime,),
+    "cms": (open_cms,),
+    "card": (open_card, *_SCAVENGE),
+    "one": (open_onenote,),
+    "pdf": (open_pdf,),
+    "rtf": (open_rtf, *_SCAVENGE),
+    "tnef": (open_tnef,),
+    "apple": (open_apple,),
+    "mail": (*_MAIL, *_SCAVENGE),
+    "mbox": (*_MAIL, *_SCAVENGE),
+    "html": (*_HTML, *_SCAVENGE),
+    "svg": (*_HTML, *_SCAVENGE),
+    "xml": (ooxml_parts.open_xml, *_SCAVENGE),
+    **dict.fromkeys(("text", "script", "url", "pgp", "sylk"), _SCAVENGE),
+}
+# What a claim adds where the bytes say nothing, or something else that is text.
+_CLAIMED: Final[dict[str, tuple[Opener, ...]]] = {"html": _HTML, "svg": _HTML, "mail": _MAIL, "mbox": _MAIL}
+_TEXTUAL: Final = frozenset({"text", "unknown", "xml", "script", "mail", "html", "svg", "card"})
+_BY_TYPE: Final = {name: kind.id for kind in KINDS.values() if kind.id in _CLAIMED for name in kind.types}
+_BY_EXTENSION: Final = {
+    name: kind.id for kind in KINDS.values() if kind.id in _CLAIMED for name in kind.extensions
+}
+_NUMBER: Final = re.compile(r"(\d+)")
+_UNPACKED: Final = frozenset(kind.id for kind in KINDS.values() if kind.group in {"archive", "disk"})
+# Compressed bytes hold any signature by chance, and their members are looked into one by one.
+_NOT_CARVED: Final = frozenset(
+    {"text", "html", "svg", "xml", "mail", "mbox", "tar", "iso", "ole", "msg", "msi", "cpio"}
+)
+
+
+def open_content(content: Content, harvest: Harvest) -> Iterator[Content]:
+    """Yield what is inside a content, by every opener that applies, numbered on from one to the next."""
+    start = len(content.path) + 1
+    used = 0
+    for opener in openers_of(content):
+        before = used
+        for inner in opener(content, harvest):
+            # Each opener counts from one: what the second finds comes behind what the first has found.
+            first = _NUMBER.match(inner.path, start)
+            number, end = (before + int(first[1]), first.end()) if first else (before + 1, len(inner.path))
+            used = max(used, number)
+            inner.path = f"{content.path}!{number}{inner.path[end:]}"
+            if inner.via in _UNPACKED:
+                look_at_names(inner, harvest)
+            yield inner
+
+
+def openers_of(content: Content) -> tuple[Opener, ...]:
+    """Return the openers for a content whose kind is known."""
+    found = list(OPENERS.get(content.kind, ()))
+    if content.kind in _TEXTUAL:
+        claims = {
+            _BY_TYPE.get(content.claimed),
+            *(_BY_EXTENSION.get(extension_of(name)) for name in content.names),
+        }
+        for claim in sorted(claim for claim in claims if claim):
+            found += _CLAIMED[claim]
+    found += [opener for applies, opener in _INSIDE if applies(content)]
+    return tuple(dict.fromkeys(found))
+
+
+def _has_zip(content: Content) -> bool:
+    if content.kind in {"mail", "mbox", "tar", "ole", "iso"}:
+        return False
+    return END in content.data[-ZIP_TAIL:] or content.data.startswith(LOCAL) or _claims_zip(content)
+
+
+def _claims_zip(content: Content) -> bool:
+    claimed = content.claimed in KINDS["zip"].types or "zip" in {extension_of(name) for name in content.names}
+    return claimed and LOCAL in content.data
+
+
+def _has_pdf(content: Content) -> bool:
+    # ISO 32000-1 Annex H.3, note 13: readers look for the header in the first 1024 bytes.
+    return b"%PDF-" in content.data[:1029] and content.kind not in {"mail", "mbox"}
+
+
+def _has_rtf(content: Content) -> bool:
+    # By its name Word opens it as RTF, or some program does; an objdata is no prose.
+    return b"\\objdata" in content.data and content.kind in {"text", "unknown", "html", "xml"}
+
+
+def _is_sheet(name: str) -> bool:
+    return extension_of(name) in {"csv", "tsv", "slk", "iqy"}
+
+
+def _any_name(content: Content, holds: Callable[[str], bool]) -> bool:
+    return any(holds(name) for name in content.names)
+
+
+_INSIDE: Final[tuple[tuple[Callable[[Content], bool], Opener], ...]] = (
+    (_has_zip, open_zip),
+    (lambda content: is_macbinary(content.data), open_macbinary),
+    (_has_pdf, open_pdf),
+    (_has_rtf, open_rtf),
+    (lambda content: content.kind in {"text", "sylk"} and _any_name(content, _is_sheet), open_sheet_text),
+    (lambda content: _any_name(content, ooxml_parts.is_macro_sheet), ooxml_parts.open_macro_sheet),
+    (lambda content: _any_name(content, ooxml_parts.is_binary_workbook), ooxml_parts.open_binary_workbook),
+    (lambda content: content.kind not in _NOT_CARVED and content.via != "carved", archives.open_carved),
+)

@@ -1,0 +1,95 @@
+"""Passwords that a message gives away for its own attachments: likely ones first, few of them."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from .harvest import Harvest
+
+_MAX_LENGTH: Final = 64
+# Words near which a password stands, in the languages of the mail that carries such archives.
+_WORD: Final = re.compile(
+    r"\b(?:pass\s?word[a-z]?|pass\s?code|pass\s?phrase|passwd|passwort\w*|pass|pwd|psw|pw|kennwort\w*|zugangscode|pin"
+    r"|code|key|contrase[nñ]a|clave|mot\s+de\s+passe|mdp|senha|wachtwoord|l[oö]senord|has[lł]o|heslo|parola|jelsz[oó]"
+    r"|пароль|пароля|şifre|密码|パスワード)",
+    re.IGNORECASE,
+)
+_FILLER: Final = frozenset(
+    {"is", "was", "are", "for", "to", "this", "that", "of", "und", "ist", "lautet", "das", "der", "die", "zum", "zur",
+     "zip", "archive", "archiv", "file", "attachment", "attached", "open", "unlock", "es", "la", "el", "del", "para",
+     "su", "est", "le", "du", "pour", "fichier", "in", "a", "an", "the", "use", "please", "enter", "following", "your"}
+)  # fmt: skip
+_TOKEN: Final = re.compile(r"[^\s]{1,100}")
+# Straight and typographic quotes, and brackets.
+_QUOTES: Final = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb\u201e<>"
+_QUOTED: Final = re.compile(rf"[{_QUOTES}\[(]([^\s{_QUOTES}\[\]()]{{2,64}})[{_QUOTES}\])]")
+_EDGES: Final = _QUOTES + "[](){}.,;:!?*_=-\u2013\u2014"
+_MIXED: Final = re.compile(r"(?=.*\d)[^\s@/:]{4,24}")
+_MIXED_TEXT: Final = 4000
+_NEAR: Final = 160
+_MAX_NAMES: Final = 4
+_MAX_NEAR: Final = 2  # further away it is prose
+# What analysts and the senders of samples use by custom.
+_CUSTOMARY: Final = ("infected",)
+
+
+def candidates(harvest: Harvest) -> list[str]:
+    """Return the passwords to try on an archive or document, at most ``bounds.passwords``, likely ones first."""
+    found: dict[str, None] = {}
+    most = harvest.budget.bounds.passwords
+    texts = [text for _, text in harvest.texts]
+    # An archive may be called after its password.
+    names = [name.rpartition(".")[0] for leaf in harvest.leaves[-_MAX_NAMES:] for name in leaf.names]
+    texts += [value for name, value in harvest.headers if name == "subject"]
+    for source in (_near_words, _quoted, _mixed):
+        for text in texts:
+            for guess in source(text):
+                if len(found) >= most - len(_CUSTOMARY):
+                    break
+                found[guess] = None
+    for guess in (word for name in names for word in name.split()):
+        if len(found) < most - len(_CUSTOMARY):
+            found[guess] = None
+    for guess in _CUSTOMARY:
+        found[guess] = None
+    return list(found)[:most]
+
+
+def _near_words(text: str) -> Iterator[str]:
+    """Yield what follows a word for "password": first the tokens behind a colon, then the others close to it."""
+    for word in _WORD.finditer(text):
+        near = text[word.end() : word.end() + _NEAR]
+        marked = re.match(r"[^\n:=]{0,60}[:=]\s*(\S+)", near)
+        if marked:
+            yield from _trimmed(marked[1])
+        taken = 0
+        for token in _TOKEN.findall(near):
+            bare = token.strip(_EDGES).lower()
+            if bare in _FILLER or not bare:
+                continue
+            yield from _trimmed(token)
+            taken += 1
+            if taken == _MAX_NEAR:
+                break
+
+
+def _quoted(text: str) -> Iterator[str]:
+    if _WORD.search(text):
+        for match in _QUOTED.finditer(text):
+            yield from _trimmed(match[1])
+
+
+def _mixed(text: str) -> Iterator[str]:
+    """Yield words of letters and digits, or digits alone: what a person calls a password without saying so."""
+    for token in _TOKEN.findall(text[:_MIXED_TEXT]):
+        bare = token.strip(_EDGES)
+        if _MIXED.fullmatch(bare):
+            yield bare
+
+
+def _trimmed(token: str) -> Iterator[str]:
+    """Yield a token without the punctuation around it, and as it stands: both may be meant."""
+    bare = token.strip(_EDGES)
+    for guess in (bare, token.strip(_QUOTES + ",."), token):
+        if 0 < len(guess) <= _MAX_LENGTH:
+            yield guess

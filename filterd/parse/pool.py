@@ -1,0 +1,218 @@
+"""The parse workers as a milter worker uses them: one job at a time each, bounded in number, time and answer.
+
+The attack it stops: a parser that has been taken over, hangs or dies. All that comes of it is "not inspected" for
+the one message, and the next message gets a process of its own.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from filterd.anatomy import RewriteOrder, Rewritten
+from filterd.config import Config
+from filterd.errors import ScannerAnswerError, ScannerDownError
+from filterd.log import Log
+from filterd.message import Message, Spool
+
+from . import border
+from .border import Answer
+from .cradle import Cradle
+from .dissection import Dissection, within
+
+COMMAND: Final = (sys.executable, "-I", "-B", "-m", "filterd.parse")
+# The nursery kills a child at its deadline and says so; this much later it is the nursery that hangs.
+_GRACE_S: Final = 5.0
+# Importing the parsers takes about a second, on a busy host several.
+_START_S: Final = 60.0
+_BACKOFF_S: Final = (0.1, 10.0)
+# A nursery that has lived this long was healthy.
+_HEALTHY_S: Final = 30.0
+
+
+class ParsePool:
+    """The client of one milter worker: starts its nursery with the first job, and again when it died.
+
+    ``slots`` is the worker's share of ``[parse] max_concurrent``. Close it: the nursery ends with it.
+    """
+
+    def __init__(self, config: Config, *, slots: int, log: Log, command: Sequence[str] = COMMAND) -> None:
+        self._milter = config.milter
+        self._inspection = msgspec.msgpack.encode(config.inspection)
+        self._seconds = config.parse.timeout_s + _GRACE_S
+        self._slots = asyncio.Semaphore(slots)
+        self._log = log
+        self._command = command
+        self._nursery: Cradle | None = None
+        self._starting = asyncio.Lock()
+        self._told = False
+        self._pause = _BACKOFF_S[0]
+        self._not_before = 0.0
+
+    async def anatomise(self, message: Message) -> Dissection:
+        """Return the message taken apart; the caller closes it. Raises ScannerError when that cannot be had."""
+        async with self._slots:
+            answer, descriptors = await self._ask(border.ANATOMISE, message)
+        if answer.anatomy is None:
+            _close(descriptors)
+            raise ScannerAnswerError("the parse worker's answer has no anatomy")
+        return Dissection(answer.anatomy, descriptors, answer.places)
+
+    async def rewrite(self, message: Message, order: RewriteOrder) -> tuple[Rewritten, Spool]:
+        """Return what was changed and the new message; the caller closes it. Raises ScannerError, OSError."""
+        async with self._slots:
+            answer, descriptors = await self._ask(border.REWRITE, message, border.encoded(order))
+        with _closing(descriptors):
+            if answer.rewritten is None or len(answer.places) != 1:
+                raise ScannerAnswerError("the parse worker's answer has no message")
+            place = within(answer.places[0], [border.sealed_size(one) for one in descriptors])
+            spool = Spool(self._milter.spool_dir, self._milter.spool_memory_bytes)
+            try:
+                offset = place.offset
+                while offset < place.offset + place.size:
+                    size = min(border.GREAT, place.offset + place.size - offset)
+                    spool.write(border.read_at(descriptors[place.descriptor], offset, size))
+                    offset += size
+                spool.descriptor()
+            except BaseException:
+                spool.close()
+                raise
+        return answer.rewritten, spool
+
+    async def ping(self) -> None:
+        """Return when a nursery is there with all its parsers. Raises ScannerDownError."""
+        await self._ready()
+
+    async def close(self) -> None:
+        """End the nursery and its children."""
+        if self._nursery is not None:
+            await self._nursery.close()
+            self._nursery = None
+
+    async def _ask(self, kind: bytes, message: Message, order: bytes = b"") -> tuple[Answer, list[int]]:
+        """Have one job done. Returns the answer and its descriptors, which the caller closes."""
+        nursery = await self._ready()
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._job(nursery, kind, message, order)
+        except TimeoutError as error:
+            nursery.kill()
+            raise ScannerDownError(f"no parse worker answered in {self._seconds:g} s") from error
+        except OSError as error:
+            raise ScannerDownError(f"no parse worker can be asked: {error}") from error
+
+    async def _ready(self) -> Cradle:
+        """Return the nursery, started if there is none. Raises ScannerDownError."""
+        async with self._starting:
+            if self._nursery is None or self._nursery.dead:
+                if asyncio.get_running_loop().time() < self._not_before:
+                    raise ScannerDownError(
+                        "the parse workers cannot be started: parse_nursery_died in the log says why"
+                    )
+                await self.close()
+                self._nursery = self._start()
+            nursery = self._nursery
+        if nursery.was_ready:
+            return nursery
+        try:
+            async with asyncio.timeout(_START_S):
+                await nursery.ready()
+        except TimeoutError as error:
+            nursery.kill()
+            raise ScannerDownError(f"the parse workers were not ready in {_START_S:g} s") from error
+        if nursery.lacks and not self._told:
+            self._told = True
+            self._log.event("parse_sandbox_incomplete", lacks=nursery.lacks[:500])
+        return nursery
+
+    def _start(self) -> Cradle:
+        try:
+            return Cradle(self._command, self._inspection, self._died)
+        except OSError as error:
+            raise ScannerDownError(f"the parse workers cannot be started: {error}") from error
+
+    def _died(self, nursery: Cradle, why: str) -> None:
+        """Note a death that we did not wish, and wait longer each time before the next start."""
+        self._log.event("parse_nursery_died", pid=nursery.pid, why=why[:500])
+        now = asyncio.get_running_loop().time()
+        if now - nursery.started > _HEALTHY_S:
+            self._pause = _BACKOFF_S[0]
+        elif not nursery.was_ready:
+            self._not_before = now + self._pause
+            self._pause = min(self._pause * 2, _BACKOFF_S[1])
+
+    async def _job(
+        self, nursery: Cradle, kind: bytes, message: Message, order: bytes
+    ) -> tuple[Answer, list[int]]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            ours.settimeout(0)
+            with theirs, _closing([]) as mine:
+                mine.append(border.reopened(message.spool.descriptor()))
+                if kind == border.REWRITE:
+                    mine.append(border.memory_file("order"))
+                    border.written(mine[1], order)
+                await nursery.send(kind, [theirs.fileno(), *mine])
+            return await _answer(ours)
+
+
+async def _answer(job: socket.socket) -> tuple[Answer, list[int]]:
+    """Wait for the answer to a job, and check it."""
+    await readable(job)
+    said, descriptors, flags, _ = socket.recv_fds(
+        job, border.MAX_DATAGRAM, border.MAX_GREAT + 1, socket.MSG_CMSG_CLOEXEC
+    )
+    try:
+        return _record(said, [] if flags & socket.MSG_CTRUNC else descriptors), descriptors
+    except BaseException:
+        _close(descriptors)
+        raise
+
+
+def _record(said: bytes, descriptors: Sequence[int]) -> Answer:
+    """Return the record that an answer points to. Raises ScannerError."""
+    if not said:
+        raise ScannerDownError("the parse worker went away")
+    if said.startswith(border.FAILED) and not descriptors:
+        raise ScannerDownError(f"the parse worker failed: {said[1:].decode('utf-8', 'replace')}")
+    if len(said) != border.LOCATION.size or not descriptors:
+        raise ScannerAnswerError("the parse worker's answer is not one")
+    offset, length = border.LOCATION.unpack(said)
+    if length > border.MAX_RECORD or offset + length != border.sealed_size(descriptors[0]):
+        raise ScannerAnswerError("the parse worker's answer is not where it says")
+    return border.decoded(border.read_at(descriptors[0], offset, length))
+
+
+async def readable(descriptor: socket.socket) -> None:
+    """Return when there is something to read, or the other end is closed."""
+    loop = asyncio.get_running_loop()
+    there: asyncio.Future[None] = loop.create_future()
+    number = descriptor.fileno()
+
+    def heard() -> None:
+        if not there.done():
+            there.set_result(None)
+
+    loop.add_reader(number, heard)
+    try:
+        await there
+    finally:
+        loop.remove_reader(number)
+
+
+@contextlib.contextmanager
+def _closing(descriptors: list[int]) -> Iterator[list[int]]:
+    try:
+        yield descriptors
+    finally:
+        _close(descriptors)
+
+
+def _close(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -1,0 +1,93 @@
+"""Opens RTF: the objects in it, read as leniently as Word reads hexadecimal digits among other words."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from .documents import FETCHED
+from .harvest import Content, Harvest
+from .ole_objects import object_1, package
+
+_OBJECT: Final = re.compile(rb"\\objdata\b|\\datastore\b|\\themedata\b|\\pict\b", re.IGNORECASE)
+# In the order of precedence: raw bytes, groups to ignore, control words, braces, digits, anything else.
+_TOKEN: Final = re.compile(
+    rb"\\bin(?P<raw>\d{1,10}) ?|(?P<skip>\{\\\*)|\\'[0-9A-Fa-f]{2}|\\[A-Za-z]{1,64}-?\d{0,10} ?|\\[^A-Za-z]"
+    rb"|(?P<open>\{)|(?P<close>\})|(?P<digits>[0-9A-Fa-f]+)|[^\\{}0-9A-Fa-f]+",
+)
+_DDE: Final = re.compile(
+    rb"\\fldinst[^\\{}]{0,40}(?:[\s{}]|\\[a-z]+\d* ?){0,60}dde(?:auto)?\b", re.IGNORECASE
+)
+_TEMPLATE: Final = re.compile(rb"\\\*\\template\s+([^{}]{1,2000})", re.IGNORECASE)
+
+
+def open_rtf(content: Content, harvest: Harvest) -> Iterator[Content]:
+    """Yield the objects of an RTF file: as they stand, and the files in them."""
+    data, number, at = content.data, 0, 0
+    if _DDE.search(data):
+        harvest.note("document.dde", content)
+    if (template := _TEMPLATE.search(data)) and FETCHED.search(_plain(template[1])):
+        harvest.note("document.external-template", content, _plain(template[1])[:100])
+    while match := _OBJECT.search(data, at):
+        harvest.budget.take_entry()
+        blob, at = _hexadecimal(data, match.end(), harvest)
+        harvest.budget.take_bytes(len(blob))
+        is_object = match.group().lower() != rb"\pict"
+        for names, inner in _objects(blob, content, harvest, is_object=is_object):
+            number += 1
+            one = content.inner(number, inner, "rtf")
+            one.names = names
+            yield one
+
+
+def _plain(text: bytes) -> str:
+    return re.sub(rb"\\'([0-9a-fA-F]{2})", lambda hit: bytes.fromhex(hit[1].decode()), text).decode("latin-1")
+
+
+def _hexadecimal(data: bytes, at: int, harvest: Harvest) -> tuple[bytes, int]:
+    """Return the bytes that the digits from ``at`` to the end of the group make, and where that is."""
+    done, digits, depth, skipped, count = bytearray(), bytearray(), 0, 0, 0
+    while token := _TOKEN.match(data, at):
+        count += 1
+        if count % 4096 == 0:
+            harvest.budget.take_time()
+        at = token.end()
+        if token["close"]:
+            depth -= 1
+            skipped = skipped if depth >= skipped else 0
+            if depth < 0:
+                break
+        elif token["open"] or token["skip"]:
+            depth += 1
+            skipped = skipped or (depth if token["skip"] else 0)
+        elif token["raw"] is not None:
+            end = at + int(token["raw"])
+            done += _bytes(digits) + data[at:end]
+            digits, at = bytearray(), end
+        elif token["digits"] and not skipped:
+            digits += token["digits"]
+    return bytes(done + _bytes(digits)), at
+
+
+def _bytes(digits: bytearray) -> bytes:
+    return bytes.fromhex(digits[: len(digits) // 2 * 2].decode("ascii"))
+
+
+def _objects(
+    blob: bytes, content: Content, harvest: Harvest, *, is_object: bool
+) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    """Yield names and bytes of what one objdata holds, the whole of it first."""
+    if blob:
+        yield (), blob
+    found = object_1(blob) if is_object else None
+    if found is None:
+        return
+    harvest.note("document.embedded-object", content, found.name)
+    if found.name.lower().startswith("equation"):
+        harvest.note("document.equation", content)
+    if FETCHED.search(found.topic):
+        harvest.note("document.external-template", content, found.topic[:100])
+    if found.data:
+        yield (), found.data
+        packed = package(found.data) or package(found.data[4:])
+        if packed:
+            yield packed.names, packed.data

@@ -1,0 +1,254 @@
+"""The constants of a script: every text and list of numbers that it holds, put together as the script would.
+
+No script is run. Literals are unescaped, sums and lists of them are joined, variables that only ever hold constants
+are followed. A script that computes its text in another way is left with a long text that nothing decodes, which is
+a finding of its own where the script builds a file.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct, field
+
+_TOKEN: Final = re.compile(
+    r"//[^\n]*+|/\*.*?(?:\*/|\Z)"
+    r"|\"(?P<double>[^\"\\\n]*+(?:\\.[^\"\\\n]*+)*+)\"?"
+    r"|'(?P<single>[^'\\\n]*+(?:\\.[^'\\\n]*+)*+)'?"
+    r"|`(?P<template>[^`\\]*+(?:\\.[^`\\]*+)*+)`?",
+    re.DOTALL,
+)
+_ESCAPE: Final = re.compile(
+    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|([0-7]{1,3})|(\r\n|.))", re.DOTALL
+)
+_PLAIN_ESCAPES: Final = {
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "b": "\b",
+    "f": "\f",
+    "v": "\v",
+    "\n": "",
+    "\r\n": "",
+    "\r": "",
+}
+_NAME: Final = r"[A-Za-z_$][\w$]*+(?:\.[A-Za-z_$][\w$]*+|\[\w{1,10}\])*+"
+# What stands between two literals that are one text, or two entries of one list. "&" and "_" are VBScript's.
+_PLUS: Final = re.compile(rf"[\s)]*+(?:\+|&|\.concat\s*\()[\s(_]*+((?:{_NAME}\s*+[+&][\s(_]*+)*+)")
+_COMMA: Final = re.compile(r"\s*+,\s*+")
+_ASSIGNED: Final = re.compile(
+    rf"(?:^|[^\w$.])({_NAME})\s*+(\+?=|:|\.push\()(?!=)[\s(\[]*+((?:{_NAME}\s*+\+\s*+)*+)\Z"
+)
+_BEFORE: Final = re.compile(rf"(?<![\w$.])((?:{_NAME}\s*+\+\s*+)++)\Z")
+_AFTER: Final = re.compile(rf"((?:\s*+\+\s*+{_NAME}(?!\())++)")
+_SUM: Final = re.compile(rf"(?<![\w$.])({_NAME}(?:\s*+\+\s*+{_NAME})++)")
+_IN_TEMPLATE: Final = re.compile(r"\$\{\s*([\w$.]{1,60})\s*\}")
+_NUMBER: Final = r"-?(?:0[xX][0-9a-fA-F]{1,2}|\d{1,3})(?:n|\.0)?"
+_NUMBERS: Final = re.compile(rf"(?<![\w.]){_NUMBER}(?:\s*+,\s*+{_NUMBER}){{15,}}+")
+_CHAR_CODE: Final = re.compile(
+    r"(?:fromCharCode|fromCodePoint|\bchrw?)\s*\(\s*(0[xX][0-9a-fA-F]{1,4}|\d{1,5})\s*\)", re.IGNORECASE
+)
+_KEY: Final = re.compile(r"\^=?\s*\(?\s*(0[xX][0-9a-fA-F]{1,2}|\d{1,3})(?![\w.])")
+_BUILDS: Final = re.compile(
+    r"createObjectURL|\bBlob\b|msSave(?:OrOpen)?Blob|new\s+File\s*\(|showSaveFilePicker|\bsaveAs\s*\(|\.download\b"
+    r"|[\"']download[\"']|\bdownload\b=|ADODB\.Stream|FileSystemObject|(?:location|href)\b[^;\n]{0,40}data:"
+    r"|open\(\s*[\"']data:"
+)
+_LETTERS: Final = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
+_BYTES: Final = frozenset(range(-128, 256))  # signed or not
+_GAP: Final = 400  # characters between two literals in which their relation is looked for
+_TAIL: Final = 80  # characters before a literal in which the name that it is given stands
+_SHORT: Final = 4
+_MANY: Final = 8  # single characters that make a text
+_LEAST_ESCAPED: Final = 40  # characters, escapes written out
+_MAX_KEYS: Final = 8
+_MAX_KEY: Final = 64  # characters of a text that may be a key
+
+
+class Constants(Struct):
+    """What a script holds. ``texts``: its literals as far as they can be put together. ``lists``: lists of bytes.
+
+    ``escaped``: those of its literals that are mostly escapes, which nobody writes who has nothing to conceal.
+    ``keys``: byte values that something is combined with by exclusive or; ``key_texts``: texts that may be keys.
+    ``builds``: it makes a file. ``reverses``: it turns texts round.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    escaped: list[str] = field(default_factory=list)
+    lists: list[bytes] = field(default_factory=list)
+    key_texts: list[str] = field(default_factory=list)
+    keys: tuple[int, ...] = ()
+    builds: bool = False
+    reverses: bool = False
+
+
+class _Literal(Struct):
+    text: str
+    start: int
+    end: int
+
+
+def constants(code: str) -> Constants:
+    """Return the constants of JavaScript (of VBScript, as far as its literals are alike). Linear in its length."""
+    literals = list(_literals(code))
+    reading = _Reading(len(code))
+    reading.read(code, literals)
+    bare = _without(code, literals)
+    reading.read_sums(bare)
+    texts = [text for text in dict.fromkeys(reading.texts) if len(text) >= _SHORT]
+    words = " ".join(texts)
+    ciphers = "^" in bare or "Xor" in bare
+    keys = (_value(key) for key in _KEY.findall(bare))
+    return Constants(
+        texts=texts,
+        escaped=[one.text for one in literals if _LEAST_ESCAPED <= 2 * len(one.text) < one.end - one.start],
+        lists=[*_lists(code), *_char_codes(code)],
+        key_texts=[one.text for one in literals if 1 < len(one.text) <= _MAX_KEY][:_MAX_KEYS]
+        if ciphers
+        else [],
+        keys=tuple(dict.fromkeys(key for key in keys if key))[:_MAX_KEYS],
+        builds=bool(_BUILDS.search(code) or _BUILDS.search(words)),
+        reverses="reverse" in code or "reverse" in words,
+    )
+
+
+def _literals(code: str) -> Iterator[_Literal]:
+    for found in _TOKEN.finditer(code):
+        if kind := found.lastgroup:
+            raw = found[kind]
+            text = _ESCAPE.sub(_unescaped, raw) if "\\" in raw else raw
+            yield _Literal(text, found.start(), found.end())
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    """Return what a JavaScript escape stands for (ECMA-262 12.9.4)."""
+    for group in (1, 2, 3):
+        if digits := found[group]:
+            return chr(min(int(digits, 16), sys.maxunicode))
+    if found[4]:
+        return chr(int(found[4], 8))
+    return _PLAIN_ESCAPES.get(found[5], found[5])
+
+
+def _without(code: str, literals: list[_Literal]) -> str:
+    pieces, at = [], 0
+    for one in literals:
+        pieces.append(code[at : one.start])
+        at = one.end
+    pieces.append(code[at:])
+    return '""'.join(pieces)
+
+
+class _Reading:
+    """Literals put together: what a sum or a list of them is, and what the variables then hold."""
+
+    def __init__(self, size: int) -> None:
+        self.texts: list[str] = []
+        self._room = 4 * size + 4096  # characters that may be made: a sum can name itself
+        self._held: dict[str, list[str]] = {}
+        self._owner = ""
+        self._sum: list[str] = []
+        self._list: list[str] = []
+
+    def read(self, code: str, literals: list[_Literal]) -> None:
+        """Go through the literals in order."""
+        end = 0
+        for one in literals:
+            gap = code[end : one.start] if one.start - end <= _GAP else code[one.start - _TAIL : one.start]
+            if not (self._sum and self._goes_on(gap)):
+                self._finish(code, end)
+                self._begin(gap[-_TAIL:])
+            end = one.end
+            self._sum.append(self._filled(one.text) if "${" in one.text else one.text)
+        self._finish(code, end)
+        letters = [one.text for one in literals if _LETTERS.fullmatch(one.text)]
+        if len(letters) > 1:
+            self._take("".join(letters))
+
+    def read_sums(self, bare: str) -> None:
+        """Put together sums of variables alone."""
+        for found in _SUM.finditer(bare):
+            if text := self._values(found[1]):
+                self._take(text)
+
+    def _take(self, text: str) -> None:
+        if len(text) <= self._room:
+            self._room -= len(text)
+            self.texts.append(text)
+
+    def _goes_on(self, gap: str) -> bool:
+        """Return whether the literal behind ``gap`` belongs to the one before it."""
+        if plus := _PLUS.fullmatch(gap):
+            if plus[1]:
+                self._sum.append(self._values(plus[1]))
+            return True
+        if _COMMA.fullmatch(gap):
+            self._list.append("".join(self._sum))
+            self._sum = []
+            return True
+        return False
+
+    def _begin(self, tail: str) -> None:
+        self._owner = ""
+        before = ""
+        if found := _ASSIGNED.search(tail):
+            self._owner, before = found[1], found[3]
+            if found[2] in {"=", ":"}:
+                self._held[self._owner] = []
+        elif found := _BEFORE.search(tail):
+            before = found[1]
+        if before:
+            self._sum.append(self._values(before))
+
+    def _finish(self, code: str, end: int) -> None:
+        if not self._sum and not self._list:
+            return
+        if found := _AFTER.match(code, end, end + _TAIL):
+            self._sum.append(self._values(found[1]))
+        self._list.append("".join(self._sum))
+        whole = "".join(self._list)
+        if self._owner:
+            self._held.setdefault(self._owner, []).append(whole)
+            for number, item in enumerate(self._list[:1000] if len(self._list) > 1 else ()):
+                self._held[f"{self._owner}[{number}]"] = [item]
+        for text in (whole, *(item for item in self._list if len(self._list) > 1 and len(item) > _SHORT)):
+            self._take(text)
+        self._sum, self._list = [], []
+
+    def _values(self, names: str) -> str:
+        text = "".join(self._value_of(name.strip(" \t\r\n(_")) for name in re.split(r"[+&]", names))
+        if len(text) > self._room:
+            return ""
+        self._room -= len(text)
+        return text
+
+    def _value_of(self, name: str) -> str:
+        pieces = self._held.get(name) or self._held.get(name.rpartition(".")[2]) or ()
+        return "".join(pieces) if sum(map(len, pieces)) <= self._room else ""
+
+    def _filled(self, template: str) -> str:
+        return _IN_TEMPLATE.sub(lambda found: self._value_of(found[1]), template)
+
+
+def _lists(code: str) -> Iterator[bytes]:
+    whole: list[bytes] = []
+    for found in _NUMBERS.finditer(code):
+        values = [_value(one) for one in found[0].split(",")]
+        if _BYTES.issuperset(values):
+            whole.append(bytes(value & 0xFF for value in values))
+    yield from whole
+    if len(whole) > 1:
+        yield b"".join(whole)
+
+
+def _char_codes(code: str) -> Iterator[bytes]:
+    codes = [_value(one) for one in _CHAR_CODE.findall(code)]
+    if len(codes) >= _MANY:
+        text = "".join(chr(min(one, sys.maxunicode)) for one in codes)
+        yield bytes(codes) if _BYTES.issuperset(codes) else text.encode("utf-8", "replace")
+
+
+def _value(text: str) -> int:
+    text = text.strip().lower().removesuffix("n").removesuffix(".0")
+    return int(text, 16) if "x" in text else int(text)

@@ -1,0 +1,184 @@
+"""Content-Transfer-Encoding: what a field may mean, and every body that some decoder makes of the bytes.
+
+Python 3.11's own package leaves base64 undecoded when the field is folded or carries a comment; others forgive all
+of that. So the field is read for every encoding that it names, and a body that is not clean is decoded in each way.
+"""
+
+import binascii
+import re
+from typing import Final
+
+from msgspec import Struct
+
+from .text_encodings import binhexed, uu_bare, uuencoded, yencoded
+
+_NAMES: Final = {
+    "base64": "base64", "quoted-printable": "qp", "quotedprintable": "qp", "uuencode": "uu", "uue": "uu",
+    "yenc": "yenc", "binhex": "binhex", "7bit": "plain", "8bit": "plain", "binary": "plain",
+}  # fmt: skip
+_ANY_NAME: Final = re.compile("|".join(map(re.escape, _NAMES)))
+_COMMENT: Final = re.compile(r"\((?:[^()\\]|\\.)*\)")
+_PLAIN_TOKEN: Final = re.compile(r"[A-Za-z0-9-]+")
+
+ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_BLANKS: Final = b" \t\r\n"
+_NOT_BASE64: Final = bytes(set(range(256)) - set(ALPHABET) - {0x3D})
+_URLSAFE: Final = bytes.maketrans(b"-_", b"+/")
+_PADS: Final = re.compile(rb"=+")
+# Not the line of underscores with which a list's footer begins.
+_BASE64_LINE: Final = re.compile(rb"(?=[^A-Za-z0-9]*+[A-Za-z0-9])[A-Za-z0-9+/_-]{20,}={0,2}")
+# More pieces than this are no mail: reading them all would only cost time.
+_MAX_PIECES: Final = 10_000
+
+_QP_ODD: Final = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)|[ \t]\r?\n|=\r?\n?\Z|\r(?!\n)|(?<!\r)\n")
+_QP_PIECE: Final = re.compile(rb"=[ \t]*+(?:\r\n|\r|\n|\Z)|((?:=[0-9A-Fa-f]{2})+)")
+_LINE_BLANKS: Final = re.compile(rb"[ \t]++(?=[\r\n]|\Z)")
+
+
+class Decoded(Struct, frozen=True, kw_only=True):
+    """What a body is: as most readers decode it, and as others do. ``clean``: all of them agree.
+
+    ``problem``: "" or what makes readers differ ("base64": content; "tail": only what stands behind the end).
+    """
+
+    first: bytes
+    others: tuple[tuple[str, bytes], ...] = ()
+    clean: bool = True
+    problem: str = ""
+
+
+def encodings(values: list[str]) -> tuple[str, ...]:
+    """Return the encodings that the Content-Transfer-Encoding fields name, in order: "base64", "qp", "uu" and so on.
+
+    Case, folds, quotes, comments, controls and words round them do not matter. "" stands for an unknown one.
+    """
+    found: dict[str, None] = {}
+    for value in values:
+        bare = _without_comments(value[:1000]).lower()
+        names = _ANY_NAME.findall(bare) or _ANY_NAME.findall(re.sub(r"[^a-z0-9-]", "", value[:1000].lower()))
+        found.update(dict.fromkeys(_NAMES[name] for name in names) if names else {"": None})
+    return tuple(found)
+
+
+def is_plain_token(value: str) -> bool:
+    """Return whether a field's value is one token and nothing else (RFC 2045 6.1)."""
+    return _PLAIN_TOKEN.fullmatch(value.strip(" \t\r\n")) is not None
+
+
+def decode(body: bytes, named: tuple[str, ...]) -> Decoded:
+    """Return what ``body`` decodes to under the encodings that its header names."""
+    meant = [name for name in named if name] or ["plain"]
+    if meant == ["plain"]:
+        return Decoded(first=body, clean=named != ("",))
+    results: dict[bytes, str] = {}
+    clean, problem = len(meant) == 1, ""
+    for name in meant:
+        found, good, trouble = _DECODERS[name](body)
+        clean, problem = clean and good, problem or trouble
+        for one in found:
+            results.setdefault(one, name)
+    if not clean:
+        results.setdefault(body, "plain")
+    (first, _), *others = results.items()
+    return Decoded(
+        first=first, others=tuple((name, data) for data, name in others), clean=clean, problem=problem
+    )
+
+
+def base64_plain(letters: bytes) -> bytes:
+    """Return the bytes of base64 letters without padding; a lone last letter is dropped."""
+    if len(letters) % 4 == 1:
+        letters = letters[:-1]
+    return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
+
+
+def _base64(body: bytes) -> tuple[list[bytes], bool, str]:
+    compact = body.translate(None, _BLANKS)
+    core = compact.rstrip(b"=")
+    if not core.translate(None, ALPHABET):
+        return [base64_plain(core)], True, ""
+    letters = compact.translate(None, _NOT_BASE64)
+    ways = [base64_plain(letters.lstrip(b"=").partition(b"=")[0])]  # stops at padding, ignores junk
+    pieces = [piece for piece in _PADS.split(letters, _MAX_PIECES) if piece]
+    ways.append(
+        b"".join(base64_plain(piece.replace(b"=", b"")) for piece in pieces)
+    )  # goes on behind padding
+    ways.append(base64_plain(letters.replace(b"=", b"")))  # ignores padding
+    url = compact.translate(_URLSAFE).translate(None, _NOT_BASE64)
+    ways.append(base64_plain(url.partition(b"=")[0]))
+    lines = body.splitlines()
+    pure = [
+        line.strip()
+        for line in lines
+        if line.strip() and not line.strip().rstrip(b"=").translate(None, ALPHABET)
+    ]
+    ways.append(base64_plain(b"".join(pure).partition(b"=")[0]))  # drops the lines that are none
+    if len(pure) <= _MAX_PIECES:
+        ways.append(b"".join(base64_plain(line.replace(b"=", b"")) for line in pure))  # each line by itself
+    junk = re.search(rb"[^A-Za-z0-9+/=]", compact)
+    if junk:
+        ways.append(base64_plain(compact[: junk.start()].replace(b"=", b"")))  # stops at junk
+    return ways, False, _base64_problem(body)
+
+
+def _base64_problem(body: bytes) -> str:
+    """Tell text behind the end, as mailing lists append it, from what changes the content."""
+    end = 0
+    for line in body.splitlines(keepends=True):
+        stripped = line.strip()
+        if stripped.rstrip(b"=").translate(None, ALPHABET):
+            break
+        end += len(line)
+        if stripped.endswith(b"="):
+            break
+    rest = body[end:]
+    more = any(_BASE64_LINE.fullmatch(line.strip()) for line in rest.splitlines())
+    return "base64" if more or not body[:end].strip() else "tail"
+
+
+def _quoted_printable(body: bytes) -> tuple[list[bytes], bool, str]:
+    plain = binascii.a2b_qp(body)
+    if not _QP_ODD.search(body):
+        return [plain], True, ""
+    lenient = _QP_PIECE.sub(
+        lambda found: binascii.unhexlify(found[1].replace(b"=", b"")) if found[1] else b"", body
+    )
+    stripped = _LINE_BLANKS.sub(b"", body)
+    return [lenient, plain, binascii.a2b_qp(stripped)], False, ""
+
+
+def _uu(body: bytes) -> tuple[list[bytes], bool, str]:
+    found = [block.data for block in uuencoded(body)] or uu_bare(body)
+    return found or [body], bool(found), ""
+
+
+def _yenc(body: bytes) -> tuple[list[bytes], bool, str]:
+    found = [block.data for block in yencoded(body)]
+    return found or [body], bool(found), ""
+
+
+def _binhex(body: bytes) -> tuple[list[bytes], bool, str]:
+    found = [block.data for block in binhexed(body)]
+    return found or [body], bool(found), ""
+
+
+def _plain(body: bytes) -> tuple[list[bytes], bool, str]:
+    return [body], True, ""
+
+
+_DECODERS: Final = {
+    "base64": _base64,
+    "qp": _quoted_printable,
+    "uu": _uu,
+    "yenc": _yenc,
+    "binhex": _binhex,
+    "plain": _plain,
+}
+
+
+def _without_comments(value: str) -> str:
+    for _ in range(8):
+        value, count = _COMMENT.subn(" ", value)
+        if not count:
+            break
+    return value

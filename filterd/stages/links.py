@@ -1,0 +1,160 @@
+"""Where links lead: not where they say, to a host that looks like another, or to a program of the reader's."""
+
+import re
+from collections.abc import Iterator
+from typing import Final, Literal
+from urllib.parse import unquote
+
+from filterd.anatomy import Anatomy
+from filterd.config.inspection import Inspection
+from filterd.parse.links import (
+    Target,
+    addresses_in,
+    host_of,
+    ip_of,
+    looks_like_host,
+    read_target,
+    registrable,
+    shown_host,
+)
+from filterd.parse.lookalikes import imitated
+
+from .stage import Finding, Rule, Stage, Verdict
+
+_RULES: Final[tuple[tuple[str, Literal["on", "warn"], str], ...]] = (
+    ("mismatch", "warn", "A link that shows the address of another domain than it leads to"),
+    (
+        "lookalike",
+        "warn",
+        "A host whose name looks like another's (punycode, mixed scripts, digits for letters)",
+    ),
+    ("ip-host", "warn", "A link to a bare IP address, also written as a number"),
+    ("shortener", "warn", "A link through a shortener (`[links] shorteners`), which conceals where it leads"),
+    ("userinfo", "on", "A link with a host name before the @, which is not where it leads"),
+    ("credentials", "warn", "A link that carries a user name"),
+    ("bidi", "warn", "A link with characters that reverse the order of what is shown"),
+    (
+        "scheme",
+        "on",
+        "A link that starts a program (`ms-…:`, `search-ms:`) or opens a file share (`file://host`)",
+    ),
+    ("script", "warn", "A link that is a script or a document itself (`javascript:`, `vbscript:`, `data:`)"),
+    ("local-file", "warn", "A link to a file of the reader's own (`file:`)"),
+)
+# Programs that a click starts, and that have let attackers in (CVE-2022-30190 and its kin).
+_HANDLERS: Final = frozenset(
+    {"search-ms", "search", "shell", "hcp", "mhtml", "mk", "ms-its", "its", "res", "ldap", "jar"}
+)
+_DOCUMENTS: Final = frozenset({"javascript", "vbscript", "livescript", "mocha", "data"})
+_OVERRIDES: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_ANY_BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_AT_DOMAIN: Final = re.compile(r"@([\w.-]{1,253})")
+_CORRESPONDENTS: Final = frozenset({"from", "to", "cc", "reply-to", "sender"})
+_MAX_DOMAINS: Final = 50
+_MAX_SHOWN: Final = 80
+
+
+def judge(anatomy: Anatomy, inspection: Inspection) -> tuple[Finding, ...]:
+    """Report what is wrong with the links of HTML, and with the addresses that stand in texts. Once a rule and path.
+
+    A link to a host of ``[links] allowed`` (or below one) is never reported.
+    """
+    settings = inspection.links
+    allowed, shorteners = _hosts(settings.allowed), _hosts(settings.shorteners)
+    domains = _correspondents(anatomy)
+    found: dict[tuple[str, str], Finding] = {}
+    for path, text, address in anatomy.links:
+        target = read_target(address)
+        if not _below(target.host, allowed):
+            for rule in _wrong(text, address, target, domains):
+                _add(found, rule, path, f"{text[:_MAX_SHOWN]!r} leads to {address[:_MAX_SHOWN]!r}")
+            if _below(target.host, shorteners):
+                _add(found, "shortener", path, address[:_MAX_SHOWN])
+    for part, text in anatomy.texts:
+        for address in dict.fromkeys(addresses_in(text)):
+            target = read_target(address)
+            if not _below(target.host, allowed):
+                for rule in _hidden(target, domains):
+                    _add(found, rule, part, address[:_MAX_SHOWN])
+    return tuple(found.values())
+
+
+def _add(found: dict[tuple[str, str], Finding], rule: str, path: str, detail: str) -> None:
+    if (rule, path) not in found:
+        found[rule, path] = Finding(
+            stage="links",
+            verdict=Verdict.SUSPICIOUS,
+            rule=f"link.{rule}",
+            detail=detail,
+            part=path.partition("!")[0],
+            path=path,
+        )
+
+
+def _wrong(text: str, address: str, target: Target, domains: frozenset[str]) -> Iterator[str]:
+    """Yield the rules that a link of HTML meets."""
+    if target.scheme in _HANDLERS or target.scheme.startswith("ms-") or target.share:
+        yield "scheme"
+    elif target.scheme in _DOCUMENTS:
+        yield "script"
+    elif target.scheme == "file":
+        yield "local-file"
+    yield from _hidden(target, domains)
+    shown = shown_host(text)
+    if shown and target.host and registrable(shown) != registrable(target.host):
+        yield "mismatch"
+    turned = _OVERRIDES.search(text) and ("." in text or "/" in text)
+    if turned or _ANY_BIDI.search(unquote(address) if "%" in address else address):
+        yield "bidi"
+
+
+def _hidden(target: Target, domains: frozenset[str]) -> Iterator[str]:
+    """Yield the rules that an address meets by itself."""
+    if target.user:
+        name = target.user.partition("/")[0].partition(":")[0]
+        host_like = "@" not in name and (looks_like_host(name) or ip_of(name))
+        yield "userinfo" if host_like else "credentials"
+    if target.ip:
+        yield "ip-host"
+    elif target.host and imitated(target.host, domains):
+        yield "lookalike"
+
+
+def _hosts(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(host_of(name.removeprefix("*.").removeprefix(".")) for name in names)
+
+
+def _below(host: str, names: frozenset[str]) -> bool:
+    """Return whether a host is one of the names, or below one."""
+    if not names or not host:
+        return False
+    labels = host.split(".")
+    return any(".".join(labels[at:]) in names for at in range(len(labels)))
+
+
+def _correspondents(anatomy: Anatomy) -> frozenset[str]:
+    """Return the registered domains of sender and recipients: what a link is likeliest to imitate."""
+    found: dict[str, None] = {}
+    for name, value in anatomy.headers:
+        if name in _CORRESPONDENTS:
+            for match in _AT_DOMAIN.finditer(value):
+                found[registrable(host_of(match[1]))] = None
+                if len(found) == _MAX_DOMAINS:
+                    return frozenset(found)
+    return frozenset(found)
+
+
+STAGE: Final = Stage(
+    id="links",
+    title="Links lead where they say",
+    why="Most intrusions begin with a link that looks like the way to somebody who is known.",
+    cost=2,
+    rules=(
+        *(
+            Rule(id=f"link.{name}", verdict=Verdict.SUSPICIOUS, title=title, mode=mode)
+            for name, mode, title in _RULES
+        ),
+        Rule(id="link.count", verdict=Verdict.OVER_LIMIT, title="More links than are looked at"),
+    ),
+    judge=judge,
+)

@@ -1,0 +1,138 @@
+"""Injection: all recipients of all variants, or nobody."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from filterd.carry.inject import InjectError, Letter, inject
+from filterd.config import InjectSettings
+from tests.unit.filterd.mta import Mta
+
+
+@pytest.fixture
+def mta(tmp_path: Path) -> Iterator[Mta]:
+    with Mta(tmp_path / "inject.sock") as server:
+        yield server
+
+
+def letter(
+    content: bytes = b"Subject: x\r\n\r\nbody\r\n",
+    *recipients: bytes,
+    sender: bytes = b"<a@b.example>",
+    piece: int = 1000,
+) -> Letter:
+    return Letter(
+        sender=sender,
+        recipients=recipients or (b"<c@d.example>",),
+        content=[content[at : at + piece] for at in range(0, len(content), piece)],
+        eight_bit=not content.isascii(),
+    )  # fmt: skip
+
+
+def send(server: Mta, *letters: Letter, timeout_s: float = 3.0) -> list[str]:
+    chosen = InjectSettings(socket=str(server.path), timeout_s=timeout_s)
+    return asyncio.run(inject(chosen, b"mx.example", letters))
+
+
+def test_letters_arrive_with_their_own_recipients(mta: Mta) -> None:
+    said = send(
+        mta,
+        letter(b"one\r\n", b"<x@d.example>", b"<y@d.example>", b"<x@d.example>"),
+        letter(b"two\r\n", sender=b"<>"),
+    )
+    assert [one.split(" as ")[0] for one in said] == ["250 2.0.0 Ok: queued"] * 2
+    assert mta.letters == [
+        (b"<a@b.example>", [b"<x@d.example>", b"<y@d.example>"], b"one\r\n"),
+        (b"<>", [b"<c@d.example>"], b"two\r\n"),
+    ]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.sampled_from([b"\r\n", b".", b"..", b"a", b"\r\n.\r\n", b"\xff", b"\r", b"x" * 40]), max_size=30
+    ),
+    st.integers(1, 5),
+)
+def test_any_content_arrives_byte_for_byte(mta: Mta, parts: list[bytes], piece: int) -> None:
+    content = b"".join(parts)
+    mta.letters.clear()
+    send(mta, letter(content, piece=piece))
+    expected = content if content.endswith(b"\r\n") or not content else content + b"\r\n"
+    assert mta.letters[0][2] == (expected or b"")
+
+
+def test_bare_line_feed_does_not_end_a_message_early(mta: Mta) -> None:
+    send(mta, letter(b"text\n.\r\nMAIL FROM:<evil@x.example>\r\n"))
+    assert mta.letters[0][2].count(b"MAIL FROM") == 1
+    assert len(mta.letters) == 1
+
+
+def test_options_are_used_only_where_offered(mta: Mta) -> None:
+    send(mta, letter(b"\xff\r\n", "<ü@d.example>".encode()))
+    assert b"MAIL FROM:<a@b.example> BODY=8BITMIME SMTPUTF8\r\n" in mta.lines
+    mta.extensions = ()
+    mta.lines.clear()
+    send(mta, letter(b"\xff\r\n"))
+    assert b"MAIL FROM:<a@b.example>\r\n" in mta.lines
+    with pytest.raises(InjectError, match="ASCII"):
+        send(mta, letter(b"\r\n", "<ü@d.example>".encode()))
+
+
+@pytest.mark.parametrize("stage", [b"", b"EHLO", b"MAIL", b"RCPT TO:<BAD", b"DATA", b"."])
+@pytest.mark.parametrize(
+    "answer",
+    [b"451 4.3.0 later", b"550 5.1.1 no", b"nonsense", b"250-endless\r\n" * 200, b"x" * 10_000, None],
+)
+def test_refusal_anywhere_means_that_nobody_got_anything(
+    mta: Mta, stage: bytes, answer: bytes | None
+) -> None:
+    mta.answers[stage] = answer
+    with pytest.raises(InjectError):
+        send(
+            mta,
+            letter(b"one\r\n", b"<good@d.example>", b"<bad@d.example>"),
+            letter(b"two\r\n", b"<bad@d.example>"),
+        )
+    assert mta.letters == [] or stage == b"."
+    assert len(mta.letters) <= 1
+
+
+def test_second_letter_that_is_refused_keeps_the_first_from_being_sent(mta: Mta) -> None:
+    mta.answers[b"RCPT TO:<BAD"] = b"550 5.1.1 no such user"
+    with pytest.raises(InjectError, match=r"550 5\.1\.1 no such user"):
+        send(mta, letter(b"one\r\n", b"<good@d.example>"), letter(b"two\r\n", b"<bad@d.example>"))
+    assert mta.letters == []
+
+
+@pytest.mark.parametrize(
+    "bad", [b"a@b.example", b"<a@b>\r\nRCPT TO:<c@d>", b"<a b@c.example>", b"<a@b\x00>", b"", b"<<a@b>>"]
+)
+def test_address_that_would_be_a_command_is_not_sent(mta: Mta, bad: bytes) -> None:
+    with pytest.raises(InjectError, match="SMTP command"):
+        send(mta, letter(b"\r\n", bad))
+    with pytest.raises(InjectError, match="SMTP command"):
+        send(mta, letter(b"\r\n", sender=bad))
+    assert mta.lines == []
+
+
+def test_quoted_local_part_is_an_address(mta: Mta) -> None:
+    send(mta, letter(b"\r\n", b'<"a b"@d.example>'))
+    assert mta.letters[0][1] == [b'<"a b"@d.example>']
+
+
+def test_silent_or_absent_mta_is_an_error_in_time(mta: Mta, tmp_path: Path) -> None:
+    with pytest.raises(InjectError, match="cannot be reached"):
+        asyncio.run(inject(InjectSettings(socket=str(tmp_path / "none")), b"mx", [letter()]))
+    mta.answers[b"MAIL"] = b"250-more to come"
+    with pytest.raises(InjectError, match=r"no answer in 0\.2 s"):
+        send(mta, letter(), timeout_s=0.2)
+
+
+def test_message_without_recipients_is_refused_here(mta: Mta) -> None:
+    with pytest.raises(InjectError, match="without recipients"):
+        send(mta, Letter(sender=b"<>", recipients=(), content=[]))

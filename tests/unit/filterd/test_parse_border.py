@@ -1,0 +1,165 @@
+"""What a parse worker answers is not believed: it has read hostile bytes."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filterd.anatomy import Anatomy, Leaf
+from filterd.errors import ScannerError
+from filterd.parse import border, pool
+from filterd.parse.border import Answer, Place
+from filterd.parse.dissection import Dissection
+
+
+@contextlib.contextmanager
+def files(*contents: bytes, sealed: bool = True) -> Iterator[list[int]]:
+    made = []
+    for content in contents:
+        made.append(border.memory_file("test"))
+        border.written(made[-1], content)
+        if sealed:
+            border.seal(made[-1])
+    try:
+        yield made
+    finally:
+        for descriptor in made:
+            os.close(descriptor)
+
+
+def answered(said: bytes, descriptors: Sequence[int]) -> Answer:
+    """Return what the milter worker makes of one datagram."""
+
+    async def run() -> Answer:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours, theirs:
+            ours.settimeout(0)
+            if descriptors:
+                socket.send_fds(theirs, [said], descriptors)
+            else:
+                theirs.send(said)
+            theirs.shutdown(socket.SHUT_WR)
+            answer, got = await pool._answer(ours)
+            for descriptor in got:
+                os.close(descriptor)
+            return answer
+
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not walked
+    try:
+        return asyncio.run(run())
+    finally:
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - as above
+
+
+RECORD = border.encoded(Answer(anatomy=Anatomy()))
+
+
+def test_a_good_answer() -> None:
+    with files(b"content" + RECORD) as made:
+        assert answered(border.LOCATION.pack(7, len(RECORD)), made).anatomy == Anatomy()
+
+
+@pytest.mark.parametrize(
+    ("said", "content"),
+    [
+        (b"", b""),
+        (b"X", RECORD),
+        (b"F", RECORD),
+        (border.LOCATION.pack(0, len(RECORD))[:-1], RECORD),
+        (border.LOCATION.pack(0, len(RECORD)) + b"x", RECORD),
+        (border.LOCATION.pack(1, len(RECORD)), RECORD),
+        (border.LOCATION.pack(0, len(RECORD) - 1), RECORD),
+        (border.LOCATION.pack(0, len(RECORD) + 1), RECORD),
+        (border.LOCATION.pack(2**64 - 1, 2**64 - 1), RECORD),
+        (border.LOCATION.pack(0, border.MAX_RECORD + 1), b"\0" * (border.MAX_RECORD + 1)),
+        (border.LOCATION.pack(0, 3), b"\xc1\xc1\xc1"),
+        (border.LOCATION.pack(0, 5000), b"\x91" * 5000),
+        (border.LOCATION.pack(0, len(RECORD)), RECORD[:-1] + b"\xc1"),
+    ],
+)
+def test_a_bad_answer_is_none(said: bytes, content: bytes) -> None:
+    with files(content) as made, pytest.raises(ScannerError):
+        answered(said, made if said else [])
+
+
+def test_an_answer_that_can_still_be_changed_is_none() -> None:
+    with files(RECORD, sealed=False) as made, pytest.raises(ScannerError, match="no sealed memory file"):
+        answered(border.LOCATION.pack(0, len(RECORD)), made)
+
+
+def test_an_answer_that_is_no_file_is_none() -> None:
+    ends = os.pipe()
+    try:
+        with pytest.raises(ScannerError, match="no sealed memory file"):
+            answered(border.LOCATION.pack(0, 1), [ends[0]])
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+@given(st.binary(max_size=200))
+def test_no_record_is_more_than_refused(record: bytes) -> None:
+    with contextlib.suppress(ScannerError):
+        border.decoded(record)
+
+
+TWO = Anatomy(leaves=(Leaf(path="1.1"), Leaf(path="1.2")), contents=(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("anatomy", "places"),
+    [
+        (TWO, [Place(0, 0, 5)]),
+        (TWO, [Place(0, 0, 5)] * 3),
+        (TWO, [Place(0, 0, 5), Place(0, 0, 11)]),
+        (TWO, [Place(0, 0, 5), Place(0, -1, 5)]),
+        (TWO, [Place(0, 0, 5), Place(0, 5, -1)]),
+        (TWO, [Place(0, 0, 5), Place(2, 0, 5)]),
+        (TWO, [Place(0, 0, 5), Place(-1, 0, 5)]),
+        (TWO, [Place(0, 0, 5), Place(1, 0, 4)]),
+        (TWO, [Place(0, 0, 5), Place(1, 1, 4)]),
+        (Anatomy(leaves=TWO.leaves, contents=(0, 2)), [Place(0, 0, 5)] * 2),
+        (Anatomy(leaves=TWO.leaves, contents=(0, -1)), [Place(0, 0, 5)] * 2),
+    ],
+)
+def test_contents_that_do_not_fit_are_refused(anatomy: Anatomy, places: list[Place]) -> None:
+    with files(b"0123456789", b"abcde") as made:
+        owned = [os.dup(one) for one in made]
+        with pytest.raises(ScannerError):
+            Dissection(anatomy, owned, places)
+        # They were taken over, and given back.
+        for one in owned:
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(one)
+
+
+def test_contents_that_fit() -> None:
+    with files(b"0123456789", b"abcde") as made:
+        owned = [os.dup(one) for one in made]
+        with Dissection(TWO, owned, [Place(0, 2, 5), Place(1, 0, 5)]) as dissection:
+            assert [b"".join(one.pieces()) for one in dissection.contents.values()] == [b"23456", b"abcde"]
+            assert [one.descriptor() for one in dissection.contents.values()] == [None, owned[1]]
+
+
+@given(st.text(alphabet=st.characters(), max_size=50))
+def test_any_text_crosses(name: str) -> None:
+    sent = Answer(anatomy=Anatomy(leaves=(Leaf(path="1", names=(name,)),)))
+    got = border.decoded(border.encoded(sent)).anatomy
+    assert got is not None
+    assert got.leaves[0].name == name.encode("utf-8", "backslashreplace").decode()
+
+
+def test_a_reopened_descriptor_reads_from_the_start_and_writes_nothing() -> None:
+    with files(b"content", sealed=False) as (made,):
+        again = border.reopened(made)
+        try:
+            assert os.read(again, 10) == b"content"
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.write(again, b"x")
+        finally:
+            os.close(again)

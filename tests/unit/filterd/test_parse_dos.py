@@ -1,0 +1,53 @@
+"""One message that would stop the filter: each ends with a verdict in two seconds. (Archives: test_parse_dos_archives.)"""
+
+import base64
+import time
+from collections.abc import Callable
+
+import pytest
+
+from .reading import HEAD, read
+
+LIMIT_S = 2.0
+NOISE = base64.encodebytes(bytes((at * at * 7919 >> 5) % 256 for at in range(3_700_000))).replace(
+    b"\n", b"\r\n"
+)
+MIXED = HEAD + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+
+
+def _nested(number: int) -> bytes:
+    return b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (number, number)
+
+
+# Name, message, must it be refused (what was not looked at is never clean).
+ATTACKS: tuple[tuple[str, Callable[[], bytes], bool], ...] = (
+    ("address-header", lambda: HEAD + b"Cc: " + b",\r\n ".join(b"u%d@b.example" % at for at in range(45_000)) + b"\r\n\r\nx\r\n", True),
+    ("address-comment", lambda: b"From: " + b"(" * 800_000 + b"\r\n\r\nx\r\n", True),
+    ("nested-multiparts", lambda: HEAD + b"".join(map(_nested, range(2000))) + b"\r\nx\r\n", True),
+    ("nested-messages", lambda: HEAD + b"Content-Type: message/rfc822\r\n\r\n" * 2000 + b"x\r\n", True),
+    ("headers", lambda: HEAD + b"X-A: b\r\n" * 50_000 + b"\r\nx\r\n", True),
+    ("encodings", lambda: HEAD + b"Content-Transfer-Encoding: base64\r\n" * 50_000 + b"\r\nx\r\n", True),
+    ("parts", lambda: MIXED + b"--x\r\n\r\nhi\r\n" * 10_000 + b"--x--\r\n", True),
+    ("long-line", lambda: HEAD + b"\r\n" + b"a" * 1_000_000 + b"\r\n", False),
+    ("delimiters", lambda: MIXED + b"--xy\r\n" * 100_000, True),
+    ("dashes", lambda: MIXED + b"".join(b"--%d\r\n" % at for at in range(100_000)), False),
+    ("begins", lambda: HEAD + b"\r\n" + b"begin 644 x\r\n" * 80_000, False),
+    ("yenc-begins", lambda: HEAD + b"\r\n" + b"=ybegin line=1 name=x\r\n" * 50_000, False),
+    ("encoded-words", lambda: HEAD + b"X-A: " + b"=?" * 500_000 + b"\r\n\r\nx\r\n", True),
+    ("parameters", lambda: HEAD + b"Content-Type: multipart/mixed" + b";" * 1_000_000 + b"\r\n\r\nx\r\n", True),
+    ("noise", lambda: HEAD + b"\r\n" + NOISE, False),
+    ("noise-said", lambda: HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + NOISE, False),
+    ("noise-one-line", lambda: HEAD + b"\r\n" + NOISE.replace(b"\r\n", b""), False),
+    ("padding", lambda: HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + b"A=A=A=" * 300_000, True),
+    ("empty-lines", lambda: HEAD + b"\r\n" + b"\r\n" * 1_000_000, False),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("build", "refused"), [one[1:] for one in ATTACKS], ids=[one[0] for one in ATTACKS])
+def test_one_message_takes_two_seconds_at_most(build: Callable[[], bytes], *, refused: bool) -> None:
+    raw = build()
+    # The processor's time: other work on the machine does not count.
+    started = time.process_time()
+    anatomy, _ = read(raw)
+    assert time.process_time() - started < LIMIT_S
+    assert not refused or {found.verdict for found in anatomy.findings} & {"over-limit", "malformed"}
