@@ -162,7 +162,7 @@ def _envelope(options: argparse.Namespace) -> Envelope:
 
 
 def _bracketed(address: str) -> bytes:
-    return (address if address.startswith("<") else f"<{address}>").encode()
+    return os.fsencode(address if address.startswith("<") else f"<{address}>")
 
 
 def _client(text: str) -> str:

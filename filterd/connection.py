@@ -165,6 +165,7 @@ class Connection:
             helo=client.helo,
             host=client.host,
             sender=command.address,
+            sender_parameters=command.parameters,
             recipients=[],
             user=session.macro(b"auth_authen"),
         )
@@ -178,10 +179,11 @@ class Connection:
         )
 
     def _on_rcpt(self, command: c.Rcpt) -> Reply | None:
-        recipients = self._current().envelope.recipients
-        if len(recipients) >= self._settings.max_recipients:
+        envelope = self._current().envelope
+        if len(envelope.recipients) >= self._settings.max_recipients:
             return actions.TOO_MANY_RECIPIENTS
-        recipients.append(command.address)
+        envelope.recipients.append(command.address)
+        envelope.parameters.setdefault(command.address, command.parameters)
         return None
 
     def _on_header(self, command: c.Header) -> None:

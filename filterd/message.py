@@ -18,13 +18,18 @@ _PIECE: Final = 64 * 1024
 
 
 class Envelope(Struct, kw_only=True):
-    """What SMTP said about one message. All bytes are the peer's, as they came."""
+    """What SMTP said about one message. All bytes are the peer's, as they came.
+
+    ``sender_parameters`` stood behind MAIL's address, ``parameters`` behind those of RCPT (the first of an address).
+    """
 
     client_name: bytes = b""
     client_address: bytes = b""
     helo: bytes = b""
     sender: bytes = b""
+    sender_parameters: tuple[bytes, ...] = ()
     recipients: list[bytes] = []
+    parameters: dict[bytes, tuple[bytes, ...]] = {}
     queue_id: bytes | None = None  # macro i
     host: bytes | None = None  # macro j
     user: bytes | None = None  # macro auth_authen

@@ -17,15 +17,17 @@ from .errors import ScannerAnswerError, ScannerError
 from .message import Message
 from .parse.dissection import Dissection
 from .scanners.engines import Engines
-from .stages import CONTENT, ENGINES, Finding, Stage, Verdict, limits, parse
+from .stages import CONTENT, ENGINES, Finding, Stage, Verdict, limits, parse, virus
 
 # Behind these no later stage is asked: a refusal stands whatever the rest would say, and a message that was not
 # inspected comes back and is then seen by all.
 DECISIVE: Final = frozenset({Verdict.INFECTED, Verdict.OVER_LIMIT, Verdict.NOT_INSPECTED})
 _DEFAULTS: Final = MilterSettings()
-# The rules that a parse worker may name: it has read hostile bytes, and rules stand in the reply to the sender.
-_KNOWN: Final = frozenset((stage.id, rule.id) for stage in CONTENT for rule in stage.rules)
+# What a parse worker may report: it has read hostile bytes, and rules stand in the reply to the sender.
+_KNOWN: Final = frozenset((stage.id, rule.id, rule.verdict) for stage in CONTENT for rule in stage.rules)
 _OWN_RULE: Final = re.compile(r"content\.[a-z0-9][a-z0-9-]{0,31}")
+_OWN_VERDICTS: Final = frozenset({Verdict.BANNED, Verdict.SUSPICIOUS, Verdict.SPAM, Verdict.BULK})
+_PATH: Final = re.compile(r"(?:[0-9]{1,9}(?:[.!][0-9]{1,9}){0,2000})?")
 
 
 class StageResult(Struct, frozen=True, kw_only=True):
@@ -98,6 +100,8 @@ async def examine(
             if settled(examination.report):
                 break
             await examination.run(stage, dissection)
+            if stage is virus.STAGE:
+                dissection.close()  # of those behind it none looks at contents, and the spam engine takes its time
         return examination.report
 
 
@@ -129,12 +133,12 @@ class _Examination:
             dissection.close()
             self._note(parse.STAGE, begun, (_not_inspected(parse.STAGE, stray),))
             return Dissection(Anatomy())
-        self._note(parse.STAGE, begun, ())
         self._anatomy = dissection.anatomy
-        found = self._anatomy.findings
         for stage in CONTENT:
-            if stage is not parse.STAGE:
-                own = tuple(finding for finding in found if finding.stage == stage.id)
+            own = tuple(finding for finding in self._anatomy.findings if finding.stage == stage.id)
+            if stage is parse.STAGE:
+                self._note(stage, begun, own)
+            else:
                 self._results.append(StageResult(stage=stage.id, milliseconds=0.0, findings=own))
         return dissection
 
@@ -156,11 +160,18 @@ class _Examination:
 
 
 def _stray(anatomy: Anatomy) -> ScannerError | None:
-    """Return the error of a parse worker that reports what no stage of its can."""
+    """Return the error of a parse worker that reports what no stage of its can, or of a part that cannot be."""
     for one in anatomy.findings:
-        own = one.stage == "content" and _OWN_RULE.fullmatch(one.rule)
-        if (one.stage, one.rule) not in _KNOWN and not own:
+        own = one.stage == "content" and one.verdict in _OWN_VERDICTS and _OWN_RULE.fullmatch(one.rule)
+        if (one.stage, one.rule, one.verdict) not in _KNOWN and not own:
             return ScannerAnswerError("the parse worker reported a rule that it has not got")
+        # A score is for the spam engine to give: with one, a class can turn out clean.
+        if one.score is not None:
+            return ScannerAnswerError("the parse worker reported a score")
+        if not _PATH.fullmatch(one.path) or not _PATH.fullmatch(one.part) or "!" in one.part:
+            return ScannerAnswerError("the parse worker reported a part that there cannot be")
+    if not all(_PATH.fullmatch(leaf.path) for leaf in anatomy.leaves):
+        return ScannerAnswerError("the parse worker named a leaf that there cannot be")
     return None
 
 

@@ -4,7 +4,7 @@ What stands in a message may be hostile to a terminal as well: texts are shown w
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -14,7 +14,7 @@ from .disposition import Disposition, Fate
 from .findings import Finding, Mode, Verdict
 from .message import Envelope
 from .pipeline import Report
-from .policy import Explained, counted, direction
+from .policy import STRICTNESS, Explained, counted, direction
 from .policy.classes import mode_of
 from .policy.groups import Direction
 
@@ -100,10 +100,15 @@ class DecisionSeen(Struct, frozen=True, kw_only=True):
 class Scanned(Struct, frozen=True, kw_only=True):
     """One message: ``reply`` is what the sender would be told, ``protected`` why its content is not to be altered.
 
-    ``trouble`` says why a change that was wanted could not be tried; the message is then told to come again.
+    ``verdict``, ``rule`` and ``action`` are those of the strictest decision, for who wants one word: "accept" where
+    everybody gets the message, changed or not, else that decision's fate. ``trouble`` says why a change that was
+    wanted could not be tried; the message is then told to come again.
     """
 
     file: str
+    verdict: Verdict
+    rule: str
+    action: Literal["accept", "reject", "tempfail", "move", "discard"]
     direction: Direction
     protected: str
     stages: tuple[StageSeen, ...]
@@ -127,9 +132,15 @@ def scanned(
         for verdict, found in counted(report.findings, (), direction(envelope, config), config).items()
         for one in found
     }
+    strictest = min((one.disposition for one in told), key=lambda one: STRICTNESS.index(one.fate))
+    action = "tempfail" if trouble else "accept" if strictest.fate == "deliver" else strictest.fate
     effective = {finding.rule for one in told for course in one.courses for finding in course.findings}
     return Scanned(
-        file=name,
+        # A file's name need not be UTF-8.
+        file=name.encode("utf-8", "backslashreplace").decode("utf-8"),
+        verdict=strictest.verdict,
+        rule=strictest.rule,
+        action=action,
         direction=direction(envelope, config),
         protected=report.anatomy.protected,
         stages=tuple(

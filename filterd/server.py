@@ -75,9 +75,9 @@ class Worker:
             # the messages in progress are done with.
             self._log.event("accept_failed", why=repr(accepting.exception())[:500])
             self._stop(service)
+        warming.cancel()
         await self._drain(service)
         beating.cancel()
-        warming.cancel()
         if accepting in done:
             accepting.result()
 
@@ -94,6 +94,9 @@ class Worker:
         retire_until = loop.time() + self._config.milter.message_timeout_s
         stop_until = None
         while self._connections:
+            if not any(connection.busy for connection in self._connections.values()):
+                # An idle peer may keep us for long, and many reloads leave many like us.
+                await service.rest()
             if service.stopping and stop_until is None:
                 stop_until = loop.time() + self._config.milter.drain_s
             until = retire_until if stop_until is None else stop_until

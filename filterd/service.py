@@ -41,6 +41,10 @@ class Service:
         self.engines = engines.connect(config, log, workers=workers)
         self.carrier = Carrier(config, log, self)
 
+    async def rest(self) -> None:
+        """End what works for this one until there is work again."""
+        await self.engines.parse.rest()
+
     async def close(self) -> None:
         """End the processes that work for this one."""
         await self.engines.parse.close()
@@ -118,7 +122,7 @@ class Service:
                 {
                     "rule": one.rule,
                     "score": one.score,
-                    "path": one.path,
+                    "path": one.path[:limit],
                     "detail": shown(one.detail.encode("utf-8", "replace"), limit),
                 }
                 for one in judgement.report.findings[:_MAX_FINDINGS]

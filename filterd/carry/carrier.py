@@ -13,17 +13,18 @@ from filterd import actions
 from filterd.anatomy import RewriteOrder
 from filterd.config import Config
 from filterd.disposition import Disposition
-from filterd.errors import ScannerAnswerError, ScannerError
+from filterd.errors import ReplyError, ScannerAnswerError, ScannerError
 from filterd.fields import edited
 from filterd.log import Log, shown
 from filterd.message import Message, Spool
 from filterd.milter.replies import (
-    AddRecipient,
+    AddRecipientWithParameters,
     Continue,
     DeleteRecipient,
     Discard,
     ReplaceBody,
     Reply,
+    check,
 )
 from filterd.pipeline import Report
 
@@ -37,6 +38,8 @@ from .variants import Made, Variants, Workshop, worded
 _TIDY_EVERY_S: Final = 3600.0
 _MAX_FINDINGS: Final = 100
 _MAX_DETAIL: Final = 300
+# RFC 3461 4.1: the sender, who may be forged, knows nothing of those to whom his message is forwarded.
+_NO_BOUNCE: Final = b"NOTIFY=NEVER"
 
 
 class Carried(Struct, frozen=True, kw_only=True):
@@ -68,7 +71,7 @@ class Carrier:
         with Variants(self._workshop, message, report, max_bytes=limit) as variants:
             try:
                 return await _Carriage(self, message, report, heading, variants).done(dispositions)
-            except (ScannerError, InjectError, OSError) as error:
+            except (ScannerError, InjectError, ReplyError, OSError) as error:
                 why = str(error) or type(error).__name__
                 self._log.event("carry_failed", id=actions.text_id(queue_id), why=why[:500])
         return Carried(
@@ -142,13 +145,17 @@ class _Carriage:
         )
 
     async def done(self, dispositions: Sequence[Disposition]) -> Carried:
-        """Do everything. Raises ScannerError, InjectError or OSError; nothing has then been done."""
-        final, orders = await self._variants.fitted(dispositions, self._worded)
+        """Do everything. Raises ScannerError, InjectError, ReplyError or OSError; nothing has then been done."""
+        async with asyncio.timeout(self._carrier.config.milter.scan_timeout_s):
+            final, orders = await self._variants.fitted(dispositions, self._worded)
         plan = planned(self._shares(final, orders), final)
         if self._message.oversize and (plan.kept or plan.injected or orders):
             raise ScannerAnswerError(
                 "the message is longer than max_message_bytes, so there is no whole copy of it"
             )
+        replies = self._replies(plan, final)
+        # Else the same message would be injected again each time that it comes.
+        check(replies)
         letters = [self._letter(share) for share in plan.injected]
         kept = await self._keep(plan)
         said: list[str] = []
@@ -168,7 +175,7 @@ class _Carriage:
                 injected=said,
                 notices=notified,
             )
-        return Carried(replies=self._replies(plan, final), dispositions=final)
+        return Carried(replies=replies, dispositions=final)
 
     def _worded(self, one: Disposition) -> RewriteOrder:
         return worded(one.order, lambda part: self._carrier.notices.deleted(one, (part,), self._facts))
@@ -223,12 +230,16 @@ class _Carriage:
         )
 
     def _letter(self, share: Share) -> Letter:
-        content = self._content(share)
+        content, envelope = self._content(share), self._message.envelope
         return Letter(
-            sender=self._message.envelope.sender,
+            sender=envelope.sender,
             recipients=share.recipients,
             content=content,
             eight_bit=not all(piece.isascii() for piece in content),
+            sender_parameters=envelope.sender_parameters,
+            parameters=dict.fromkeys(share.recipients, (_NO_BOUNCE,))
+            if share.forwarded
+            else envelope.parameters,
         )
 
     def _content(self, share: Share) -> "_Content":
@@ -281,7 +292,7 @@ class _Carriage:
         if plan.carried is None:
             return (Discard(),)
         replies: list[Reply] = [DeleteRecipient(one) for one in plan.deleted]
-        replies += [AddRecipient(one) for one in plan.added]
+        replies += [AddRecipientWithParameters(one, _NO_BOUNCE) for one in plan.added]
         made = self._made(plan.carried)
         if made is not None:
             replies += as_replies(made.rewritten.headers)

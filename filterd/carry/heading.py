@@ -15,6 +15,8 @@ VERDICT: Final = "X-Bastide-Verdict"
 TAG: Final = "X-Bastide-Tag"
 _EMPTY_FOLD: Final = re.compile(rb"\n[ \t]*(?=\n|\Z)")
 _MAX_FORGED: Final = 1000  # more are bounded by the size of all headers anyway
+_LONGEST_NAME: Final = 100  # nobody reads a field of ours under a longer name
+_LONGEST_SUBJECT: Final = 50_000  # a milter's reply has room for little more
 
 
 class Heading(Struct, kw_only=True):
@@ -29,8 +31,9 @@ class Heading(Struct, kw_only=True):
     def note(self, name: bytes, value: bytes) -> None:
         """Take one field, as SMFIC_HEADER gives it."""
         lower = name.lower()
-        if lower.startswith(OWN) and len(self.forged) < _MAX_FORGED:
-            self.forged.append(lower)
+        if lower.startswith(OWN):
+            if len(lower) <= _LONGEST_NAME and len(self.forged) < _MAX_FORGED:
+                self.forged.append(lower)
         elif lower == b"subject" and self.subject is None:
             self.subject = value
 
@@ -58,10 +61,16 @@ def edits(marks: Marks, heading: Heading) -> tuple[HeaderEdit, ...]:
     if marks.verdict:
         made.append(_field(VERDICT, marks.verdict))
     made += [_field(TAG, tag) for tag in marks.tags]
-    if marks.subject:
+    if marks.subject and _may_be_tagged(marks.subject, heading.subject or b""):
         value = tagged(marks.subject, heading.subject)
         made.append(HeaderEdit(name="Subject", index=0 if heading.subject is None else 1, value=value))
     return tuple(made)
+
+
+def _may_be_tagged(tag: str, subject: bytes) -> bool:
+    """Return whether a Subject lacks the tag, and has room for it."""
+    tagged_already = subject.lstrip(b" \t\r\n").startswith(tag.strip().encode("ascii"))
+    return not tagged_already and len(subject) <= _LONGEST_SUBJECT
 
 
 def _numbered(names: Sequence[bytes]) -> list[tuple[bytes, int]]:

@@ -8,7 +8,7 @@ is ended: what can be refused has been refused by then.
 import asyncio
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Self
 
 from msgspec import Struct
@@ -21,7 +21,12 @@ _MOST_LINES: Final = 100
 _REPLY: Final = re.compile(rb"([2-5][0-9]{2})([ -]|\Z)(.*)", re.DOTALL)
 # RFC 5321 4.1.2, loosely: in brackets, and nothing that ends a command or an argument.
 _PATH: Final = re.compile(rb"<[^\0-\x20<>\x7f]{0,320}>")
-_QUOTED_PATH: Final = re.compile(rb'<"[^\0-\x1f"\x7f]{1,256}"@[^\0-\x20<>\x7f]{1,255}>')
+_QUOTED_PATH: Final = re.compile(
+    rb'<"(?:[^\0-\x1f"\\\x7f]|\\[^\0-\x1f\x7f]){1,256}"@[^\0-\x20<>\x7f]{1,255}>'
+)
+# RFC 3461 4: what a sender asked to be told goes on with each variant.
+_OF_SENDER: Final = re.compile(rb"RET=(?:FULL|HDRS)|ENVID=[!-~]{1,100}", re.IGNORECASE)
+_OF_RECIPIENT: Final = re.compile(rb"NOTIFY=[A-Z,]{1,40}|ORCPT=[!-~]{1,500}", re.IGNORECASE)
 _CLOSE_S: Final = 1.0
 
 
@@ -30,12 +35,22 @@ class InjectError(FilterdError):
 
 
 class Letter(Struct, frozen=True, kw_only=True):
-    """One message to hand over: envelope addresses in angle brackets, content with CRLF."""
+    """One message to hand over: envelope addresses in angle brackets, content with CRLF.
+
+    ``sender_parameters`` and ``parameters`` (by recipient) are as SMTP had them; those that hold for any way go on.
+    """
 
     sender: bytes
     recipients: tuple[bytes, ...]
     content: Iterable[bytes]
     eight_bit: bool = True
+    sender_parameters: tuple[bytes, ...] = ()
+    parameters: Mapping[bytes, tuple[bytes, ...]] = {}
+
+    @property
+    def international(self) -> bool:
+        """Return whether an address cannot do without SMTPUTF8 (RFC 6531)."""
+        return not all(address.isascii() for address in (self.sender, *self.recipients))
 
 
 class _Reply(Struct, frozen=True):
@@ -98,15 +113,12 @@ class Injection:
         await self._expect(220, "the greeting")
         offered = await self._command(b"EHLO " + (self._host or b"localhost"), 250)
         keywords = {line.split(b" ")[0].upper() for line in offered.lines[1:]}
-        international = not all(address.isascii() for address in (letter.sender, *letter.recipients))
-        if international and b"SMTPUTF8" not in keywords:
+        if letter.international and b"SMTPUTF8" not in keywords:
             raise InjectError("the MTA takes no addresses beyond ASCII (RFC 6531)")
-        options = (b" BODY=8BITMIME" if letter.eight_bit and b"8BITMIME" in keywords else b"") + (
-            b" SMTPUTF8" if international else b""
-        )
-        await self._command(b"MAIL FROM:" + letter.sender + options, 250)
+        await self._command(b"MAIL FROM:" + letter.sender + _mail_options(letter, keywords), 250)
         for recipient in dict.fromkeys(letter.recipients):
-            await self._command(b"RCPT TO:" + recipient, 250)
+            options = letter.parameters.get(recipient, ()) if b"DSN" in keywords else ()
+            await self._command(b"RCPT TO:" + recipient + _chosen(options, _OF_RECIPIENT), 250)
         await self._command(b"DATA", 354)
 
     async def _content(self, pieces: Iterable[bytes]) -> None:
@@ -154,6 +166,19 @@ class Injection:
             if parts[2] != b"-":
                 return _Reply(int(parts[1]), tuple(lines))
         raise InjectError("the MTA's answer is no SMTP reply")
+
+
+def _mail_options(letter: Letter, keywords: Collection[bytes]) -> bytes:
+    """Return the parameters of MAIL that the MTA offers to take."""
+    options = b" BODY=8BITMIME" if letter.eight_bit and b"8BITMIME" in keywords else b""
+    asked = any(one.upper() == b"SMTPUTF8" for one in letter.sender_parameters)
+    if b"SMTPUTF8" in keywords and (letter.international or asked):
+        options += b" SMTPUTF8"
+    return options + (_chosen(letter.sender_parameters, _OF_SENDER) if b"DSN" in keywords else b"")
+
+
+def _chosen(parameters: Iterable[bytes], known: re.Pattern[bytes]) -> bytes:
+    return b"".join(b" " + one for one in parameters if known.fullmatch(one))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,10 @@
 
 One milter message can carry one variant of a message to those of its recipients that are left. The untouched one is
 preferred, so that nothing is done to most mail; else the one with the most recipients. All others are injected.
+
+The attack it stops: a recipient who gets what was to be kept from him. The MTA takes a recipient off by comparing
+spellings, and passes over one that it does not find (Postfix strips a source route, which milters see). So an address
+that can be spelt in two ways is never taken off: the milter's message is dropped then, and every variant injected.
 """
 
 from collections.abc import Sequence
@@ -11,7 +15,7 @@ from msgspec import Struct
 
 from filterd.anatomy import RewriteOrder
 from filterd.config import Config
-from filterd.config.actions import step
+from filterd.config.actions import is_address, step
 from filterd.disposition import Disposition
 from filterd.milter.negotiation import Action
 
@@ -30,7 +34,7 @@ _NEEDS: Final[dict[str, Action]] = {
     "delete": _HEADERS | Action.CHANGE_BODY,
     "rename": _HEADERS | Action.CHANGE_BODY,
     "disarm": _HEADERS | Action.CHANGE_BODY,
-    "forward": Action.ADD_RECIPIENTS,
+    "forward": Action.ADD_RECIPIENTS_WITH_PARAMETERS,
 }
 
 
@@ -52,10 +56,11 @@ class Variant(Struct, frozen=True, kw_only=True):
 
 
 class Share(Struct, frozen=True, kw_only=True):
-    """A variant and its recipients, as the MTA wrote them."""
+    """A variant and its recipients, as the MTA wrote them. ``forwarded``: they are none of the message's own."""
 
     variant: Variant
     recipients: tuple[bytes, ...]
+    forwarded: bool = False
 
 
 class ToKeep(Struct, frozen=True, kw_only=True):
@@ -93,6 +98,9 @@ def planned(shares: Sequence[Share], dispositions: Sequence[Disposition]) -> Pla
     delivered = [Share(variant=one, recipients=tuple(who)) for one, who in merged.items()]
     # max takes the first of equal ones: the order is that of the envelope.
     carried = max(delivered, key=lambda one: (one.variant.untouched, len(one.recipients)), default=None)
+    every = dict.fromkeys(who for one in dispositions for who in one.recipients)
+    if carried and not all(_is_certain(who) for who in every if who not in carried.recipients):
+        carried = None
     injected = [one for one in delivered if one is not carried]
     staying = frozenset(carried.recipients if carried else ())
     forwards = tuple(
@@ -107,8 +115,7 @@ def planned(shares: Sequence[Share], dispositions: Sequence[Disposition]) -> Pla
     if forwards and carried is not None and carried.variant.untouched:
         added = tuple(one for one in forwards if one not in staying)
     elif forwards:
-        injected.append(Share(variant=Variant(), recipients=forwards))
-    every = dict.fromkeys(who for one in dispositions for who in one.recipients)
+        injected.append(Share(variant=Variant(), recipients=forwards, forwarded=True))
     return Plan(
         carried=carried,
         injected=tuple(injected),
@@ -116,6 +123,12 @@ def planned(shares: Sequence[Share], dispositions: Sequence[Disposition]) -> Pla
         added=added,
         kept=tuple(kept for one in dispositions for kept in _kept(one)),
     )
+
+
+def _is_certain(recipient: bytes) -> bool:
+    """Return whether an address has one spelling only: no quoting, source route, comment or closing dot."""
+    text = recipient.decode("ascii", "replace")
+    return text.startswith("<") and text.endswith(">") and is_address(text[1:-1])
 
 
 def _kept(one: Disposition) -> list[ToKeep]:

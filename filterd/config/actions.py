@@ -40,7 +40,7 @@ ACTIONS: Final[tuple[ActionKind, ...]] = (
         name="forward",
         sort="side",
         takes="ADDRESS",
-        title="The message as it came is also sent to ADDRESS.",
+        title="The message as it came is also sent to ADDRESS; no bounce of that goes to the sender.",
     ),
     ActionKind(
         name="notify",

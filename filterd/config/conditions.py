@@ -1,6 +1,7 @@
 """The conditions of a group: address patterns, networks and times, taken apart once."""
 
 import ipaddress
+import itertools
 import re
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -13,10 +14,12 @@ from .actions import is_address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 NULL_SENDER: Final = "<>"
-_DAY_MINUTES: Final = 24 * 60
 _MINUTES: Final = 60
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 _LOCAL_PART: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}")
+# What an MTA reads over in an address: blanks outside of quotes, the quotes, the backslash before a character.
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"?', re.DOTALL)
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
 class Span(Struct, frozen=True, kw_only=True):
@@ -51,9 +54,10 @@ def span(text: str) -> Span:
         case _:
             raise ValueError(f"{text!r} is no time; write it like Mon-Fri 08:00-18:00")
     since, dash, until = clock.partition("-")
-    if not dash or not _CLOCK.fullmatch(since) or not _CLOCK.fullmatch(until) or since == until:
+    clocks = _CLOCK.fullmatch(since) and _CLOCK.fullmatch(until)
+    if not dash or not clocks or since == until or since.startswith("24"):
         raise ValueError(f"{text!r}: {clock!r} is no span of the day; write it like 08:00-18:00")
-    return Span(days=days, since=_minute(since) % _DAY_MINUTES, until=_minute(until))
+    return Span(days=days, since=_minute(since), until=_minute(until))
 
 
 def _days(text: str) -> frozenset[int]:
@@ -116,13 +120,20 @@ def pattern_problem(text: str, *, sender: bool) -> str:
 
 
 def bare(address: bytes) -> str:
-    """Return an envelope address in lower case, without brackets and source route; "<>" for the null sender."""
+    """Return an envelope address in lower case, without brackets and source route; "<>" for the null sender.
+
+    Quoting and blanks are taken out as Postfix does it: else a sender chooses by the spelling which groups fit.
+    """
     text = address.decode("utf-8", "backslashreplace").strip()
     if text.startswith("<") and text.endswith(">"):
-        text = text[1:-1]
+        text = text[1:-1].strip()
     if text.startswith("@") and ":" in text:
         # RFC 5321 4.1.2, appendix C: a source route is ignored.
         text = text.partition(":")[2]
+    pieces = _QUOTED.split(text)
+    plain = (_ESCAPED.sub(r"\1", "".join(piece.split())) for piece in pieces[::2])
+    quoted = (_ESCAPED.sub(r"\1", piece) for piece in pieces[1::2])
+    text = "".join(itertools.chain.from_iterable(itertools.zip_longest(plain, quoted, fillvalue="")))
     return text.lower().removesuffix(".") or NULL_SENDER
 
 
@@ -132,16 +143,10 @@ def fits(pattern: str, address: str) -> bool:
     if NULL_SENDER in {pattern, address}:
         return pattern == address
     wanted_user, _, wanted_domain = pattern.rpartition("@")
-    user, _, domain = address.rpartition("@")
-    if wanted_user and _unquoted(user) != wanted_user:
+    # Without an at sign it is the postmaster (RFC 5321 4.5.1), or one of our own.
+    user, _, domain = address.rpartition("@") if "@" in address else (address, "", "")
+    if wanted_user and user != wanted_user:
         return False
     if wanted_domain.startswith("."):
         return domain.endswith(wanted_domain)
     return not wanted_domain or domain == wanted_domain
-
-
-def _unquoted(user: str) -> str:
-    """Return a local part without quoting that changes nothing (RFC 5321 4.1.2: the two are the same mailbox)."""
-    if len(user) > 1 and user.startswith('"') and user.endswith('"'):
-        return re.sub(r"\\(.)", r"\1", user[1:-1])
-    return user

@@ -30,16 +30,27 @@ class Bounds(Section, frozen=True, kw_only=True):
     """``[parse]``: what one message may cost. Beyond any of them it is "over-limit". Sizes in bytes, decoded."""
 
     timeout_s: Seconds = 20  # of the clock, then its parse worker is killed: "not-inspected"
-    seconds: Seconds = 10  # of the clock, then it is "over-limit"; below timeout_s
-    memory_bytes: Annotated[int, Meta(ge=256 * MIB, le=64 * 1024 * MIB)] = 1024 * MIB
+    seconds: Seconds = 10  # of the processor, then it is "over-limit"; below timeout_s
+    memory_bytes: Annotated[
+        int,
+        Meta(
+            ge=256 * MIB,
+            le=64 * 1024 * MIB,
+            description=(
+                "Of one parse worker. While decoded contents of as many bytes, of all messages, wait for the virus"
+                " engines, no further message is taken apart."
+            ),
+        ),
+    ] = 1024 * MIB
     max_concurrent: Many = 8  # parse workers at a time, of all milter workers together
     depth: Annotated[int, Meta(ge=1, le=100)] = 16  # containers within each other
-    parts: Annotated[int, Meta(ge=1, le=100_000)] = 1000  # MIME entities
+    parts: Annotated[int, Meta(ge=1, le=100_000)] = 5000  # MIME entities, those of attached mailboxes too
     entries: Annotated[int, Meta(ge=1, le=1_000_000)] = 5000  # members of containers, in all
     bytes: Annotated[int, Meta(ge=MIB, le=16 * 1024 * MIB)] = 200 * MIB  # unpacked, in all
     leaf_bytes: Annotated[int, Meta(ge=MIB, le=4096 * MIB)] = 100 * MIB  # one content
     ratio: Annotated[int, Meta(ge=2, le=100_000)] = 100  # unpacked to packed, counted from ratio_from on
-    ratio_from: Annotated[int, Meta(ge=0, le=1024 * MIB)] = 8 * MIB
+    # A page that was scanned, or a picture of a screen, is as good as white: 3500 by 5000 points are 50 MB.
+    ratio_from: Annotated[int, Meta(ge=0, le=1024 * MIB)] = 64 * MIB
     text_bytes: Annotated[int, Meta(ge=1024, le=64 * MIB)] = MIB  # decoded text that the content rules see
     passwords: Annotated[int, Meta(ge=0, le=1000)] = 20  # tried on an encrypted archive
 

@@ -31,7 +31,7 @@ class Chains(Section, frozen=True, kw_only=True):
     over_limit: Chain = ("reject",)
     not_inspected: Chain = ("tempfail",)  # `ignore` here lets in what nobody has looked at
     spam: Chain = ("reject",)
-    bulk: Chain = ("tag", "ignore")
+    bulk: Chain = ("ignore",)  # a tag here marks mail that some recipients asked for
 
 
 class GroupChains(Section, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ slips through is a forged header or a forged SMTP reply.
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Final
 
 from msgspec import Struct
@@ -31,6 +31,7 @@ _NAME: Final = re.compile(rb"[!-9;-~]+")  # RFC 5322 3.6.8: printable US-ASCII b
 _CODE: Final = re.compile(r"[45][0-9]{2}")
 _ENHANCED: Final = re.compile(r"[45]\.[0-9]{1,3}\.[0-9]{1,3}")  # RFC 3463 2
 _BAD_FOLD: Final = re.compile(rb"[\r\0]|\n(?![ \t])|\n[ \t]*(?=\n)|\n[ \t]*\Z")
+_ANY: Final = Agreement(version=6, actions=~Action(0), steps=Step.LEADING_SPACE, macros={})
 _CONTROL: Final = re.compile(rb"[\0-\x1f\x7f]")
 
 
@@ -153,6 +154,13 @@ def _address(address: bytes) -> bytes:
     if not 1 <= len(address) <= _MAX_ADDRESS or _CONTROL.search(address):
         raise ReplyError("an address is empty, too long or holds a control character")
     return address + b"\0"
+
+
+def check(replies: Iterable[Reply]) -> None:
+    """Raise ReplyError if one of the replies could not be sent on any connection; the body's content is not looked at."""
+    for reply in replies:
+        if not isinstance(reply, ReplaceBody):
+            reply.payload(_ANY)
 
 
 class AddHeader(Reply, frozen=True):

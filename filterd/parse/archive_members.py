@@ -10,6 +10,10 @@ from .harvest import Content, Harvest, LimitReachedError
 _OUTSIDE: Final = re.compile(r"(?:^|[\\/])\.\.(?:[\\/]|$)")
 _ABSOLUTE: Final = re.compile(r"[\\/]|[A-Za-z]:")
 _CONTROL: Final = re.compile(r"[\0-\x1f\x7f]")
+_MAC_ICON: Final = re.compile(r"(?:^|[/_])Icon\r$")  # every folder of a Mac that has a picture of its own
+# Decoded from text where no field says that there is a file: a key, a token, what a bounce has left of an attachment.
+_GUESSED: Final = frozenset({"base64", "quoted-printable", "passage"})
+_OF_WHOLE: Final = frozenset({"archive.broken", "archive.unreadable"})
 _ENCRYPTED: Final = re.compile(r"ncrypt|assphrase|assword", re.ASCII)
 _UNKNOWN: Final = re.compile(
     r"nsupported|not supported|navailable|not implemented|nknown|nrecognized compression|olume|can't be|cannot be",
@@ -78,7 +82,9 @@ class Members:
         self.note(rule, text)
 
     def note(self, rule: str, detail: str = "") -> None:
-        """Report ``rule`` for the container."""
+        """Report ``rule`` for the container; not that a thing is broken which is perhaps no archive at all."""
+        if rule in _OF_WHOLE and is_guess(self.content):
+            return
         self.harvest.note(rule, self.content, detail)
 
     def check_declared(self, size: int, packed: int = 0) -> None:
@@ -91,10 +97,19 @@ class Members:
             raise LimitReachedError("limit.ratio", f"a member that says it grows {size // packed}-fold")
 
 
+def is_guess(content: Content) -> bool:
+    """Return whether a content was found where nothing says that there is one: most of these are none."""
+    return (
+        content.via in _GUESSED
+        or content.via.startswith("charset ")
+        or (content.via == "mime" and "!" in content.path)
+    )
+
+
 def look_at_names(member: Content, harvest: Harvest) -> None:
     """Report names that lead out of the folder into which an archive is unpacked, or that hide their end."""
     for name in member.names:
-        if _OUTSIDE.search(name) or _CONTROL.search(name):
+        if _OUTSIDE.search(name) or _CONTROL.search(_MAC_ICON.sub("", name)):
             harvest.note("archive.name", member, repr(name))
         elif _ABSOLUTE.match(name):
             harvest.note("archive.absolute-name", member, repr(name))

@@ -81,7 +81,9 @@ def open_stream(content: Content, harvest: Harvest) -> Iterator[Content]:
     """Yield what bzip2, xz or lzma data hold: all streams joined, the first alone, and what trails them."""
     members, data, at = Members(content, harvest, content.kind), content.data, 0
     parts: list[bytes] = []
-    while at < len(data) and (not parts or data.startswith(_MAGIC[content.kind], at)):
+    while at < len(data) and (
+        not parts or (_MAGIC[content.kind] and data.startswith(_MAGIC[content.kind], at))
+    ):
         harvest.budget.take_time()
         unpacked = Unpacked(data, _UNPACKERS[content.kind], at, len(data))
         parts.append(members.pieces(unpacked))
@@ -94,7 +96,7 @@ def open_stream(content: Content, harvest: Harvest) -> Iterator[Content]:
     yield from _joined(members, inner_name(content.name), parts, data[at:])
 
 
-_MAGIC: Final = {"bz2": b"BZh", "xz": b"\xfd7zXZ\0", "lzma": b"\x5d\0\0", "zlib": b"\x78"}
+_MAGIC: Final = {"bz2": b"BZh", "xz": b"\xfd7zXZ\0", "lzma": b"", "zlib": b"\x78"}
 _UNPACKERS: Final[dict[str, Callable[[], Unpacker]]] = {
     "bz2": bz2.BZ2Decompressor,
     "zlib": zlib.decompressobj,

@@ -27,12 +27,15 @@ CONTROL: Final = 3  # the nursery's descriptor of the control socket
 # Where the record begins, and its length: both in bytes.
 LOCATION: Final = struct.Struct("!QQ")
 MAX_DATAGRAM: Final = 4096
-# A record of 5000 leaves with long names and 1 MiB of text comes to about 8 MB.
-MAX_RECORD: Final = 64 * 1024 * 1024
+# A record of 5000 leaves with long names and 1 MiB of text comes to about 8 MB. Reading 16 MiB holds up a milter worker
+# for half a second at worst.
+MAX_RECORD: Final = 16 * 1024 * 1024
 # From this size on clamd gets a descriptor of its own (it maps the content); below, the bytes cost less.
 GREAT: Final = 1024 * 1024
-# unix(7): SCM_RIGHTS carries at most 253 descriptors.
-MAX_GREAT: Final = 200
+# The greatest contents get one. What is left over shares a file, and is below a sixteenth of what one message holds.
+MAX_GREAT: Final = 16
+# What a parse worker has left for its answer when the content has used up its share of memory, in bytes.
+RESERVE: Final = 64 * 1024 * 1024
 _PIECE: Final = 1024 * 1024
 _SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
@@ -83,9 +86,16 @@ def decoded(record: bytes) -> Answer:
         raise ScannerAnswerError(f"the parse worker's answer is not one: {error}"[:200]) from error
 
 
-def memory_file(name: str) -> int:
-    """Return a new memory file. Raises OSError."""
-    return os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+def memory_file(name: str, room: int | None = None) -> int:
+    """Return a new memory file; with ``room`` it has that many bytes (none of them there yet) and never gets more.
+
+    Raises OSError.
+    """
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    if room is not None:
+        os.ftruncate(descriptor, room)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
+    return descriptor
 
 
 def written(descriptor: int, data: bytes) -> None:

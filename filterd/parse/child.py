@@ -1,8 +1,10 @@
 """One job in a process of its own: read the message, take it apart or rewrite it, answer, end."""
 
+import errno
 import os
 import socket
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -10,13 +12,28 @@ from msgspec import Struct
 
 from filterd.anatomy import Anatomy, RewriteOrder, Rewritten
 from filterd.config.inspection import Inspection
+from filterd.findings import Finding, Verdict
 
 from . import border
 from .border import Answer, Place
 from .sandbox import Sandbox, grant_reserve
 
 _MAX_WHY: Final = 500
+_BUSY_RETRY_S: Final = 0.005
 _ORDER: Final = msgspec.msgpack.Decoder(RewriteOrder)
+# In place of a record that is too long: names and findings without end.
+_TOO_MUCH: Final = Answer(
+    anatomy=Anatomy(
+        findings=(
+            Finding(
+                stage="limit",
+                verdict=Verdict.OVER_LIMIT,
+                rule="limit.findings",
+                detail=f"what was found takes more than {border.MAX_RECORD} bytes to tell",
+            ),
+        )
+    )
+)
 
 
 class Tasks(Struct, frozen=True, kw_only=True):
@@ -27,37 +44,56 @@ class Tasks(Struct, frozen=True, kw_only=True):
 
 
 class Parcel:
-    """The bytes of an answer: the small ones in one memory file, each great one in its own."""
+    """The bytes of an answer: the small ones in one memory file, each of the greatest in its own.
 
-    def __init__(self) -> None:
+    The files are made before the content is looked at, and no others can be made then: a parser that has been taken
+    over fills these and no more. ``room`` is in bytes, of one content.
+    """
+
+    def __init__(self, room: int) -> None:
         self._small = border.memory_file("contents")
+        self._spare = [border.memory_file("content", room) for _ in range(border.MAX_GREAT)]
         self._end = 0
         self.descriptors = [self._small]
 
-    def add(self, data: bytes) -> Place:
-        """Put ``data`` in. Returns where it is."""
-        if len(data) < border.GREAT or len(self.descriptors) > border.MAX_GREAT:
-            place = Place(0, self._end, len(data))
-            border.written(self._small, data)
-            self._end += len(data)
-            return place
-        own = border.memory_file("content")
-        border.written(own, data)
-        self.descriptors.append(own)
-        return Place(len(self.descriptors) - 1, 0, len(data))
-
-    def add_all(self, contents: Iterable[bytes]) -> tuple[Place, ...]:
+    def add_all(self, contents: Sequence[bytes]) -> tuple[Place, ...]:
         """Put each of ``contents`` in. Returns where they are."""
-        return tuple(self.add(data) for data in contents)
+        great = [number for number, data in enumerate(contents) if len(data) >= border.GREAT]
+        great.sort(key=lambda number: len(contents[number]), reverse=True)
+        own = frozenset(great[: border.MAX_GREAT])
+        return tuple(self._add(data, own=number in own) for number, data in enumerate(contents))
+
+    def _add(self, data: bytes, *, own: bool) -> Place:
+        if own:
+            descriptor = self._spare.pop()
+            border.written(descriptor, data)
+            os.ftruncate(descriptor, len(data))
+            self.descriptors.append(descriptor)
+            return Place(len(self.descriptors) - 1, 0, len(data))
+        place = Place(0, self._end, len(data))
+        border.written(self._small, data)
+        self._end += len(data)
+        return place
 
     def send(self, job: socket.socket, answer: Answer) -> None:
         """Send all of it, with its record."""
         record = border.encoded(answer)
+        if len(record) > border.MAX_RECORD:
+            record = border.encoded(_TOO_MUCH)
         location = border.LOCATION.pack(self._end, len(record))
         border.written(self._small, record)
         for descriptor in self.descriptors:
             border.seal(descriptor)
-        socket.send_fds(job, [location], self.descriptors)
+        while True:
+            try:
+                socket.send_fds(job, [location], self.descriptors)
+            except OSError as error:
+                # unix(7): of all that run as this user, too many are on their way. They are taken in a moment.
+                if error.errno != errno.ETOOMANYREFS:
+                    raise
+                time.sleep(_BUSY_RETRY_S)
+            else:
+                return
 
 
 def _answer(parcel: Parcel, files: list[int], tasks: Tasks, inspection: Inspection) -> Answer:
@@ -69,7 +105,7 @@ def _answer(parcel: Parcel, files: list[int], tasks: Tasks, inspection: Inspecti
         return Answer(anatomy=anatomy, places=parcel.add_all(contents))
     rewritten, data = tasks.rewrite(raw, _ORDER.decode(order[0]))
     grant_reserve()
-    return Answer(rewritten=rewritten, places=(parcel.add(data),))
+    return Answer(rewritten=rewritten, places=parcel.add_all([data]))
 
 
 def run(descriptors: list[int], tasks: Tasks, inspection: Inspection, walls: Sandbox) -> int:
@@ -80,8 +116,8 @@ def run(descriptors: list[int], tasks: Tasks, inspection: Inspection, walls: San
     answer_to, *files = descriptors
     job = socket.socket(fileno=answer_to)
     try:
+        parcel = Parcel(inspection.parse.leaf_bytes)
         walls.enter()
-        parcel = Parcel()
         parcel.send(job, _answer(parcel, files, tasks, inspection))
     except BrokenPipeError:
         return 0  # nobody waits for it any more

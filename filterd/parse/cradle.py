@@ -14,7 +14,8 @@ from . import border
 _BUSY_RETRY_S: Final = 0.005
 _END_S: Final = 5.0
 # It gets no secret of ours, and nothing that could change how it runs.
-_ENVIRONMENT: Final = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+# By its soname (of all releases 3.x) libarchive is found without the programs that ctypes would start to look for it.
+_ENVIRONMENT: Final = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin", "LIBARCHIVE": "libarchive.so.13"}
 
 
 class Cradle:

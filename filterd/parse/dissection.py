@@ -4,7 +4,7 @@ The worker never looks into those bytes: it hands them to the virus engines.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Self
 
 from filterd.anatomy import Anatomy
@@ -46,30 +46,46 @@ class Dissection:
     """``anatomy``, and ``contents``: number of the leaf to its bytes. Use in ``with``: it owns descriptors."""
 
     def __init__(
-        self, anatomy: Anatomy, descriptors: Sequence[int] = (), places: Sequence[Place] = ()
+        self,
+        anatomy: Anatomy,
+        descriptors: Sequence[int] = (),
+        places: Sequence[Place] = (),
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take the descriptors over, also when this raises ScannerAnswerError: the places do not fit them."""
+        """Take the descriptors over, also when this raises ScannerAnswerError: the places do not fit them.
+
+        ``on_close`` is called once, when they have been given back.
+        """
         self.anatomy = anatomy
         self._descriptors = list(descriptors)
+        self._on_close: Callable[[], None] | None = on_close
         try:
-            self.contents: Mapping[int, LeafContent] = dict(
-                zip(anatomy.contents, self._contents(places), strict=True)
-            )
-        except ValueError as error:
-            self.close()
-            raise ScannerAnswerError("the parse worker sent more or fewer contents than it named") from error
+            self.contents: Mapping[int, LeafContent] = self._checked(places)
         except BaseException:
             self.close()
             raise
 
-    def _contents(self, places: Sequence[Place]) -> list[LeafContent]:
-        if not all(0 <= number < len(self.anatomy.leaves) for number in self.anatomy.contents):
+    def _checked(self, places: Sequence[Place]) -> dict[int, LeafContent]:
+        """Return the contents by number of leaf. Raises ScannerAnswerError where a leaf has none, or another's."""
+        leaves, numbers = self.anatomy.leaves, self.anatomy.contents
+        if len(numbers) != len(places) or len(set(numbers)) != len(numbers):
+            raise ScannerAnswerError("the parse worker sent more or fewer contents than it named")
+        if not all(0 <= number < len(leaves) for number in numbers):
             raise ScannerAnswerError("the parse worker sent contents of leaves that it did not name")
+        there = {leaves[number].digest for number in numbers}
+        if len(there) != len(numbers):
+            raise ScannerAnswerError("the parse worker sent the same content twice, or two under one digest")
+        if not all(leaf.digest in there for leaf in leaves if leaf.size):
+            raise ScannerAnswerError("the parse worker named leaves of which it sent no content")
         sizes = [border.sealed_size(descriptor) for descriptor in self._descriptors]
-        return [
-            LeafContent(self._descriptors[good.descriptor], good, own=good.descriptor > 0)
-            for good in (within(place, sizes) for place in places)
-        ]
+        contents = {}
+        for number, place in zip(numbers, places, strict=True):
+            if within(place, sizes).size != leaves[number].size:
+                raise ScannerAnswerError("the parse worker sent a content of another size than it named")
+            contents[number] = LeafContent(
+                self._descriptors[place.descriptor], place, own=place.descriptor > 0
+            )
+        return contents
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -80,10 +96,14 @@ class Dissection:
         self.close()
 
     def close(self) -> None:
-        """Give the descriptors back; a second call does nothing."""
+        """Give the descriptors back: there are no contents any more. A second call does nothing."""
+        self.contents = {}
         for descriptor in self._descriptors:
             os.close(descriptor)
         self._descriptors.clear()
+        if self._on_close is not None:
+            self._on_close()
+            self._on_close = None
 
 
 def within(place: Place, sizes: Sequence[int]) -> Place:

@@ -6,11 +6,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from .harvest import Content, Harvest
+from .transfer import decode
 
 _BEGIN: Final = re.compile(rb"\s*BEGIN[ \t]*:[ \t]*V(?:CALENDAR|CARD)", re.IGNORECASE)
 _FOLD: Final = re.compile(rb"\r?\n[ \t]+")
 _VALUE: Final = re.compile(
-    rb"^[A-Z-]{1,40};[^:\r\n]{0,400}ENCODING=\"?B(?:ASE64)?\"?[^:\r\n]{0,400}:([A-Za-z0-9+/=\s]+?)(?=^[A-Z.-]+[;:]|\Z)",
+    rb"^[A-Z-]{1,40};[^:\r\n]{0,400}ENCODING=\"?B(?:ASE64)?\"?(?:[^:\"\r\n]|\"[^\"\r\n]{0,200}\"){0,400}+:([A-Za-z0-9+/=\s]+?)"
+    rb"(?=^[A-Z.-]+[;:]|\Z)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_QUOTED: Final = re.compile(
+    rb"^[A-Z-]{1,40};[^:\r\n]{0,400}ENCODING=QUOTED-PRINTABLE[^:\r\n]{0,400}:((?:[^\r\n]*=\r?\n)*[^\r\n]*)",
     re.IGNORECASE | re.MULTILINE,
 )
 _URI: Final = re.compile(
@@ -26,6 +32,10 @@ def is_card(head: bytes) -> bool:
 def open_card(content: Content, harvest: Harvest) -> Iterator[Content]:
     """Yield the files in the properties, unfolded and decoded."""
     text, number = _FOLD.sub(b"", content.data), 0
+    for found in _QUOTED.finditer(content.data):
+        harvest.budget.take_entry()
+        number += 1
+        yield content.inner(number, decode(found[1], ("qp",)).first, "card")
     for pattern in (_VALUE, _URI):
         for match in pattern.finditer(text):
             harvest.budget.take_entry()

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from msgspec import Struct
@@ -12,8 +13,12 @@ from filterd.config.inspection import Bounds
 from filterd.findings import Finding, Rule
 
 _MAX_DETAIL: Final = 200
-_MAX_FINDINGS: Final = 200
-_MAX_LINKS: Final = 10_000
+_MAX_FINDINGS: Final = 2000
+_MAX_WITHIN: Final = (
+    10  # of one rule, within one part: a mailbox of a thousand newsletters says the same of each
+)
+_MAX_TEXT: Final = 48 << 20  # bytes of text, in all, that are searched for files: it takes a second or two
+_MAX_LINKS: Final = 20_000
 _MAX_LINK: Final = 1000  # characters of a target, or of what is shown for it
 
 
@@ -70,11 +75,14 @@ class Budget:
         self.entries = 0
         self.bytes = 0
         self.parts = 0
-        self._ends = time.monotonic() + bounds.seconds
+        self.text = 0
+        self._inside: dict[str, tuple[int, int]] = {}
+        # Of the processor: under load, which is no fault of this message, the clock runs faster.
+        self._ends = time.process_time() + bounds.seconds
 
     def take_time(self) -> None:
-        """Look at the clock; call it in every loop that content controls."""
-        if time.monotonic() > self._ends:
+        """Look at the time that this process has worked; call it in every loop that content controls."""
+        if time.process_time() > self._ends:
             raise LimitReachedError("limit.time", f"{self.bounds.seconds:g} s")
 
     def take_part(self) -> None:
@@ -84,9 +92,9 @@ class Budget:
             raise LimitReachedError("limit.parts", f"more than {self.bounds.parts} MIME parts")
         self.take_time()
 
-    def take_entry(self) -> None:
-        """Count one member of a container."""
-        self.entries += 1
+    def take_entry(self, count: int = 1) -> None:
+        """Count members of a container."""
+        self.entries += count
         if self.entries > self.bounds.entries:
             raise LimitReachedError("limit.entries", f"more than {self.bounds.entries} members")
         self.take_time()
@@ -106,6 +114,32 @@ class Budget:
         self.bytes += count
         if self.bytes > self.bounds.bytes:
             raise LimitReachedError("limit.bytes", f"more than {self.bounds.bytes} bytes unpacked")
+
+    @contextmanager
+    def counting(self, digest: str) -> Iterator[None]:
+        """Remember what is taken within the block, the look into the content of this digest."""
+        entries, taken = self.entries, self.bytes
+        yield
+        self._inside[digest] = (self.entries - entries, self.bytes - taken)
+
+    def take_again(self, digest: str) -> None:
+        """Count what is inside a content that was looked into before: whoever unpacks it has that again.
+
+        Equal archives in equal archives, a few levels deep, are petabytes to a mail reader (42.zip), and here some KB.
+        """
+        entries, taken = self._inside.get(digest, (0, 0))
+        self.take_entry(entries)
+        self.take_bytes(taken)
+
+    def has_room_for_text(self, count: int) -> bool:
+        """Return whether `take_text` would take so many bytes."""
+        return self.text + count <= _MAX_TEXT
+
+    def take_text(self, count: int) -> None:
+        """Count bytes of text that are searched for files in disguise."""
+        self.text += count
+        if self.text > _MAX_TEXT:
+            raise LimitReachedError("limit.bytes", f"more than {_MAX_TEXT} bytes of text to be searched")
 
     def read_all(self, pieces: Iterator[bytes], packed: int) -> bytes:
         """Return the joined pieces of one member, whose packed size is ``packed`` bytes (0: unknown).
@@ -140,6 +174,7 @@ class Harvest:
         self._rules = rules
         self._keep = keep
         self._noted: set[tuple[str, str]] = set()
+        self._within: dict[tuple[str, str], int] = {}
         self._kept: set[str] = set()
         self._text_bytes = 0
 
@@ -148,6 +183,11 @@ class Harvest:
         path = content.path if content else ""
         if (rule, path) in self._noted:
             return
+        if content and "!" in path:
+            within = (rule, content.part)
+            self._within[within] = self._within.get(within, 0) + 1
+            if self._within[within] > _MAX_WITHIN:
+                return
         if len(self.findings) == _MAX_FINDINGS:
             # Whoever makes this many would hide one behind them.
             raise LimitReachedError("limit.findings", f"more than {_MAX_FINDINGS} findings")
@@ -186,7 +226,8 @@ class Harvest:
         link = (content.path, text[:_MAX_LINK], target[:_MAX_LINK])
         if len(self.links) < _MAX_LINKS or link in self.links:
             self.links[link] = None
-        else:
+        elif "!" not in content.path:
+            # Nobody is shown the pages of an attached archive; there may be a book of them.
             self.note("link.count", content, f"more than {_MAX_LINKS} links")
 
     def add_leaf(self, content: Content) -> bool:

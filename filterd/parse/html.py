@@ -10,6 +10,7 @@ from .harvest import Content, Harvest
 from .html_payloads import (
     Payload,
     addresses_in,
+    concealed,
     dangerous_name,
     deciphered,
     decodings,
@@ -19,9 +20,11 @@ from .html_payloads import (
     is_dangerous,
     is_opaque,
     is_worth_offering,
+    sensible,
 )
 from .html_tree import LONG_WORD, Page, is_word, read_page
 from .smuggling import Constants, constants
+from .xml_text import flattened
 
 _CHARSET: Final = re.compile(
     rb"<(?:meta|\?xml)\b[^>]{0,200}?(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE
@@ -37,6 +40,16 @@ _MAX_PAYLOADS: Final = 1000  # one document's; a page of a hundred inline pictur
 _MAX_WRITTEN: Final = 200  # texts of a script that builds files, offered as they are
 _LEAST_WRITTEN: Final = 64
 _LONG: Final = 1024  # bytes that are worth concealing
+_MAX_SCRIPT: Final = 4 * 1024 * 1024  # bytes of a script by itself
+_MANY_TOKENS: Final = 200_000  # it is they that cost time: of a script with more only the start is read
+_MAX_DENSE: Final = 1024 * 1024
+_NESTED: Final = 3  # scripts that scripts hold as texts, within each other
+_LEAST_NESTED: Final = 40
+_CODE: Final = re.compile(r"['\"`]\s*[+,]\s*['\"`]|atob|unescape|fromCharCode|eval\(|Uint8Array|\\x")
+_UNSEEN: Final = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+_HEX_LISTS: Final = re.compile(
+    r"\bhex(?:\([0-9a-f]\))?:((?:[0-9a-f]{2},?(?:\\\r?\n\s*)?){12,})", re.IGNORECASE
+)
 _UNBROKEN: Final = re.compile(r"[^\s<>{}()]{1024}")
 
 
@@ -63,6 +76,8 @@ def open_html(content: Content, harvest: Harvest) -> Iterator[Content]:
     source = text_of(content.data, charset)
     if "<" not in source and b"<" in content.data:
         source = text_of(content.data, "utf-8")
+    if "<!ENTITY" in source:
+        source = flattened(source)  # a browser that takes it for XML writes them out
     page = read_page(source)
     _report(page, content, harvest)
     for nested in page.nested:
@@ -93,6 +108,27 @@ def _report(page: Page, content: Content, harvest: Harvest) -> None:
     for text, target in page.links:
         if _LEADS_AWAY.match(target):
             harvest.add_link(content, text, target)
+
+
+def open_script(content: Content, harvest: Harvest) -> Iterator[Content]:
+    """Yield what a script of any language carries in its texts and lists; reports nothing."""
+    text = text_of(content.data[:_MAX_SCRIPT], content.charset)
+    if sum(map(text.count, ("'", '"', ",", "`"))) > _MANY_TOKENS:
+        text = text[:_MAX_DENSE]
+    for number, data in enumerate(built_by(text), 1):
+        if number > _MAX_PAYLOADS:
+            return
+        harvest.budget.take_time()
+        harvest.budget.take_bytes(len(data))
+        yield content.inner(number, data, "script")
+
+
+def built_by(script: str) -> Iterator[bytes]:
+    """Yield what the texts and lists of numbers of a script are, decoded."""
+    for payload in _from_script(constants(script), _Verdict()):
+        yield payload.data
+    for found in _HEX_LISTS.finditer(script):
+        yield bytes.fromhex(re.sub(r"[^0-9a-fA-F]", "", found[1]))
 
 
 class _Verdict:
@@ -155,6 +191,8 @@ def _payloads(page: Page, source: str, verdict: _Verdict) -> Iterator[Payload]:
         if address not in page.addresses:
             yield from from_address(address)
     yield from _from_words(page, source, found)
+    if "concat(" in source and ":stylesheet" in source:
+        yield from (Payload(data=data) for data in built_by(source))
     yield from _from_script(found, verdict)
 
 
@@ -164,7 +202,12 @@ def _from_words(page: Page, source: str, found: Constants) -> Iterator[Payload]:
         yield Payload(data=text.encode("utf-8", "replace"))
         if text[:5].lower() == "data:":
             yield from from_address(text)
-    lines = (line for line in page.text.split("\n") if len(line) >= LONG_WORD and is_word(line))
+    shown = page.text.translate(_UNSEEN)
+    lines = (line for line in shown.split("\n") if len(line) >= LONG_WORD and is_word(line))
+    for pieces in page.pieces.values():
+        if len(pieces) > 1:
+            for data in sensible("".join(pieces)):
+                yield Payload(data=data)
     for word in dict.fromkeys(chain(page.words, lines)):
         decoded = list(decodings(word, reverses=found.reverses))
         if not decoded and not _NAME.fullmatch(word):
@@ -173,7 +216,32 @@ def _from_words(page: Page, source: str, found: Constants) -> Iterator[Payload]:
             yield from _with_ciphers(data, found, script=found.builds)
 
 
-def _from_script(found: Constants, verdict: _Verdict) -> Iterator[Payload]:
+def _from_script(found: Constants, verdict: _Verdict, level: int = 0) -> Iterator[Payload]:
+    yield from _from_texts(found, verdict)
+    if level < _NESTED:
+        for text in found.texts:
+            yield from _from_nested(text, found, verdict, level + 1)
+    for text in found.escaped:
+        yield from _with_ciphers(_bytes(text), found, script=True, name=verdict.name)
+    for data in found.lists:
+        for reading in (data, data[::-1]) if found.reverses else (data,):
+            if is_worth_offering(reading) or found.keys or found.key_texts or found.shifts:
+                yield from _with_ciphers(reading, found, script=True, name=verdict.name)
+
+
+def _from_nested(text: str, found: Constants, verdict: _Verdict, level: int) -> Iterator[Payload]:
+    """Yield what a text builds that is a script itself, as it stands or decoded."""
+    if len(text) < _LEAST_NESTED:
+        return
+    if text[:5].lower() != "data:" and _CODE.search(text):
+        yield from _from_script(constants(text), verdict, level)
+    for data in decodings(text, reverses=found.reverses, layers=1):
+        code = data.decode("latin-1")
+        if code.isascii() and _CODE.search(code):
+            yield from _from_script(constants(code), verdict, level)
+
+
+def _from_texts(found: Constants, verdict: _Verdict) -> Iterator[Payload]:
     room = _MAX_WRITTEN if found.builds else 0
     for text in found.texts:
         if text[:5].lower() == "data:":
@@ -182,6 +250,8 @@ def _from_script(found: Constants, verdict: _Verdict) -> Iterator[Payload]:
         decoded = list(decodings(text, reverses=found.reverses))
         for data in decoded:
             yield from _with_ciphers(data, found, script=True, name=verdict.name)
+        for data in concealed(text, found) if not decoded else ():
+            yield Payload(data=data, script=True, name=verdict.name)
         if _MARKUP.search(text):
             yield Payload(data=text.encode("utf-8", "replace"), claimed="text/html")
         elif not decoded:
@@ -190,11 +260,6 @@ def _from_script(found: Constants, verdict: _Verdict) -> Iterator[Payload]:
                 continue
             room = max(0, room - 1)
             yield from _with_ciphers(_bytes(text), found, script=found.builds, name=verdict.name)
-    for text in found.escaped:
-        yield from _with_ciphers(_bytes(text), found, script=True, name=verdict.name)
-    for data in found.lists:
-        if is_worth_offering(data) or found.keys or found.key_texts:
-            yield from _with_ciphers(data, found, script=True, name=verdict.name)
 
 
 def _with_ciphers(data: bytes, found: Constants, *, script: bool, name: str = "") -> Iterator[Payload]:

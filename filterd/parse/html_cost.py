@@ -13,6 +13,7 @@ from typing import Final
 MAX_DEPTH: Final = 1000
 MAX_ATTRIBUTES: Final = 1000
 _MAX_STEPS: Final = 1_000_000  # elements that are opened again or searched through, in all
+_MAX_COPIED: Final = 3_000_000_000  # characters of text that are copied because more text follows: a second
 _FEW_TAGS: Final = 900  # so few can do nothing of the kind
 _LONG_TAG: Final = 2 * MAX_ATTRIBUTES  # characters; a shorter tag has fewer attributes
 
@@ -39,6 +40,13 @@ _UNSTACKED: Final = _names(
     "area base br col embed hr img input link meta param source track wbr p li dd dt tr td th tbody thead tfoot"
     " option optgroup colgroup html head body rb rp rt rtc frame image keygen a nobr"
 )
+# Tags that make no element where they are out of place; their attributes are kept all the same, and so text that goes
+# on behind them is copied each time (a habit of lexbor, whose memory for both is one).
+_OUT_OF_PLACE: Final = _names("html head body frame caption col colgroup tbody td tfoot th thead tr form")
+# Tags inside of a table in front of which text does not stay there: it gathers before the table.
+_FOSTERING: Final = _names("tbody tfoot thead tr col colgroup input form")
+_CELLS: Final = _names("td th caption")
+_TABLE_PARTS: Final = _CELLS | _names("table tbody tfoot thead tr col colgroup")
 _FORMATTING: Final = _names("b big code em font i s small strike strong tt u")
 # Where the search for the element that an end tag closes stops (section 13.2.4.2), and what stops an inline one.
 _WALLS: Final = _names("applet caption table marquee object template select foreignobject desc svg math")
@@ -72,6 +80,10 @@ class _Pass:
         self._counts: Counter[str] = Counter()
         self._open = 0  # formatting elements that were not closed by their own end tag
         self._steps = 0
+        self._copied = 0
+        self._text = 0  # where the text may have begun that a tag interrupts
+        self._table = 0
+        self._in_cell = False
         self.reason = self._run(html)
 
     def _run(self, html: str) -> str:
@@ -85,6 +97,9 @@ class _Pass:
                 continue
             if self._steps > _MAX_STEPS:
                 return f"elements left open, which takes more than {_MAX_STEPS} steps to mend"
+            self._interrupt(html, tag, name)
+            if self._copied > _MAX_COPIED:
+                return f"text in pieces, of which more than {_MAX_COPIED} characters must be copied"
             if tag["close"]:
                 self._close(name)
                 continue
@@ -99,6 +114,21 @@ class _Pass:
                 raw_until = end.start() if end else len(html)
                 ambiguous = bool(self._counts["svg"] or self._counts["math"])
         return ""
+
+    def _interrupt(self, html: str, tag: re.Match[str], name: str) -> None:
+        """Count the text that is copied if this tag only interrupts it."""
+        tables, start = self._counts["table"], tag.start()
+        if tag["close"] or (name in _OUT_OF_PLACE and not tables):
+            if tag["rest"].strip(" /"):
+                self._copied += start - self._text
+        elif not tables:
+            self._text = tag.end()
+        if name == "table":
+            self._table = tag.end()
+        elif tables and name in _FOSTERING and not self._in_cell and html[start - 1] not in "> \t\r\n":
+            self._copied += start - self._table
+        if name in _TABLE_PARTS:
+            self._in_cell = name in _CELLS and not tag["close"]
 
     def _enter(self, name: str) -> None:
         if name in _FORMATTING:

@@ -4,6 +4,7 @@ import binascii
 import html
 import re
 import string
+import zlib
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
@@ -39,6 +40,7 @@ _MIXED: Final = (
 _LEAST: Final = 12
 _SAMPLE: Final = 8192
 _BYTE: Final = 0xFF
+_MAX_INFLATED: Final = 16 << 20
 _NO_KIND: Final = frozenset({"empty", "unknown", "text"})  # text in whatever charset: any bytes but controls
 
 DANGEROUS: Final = frozenset(
@@ -150,14 +152,43 @@ def _unescaped(text: str) -> Iterator[bytes]:
 def deciphered(data: bytes, found: Constants) -> Iterator[bytes]:
     """Yield ``data`` under exclusive or with each key that the script names, where that makes something of it."""
     for key in found.keys:
-        plain = data.translate(bytes(byte ^ key for byte in range(256)))
+        plain = data.translate(bytes(byte ^ key & _BYTE for byte in range(256)))
         if _makes_sense(plain):
             yield plain
+    for shift in found.shifts:
+        plain = data.translate(bytes((byte + shift) & _BYTE for byte in range(256)))
+        if _makes_sense(plain):
+            yield plain
+    if found.unpacks and (plain := _inflated(data)):
+        yield plain
     for text in found.key_texts:
         key_bytes = text.encode("latin-1", "replace")
         head = _xor(data[:512], key_bytes)
         if _makes_sense(head) and _makes_sense(plain := _xor(data, key_bytes)):
             yield plain
+
+
+def _inflated(data: bytes) -> bytes:
+    """Return what raw deflate unpacks, if it makes sense; what has a header of its own is opened by its kind."""
+    try:
+        plain = zlib.decompressobj(-15).decompress(data, _MAX_INFLATED)
+    except zlib.error:
+        return b""
+    return plain if _makes_sense(plain) else b""
+
+
+def concealed(text: str, found: Constants) -> Iterator[bytes]:
+    """Yield what is in a text that is nothing in itself, by the keys, shifts and packing that the script names."""
+    if found.keys or found.key_texts or found.shifts or found.unpacks:
+        for data in _decoded(text):
+            yield from deciphered(data, found)
+
+
+def sensible(text: str) -> Iterator[bytes]:
+    """Yield what a text is in base64, if that is a file of some kind or a text."""
+    data = base64_bytes(text)
+    if data and _makes_sense(data):
+        yield data
 
 
 def _xor(data: bytes, key: bytes) -> bytes:
@@ -170,6 +201,7 @@ def _makes_sense(data: bytes) -> bool:
 
 
 def _is_text(data: bytes) -> bool:
+    data = data[::2] if not any(data[1:32:2]) else data[1::2] if not any(data[:32:2]) else data
     return len(data.translate(None, _PRINTABLE)) * 20 < len(data)
 
 

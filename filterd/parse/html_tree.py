@@ -25,15 +25,21 @@ from .html_words import (
     hides,
     is_tiny,
     plain_address,
+    plain_style,
     read_style,
 )
 
+_STYLED: Final = re.compile(r"data:[^\s\"'()]{1,100}(?:[^\"'()]{0,4000000})", re.IGNORECASE)
 _TEMPLATE: Final = re.compile(r"(</?)template(?=[\s/>])", re.IGNORECASE)
 _NOSCRIPT: Final = re.compile(r"<(/?)noscript[\s/>]", re.IGNORECASE)
 _REFRESH: Final = re.compile(r"[\s;,]*url\s*=?\s*[\"']?(.*)", re.IGNORECASE | re.DOTALL)
 _TAG: Final = re.compile(r"<!--.*?(?:-->|\Z)|<[^>]*>?", re.DOTALL)
 _GAP: Final = re.compile(r"[ \t\r\f\v\xa0]+")
 _LINES: Final = re.compile(r" ?\n[ \n]*")
+_LETTERS: Final = re.compile(r"[A-Za-z0-9+/_-]{0,400}={0,2}")
+_CARRYING: Final = frozenset(
+    {"class", "title", "alt", "value", "content", "id", "name", "label", "placeholder"}
+)
 LONG_WORD: Final = 40  # characters of a word that nobody writes
 _MAX_LINK_TEXT: Final = 300
 _MAX_TEXT: Final = 4 * 1024 * 1024  # characters
@@ -44,7 +50,8 @@ class Page(Struct):
 
     ``links``: (text, target) of everything that leads elsewhere. ``addresses``: ``data:`` addresses, each with
     whether it is opened as a document. ``scripts``: texts of scripts and handlers. ``nested``: further HTML.
-    ``words``: texts and attributes that are one long word. ``downloads``: (file name, target) of download links.
+    ``words``: texts and attributes that are one long word; ``pieces``: the shorter ones of base64 letters, by element
+    and attribute. ``downloads``: (file name, target) of download links.
     """
 
     facts: dict[str, str] = field(default_factory=dict)
@@ -53,6 +60,7 @@ class Page(Struct):
     scripts: list[str] = field(default_factory=list)
     nested: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
+    pieces: dict[str, list[str]] = field(default_factory=dict)
     downloads: list[tuple[str, str]] = field(default_factory=list)
     text: str = ""
     too_costly: str = ""
@@ -181,6 +189,8 @@ class _Walk:
         """Look at any other attribute: an address, or one long word."""
         if len(value) >= LONG_WORD and is_word(value):
             self.page.words.append(value)
+        elif name in _CARRYING or name.startswith("data-"):
+            self._on_piece(f"{tag} {name}", value)
         if ":" not in value and "//" not in value and "\\" not in value:
             return
         address = plain_address(value)
@@ -191,6 +201,14 @@ class _Walk:
             self._on_data(tag, name, address)
         elif tag in LOADING and name.lower() in LOADED_BY and (REMOTE.match(address) or name == "srcset"):
             self._fact("html.remote-content", address)
+
+    def _on_piece(self, place: str, text: str) -> None:
+        """Keep what may be a piece of base64 that a script puts together, with those of the like places."""
+        pieces = text.split()
+        if pieces and pieces[-1][:1] == "<":
+            pieces.pop()  # a tag behind <plaintext> is text
+        if pieces and all(map(_LETTERS.fullmatch, pieces)):
+            self.page.pieces.setdefault(place, []).extend(pieces)
 
     def _on_data(self, tag: str, name: str, address: str) -> None:
         opened = tag in NAVIGATES and name in {"href", "xlink:href", "src", "data", "action", "formaction"}
@@ -237,6 +255,8 @@ class _Walk:
             self._on_value("meta", "href", target)
 
     def _on_style(self, css: str) -> None:
+        if "\\" in css and "data:" in (plain := plain_style(css)):
+            self.page.addresses.update(dict.fromkeys(_STYLED.findall(plain), False))
         style = read_style(css)
         if style.active:
             self._fact("html.css-expression", style.active)
@@ -264,6 +284,8 @@ class _Walk:
             return
         if len(text) >= LONG_WORD and is_word(text):
             self.page.words.append(text)
+        else:
+            self._on_piece(tag, text)
         if tag in {"iframe", "noembed", "noframes", "noscript", "xmp"} and "<" in text:
             self.page.nested.append(text)
         if self._anchors:

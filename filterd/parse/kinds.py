@@ -4,6 +4,7 @@ The attack it stops: a program, archive or document that passes under an innocen
 kilobytes and a few fixed places are looked at, so the cost does not grow with the content.
 """
 
+import lzma
 import re
 import struct
 import zlib
@@ -16,6 +17,7 @@ from .kinds_table import KINDS, Kind
 __all__ = ["KINDS", "Kind", "as_bytes_text", "extension_of", "kind_of"]
 
 _HEAD: Final = 4096
+_LZMA_MEMORY: Final = 128 << 20
 # A zip is found from its end: its last record and the longest comment (APPNOTE 4.3.16).
 ZIP_TAIL: Final = 22 + 65535
 # The object identifiers of signed data (RFC 5652) and compressed data (RFC 3274), in DER.
@@ -31,6 +33,11 @@ _MAGICS: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"\0asm", "wasm"), (0, b"Rar!\x1a\x07", "rar"), (0, b"7z\xbc\xaf\x27\x1c", "7z"),
     (0, b"\x1f\x8b", "gz"), (0, b"BZh", "bz2"), (0, b"\xfd7zXZ\0", "xz"), (0, b"\x28\xb5\x2f\xfd", "zst"),
     *((0, bytes((first, 0x2A, 0x4D, 0x18)), "zst") for first in range(0x50, 0x60)),
+    *((0, magic, "rare") for magic in (
+        b"\x89LZO\0\r\n\x1a\n", b"LRZI\0", b"7kSt\xa0\x31", b"\xff\x06\0\0sNaPpY", b"hsqs", b"\x45\x3d\xcd\x28", b"SIT!\0",
+        b"StuffIt (c)1997", b"ALZ\x01", b"EGGA\0", b"KWAJ\x88\xf0", b"RE~^", b"\x8f\xaf\xac\x84", b"\x13\x5d\x65\x8c", b"ISc(",
+        b"\x1f\x1e", b"\x1f\xa0",
+    )),
     (0, b"\x04\x22\x4d\x18", "lz4"), (0, b"\x02\x21\x4c\x18", "lz4"), (0, b"\x1f\x9d", "compress"),
     (0, b"LZIP", "lzip"), (0, b"SZDD\x88\xf0", "szdd"), (0, b"MSCF\0\0\0\0", "cab"), (0, b"\x60\xea", "arj"),
     (7, b"**ACE**", "ace"), (20, b"\xdc\xa7\xc4\xfd", "zoo"), (0, b"xar!\0", "xar"),
@@ -103,13 +110,32 @@ def _program(data: bytes, head: bytes) -> str:
     if head[:2] in {b"MZ", b"ZM"}:
         # A PE that is cut short is still MZ; letters that begin a text are not.
         at = struct.unpack_from("<I", head, 60)[0] if len(head) >= 64 else 0
-        return "pe" if data[at : at + 2] in {b"PE", b"NE", b"LE", b"LX"} or not _is_text(head[:512]) else ""
+        if at and data[at : at + 2] in {b"PE", b"NE", b"LE", b"LX"}:
+            return "pe"
+        return "pe" if not _is_text(head[:512]) and _is_dos(head) else ""
     if head[:4] == b"\xca\xfe\xba\xbe" and len(head) >= 8:
         # Fat Mach-O has a small count of architectures where Java has its version, 45 and up (JVMS 4.1).
         return "macho" if struct.unpack_from(">I", head, 4)[0] < 40 else "java-class"
     if head[:2] == b"#!":
         return "script"
     return ""
+
+
+def _is_dos(head: bytes) -> bool:
+    """Return whether the header of a program is plausible: bytes of the last page, relocations, size of the header."""
+    if len(head) < 28:
+        return True
+    last, _, relocations, paragraphs = struct.unpack_from("<4H", head, 2)
+    return bool(last <= 512 and relocations <= 4096 and paragraphs <= 4096)
+
+
+def _is_binary_cpio(head: bytes) -> bool:
+    """Return whether the header of an old cpio (2-byte words) is plausible: the mode's type, the length of the name."""
+    if len(head) <= 26:
+        return False
+    order = "<" if head[:1] == b"\xc7" else ">"
+    mode, size = struct.unpack_from(f"{order}H", head, 6)[0], struct.unpack_from(f"{order}H", head, 20)[0]
+    return mode >> 12 in {1, 2, 4, 6, 8, 10, 12} and 0 < size <= 4096
 
 
 def _ole(data: bytes, head: bytes) -> str:
@@ -178,12 +204,15 @@ def _confirmed(kind: str, data: bytes, head: bytes) -> bool:
         "bz2": lambda: head[3:4].isdigit() and head[4:10] in {b"1AY&SY", b"\x17rE8P\x90"},
         "gz": lambda: head[2:3] == b"\x08",
         "arj": lambda: len(head) > 10 and 0 < struct.unpack_from("<H", head, 2)[0] <= 2600 and head[4] >= 30,
-        "cpio": lambda: head[:1] == b"0" or len(data) > 26,
+        "cpio": lambda: head[:1] == b"0" or _is_binary_cpio(head),
         "swf": lambda: len(head) > 8 and head[3] < 60,
         "riff": lambda: head[8:12] in {b"WAVE", b"AVI ", b"ACON", b"CDXA", b"RMID"},
         "webp": lambda: head[:4] == b"RIFF",
         "emf": lambda: head[:4] in {b"\xd7\xcd\xc6\x9a", b"\x01\0\0\0"},
         "mp3": lambda: not _is_text(head[:256]),
+        # Flags (compress(1)): two of them unused, and the most bits of a code, 9 to 16.
+        "compress": lambda: len(head) > 3 and not head[2] & 0x60 and 9 <= head[2] & 0x1F <= 16,
+        "rare": lambda: len(data) > 16 and not _is_text(head[:256]),
         "warc": head[5:6].isdigit,
     }
     return kind not in checks or checks[kind]()
@@ -196,13 +225,17 @@ def _disk(data: bytes) -> str:
             return "iso"
         if mark in {b"NSR02", b"NSR03", b"BEA01"}:
             return "udf"
-    if data[-512:-504] == b"conectix":
-        return "vhd"
-    if data[-512:-508] == b"koly":
-        return "dmg"
-    if len(data) > 1024 and data[510:512] == b"\x55\xaa" and not _is_text(data[:512]):
-        return "img"
-    return ""
+    found = (
+        ("vhd", data[-512:-504] == b"conectix"),
+        # The file systems in such an image may also come without it.
+        (
+            "dmg",
+            data[-512:-508] == b"koly" or data[1024:1028] in {b"H+\0\4", b"HX\0\5"} or data[32:36] == b"NXSB",
+        ),
+        ("img", data[1080:1082] == b"\x53\xef" and not any(data[:512])),  # ext2 to ext4
+        ("img", len(data) > 1024 and data[510:512] == b"\x55\xaa" and not _is_text(data[:512])),
+    )
+    return next((kind for kind, there in found if there), "")
 
 
 def _tar(head: bytes) -> str:
@@ -225,12 +258,30 @@ def _late(data: bytes) -> str:
         return "heif" if head[8:12] in {b"heic", b"heix", b"mif1", b"msf1", b"avif"} else "mp4"
     # lzma has no magic: properties, a dictionary of a plausible size and a length (or none).
     weak = (
-        ("lzma", head[:3] == b"\x5d\0\0" and (head[5:13] == b"\xff" * 8 or head[10:13] == b"\0\0\0")),
+        ("lzma", (head[:3] == b"\x5d\0\0" and head[5:13] == b"\xff" * 8) or _is_lzma(head)),
         ("bmp", head[:2] == b"BM" and len(data) > 26 and head[6:10] == b"\0\0\0\0"),
         ("ico", head[:4] in {b"\0\0\x01\0", b"\0\0\x02\0"}),
         ("zip", b"PK\x05\x06" in data[-ZIP_TAIL:]),
     )
     return next((kind for kind, found in weak if found), "") or ("zlib" if _is_zlib(head) else "")
+
+
+def _is_lzma(head: bytes) -> bool:
+    """Return whether bytes may be a .lzma file: what xz demands of one (its src/common/alone_decoder), some unpacked."""
+    if len(head) < 18 or head[0] >= 9 * 5 * 5 or head[13]:
+        return False
+    dictionary, size = struct.unpack_from("<IQ", head, 1)
+    # A power of two, or that and its half.
+    odd = dictionary >> (max(dictionary.bit_length() - 2, 0))
+    if dictionary & (dictionary - 1) and (odd != 3 or dictionary & ((1 << dictionary.bit_length() - 2) - 1)):
+        return False
+    if dictionary < 4096 or not (size == (1 << 64) - 1 or size < 1 << 38):
+        return False
+    try:
+        lzma.LZMADecompressor(lzma.FORMAT_ALONE, _LZMA_MEMORY).decompress(head, 64)
+    except lzma.LZMAError as error:
+        return "limit" in str(error)
+    return True
 
 
 def _is_zlib(head: bytes) -> bool:

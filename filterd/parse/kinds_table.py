@@ -67,6 +67,7 @@ KINDS: Final[dict[str, Kind]] = {
         _kind("lz4", "archive", "LZ4", "lz4", "application/x-lz4"),
         _kind("compress", "archive", "Unix compress", "z taz", "application/x-compress"),
         _kind("szdd", "archive", "Microsoft compress", "ex_ dl_"),
+        _kind("rare", "archive", "Archive of a rare form (lzop, StuffIt, ALZ, SquashFS and others)", "lzo sit sitx alz egg lrz zpaq"),
         _kind("wim", "disk", "Windows image", "wim swm esd", "application/x-ms-wim"),
         _kind("iso", "disk", "ISO 9660 disk image", "iso img", "application/x-iso9660-image application/x-cd-image"),
         _kind("udf", "disk", "UDF disk image", "iso udf img", "application/x-iso9660-image"),

@@ -12,11 +12,12 @@ from typing import Final
 from .charsets import text_of
 from .harvest import Content, Harvest, LimitReachedError
 from .html import visible_text
-from .kinds import kind_of
-from .mime_checks import check_entities, check_head, check_raw
-from .mime_chunks import bodies_of
+from .kinds import KINDS, extension_of, kind_of
+from .mime_checks import check_entities, check_head, check_raw, note_encryption
+from .mime_chunks import PASSAGE, bodies_of
 from .mime_compare import second_reading
 from .mime_fields import lenient_head, readable
+from .mime_flowed import is_flowed, unflowed
 from .mime_tree import Entity, read_tree
 from .protection import protection_of
 from .scavenge import OPENED_AS_TEXT, Span, offered, scavenge
@@ -52,7 +53,21 @@ def open_mail(content: Content, harvest: Harvest) -> Iterator[Content]:
         raw = piece.partition(b"\n")[2] if piece.startswith(b"From ") else piece
         if b"\r\n" not in raw:
             raw = raw.replace(b"\n", b"\r\n")
-        yield from _read(content.inner(number, raw, "mail"), harvest, top=False)
+        claimed = "" if starts else content.claimed
+        mail = content.inner(number, raw, "mail", claimed=claimed)
+        for inner in _read(mail, harvest, top=False):
+            if inner.data and raw.endswith(inner.data) and not _claims_mail(content):
+                # A text that begins like a mail may go on like the next: a list of headers is not nested.
+                inner.via = PASSAGE
+            yield inner
+
+
+def _claims_mail(content: Content) -> bool:
+    """Return whether a content is said to be a mail, by its type or a name."""
+    ends = {extension_of(name) for name in content.names}
+    return content.claimed.startswith(("message/", "multipart/")) or not ends.isdisjoint(
+        KINDS["mail"].extensions
+    )
 
 
 def _read(mail: Content, harvest: Harvest, *, top: bool) -> Iterator[Content]:
@@ -68,12 +83,21 @@ def _read(mail: Content, harvest: Harvest, *, top: bool) -> Iterator[Content]:
     if top:
         _fill(raw, entities, harvest)
     _add_texts(entities, harvest)
-    check_entities(entities, raw, harvest)
+    strict = top or _is_declared(mail)
+    if strict:
+        check_entities(entities, raw, harvest)
+    else:
+        note_encryption(entities, harvest)
     spans = _spans(raw, entities)
     for entity in entities:
         yield from _entity(entity)
-    yield from offered(second_reading(mail, entities, harvest), mail, spans, harvest)
+    yield from offered(second_reading(mail, entities, harvest, strict=strict), mail, spans, harvest)
     yield from scavenge(raw, mail, harvest, spans, bodies_of(entities))
+
+
+def _is_declared(mail: Content) -> bool:
+    """Tell an attached message, which readers show as one, from a file or text that begins like one."""
+    return mail.path.count("!") == 1 and mail.claimed in {"message/rfc822", "message/global", "message/news"}
 
 
 def _fill(raw: bytes, entities: list[Entity], harvest: Harvest) -> None:
@@ -108,6 +132,11 @@ def _entity(entity: Entity) -> Iterator[Content]:
         return
     content.data = entity.decoded.first
     yield content
+    if b"\0" in entity.body:
+        # There are readers that leave NULs out.
+        yield content.inner(1100, content.data.replace(b"\0", b""), "nul", claimed=entity.claimed)
+    if entity.claimed == "text/plain" and is_flowed(entity.values("content-type")):
+        yield content.inner(1000, unflowed(content.data), "flowed", claimed=entity.claimed)
     for number, (via, data) in enumerate(entity.decoded.others, 1001):
         other = content.inner(number, data, via, claimed=entity.claimed)
         other.names, other.charset, other.depth = names, entity.charset, entity.nested

@@ -50,13 +50,17 @@ def _check_own(entity: Entity, boundary: bytes, lines: set[bytes], where: Conten
         for one in parameters(value)
         if one.name == "boundary"
     ]
-    if not boundary:
+    if not boundary and not any(lines):
+        harvest.note("integrity.boundary-open", where)
+    elif not boundary:
         harvest.note("integrity.boundary-missing", where)
     elif len(boundary) > _LONGEST:
         harvest.note("integrity.boundary-long", where)
     plain = {one.value for one in given}
-    if len(plain) > 1 or any(one.form in {"extended", "continued"} for one in given):
+    if len(plain) > 1 or (boundary and given and boundary not in map(bytes_of, plain)):
         harvest.note("integrity.boundary-ambiguous", where, " ".join(sorted(plain)))
+    elif any(one.form in {"extended", "continued"} for one in given):
+        harvest.note("integrity.boundary-split", where, " ".join(plain))
     readings = {other for value in plain for other in _readings(value)} - {boundary}
     used = [other for other in readings if other and (other in lines or other + b"--" in lines)]
     if used and boundary in lines:
@@ -101,6 +105,6 @@ def _check_lines(known: set[bytes], lines: set[bytes], harvest: Harvest) -> None
         harvest.note("integrity.boundary-odd", None, "too many lines of dashes")
         return
     for line in unknown:
-        if any(line.startswith(one) for one in known):
+        if any(line.startswith(one) and (line.strip(b"-") or one.strip(b"-")) for one in known):
             harvest.note("integrity.boundary-odd", None, repr(line[:100]))
             return

@@ -10,7 +10,7 @@ from typing import Final
 
 from .harvest import Content, Harvest
 from .mime_boundaries import check_boundaries
-from .mime_fields import parameters, unfolded
+from .mime_fields import decode_words, parameters, unfolded
 from .mime_tree import Entity, is_typed
 from .protection import is_encrypted
 from .transfer import encodings, is_plain_token
@@ -29,11 +29,22 @@ _BARE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 # The MTA hands header folds to a milter as bare LF and blank; that is not the sender's doing.
 _BARE_NO_FOLD: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n(?![ \t])")
 _BARE_AT_STRUCTURE: Final = re.compile(
-    rb"(?:\r(?!\n)|(?<!\r)\n)(?:--[^\r\n ]|content-(?:type|transfer|disp))|\n--[^\r\n ][^\r\n]*+(?:\r(?!\n)|\n)(?<!\r\n)"
+    rb"(?:\r(?!\n)|(?<!\r)\n)(?:--([^\r\n ][^\r\n]*+)|content-(?:type|transfer|disp))"
+    rb"|\n--([^\r\n ][^\r\n]*+)(?:\r(?!\n)|\n)(?<!\r\n)"
     rb"|\ncontent-(?:type|transfer-encoding|disposition)[^\r\n]*+(?:\r(?!\n)|\n)(?<!\r\n)",
     re.IGNORECASE,
 )
+_BOUNDARY: Final = re.compile(
+    rb"boundary(?:[ \t\r\n]*+=[ \t\r\n]*+\"?([A-Za-z0-9_=.-]{1,70}+))?", re.IGNORECASE
+)
+_NUL_LINE: Final = re.compile(rb"[^\r\n\0]*+\0[^\r\n]*+")
+_STRUCTURE: Final = re.compile(rb"--|content-(?:type|transfer|disp)", re.IGNORECASE)
 _CONTROL: Final = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Old Japanese software writes text in ISO 2022 (ECMA-35 14) as it is.
+_ESCAPES: Final = re.compile(r"\x1b\$?[()]?[@-Z]")
+# What a bounce tells is shown as text; its lines are of whatever sort the other side has sent.
+_REPORTS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_CUT: Final = 76  # bytes of a last line: a returned header may end amid a field
 _NO_FIELD: Final = frozenset(
     {"MissingHeaderBodySeparatorDefect", "FirstHeaderLineIsContinuationDefect", "MalformedHeaderDefect"}
 )
@@ -44,12 +55,13 @@ _MAILBOX_NOISE: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|\((?:[^()\\]|\\.)*+\)')
 def check_raw(raw: bytes, harvest: Harvest) -> None:
     """Look at the bytes of the whole message: NUL, bare CR and LF, over-long lines."""
     if b"\0" in raw:
-        harvest.note("integrity.nul", None, f"the first at {raw.index(0)}")
+        rule = "nul" if _is_nul_at_structure(raw) else "nul-body"
+        harvest.note(f"integrity.{rule}", None, f"the first at {raw.index(0)}")
     pairs = raw.count(b"\r\n")
     if raw.count(b"\r") != pairs or raw.count(b"\n") != pairs:
         end = raw.find(b"\r\n\r\n")
         head = raw[: end if end >= 0 else len(raw)]
-        if _BARE_NO_FOLD.search(head) or _BARE_AT_STRUCTURE.search(raw, len(head)):
+        if _BARE_NO_FOLD.search(head) or _is_bare_at_structure(raw, len(head)):
             harvest.note("integrity.bare-line-end")
         elif _BARE.search(raw, len(head)):
             harvest.note("integrity.bare-line-end-body")
@@ -57,6 +69,26 @@ def check_raw(raw: bytes, harvest: Harvest) -> None:
         harvest.note("integrity.long-line")
     if raw.startswith(b"From "):
         harvest.note("integrity.mbox-line")
+
+
+def _is_nul_at_structure(raw: bytes) -> bool:
+    """Tell NULs that hide fields or delimiters from those that a program has printed."""
+    head = max(raw.find(b"\r\n\r\n"), 0)
+    return b"\0" in raw[:head] or any(
+        _STRUCTURE.match(found[0].replace(b"\0", b"").lstrip()) for found in _NUL_LINE.finditer(raw, head)
+    )
+
+
+def _is_bare_at_structure(raw: bytes, start: int) -> bool:
+    """Return whether a bare line end stands at a field of MIME, or at what begins like a delimiter of this message."""
+    known: set[bytes] | None = None
+    for found in _BARE_AT_STRUCTURE.finditer(raw, start):
+        text = found[1] or found[2]
+        if known is None:
+            known = {one[1][:8] if one[1] else b"" for one in _BOUNDARY.finditer(raw)}
+        if not text or any(map(text.startswith, known)):
+            return True
+    return False
 
 
 def _has_long_line(raw: bytes) -> bool:
@@ -77,14 +109,17 @@ def check_head(fields: Iterable[tuple[str, str]], harvest: Harvest) -> None:
     for name in (*_SPEAKING, *_ONCE):
         given = values.get(name, [])
         if len(given) > 1:
-            rule = "repeated-header" if name in _SPEAKING and len(set(given)) > 1 else "repeated-field"
+            different = {" ".join(decode_words(value).split()) for value in given[:_MAX_REPEATED]}
+            rule = "repeated-header" if name in _SPEAKING and len(different) > 1 else "repeated-field"
             harvest.note(f"integrity.{rule}", None, name)
     for name in ("from", "date"):
         if name not in values:
             harvest.note(f"integrity.{name}-missing")
     for value in values.get("from", [])[:1]:
         bare = _MAILBOX_NOISE.sub("", value)
-        if sum("@" in mailbox for mailbox in re.split(r"[,;]", re.sub(r"<[^<>]*>", _only_at, bare))) > 1:
+        mailboxes = re.split(r"[,;]", re.sub(r"<[^<>]*>", _only_at, bare))
+        named = [mailbox.strip().lower() for mailbox in mailboxes if "@" in mailbox]
+        if len(named) > 1 and (len(set(named)) > 1 or "<@>" in named[0]):
             harvest.note("integrity.from-several", None, value)
 
 
@@ -96,6 +131,7 @@ def _only_at(found: re.Match[str]) -> str:
 def check_entities(entities: list[Entity], raw: bytes, harvest: Harvest) -> None:
     """Look at every entity's fields and body, and at the boundaries of the whole."""
     opaque: set[str] = set()  # what the library read in the encoded text of a message is no structure
+    reports = {entity.path for entity in entities if entity.claimed in _REPORTS}
     for entity in entities:
         harvest.budget.take_time()
         if entity.parent in opaque:
@@ -104,6 +140,8 @@ def check_entities(entities: list[Entity], raw: bytes, harvest: Harvest) -> None
         if entity.claimed.startswith("message/") and not {*entity.encodings} <= {"plain", ""}:
             opaque.add(entity.path)
         where = Content(data=b"", path=entity.path, names=entity.names, depth=entity.nested)
+        if entity.parent not in reports:
+            _check_separator(entity, where, harvest)
         _check_fields(entity, where, harvest)
         _check_type(entity, where, harvest)
         _check_encoding(entity, where, harvest)
@@ -112,9 +150,22 @@ def check_entities(entities: list[Entity], raw: bytes, harvest: Harvest) -> None
     check_boundaries(entities, raw, harvest)
 
 
-def _check_fields(entity: Entity, where: Content, harvest: Harvest) -> None:
-    if not _NO_FIELD.isdisjoint(entity.defects):
+def note_encryption(entities: list[Entity], harvest: Harvest) -> None:
+    """Report what is encrypted in a mail that is a file: how it is built matters to nobody on its way."""
+    for entity in entities:
+        if is_encrypted(entity):
+            where = Content(data=b"", path=entity.path, names=entity.names, depth=entity.nested)
+            harvest.note("integrity.encrypted", where)
+
+
+def _check_separator(entity: Entity, where: Content, harvest: Harvest) -> None:
+    rest = entity.body.strip()
+    cut = entity.parent and len(rest) <= _CUT and b"\n" not in rest and b":" not in rest
+    if not cut and not _NO_FIELD.isdisjoint(entity.defects):
         harvest.note("integrity.no-field", where, ",".join(entity.defects))
+
+
+def _check_fields(entity: Entity, where: Content, harvest: Harvest) -> None:
     if len(entity.fields) > _MAX_FIELDS:
         harvest.note("integrity.many-fields", where, str(len(entity.fields)))
     counted = Counter(name for name, _ in entity.fields)
@@ -125,14 +176,26 @@ def _check_fields(entity: Entity, where: Content, harvest: Harvest) -> None:
         if not value.isascii():
             harvest.note("integrity.eight-bit-header", where, name[:40])
         if "\x00" in value or _CONTROL.search(value):
-            harvest.note(
-                "integrity.control-in-mime" if mime else "integrity.control-character", where, name[:40]
-            )
+            stops = mime and ("\x00" in value or _CONTROL.search(_ESCAPES.sub("", value)))
+            harvest.note(f"integrity.control-{'in-mime' if stops else 'character'}", where, name[:40])
     for name in _MIME_FIELDS:
         if counted[name] > 1:
-            different = {unfolded(value).lower() for value in entity.values(name)}
+            different = {_meaning(name, value) for value in entity.values(name)[:_MAX_REPEATED]}
             rule = "conflicting-field" if len(different) > 1 else "repeated-field"
             harvest.note(f"integrity.{rule}", where, name)
+
+
+def _meaning(name: str, value: str) -> str:
+    """Return what of a field's value decides how a body is read: who has written it twice, differs in words only.
+
+    A version decides nothing, and of file names every one is looked at (filterd/stages/integrity.py).
+    """
+    if name == "content-type":
+        plain = unfolded(value).partition(";")[0].strip().lower()
+        return plain if plain.startswith("text/") and "/" in plain else unfolded(value).lower()
+    if name == "content-transfer-encoding":
+        return ",".join(sorted({one or "plain" for one in encodings([value])}))
+    return ""
 
 
 def _check_type(entity: Entity, where: Content, harvest: Harvest) -> None:

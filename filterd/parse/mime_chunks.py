@@ -23,6 +23,9 @@ _CONTENT_FIELD: Final = re.compile(
 )
 _LAST_LINE_END: Final = re.compile(rb"(?:\r\n|\r|\n)\Z")
 _HEAD: Final = 16 * 1024  # bytes in which a part's first Content- field stands
+_GAPS: Final = (b"\n\n", b"\n\r\n", b"\r\r")  # empty lines
+# How a stretch of a text was found that is offered by itself, as it stands: it was searched with the whole text.
+PASSAGE: Final = "passage"
 _MAX_HOLLOW: Final = 8  # multiparts and mails said to be encoded as a whole, that are decoded
 
 
@@ -36,9 +39,8 @@ class Found(Struct, kw_only=True):
     claimed: str = ""
 
 
-def dash_lines(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+def dash_lines(data: bytes, at: int = 0) -> Iterator[tuple[int, bytes, int]]:
     """Yield (where it starts, what stands behind the dashes, where the next line starts) of lines with two dashes."""
-    at = 0
     while (at := data.find(b"--", at)) >= 0:
         rest = _LINE_REST.match(data, at + 2)
         if rest is None:
@@ -48,30 +50,74 @@ def dash_lines(data: bytes) -> Iterator[tuple[int, bytes, int]]:
         at = rest.end()
 
 
-def chunks(data: bytes, handled: set[tuple[bytes, tuple[str, ...]]], budget: Budget) -> Iterator[Found]:
-    """Yield what the MIME-like pieces of ``data`` decode to. ``handled``: (body, encodings) that are known already."""
-    start, number, hollow = 0, 0, 0
-    marks = dash_lines(data)
-    while start < len(data):
-        mark = next(marks, None)
-        piece = data[start : mark[0]] if mark else data[start:]
+def chunks(
+    data: bytes, handled: set[tuple[bytes, tuple[str, ...]]], budget: Budget, *, whole: bool = True
+) -> Iterator[Found]:
+    """Yield what the MIME-like pieces of ``data`` decode to. ``handled``: (body, encodings) that are known already.
+
+    ``whole``: this is a message, and no text in which something may look like a part of one.
+    """
+    start, hollow = 0, 0
+    # Pieces without a field are passed over: a text may have a million lines of dashes.
+    while field := _CONTENT_FIELD.search(data, max(0, start - 1)):
         budget.take_time()
+        start = _last_start(data, start, field.end())
+        mark = next(dash_lines(data, start), None)
+        piece = data[start : mark[0]] if mark else data[start:]
         # What stands before the first delimiter is the whole's own header, which may be one part's too.
-        if _CONTENT_FIELD.search(piece, 0, _HEAD):
+        if field.start() - start < _HEAD:
             if mark:
                 piece = _LAST_LINE_END.sub(b"", piece)
             head = lenient_head(piece)
-            if number:
+            if start and whole:
                 budget.take_part()
-            if not (mark and (_holds_parts(head) or _is_plain_mail(head))):
-                yield from _piece(piece, start, head, handled)
+            if _is_described(head) and not (mark and (_holds_parts(head) or _is_plain_mail(head))):
+                yield from _piece(piece, start, head, handled, whole=whole)
             if hollow < _MAX_HOLLOW and _is_hollow(head):
                 hollow += 1
                 yield from _whole(data, start, head)
-        number += 1
+        yield from _passages(data, start, start + len(piece), handled)
         if mark is None:
             return
         start = mark[2]
+
+
+def _passages(
+    data: bytes, start: int, end: int, handled: set[tuple[bytes, tuple[str, ...]]]
+) -> Iterator[Found]:
+    """Yield what the paragraphs of a piece, from its second on, hold behind them, if they begin like parts.
+
+    Each reaches to the next such paragraph, so that a text of many is not read again for each of them.
+    """
+    begin = at = start
+    while field := _CONTENT_FIELD.search(data, at, end):
+        since, at = at, field.end()
+        behind = max(data.rfind(gap, since, at) + len(gap) for gap in _GAPS)
+        if behind > begin + 1:
+            if begin > start:
+                yield from _passage(data[begin:behind], begin, handled)
+            begin = behind
+    if begin > start:
+        yield from _passage(data[begin:end], begin, handled)
+
+
+def _passage(text: bytes, start: int, handled: set[tuple[bytes, tuple[str, ...]]]) -> Iterator[Found]:
+    head = lenient_head(text)
+    if _is_hollow(head):
+        for found in _whole(text, 0, head):
+            found.start = start
+            yield found
+    elif _is_described(head) and not _holds_parts(head) and not _is_plain_mail(head):
+        yield from _piece(text, start, head, handled, whole=False)
+
+
+def _last_start(data: bytes, start: int, end: int) -> int:
+    """Return where the piece begins that goes on at ``end``: behind the last line of dashes from ``start`` on."""
+    before = max(data.rfind(mark, max(0, start - 1), end) for mark in (b"\n--", b"\r--"))
+    if before == -1 and not data.startswith(b"--", start):
+        return start
+    rest = _LINE_REST.match(data, before + 1 if before != -1 else start)
+    return rest.end() if rest else start
 
 
 def bodies_of(entities: list[Entity]) -> set[tuple[bytes, tuple[str, ...]]]:
@@ -80,7 +126,7 @@ def bodies_of(entities: list[Entity]) -> set[tuple[bytes, tuple[str, ...]]]:
 
 
 def _piece(
-    piece: bytes, start: int, head: Head, handled: set[tuple[bytes, tuple[str, ...]]]
+    piece: bytes, start: int, head: Head, handled: set[tuple[bytes, tuple[str, ...]]], *, whole: bool
 ) -> Iterator[Found]:
     named = encodings(head.values("content-transfer-encoding"))
     types = head.values("content-type")
@@ -92,7 +138,8 @@ def _piece(
             continue
         decoded = decode(body, named)
         for data in (decoded.first, *(other for _, other in decoded.others)):
-            yield Found(start=start + offset, data=data, via="mime", names=names, claimed=claimed)
+            via = PASSAGE if data == body and not whole else "mime"
+            yield Found(start=start + offset, data=data, via=via, names=names, claimed=claimed)
 
 
 def _is_beginning(body: bytes, named: tuple[str, ...], handled: set[tuple[bytes, tuple[str, ...]]]) -> bool:
@@ -104,6 +151,10 @@ def _claimed(types: list[str]) -> str:
     return types[0].partition(";")[0].strip().lower()[:100] if types else ""
 
 
+def _is_described(head: Head) -> bool:
+    return any(name.startswith("content-") for name, _ in head.fields)
+
+
 def _is_hollow(head: Head) -> bool:
     """Tell a multipart that is said to be encoded as a whole, which RFC 2045 6.4 forbids."""
     named = encodings(head.values("content-transfer-encoding"))
@@ -112,8 +163,9 @@ def _is_hollow(head: Head) -> bool:
 
 def _is_plain_mail(head: Head) -> bool:
     """Tell an attached message as it should be: its own parts are pieces by themselves."""
+    types = head.values("content-type")
     named = encodings(head.values("content-transfer-encoding"))
-    return all("message/" in value.lower() for value in head.values("content-type")) and {*named} <= {"plain"}
+    return bool(types) and all("message/" in value.lower() for value in types) and {*named} <= {"plain"}
 
 
 def _holds_parts(head: Head) -> bool:

@@ -16,20 +16,24 @@ _MOST: Final = 100 * 1024 * 1024
 _MAX_WORDS: Final = 20_000
 
 
-def second_reading(mail: Content, entities: list[Entity], harvest: Harvest) -> Iterator[Found]:
-    """Yield the leaves that only the second parser sees; note where the two do not agree.
+def second_reading(
+    mail: Content, entities: list[Entity], harvest: Harvest, *, strict: bool
+) -> Iterator[Found]:
+    """Yield the leaves that only the second parser sees; note where the two do not agree, if it is to be ``strict``.
 
     They agree when both see the same non-text leaves, line ends at the end and within text aside.
     """
     if len(mail.data) > _MOST:
         return
     if mail.data.count(b"=?") > _MAX_WORDS:
-        harvest.note("integrity.unreadable", mail, "too many encoded words")
+        if strict:
+            harvest.note("integrity.unreadable", mail, "too many encoded words")
         return
     try:
         leaves = list(_leaves(mail.data))
     except (fast_mail_parser.ParseError, ValueError) as error:
-        harvest.note("integrity.unreadable", mail, str(error))
+        if strict:
+            harvest.note("integrity.unreadable", mail, str(error))
         return
     if not entities:
         return
@@ -38,7 +42,7 @@ def second_reading(mail: Content, entities: list[Entity], harvest: Harvest) -> I
     # Leaves without content say nothing.
     theirs.pop(b"", None)
     ours.pop(b"", None)
-    if set(theirs) != set(ours):
+    if strict and set(theirs) != set(ours):
         harvest.note(
             "integrity.parsers-disagree", mail, f"{sum(ours.values())} and {sum(theirs.values())} leaves"
         )

@@ -6,14 +6,16 @@ run of such lines is handed to it as one line, and put back into the body that c
 
 import re
 import secrets
+from collections.abc import Iterator
 from email.message import Message
 from email.parser import FeedParser
 from typing import Final
 
 from msgspec import Struct
 
+from .charsets import is_exotic
 from .harvest import Budget, LimitReachedError
-from .mime_fields import bytes_of, unfolded
+from .mime_fields import bytes_of, parameters, unfolded
 from .names import names_of
 from .transfer import Decoded, decode, encodings
 
@@ -23,7 +25,9 @@ _MAX_TYPE: Final = 8 * 1024  # characters of a Content-Type field; an honest one
 _MAX_REPEATED: Final = 20  # fields of one name that are read; more than one is a finding already
 _CHUNK: Final = 256 * 1024
 _TYPE: Final = re.compile(r"[ \t]*([!-'*-.0-9A-Z^-z|~]+)/([!-'*-.0-9A-Z^-z|~]+)[ \t]*(?:;|\Z)", re.IGNORECASE)
-_CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_.:+-]{1,40})", re.IGNORECASE)
+_NO_CHARSET: Final = re.compile(r"\([^()]*\)|[^A-Za-z0-9_.:+-]")
+_HIDDEN: Final = re.compile(r"content-transfer-encoding\s*[:=]\s*[\"']?([a-z0-9-]{3,30})", re.IGNORECASE)
+_COPIES: Final = ("dkim-", "arc-", "x-google-dkim-")  # their lists of fields are no fields
 
 
 class Entity(Struct, kw_only=True):
@@ -56,9 +60,17 @@ class Entity(Struct, kw_only=True):
     def encodings(self) -> tuple[str, ...]:
         """Return all encodings that its fields name."""
         if self._encodings is None:
-            values = self.values("content-transfer-encoding")[:_MAX_REPEATED]
+            values = [*self.values("content-transfer-encoding")[:_MAX_REPEATED], *self._hidden_encodings()]
             self._encodings = encodings([bytes_of(value).decode("latin-1") for value in values])
         return self._encodings
+
+    def _hidden_encodings(self) -> Iterator[str]:
+        """Yield the encodings of fields that stand within other fields, for readers that end lines elsewhere."""
+        for name, value in self.fields:
+            if "ransfer-" in value and not name.startswith(_COPIES) and len(value) <= _MAX_TYPE:
+                for found in _HIDDEN.finditer(value):
+                    if encodings([found[1]])[0] not in {"", "plain"}:
+                        yield found[1]
 
     @property
     def decoded(self) -> Decoded:
@@ -82,10 +94,12 @@ class Entity(Struct, kw_only=True):
     @property
     def charset(self) -> str:
         """Return the charset that its type names, or ""."""
-        for value in self.values("content-type"):
-            if found := _CHARSET.search(unfolded(value)):
-                return found[1].lower()
-        return ""
+        given: list[str] = []
+        for value in self.values("content-type")[:_MAX_REPEATED]:
+            if "charset" in value[:_MAX_TYPE].lower():
+                given += [one.value for one in parameters(value[:_MAX_TYPE]) if one.name == "charset"]
+        names = [_NO_CHARSET.sub("", name)[:40].lower() for name in given]
+        return next((name for name in names if is_exotic(name)), names[0] if names else "")
 
 
 class _Counting(Message):

@@ -27,6 +27,31 @@ from .sandbox import Sandbox
 # The job's socket, the message and, for a rewrite, the order.
 _DESCRIPTORS: Final = {border.ANATOMISE: 2, border.REWRITE: 3}
 _INSPECTION: Final = msgspec.msgpack.Decoder(Inspection)
+_SAMPLE: Final = b"""\
+From: =?utf-8?q?S=C3=A4mple?= <a@example.org>\r
+To: b@example.org\r
+Subject: =?utf-8?b?c2FtcGxl?=\r
+Date: Mon, 1 Jan 2024 00:00:00 +0000\r
+MIME-Version: 1.0\r
+Content-Type: multipart/mixed; boundary=x\r
+\r
+--x\r
+Content-Type: text/plain; charset=utf-8\r
+Content-Transfer-Encoding: quoted-printable\r
+\r
+S=C3=A4mple https://www.example.org/\r
+--x\r
+Content-Type: text/html; charset=iso-8859-1\r
+\r
+<p>S\xe4mple <a href="https://www.example.org/">here</a></p>\r
+--x\r
+Content-Type: application/zip\r
+Content-Transfer-Encoding: base64\r
+Content-Disposition: attachment; filename*=utf-8''s%C3%A4mple.zip\r
+\r
+UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==\r
+--x--\r
+"""
 
 
 class _Job(Struct, kw_only=True):
@@ -65,13 +90,14 @@ class Nursery:
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._wake[0], select.POLLIN)
-        for job in self._jobs.values():
+        alive = [job for job in self._jobs.values() if not job.killed]
+        for job in alive:
             poll.register(job.socket, 0)  # only for the hang-up
         seen = {descriptor for descriptor, _ in poll.poll(self._patience_ms())}
         if self._wake[0] in seen:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake[0], 4096)
-        for job in self._jobs.values():
+        for job in alive:
             if job.socket.fileno() in seen:
                 self._kill(job, "nobody waits for it")
             elif time.monotonic() >= job.until:
@@ -80,9 +106,9 @@ class Nursery:
         return self._control.fileno() not in seen or self._take()
 
     def _patience_ms(self) -> int | None:
-        if not self._jobs:
+        soonest = min((job.until for job in self._jobs.values() if not job.killed), default=None)
+        if soonest is None:
             return None
-        soonest = min(job.until for job in self._jobs.values())
         return max(0, int((soonest - time.monotonic()) * 1000) + 1)
 
     def _take(self) -> bool:
@@ -99,7 +125,12 @@ class Nursery:
         return True
 
     def _start(self, descriptors: list[int]) -> None:
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no room for a process, at the moment
+            self._tell(socket.socket(fileno=descriptors.pop(0)), f"no process can be had: {error}")
+            _close(descriptors)
+            return
         if pid == 0:
             self._be_child(lambda: child.run(descriptors, self._tasks, self._inspection, self._walls))
         job = socket.socket(fileno=descriptors.pop(0))
@@ -123,9 +154,8 @@ class Nursery:
             os._exit(code)
 
     def _kill(self, job: _Job, why: str) -> None:
-        if not job.killed:
-            job.killed = why
-            os.kill(job.pid, signal.SIGKILL)
+        job.killed = why
+        os.kill(job.pid, signal.SIGKILL)
 
     def _reap(self) -> None:
         while self._jobs:
@@ -133,14 +163,15 @@ class Nursery:
             if pid == 0:
                 return
             if (job := self._jobs.pop(pid, None)) is not None:
-                self._tell(job, os.waitstatus_to_exitcode(status))
+                code = os.waitstatus_to_exitcode(status)
+                self._tell(
+                    job.socket, job.killed or (f"it ended with {code}" if code else "it gave no answer")
+                )
 
-    def _tell(self, job: _Job, code: int) -> None:
-        """Say how a child ended that gave no answer; one that did is not waited for any more."""
-        why = job.killed or (f"it ended with {code}" if code else "it gave no answer")
-        with contextlib.suppress(OSError):
-            job.socket.sendmsg([border.FAILED + why.encode("ascii")], [], socket.MSG_DONTWAIT)
-        job.socket.close()
+    def _tell(self, job: socket.socket, why: str) -> None:
+        """Say why there is no answer to a job; where there was one, nobody waits for this any more."""
+        with job, contextlib.suppress(OSError):
+            job.sendmsg([border.FAILED + why.encode("ascii")], [], socket.MSG_DONTWAIT)
 
 
 def _close(descriptors: list[int]) -> None:
@@ -161,6 +192,8 @@ def run(make_tasks: Callable[[], Tasks]) -> int:
                 border.read_at(descriptors[0], 0, os.fstat(descriptors[0]).st_size)
             )
             tasks = make_tasks()
+            # What is imported, compiled and cached only with the first message is then there for all.
+            tasks.anatomise(_SAMPLE, inspection)
             bounds = inspection.parse
             walls = sandbox.Sandbox(memory=bounds.memory_bytes, seconds=bounds.timeout_s)
             sandbox.renounce()

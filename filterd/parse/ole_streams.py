@@ -9,10 +9,12 @@ from typing import Final
 
 import olefile
 
-from . import ole_macros
+from . import ole_sheets
 from .documents import FETCHED, SHARED, open_encrypted
-from .harvest import Content, Harvest
+from .harvest import Content, Harvest, LimitReachedError
+from .ole_macros import read_macros, runs_and_acts
 from .ole_objects import ole10_native
+from .ole_slides import storages
 
 # What olefile raises on hostile files.
 ERRORS: Final = (
@@ -59,7 +61,7 @@ class _Ole:
         self.harvest = harvest
         self.ole = ole
         self.number = 0
-        self.has_macro = self.autorun = self.hostile = False
+        self.may_have_macros = False
 
     def read(self) -> Iterator[Content]:
         """Yield what is inside."""
@@ -71,9 +73,8 @@ class _Ole:
             with suppress(*ERRORS):
                 yield from self._stream(path)
             encrypted = encrypted or self._is_encrypted
-        if self.has_macro:
-            hostile = self.autorun and self.hostile
-            self.note("document.macro-autorun" if hostile else "document.macro")
+        if self.may_have_macros:
+            yield from self._macros()
         if encrypted:
             yield from self._numbered(open_encrypted(self.content, self.harvest))
 
@@ -104,20 +105,28 @@ class _Ole:
         yield from self._offer(data, "ole", self._names(path) if last == _ATTACHED else ())
         if last.lower() == "\x01ole10native":
             yield from self._native(data)
-        elif last == "\x01Ole":
-            self._link(data)
-        elif last == "Equation Native" or (last == "\x01CompObj" and _EQUATION in data):
-            self.note("document.equation")
-        elif last == "WordDocument":
-            self._is_encrypted = len(data) > 12 and bool(data[11] & _WORD_ENCRYPTED)
-        elif last == "Current User":
-            self._is_encrypted = data[12:16] == _PPT_ENCRYPTED
         elif last in {"Workbook", "Book"}:
-            self._workbook(data)
-        if last == "WordDocument" and _word_dde(data):
-            self.note("document.dde")
+            yield from self._workbook(data)
+        elif last == "PowerPoint Document":
+            for storage in storages(data, self.harvest.budget):
+                yield from self._offer(storage, "ppt")
+        else:
+            self._look(last, data)
         if b"Attribut" in data or _VBA.search("/".join(path[:-1])):
-            yield from self._macro(data)
+            self.may_have_macros = True
+
+    def _look(self, name: str, data: bytes) -> None:
+        """Report what a stream says of the document."""
+        if name == "\x01Ole":
+            self._link(data)
+        elif name == "Equation Native" or (name == "\x01CompObj" and _EQUATION in data):
+            self.note("document.equation")
+        elif name == "WordDocument":
+            self._is_encrypted = len(data) > 12 and bool(data[11] & _WORD_ENCRYPTED)
+            if _word_dde(data):
+                self.note("document.dde")
+        elif name == "Current User":
+            self._is_encrypted = data[12:16] == _PPT_ENCRYPTED
 
     def _native(self, data: bytes) -> Iterator[Content]:
         found = ole10_native(data)
@@ -150,22 +159,34 @@ class _Ole:
                 )
         return tuple(dict.fromkeys(names))
 
-    def _workbook(self, data: bytes) -> None:
-        book = ole_macros.Workbook(data)
+    def _workbook(self, data: bytes) -> Iterator[Content]:
+        book = ole_sheets.Workbook(data)
         self._is_encrypted = book.encrypted
-        if book.macro_sheets:
-            # Excel 4 sheets that open themselves are made by nobody but senders of malware any more.
-            self.note("document.macro-autorun" if book.auto_open else "document.macro", "Excel 4 macro sheet")
+        if not book.macro_sheets:
+            return
+        text = ole_sheets.formulas(data)
+        # Excel 4 sheets that open themselves are made by nobody but senders of malware any more.
+        hostile = book.auto_open or ole_sheets.runs_and_acts(text)
+        self.note("document.macro-autorun" if hostile else "document.macro", "Excel 4 macro sheet")
+        yield from self._offer(text.encode("utf-8", "replace"), "macro")
 
-    def _macro(self, data: bytes) -> Iterator[Content]:
-        for source in ole_macros.sources(data):
-            # The headers that every module has are no code.
-            code = "\n".join(line for line in source.splitlines() if not line.startswith("Attribute "))
-            if code.strip():
-                self.has_macro = True
-                self.autorun = self.autorun or ole_macros.runs_by_itself(code)
-                self.hostile = self.hostile or ole_macros.is_hostile(code)
-                yield from self._offer(source.encode("latin-1"), "macro")
+    def _macros(self) -> Iterator[Content]:
+        """Yield the sources of the macros, and report what they do."""
+        self.harvest.budget.take_time()
+        macros = read_macros(self.content.data)
+        if macros.full:
+            raise LimitReachedError("limit.leaf", "more source of macros than is looked at")
+        if macros.broken:
+            self.note("document.broken", macros.broken)
+        if macros.stomped:
+            self.note("document.macro-stomped", macros.stomped)
+        code = macros.code
+        if code.strip():
+            self.note("document.macro-autorun" if runs_and_acts(code) else "document.macro")
+        for source in macros.sources:
+            self.harvest.budget.take_entry()
+            self.harvest.budget.take_bytes(len(source))
+            yield from self._offer(source.encode("utf-8", "replace"), "macro")
 
 
 _FIELD: Final = re.compile(rb"\x13\0?\s*\0?\s*\0?d\0?d\0?e(?:\0?a\0?u\0?t\0?o)?\0?[ \"]", re.IGNORECASE)

@@ -8,7 +8,10 @@ from typing import Final
 from .documents import FETCHED, SHARED
 from .documents_cards import from_base64
 from .harvest import Content, Harvest
+from .html import built_by
+from .xml_text import as_page, flattened
 
+_FLAT: Final = "flat"  # how what flattened() gives was found
 _MAX_PART: Final = 16 << 20
 _RELATION: Final = re.compile(r"<(?:\w+:)?Relationship\b([^<]{1,8000})")
 _ATTRIBUTE: Final = re.compile(r"([\w:]{1,40})\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
@@ -29,6 +32,10 @@ _FOLLOWED: Final = frozenset(
 _INSTRUCTION: Final = re.compile(
     r"<w:instrText[^>]{0,200}>([^<]{0,4000})</w:instrText>|w:instr=\"([^\"]{0,4000})\""
 )
+# A server without a public name: the firm's own, where no sender from elsewhere can put a template.
+_INTRANET: Final = re.compile(
+    r"https?://(?:[\w-]+|[\w.-]+\.(?:local|lan|internal|intranet|corp|localdomain))(?::\d+)?/", re.IGNORECASE
+)
 _DDE: Final = re.compile(r"\bDDE(?:AUTO)?\b", re.IGNORECASE)
 _DDE_SERVICE: Final = re.compile(
     r"ddeService\s*=\s*[\"'][^\"']{0,200}?(?:cmd|mshta|powershell|rundll32|regsvr32|[cw]script|msiexec|certutil)",
@@ -37,6 +44,8 @@ _DDE_SERVICE: Final = re.compile(
 _AUTO_OPEN: Final = re.compile(
     r"<(?:\w+:)?definedName[^>]{1,400}name=[\"'](?:_xlnm\.)?Auto_?Open", re.IGNORECASE
 )
+# In the manifest of an OpenDocument file (ODF 1.3 part 2, 4.8).
+_ENCIPHERED: Final = re.compile(r"<(?:\w+:)?encryption-data\b[^>]{0,400}checksum")
 _BASIC: Final = re.compile(r"<script:module[^>]{0,400}>(.*?)</script:module>", re.DOTALL)
 # Flat forms of Office and OpenDocument files keep their binary parts as text.
 _BINARY: Final = re.compile(r"<(?:\w+:)?(?:binaryData|binData|binary-data)\b[^>]{0,400}>([^<]+)<")
@@ -47,8 +56,25 @@ _ON_LOAD: Final = re.compile(
 
 
 def open_xml(content: Content, harvest: Harvest) -> Iterator[Content]:
-    """Report what an XML part makes an office program do; yield the text of OpenDocument macros."""
+    """Report what an XML part makes an office program do; yield macros, binary parts, and other readings of it."""
     text = _decoded(content.data[:_MAX_PART])
+    _look_at(text, content, harvest)
+    number = 0
+    # First as a page: what is opened as HTML is opened as XML too.
+    readings = () if content.via == _FLAT else (("text/html", as_page(text)), ("", flattened(text)))
+    for claimed, reading in readings:
+        if reading and reading != text:
+            harvest.budget.take_bytes(len(reading))
+            number += 1
+            yield content.inner(number, reading.encode("utf-8", "replace"), _FLAT, claimed=claimed)
+    for data in _carried(text, content, harvest):
+        harvest.budget.take_entry()
+        number += 1
+        yield content.inner(number, data, "xml")
+
+
+def _look_at(text: str, content: Content, harvest: Harvest) -> None:
+    """Report what the part makes a program do."""
     if "Relationship" in text:
         _look_at_relations(text, content, harvest)
     if "instr" in text and _DDE.search("".join(one or two for one, two in _INSTRUCTION.findall(text))):
@@ -59,16 +85,19 @@ def open_xml(content: Content, harvest: Harvest) -> Iterator[Content]:
         harvest.note("document.macro-autorun", content, "Excel 4 macro that opens itself")
     if "event-name" in text and _ON_LOAD.search(text):
         harvest.note("document.macro-autorun", content, "OpenDocument event")
-    number = 0
+    if _ENCIPHERED.search(text):
+        harvest.note("document.encrypted", content, "OpenDocument")
+
+
+def _carried(text: str, content: Content, harvest: Harvest) -> Iterator[bytes]:
+    """Yield the macros and binary parts that stand in the text, and what a style sheet puts together."""
     for basic in _BASIC.finditer(text):
-        harvest.budget.take_entry()
         harvest.note("document.macro", content)
-        number += 1
-        yield content.inner(number, html.unescape(basic[1]).encode(), "macro")
+        yield html.unescape(basic[1]).encode()
     for binary in _BINARY.finditer(text):
-        harvest.budget.take_entry()
-        number += 1
-        yield content.inner(number, from_base64(binary[1].encode("ascii", "ignore")), "xml")
+        yield from_base64(binary[1].encode("ascii", "ignore"))
+    if ":stylesheet" in text and "concat(" in text:
+        yield from built_by(text)
 
 
 def open_macro_sheet(content: Content, harvest: Harvest) -> Iterator[Content]:
@@ -114,7 +143,7 @@ def _look_at_relations(text: str, content: Content, harvest: Harvest) -> None:
         target = values.get("target", "")
         if values.get("targetmode", "").lower() != "external" or kind not in _FOLLOWED:
             continue
-        if FETCHED.match(target):
+        if FETCHED.match(target) and not _INTRANET.match(target):
             harvest.note("document.external-template", content, target[:100])
-        elif SHARED.search(target):
+        elif SHARED.search(target) or FETCHED.match(target):
             harvest.note("document.external-share", content, target[:100])

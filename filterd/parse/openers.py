@@ -7,16 +7,27 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from . import archive_arj, archive_rar, archive_streams, archives, ooxml_parts
-from .archive_members import Opener, look_at_names
+from . import (
+    archive_arj,
+    archive_rar,
+    archive_streams,
+    archive_udf,
+    archives,
+    ooxml_parts,
+    packed_streams,
+    pgp_packets,
+)
+from .archive_members import Opener, is_guess, look_at_names
+from .charsets import is_exotic
 from .cms import open_cms
 from .documents import open_active_mime, open_onenote, open_sheet_text
 from .documents_cards import open_card
 from .forks import is_macbinary, open_apple, open_macbinary
 from .harvest import Content, Harvest
-from .html import open_html
+from .html import open_html, open_script
 from .kinds import KINDS, ZIP_TAIL, extension_of
 from .mime import open_mail
+from .mime_chunks import PASSAGE
 from .ole_streams import open_ole
 from .pdf_files import open_pdf
 from .rtf_objects import open_rtf
@@ -28,20 +39,23 @@ from .zips import open_zip
 _SCAVENGE: Final[tuple[Opener, ...]] = (open_text,)
 _MAIL: Final[tuple[Opener, ...]] = (open_mail,)
 _HTML: Final[tuple[Opener, ...]] = (open_html,)
+_OF_TEXT: Final[tuple[Opener, ...]] = (open_text, open_mail)
 
 
 def open_unreadable(content: Content, harvest: Harvest) -> Iterator[Content]:
     """Report a container that nothing here can look into."""
-    harvest.note("archive.unreadable", content, KINDS[content.kind].title)
+    if not is_guess(content):
+        harvest.note("archive.unreadable", content, KINDS[content.kind].title)
     yield from ()
 
 
 OPENERS: Final[dict[str, tuple[Opener, ...]]] = {
     **{kind: (opener,) for kind, opener in (archives.OPENERS | archive_streams.OPENERS).items()},
-    **dict.fromkeys(("ace", "zoo", "szdd", "wim", "udf", "vhd", "dmg", "img"), (open_unreadable,)),
+    **dict.fromkeys(("ace", "zoo", "szdd", "rare", "wim", "vhd", "dmg", "img"), (open_unreadable,)),
     **dict.fromkeys(("zip", "ooxml", "odf", "jar", "apk"), (open_zip,)),
     "rar": (archive_rar.open_rar,),
     "arj": (archive_arj.open_arj,),
+    "udf": (archive_udf.open_udf,),
     **dict.fromkeys(("ole", "msg", "msi"), (open_ole,)),
     "activemime": (open_active_mime,),
     "cms": (open_cms,),
@@ -56,17 +70,65 @@ OPENERS: Final[dict[str, tuple[Opener, ...]]] = {
     "html": (*_HTML, *_SCAVENGE),
     "svg": (*_HTML, *_SCAVENGE),
     "xml": (ooxml_parts.open_xml, *_SCAVENGE),
-    **dict.fromkeys(("text", "script", "url", "pgp", "sylk"), _SCAVENGE),
+    **dict.fromkeys(("text", "script", "url", "sylk"), _SCAVENGE),
+    "pgp": (pgp_packets.open_armour, *_SCAVENGE),
+    "swf": (packed_streams.open_flash,),
+    "lnk": (packed_streams.open_texts,),
 }
 # What a claim adds where the bytes say nothing, or something else that is text.
-_CLAIMED: Final[dict[str, tuple[Opener, ...]]] = {"html": _HTML, "svg": _HTML, "mail": _MAIL, "mbox": _MAIL}
+_CLAIMED: Final[dict[str, tuple[Opener, ...]]] = {
+    "html": _HTML,
+    "svg": _HTML,
+    "mail": _MAIL,
+    "mbox": _MAIL,
+    "card": (open_card,),
+}
 _TEXTUAL: Final = frozenset({"text", "unknown", "xml", "script", "mail", "html", "svg", "card"})
-_BY_TYPE: Final = {name: kind.id for kind in KINDS.values() if kind.id in _CLAIMED for name in kind.types}
+# Readers show these with their tags left out, as they do with HTML (RFC 1896).
+_TAGGED: Final = dict.fromkeys(("text/enriched", "text/richtext", "application/hta"), "html")
+_BY_TYPE: Final = _TAGGED | {
+    name: kind.id for kind in KINDS.values() if kind.id in _CLAIMED for name in kind.types
+}
+# Fields at the start of a line tell a mail that begins like something else.
+_FIELDS: Final = re.compile(rb"[\r\n]content-(?:type|transfer-encoding)[ \t]*:", re.IGNORECASE)
+_FIELDS_WITHIN: Final = 64 * 1024
+_ASCII: Final = bytes((*range(32, 127), 9, 10, 13))
+_HEAD: Final = 4096
 _BY_EXTENSION: Final = {
     name: kind.id for kind in KINDS.values() if kind.id in _CLAIMED for name in kind.extensions
 }
 _NUMBER: Final = re.compile(r"(\d+)")
-_UNPACKED: Final = frozenset(kind.id for kind in KINDS.values() if kind.group in {"archive", "disk"})
+_CODE: Final = re.compile(
+    r"/(?:x-)?(?:java|ecma|j|vb|live)script|/json|\+json|/x-(?:python|perl|php|sh|powershell)"
+)
+_CODE_EXTENSIONS: Final = frozenset(KINDS["script"].extensions) | frozenset(
+    [
+        "js",
+        "mjs",
+        "jse",
+        "vbs",
+        "vbe",
+        "vb",
+        "json",
+        "ipynb",
+        "py",
+        "pl",
+        "rb",
+        "php",
+        "sh",
+        "bash",
+        "bat",
+        "cmd",
+        "ps1",
+        "reg",
+        "hta",
+        "wsf",
+        "sct",
+        "css",
+    ]
+)
+# How contents were found that an archive had packed.
+UNPACKED: Final = frozenset(kind.id for kind in KINDS.values() if kind.group in {"archive", "disk"})
 # Compressed bytes hold any signature by chance, and their members are looked into one by one.
 _NOT_CARVED: Final = frozenset(
     {"text", "html", "svg", "xml", "mail", "mbox", "tar", "iso", "ole", "msg", "msi", "cpio"}
@@ -85,7 +147,7 @@ def open_content(content: Content, harvest: Harvest) -> Iterator[Content]:
             number, end = (before + int(first[1]), first.end()) if first else (before + 1, len(inner.path))
             used = max(used, number)
             inner.path = f"{content.path}!{number}{inner.path[end:]}"
-            if inner.via in _UNPACKED:
+            if inner.via in UNPACKED:
                 look_at_names(inner, harvest)
             yield inner
 
@@ -93,15 +155,37 @@ def open_content(content: Content, harvest: Harvest) -> Iterator[Content]:
 def openers_of(content: Content) -> tuple[Opener, ...]:
     """Return the openers for a content whose kind is known."""
     found = list(OPENERS.get(content.kind, ()))
-    if content.kind in _TEXTUAL:
-        claims = {
-            _BY_TYPE.get(content.claimed),
-            *(_BY_EXTENSION.get(extension_of(name)) for name in content.names),
-        }
-        for claim in sorted(claim for claim in claims if claim):
+    # A browser takes a page by its name or type, whatever it begins with; a mail program a mail.
+    claims = {
+        _BY_TYPE.get(content.claimed),
+        *(_BY_EXTENSION.get(extension_of(name)) for name in content.names),
+    }
+    for claim in sorted(claim for claim in claims if claim):
+        if (
+            content.kind in _TEXTUAL
+            or claim in {"html", "svg"}
+            or _FIELDS.search(content.data, 0, _FIELDS_WITHIN)
+        ):
             found += _CLAIMED[claim]
+    if open_text not in found and _may_be_text(content):
+        found += _SCAVENGE
     found += [opener for applies, opener in _INSIDE if applies(content)]
+    if content.via == PASSAGE:
+        # The text that it stands in is searched already; that it begins like a mail is true of many a list of headers.
+        found = [opener for opener in found if opener not in _OF_TEXT]
     return tuple(dict.fromkeys(found))
+
+
+def _may_be_text(content: Content) -> bool:
+    """Return whether a reader may show it as text though its bytes say otherwise: by its type, or some controls."""
+    claimed = content.claimed.startswith("text/")
+    if content.kind != "unknown":
+        return claimed
+    head = content.data[:_HEAD]
+    odd = len(head.translate(None, _ASCII))
+    if odd * (2 if claimed else 5) < len(head) or (claimed and is_exotic(content.charset)):
+        return True
+    return b"=ybegin " in content.data
 
 
 def _has_zip(content: Content) -> bool:
@@ -116,8 +200,17 @@ def _claims_zip(content: Content) -> bool:
 
 
 def _has_pdf(content: Content) -> bool:
-    # ISO 32000-1 Annex H.3, note 13: readers look for the header in the first 1024 bytes.
-    return b"%PDF-" in content.data[:1029] and content.kind not in {"mail", "mbox"}
+    # ISO 32000-1 Annex H.3, notes 13 and 14: readers look for the header in the first 1024 bytes, and take two more.
+    if content.kind in {"mail", "mbox"}:
+        return False
+    head = content.data[:1029]
+    if b"%PDF-" in head or b"%FDF-" in head or (b"%!PS-Adobe-" in head and b" PDF-" in head):
+        return True
+    return (content.claimed.endswith("/pdf") or _any_name(content, _is_pdf)) and b"endobj" in content.data
+
+
+def _is_pdf(name: str) -> bool:
+    return extension_of(name) in {"pdf", "fdf"}
 
 
 def _has_rtf(content: Content) -> bool:
@@ -129,12 +222,28 @@ def _is_sheet(name: str) -> bool:
     return extension_of(name) in {"csv", "tsv", "slk", "iqy"}
 
 
+def _is_script(content: Content) -> bool:
+    # Pages have their own reading of scripts.
+    if content.kind not in {"script", "text", "unknown", "mail"}:
+        return False
+    return content.kind == "script" or bool(_CODE.search(content.claimed)) or _any_name(content, _is_code)
+
+
+def _is_code(name: str) -> bool:
+    return extension_of(name) in _CODE_EXTENSIONS
+
+
 def _any_name(content: Content, holds: Callable[[str], bool]) -> bool:
     return any(holds(name) for name in content.names)
 
 
 _INSIDE: Final[tuple[tuple[Callable[[Content], bool], Opener], ...]] = (
     (_has_zip, open_zip),
+    (lambda content: content.kind == "iso" and archive_udf.is_beside(content.data), archive_udf.open_udf),
+    (_is_script, open_script),
+    (pgp_packets.is_packets, pgp_packets.open_packets),
+    (packed_streams.is_packed_rtf, packed_streams.open_packed_rtf),
+    (packed_streams.may_be_deflated, packed_streams.open_deflated),
     (lambda content: is_macbinary(content.data), open_macbinary),
     (_has_pdf, open_pdf),
     (_has_rtf, open_rtf),

@@ -6,13 +6,15 @@ from typing import Final
 
 from . import passwords
 from .harvest import Content, Harvest
+from .html import built_by
 from .kinds import kind_of
+from .pdf_actions import is_harmless, is_neighbour
 from .pdf_crypt import Key, find_key
-from .pdf_filters import FILTERS, predicted
+from .pdf_filters import FILTERS, differences, predicted
 from .pdf_objects import Object, filters, inner_objects, objects, references, strings
 
 _HOSTILE_SCRIPT: Final = re.compile(
-    rb"\beval\s*\(|unescape\s*\(|launchURL|exportDataObject|Collab\.|util\.printf\s*\(\s*[\"']%\d{3,}|newPlayer|getAnnots"
+    rb"\beval\s*\(|unescape\s*\(|exportDataObject|Collab\.|util\.printf\s*\(\s*[\"']%\d{3,}|newPlayer|getAnnots"
     rb"|spell\.custom|getIcon\s*\(|fromCharCode|XMLHttp|SOAP\.|ActiveXObject",
 )
 # What a page draws, and tables of characters: never a file.
@@ -24,8 +26,10 @@ _NOT_FILES: Final = re.compile(
     rb"|/Length[123]\b|/FunctionType\b|/ShadingType\b|/PatternType\b|/Alternate\b"
 )
 _MAX_OTHERS: Final = 200
+_LEAST_PREDICTOR: Final = 2  # TIFF's; those of PNG are 10 and above
 _SCRIPT: Final = re.compile(rb"/JavaScript\b|/JS\b")
 _LAUNCH: Final = re.compile(rb"/S\s*/Launch\b")
+_SYSTEM: Final = re.compile(rb"/(?:Win|Mac|Unix|P|UF)\b")
 _EMBEDDED: Final = re.compile(rb"/EmbeddedFiles?\b|/RichMedia|/XFA\b|/EF\b")
 _NAMED: Final = re.compile(rb"/(?:UF|F)[\0\t\n\f\r ]*(?=[(<])")
 
@@ -44,6 +48,9 @@ class _Pdf:
         self.number = 0
         self.key: Key | None = None
         self.locked = False
+        self.heads: dict[int, bytes] = {}
+        self.opening = False
+        self.harmless: list[bool] = []
 
     def note(self, rule: str, detail: str = "") -> None:
         """Report ``rule`` for the file."""
@@ -52,6 +59,7 @@ class _Pdf:
     def read(self) -> Iterator[Content]:
         """Yield what is inside."""
         top = list(self._counted(objects(self.content.data)))
+        self.heads = {one.number: one.head for one in top}
         self._unlock(top)
         every = top + [inner for outer in top for inner in self._packed(outer)]
         heads = b"\n".join(
@@ -59,10 +67,16 @@ class _Pdf:
         )
         scripts = {number for one in every for number in references(one.head, b"/JS")}
         files = {number for one in every for number in references(one.head, b"/EF")}
-        files |= {number for one in every for number in references(one.head, b"/XFA")}
+        # The dictionary of the files may be an object of its own.
+        files |= {to for one in every if one.number in files for to in references(one.head, b"/U?F")}
+        forms = {number for one in every for number in references(one.head, b"/XFA")}
+        files |= forms
         self._look(heads, every)
-        yield from self._scripts(every)
+        yield from self._scripts(every, scripts)
         others = 0
+        yield from self._offer(
+            b"".join(self._plain(one) for one in every if one.number in forms and one.stream)
+        )
         for one in every:
             if one.stream is None:
                 continue
@@ -77,6 +91,8 @@ class _Pdf:
             if one.number in scripts:
                 self._judge_script(data)
             yield from self._offer(data, self._names(every, one.number) if one.number in files else ())
+        if self.opening and not (self.harmless and all(self.harmless)):
+            self.note("document.pdf-javascript-auto")
 
     def _counted(self, found: Iterator[Object]) -> Iterator[Object]:
         for count, one in enumerate(found):
@@ -116,10 +132,14 @@ class _Pdf:
             if name not in FILTERS:
                 break
             data = budget.read_all(FILTERS[name](data), len(self.content.data))
-        predictor = re.search(rb"/Predictor\s+(\d+)", one.head)
-        if predictor and int(predictor[1]) >= 10:
-            columns, colors, bits = (self._parameter(one.head, key, value) for key, value in _PARAMETERS)
-            data = predicted(data, columns, colors, bits)
+        head = one.head
+        for number in references(head, b"/(?:DecodeParms|DP)"):
+            head += self.heads.get(number, b"")
+        predictor = re.search(rb"/Predictor\s+(\d+)", head)
+        if predictor and int(predictor[1]) >= _LEAST_PREDICTOR:
+            columns, colors, bits = (self._parameter(head, key, value) for key, value in _PARAMETERS)
+            rows = differences if int(predictor[1]) == _LEAST_PREDICTOR else predicted
+            data = rows(data, columns, colors, bits)
         return data
 
     def _parameter(self, head: bytes, key: bytes, default: int) -> int:
@@ -128,7 +148,7 @@ class _Pdf:
 
     def _look(self, heads: bytes, every: list[Object]) -> None:
         """Report what the dictionaries say of scripts, programs and files."""
-        if _LAUNCH.search(heads):
+        if _LAUNCH.search(heads) and not self._launches_neighbours(every):
             self.note("document.pdf-launch")
         if _EMBEDDED.search(heads):
             self.note("document.pdf-embedded")
@@ -146,16 +166,35 @@ class _Pdf:
             acted = set(references(one.head, b"/AA")) if page else set()
             own = page and b"/AA" in one.head and b"/JS" in one.head
             if direct or own or (opening | acted) & scripted:
-                self.note("document.pdf-javascript-auto")
+                self.opening = True
 
-    def _scripts(self, every: list[Object]) -> Iterator[Content]:
+    def _launches_neighbours(self, every: list[Object]) -> bool:
+        """Return whether all that is launched are documents beside the file, as a table of contents links them."""
+        targets: list[str] = []
         for one in every:
-            for script in strings(one.head, b"/JS"):
+            if not _LAUNCH.search(one.head):
+                continue
+            raw = list(strings(one.head, b"/F"))
+            if not raw or _SYSTEM.search(one.head):
+                return False
+            key = self.key
+            targets += [_text(key.decrypt(text, one.number, one.generation) if key else text) for text in raw]
+        return bool(targets) and all(map(is_neighbour, targets))
+
+    def _scripts(self, every: list[Object], scripts: set[int]) -> Iterator[Content]:
+        for one in every:
+            own = list(strings(one.head, b"/JS"))
+            if one.number in scripts and one.stream is None:
+                own += strings(b"/JS " + one.head.lstrip(), b"/JS")
+            for script in own:
                 plain = self.key.decrypt(script, one.number, one.generation) if self.key else script
                 self._judge_script(plain)
                 yield from self._offer(plain)
+                for data in built_by(_text(plain)):
+                    yield from self._offer(data)
 
     def _judge_script(self, script: bytes) -> None:
+        self.harmless.append(is_harmless(_text(script)))
         if _HOSTILE_SCRIPT.search(script.replace(b"\0", b"")):
             self.note("document.pdf-javascript-auto", "a script that builds code or reaches outside")
 

@@ -14,8 +14,8 @@ _MAX_TABLE: Final = 4096
 
 def flate(data: bytes) -> Iterator[bytes]:
     """Yield inflated pieces: zlib, or bare deflate where the header is damaged."""
-    for bits in (15, -15):
-        unpacker, pending, any_output = zlib.decompressobj(bits), data, False
+    for bits, skipped in ((15, 0), (-15, 0), (15, len(data) - len(data.lstrip()))):
+        unpacker, pending, any_output = zlib.decompressobj(bits), data[skipped:], False
         try:
             while pending and not unpacker.eof:
                 piece = unpacker.decompress(pending, _PIECE)
@@ -134,6 +134,18 @@ def predicted(data: bytes, columns: int, colors: int, bits: int) -> bytes:
         _unfilter(data[at], row, above, step)
         done += row
         above = bytes(row)
+    return bytes(done)
+
+
+def differences(data: bytes, columns: int, colors: int, bits: int) -> bytes:
+    """Return data without TIFF's predictor (7.4.4.4, TIFF 6 section 14), as far as its samples are bytes."""
+    width, step = max(1, columns * colors), max(1, colors)
+    if bits != 8:
+        return data
+    done = bytearray(data)
+    for start in range(0, len(done), width):
+        for at in range(start + step, min(start + width, len(done))):
+            done[at] = (done[at] + done[at - step]) & 255
     return bytes(done)
 
 

@@ -10,7 +10,8 @@ from typing import Final
 
 from msgspec import Struct
 
-_BEGIN: Final = re.compile(rb"(\d{1,10})[\0\t\n\f\r ]+(\d{1,5})[\0\t\n\f\r ]+obj\b")
+_GAP: Final = rb"(?:[\0\t\n\f\r ]|%[^\r\n]{0,80}[\r\n])++"
+_BEGIN: Final = re.compile(rb"(\d{1,10})" + _GAP + rb"(\d{1,5})" + _GAP + rb"obj\b")
 _BODY: Final = re.compile(rb"\bstream(?:\r\n|\n|\r)?|\bendobj\b|\d[\0\t\n\f\r ]+obj\b")
 _NAME_ESCAPE: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
 _NAME: Final = re.compile(rb"/[^\0\t\n\f\r ()<>\[\]{}/%]{1,127}")
@@ -119,10 +120,11 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def references(head: bytes, key: bytes) -> Iterator[int]:
-    """Yield the numbers of the objects to which a key refers, directly or in an array or dictionary behind it."""
-    if key not in head:
-        return
-    for match in re.finditer(re.escape(key) + rb"\b[\0\t\n\f\r ]*" + _TARGET, head):
+    """Yield the numbers of the objects to which a key refers, directly or in an array or dictionary behind it.
+
+    ``key`` is a pattern.
+    """
+    for match in re.finditer(key + rb"\b[\0\t\n\f\r ]*" + _TARGET, head):
         for number in _REFERENCE.findall(match[1]):
             yield int(number)
 

@@ -9,7 +9,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -33,19 +33,59 @@ _START_S: Final = 60.0
 _BACKOFF_S: Final = (0.1, 10.0)
 # A nursery that has lived this long was healthy.
 _HEALTHY_S: Final = 30.0
+_ROOM: Final = 1024 * 1024 * 1024
+
+
+class Stock:
+    """Counts what the messages that were taken apart hold, in bytes; ``room`` of them are enough.
+
+    The attack it stops: small messages that become great ones, sent faster than the virus engines look at them.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._held = 0
+        self._changed = asyncio.Event()
+
+    async def has_room(self) -> None:
+        """Return when less than ``room`` is held."""
+        while self._held >= self._room:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def take(self, size: int) -> Callable[[], None]:
+        """Hold ``size`` bytes. Returns what gives them back."""
+        self._held += size
+
+        def give_back() -> None:
+            self._held -= size
+            self._changed.set()
+
+        return give_back
 
 
 class ParsePool:
     """The client of one milter worker: starts its nursery with the first job, and again when it died.
 
-    ``slots`` is the worker's share of ``[parse] max_concurrent``. Close it: the nursery ends with it.
+    ``slots`` is the worker's share of ``[parse] max_concurrent``, ``room`` how many bytes of messages taken apart it
+    may hold (those that are at work come on top). Close it: the nursery ends with it.
     """
 
-    def __init__(self, config: Config, *, slots: int, log: Log, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        slots: int,
+        log: Log,
+        room: int = _ROOM,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
         self._milter = config.milter
         self._inspection = msgspec.msgpack.encode(config.inspection)
         self._seconds = config.parse.timeout_s + _GRACE_S
+        self._most = config.parse.memory_bytes + border.RESERVE
         self._slots = asyncio.Semaphore(slots)
+        self._stock = Stock(room)
         self._log = log
         self._command = command
         self._nursery: Cradle | None = None
@@ -57,11 +97,12 @@ class ParsePool:
     async def anatomise(self, message: Message) -> Dissection:
         """Return the message taken apart; the caller closes it. Raises ScannerError when that cannot be had."""
         async with self._slots:
+            await self._stock.has_room()
             answer, descriptors = await self._ask(border.ANATOMISE, message)
         if answer.anatomy is None:
             _close(descriptors)
             raise ScannerAnswerError("the parse worker's answer has no anatomy")
-        return Dissection(answer.anatomy, descriptors, answer.places)
+        return Dissection(answer.anatomy, descriptors, answer.places, self._stock.take(_weight(descriptors)))
 
     async def rewrite(self, message: Message, order: RewriteOrder) -> tuple[Rewritten, Spool]:
         """Return what was changed and the new message; the caller closes it. Raises ScannerError, OSError."""
@@ -78,6 +119,7 @@ class ParsePool:
                     size = min(border.GREAT, place.offset + place.size - offset)
                     spool.write(border.read_at(descriptors[place.descriptor], offset, size))
                     offset += size
+                    await asyncio.sleep(0)
                 spool.descriptor()
             except BaseException:
                 spool.close()
@@ -87,6 +129,11 @@ class ParsePool:
     async def ping(self) -> None:
         """Return when a nursery is there with all its parsers. Raises ScannerDownError."""
         await self._ready()
+
+    async def rest(self) -> None:
+        """End the nursery while there is no job; the next one starts another."""
+        async with self._starting:
+            await self.close()
 
     async def close(self) -> None:
         """End the nursery and its children."""
@@ -99,12 +146,17 @@ class ParsePool:
         nursery = await self._ready()
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._job(nursery, kind, message, order)
+                answer, descriptors = await self._job(nursery, kind, message, order)
         except TimeoutError as error:
             nursery.kill()
             raise ScannerDownError(f"no parse worker answered in {self._seconds:g} s") from error
         except OSError as error:
             raise ScannerDownError(f"no parse worker can be asked: {error}") from error
+        # Also one that was written nowhere: whoever reads it would have to find room for it.
+        if _weight(descriptors) > self._most + len(descriptors) * border.GREAT:
+            _close(descriptors)
+            raise ScannerAnswerError("the parse worker sent more than it may hold")
+        return answer, descriptors
 
     async def _ready(self) -> Cradle:
         """Return the nursery, started if there is none. Raises ScannerDownError."""
@@ -211,6 +263,13 @@ def _closing(descriptors: list[int]) -> Iterator[list[int]]:
         yield descriptors
     finally:
         _close(descriptors)
+
+
+def _weight(descriptors: Sequence[int]) -> int:
+    """Return how many bytes these files hold, an empty one not for nothing: descriptors are bounded too."""
+    return sum(
+        max(os.fstat(one).st_size, border.GREAT if number else 0) for number, one in enumerate(descriptors)
+    )
 
 
 def _close(descriptors: Sequence[int]) -> None:

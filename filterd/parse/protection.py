@@ -3,7 +3,7 @@
 from .mime_fields import unfolded
 from .mime_tree import Entity
 
-_PGP = (b"-----BEGIN PGP SIGNED MESSAGE-----", "signed"), (b"-----BEGIN PGP MESSAGE-----", "encrypted")
+_PGP = (b"-----BEGIN PGP SIGNED MESSAGE-----", "signed"), (b"-----BEGIN PGP MESSAGE", "encrypted")
 _ORDER = ("encrypted", "signed", "calendar")
 
 

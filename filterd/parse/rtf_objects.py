@@ -8,7 +8,9 @@ from .documents import FETCHED
 from .harvest import Content, Harvest
 from .ole_objects import object_1, package
 
-_OBJECT: Final = re.compile(rb"\\objdata\b|\\datastore\b|\\themedata\b|\\pict\b", re.IGNORECASE)
+_OBJECT: Final = re.compile(
+    rb"\\(objdata|datastore|themedata|datafield|svb|pict)(?:-?\d{1,10}|(?![A-Za-z0-9]))", re.IGNORECASE
+)
 # In the order of precedence: raw bytes, groups to ignore, control words, braces, digits, anything else.
 _TOKEN: Final = re.compile(
     rb"\\bin(?P<raw>\d{1,10}) ?|(?P<skip>\{\\\*)|\\'[0-9A-Fa-f]{2}|\\[A-Za-z]{1,64}-?\d{0,10} ?|\\[^A-Za-z]"
@@ -17,6 +19,12 @@ _TOKEN: Final = re.compile(
 _DDE: Final = re.compile(
     rb"\\fldinst[^\\{}]{0,40}(?:[\s{}]|\\[a-z]+\d* ?){0,60}dde(?:auto)?\b", re.IGNORECASE
 )
+_MAX_SHOWN: Final = 4 * 1024 * 1024
+_HEAD: Final = 4096
+_HTML_TAG: Final = re.compile(rb"\{\\\*\\htmltag\d{0,4} ?")
+# Groups that are never shown, without groups in them.
+_HIDDEN_GROUP: Final = re.compile(rb"\{\\(?:\*|fonttbl|colortbl|stylesheet|info|pict)[^{}]*+\}")
+_WORD: Final = re.compile(rb"\\'([0-9A-Fa-f]{2})|\\([a-z]{1,32})-?\d{0,10} ?|\\([^a-z])|[{}]")
 _TEMPLATE: Final = re.compile(rb"\\\*\\template\s+([^{}]{1,2000})", re.IGNORECASE)
 
 
@@ -27,16 +35,42 @@ def open_rtf(content: Content, harvest: Harvest) -> Iterator[Content]:
         harvest.note("document.dde", content)
     if (template := _TEMPLATE.search(data)) and FETCHED.search(_plain(template[1])):
         harvest.note("document.external-template", content, _plain(template[1])[:100])
+    if shown := shown_text(data[:_MAX_SHOWN]):
+        harvest.budget.take_bytes(len(shown))
+        number += 1
+        html = rb"\fromhtml" in data[:_HEAD]
+        yield content.inner(number, shown, "rtf", claimed="text/html" if html else "text/plain")
     while match := _OBJECT.search(data, at):
         harvest.budget.take_entry()
         blob, at = _hexadecimal(data, match.end(), harvest)
         harvest.budget.take_bytes(len(blob))
-        is_object = match.group().lower() != rb"\pict"
+        is_object = match[1].lower() != b"pict"
         for names, inner in _objects(blob, content, harvest, is_object=is_object):
             number += 1
             one = content.inner(number, inner, "rtf")
             one.names = names
             yield one
+
+
+def shown_text(data: bytes) -> bytes:
+    """Return what the file shows as text, or the HTML that it encapsulates ([MS-OXRTFEX] 2.1.3), roughly."""
+    text = _HTML_TAG.sub(rb"{", _without_rtf(data)) if rb"\fromhtml" in data[:_HEAD] else data
+    text = _HIDDEN_GROUP.sub(b"", text).replace(b"\r", b"").replace(b"\n", b"")
+    return _WORD.sub(_shown, text).strip()
+
+
+def _without_rtf(data: bytes) -> bytes:
+    """Return the file without what stands there for readers of RTF alone: from "htmlrtf" to "htmlrtf0"."""
+    first, *rest = data.split(rb"\htmlrtf")
+    return b"".join((first, *(piece[1:].removeprefix(b" ") for piece in rest if piece[:1] == b"0")))
+
+
+def _shown(found: re.Match[bytes]) -> bytes:
+    if found[1]:
+        return bytes((int(found[1], 16),))
+    if found[2]:
+        return b"\r\n" if found[2] in {b"par", b"line"} else b"\t" if found[2] == b"tab" else b""
+    return found[3] or b""
 
 
 def _plain(text: bytes) -> str:

@@ -18,7 +18,7 @@ from typing import Final
 
 from filterd.errors import FilterdError
 
-from .border import MAX_GREAT
+from .border import RESERVE
 from .syscalls import ARCHITECTURES, Architecture
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -43,10 +43,9 @@ _ARCH: Final = 4
 _ARGUMENT: Final = 16
 _WRITING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | 0o20000000  # __O_TMPFILE
 
-# Standard streams, message, job, order, what Python has open while it imports, and the contents.
-_FILES: Final = MAX_GREAT + 64
-# What is left for the answer when the content has used up its share.
-RESERVE: Final = 64 * 1024 * 1024
+# Standard streams, message, job, order, the contents, what Python has open while it imports. The kernel also counts by
+# it what all our answers have on their way at a time (unix(7), ETOOMANYREFS).
+_FILES: Final = 256
 
 
 class SandboxError(FilterdError):
@@ -125,6 +124,7 @@ class Sandbox:
         self._space = occupied + memory
         self._memory = memory
         self._seconds = seconds
+        self._parent = os.getpid()
 
     def enter(self) -> None:
         """Bound this process, and give up every system call that is not in the table, for ever."""
@@ -137,6 +137,8 @@ class Sandbox:
         # The one who started it ends it at its deadline; this is for the case that it cannot any more.
         signal.setitimer(signal.ITIMER_REAL, self._seconds + 1)
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != self._parent:
+            raise SandboxError("the one who would end this process at its deadline has ended")
         record = _Filter(len(self._program) // _INSTRUCTION.size, self._program)
         _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(record))
 

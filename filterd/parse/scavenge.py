@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from .charsets import transcoded
 from .harvest import Content, Harvest
-from .mime_chunks import Found, chunks
+from .kinds import kind_of
+from .mime_chunks import PASSAGE, Found, chunks
 from .text_encodings import binhexed, uuencoded, yencoded
 from .transfer import base64_plain, decode
 
@@ -27,21 +28,31 @@ _MAX_SHIFTED: Final = 64 * 1024
 _MAX_GUESSED: Final = 4 * 1024 * 1024  # bytes of a text that is decoded on suspicion
 # In text whose line ends are LF and which begins with one: a literal first, so that the search is fast; possessive
 # throughout, so that it is linear. A line of base64 and nothing else, indented or quoted:
-_LINE: Final = rb"[ \t>|]{0,8}+[A-Za-z0-9+/_-]++={0,2}+[ \t]*+(?=\n|\Z)"
+_LINE: Final = rb"(?:- |[ \t>|]){0,8}+[A-Za-z0-9+/_-]++={0,2}+[ \t]*+(?=\n|\Z)"
 _RUN: Final = re.compile(rb"\n" + _LINE + rb"(?:\n(?:[ \t]*+\n)*+" + _LINE + rb")*+")
-_INLINE: Final = re.compile(rb"[^A-Za-z0-9+/_-]([A-Za-z0-9+/_-]{60,}+={0,2}+)")
+# One long word is found faster in the shape of a text: letters of base64 all alike, the rest blank.
+_SHAPE: Final = bytes(
+    0x61 if chr(one) in f"{string.ascii_letters}{string.digits}+/_-" else 0x20 for one in range(256)
+)
+_LONG_WORD: Final = b"a" * _LEAST
+_PADDED: Final = re.compile(rb"={0,2}+")
 _SPACED: Final = re.compile(rb"\n[ \t]{0,8}+(?:[A-Za-z0-9+/]{4}[ \t]++){6,}+[A-Za-z0-9+/=]*+[ \t]*+(?=\n|\Z)")
 # Base64 that begins within a line, as in vCard, calendars and XML, and goes on over whole lines.
 _MIDWAY: Final = re.compile(
     rb"[]:>,;\"'=([]([ \t]*+[A-Za-z0-9+/]{8,}+={0,2}+(?:[ \t]*+\n[ \t]*+[A-Za-z0-9+/]++={0,2}+)++)"
 )
-# How the kinds of file begin that matter; text is told by its letters.
+_NO_KIND: Final = frozenset({"unknown", "text", "empty"})
+# How files begin that matter even where the rest of them is broken.
 _MAGICS: Final = (
     b"PK", b"MZ", b"\x1f\x8b", b"BZh", b"7z\xbc\xaf", b"Rar!", b"\xd0\xcf\x11\xe0", b"%PDF", b"{\\rt", b"MSCF", b"\x7fELF",
     b"\xfd7zXZ", b"ITSF", b"L\0\0\0\x01\x14", b"CWS", b"FWS", b"ZWS", b"\xca\xfe\xba\xbe", b"\x28\xb5\x2f\xfd", b"\x60\xea",
     b"\x78\x9f\x3e\x22", b"dex\n", b"\xe4\x52\x5c\x7b", b"!<arch>", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xff\xfe", b"\xfe\xff",
     b"\0\0\xfe\xff", b"\x78\x9c", b"\x78\xda", b"ISc(", b"SZDD", b"xar!", b"07070", b"\x89PNG", b"GIF8", b"\xff\xd8\xff",
 )  # fmt: skip
+_BEGINS: Final = re.compile(rb"begin[ \t]", re.IGNORECASE)
+_JSON: Final = re.compile(rb"[A-Za-z0-9+\"]\\(?:/|u00|[rn])[A-Za-z0-9+/\\\"]")
+_JSON_BREAK: Final = re.compile(rb"\\[rn]")
+_JSON_SIGN: Final = re.compile(rb"\\u00([2-7][0-9A-Fa-f])")
 _LETTERS: Final = re.compile(rb"[A-Za-z0-9+/_=-]++")
 _URLSAFE: Final = bytes.maketrans(b"-_", b"+/")
 _QP_SIGNS: Final = re.compile(rb"(?:=(?:[0-9A-Fa-f]{2}|[ \t]*\r?\n)[^=]{0,200}+){4}")
@@ -81,11 +92,14 @@ def scavenge(
     ``spans`` say where the parts are, ``handled`` which bodies were decoded already. ``content`` is what the
     bytes belong to: it gives path and depth.
     """
+    if "!" in content.path and not harvest.budget.has_room_for_text(len(data)):
+        # Nobody decodes what stands in the logs of an archive; of texts that mail readers show, all are searched.
+        return
     placed = sorted((span for span in spans if span.end > span.start), key=lambda span: span.start)
     known: set[tuple[bytes, tuple[str, ...]]] = {(data, ())} if handled is None else handled
     # Whole messages are cut into parts first, and what was quoted-printable is so once.
     guess = handled is None and content.via != "quoted-printable"
-    found = _all(data, placed, known, harvest, guess_quoted=guess)
+    found = _all(data, placed, known, harvest, guess_quoted=guess, whole=handled is not None)
     yield from offered(found, content, placed, harvest)
 
 
@@ -96,8 +110,9 @@ def _all(
     harvest: Harvest,
     *,
     guess_quoted: bool,
+    whole: bool,
 ) -> Iterator[Found]:
-    yield from chunks(data, handled, harvest.budget)
+    yield from chunks(data, handled, harvest.budget, whole=whole)
     at = 0
     for start, end in [*((span.start, span.end) for span in spans if span.done), (len(data), len(data))]:
         if start - at >= _LEAST or (start > at and b"=ybegin" in data[at:start]):
@@ -116,7 +131,8 @@ def holds_files(text: bytes, harvest: Harvest) -> bool:
 
 def _codes(text: bytes, at: int, harvest: Harvest) -> Iterator[Found]:
     """Yield what a stretch of text holds; ``at`` is where it stands in the whole."""
-    if b"begin " in text or b"begin\t" in text:
+    harvest.budget.take_text(len(text))
+    if _BEGINS.search(text):
         for block in (*uuencoded(text), *(yencoded(text) if b"=ybegin" in text else ())):
             yield Found(start=at + block.start, data=block.data, via=block.via, names=(block.name,))
     # Every byte keeps its place.
@@ -124,31 +140,52 @@ def _codes(text: bytes, at: int, harvest: Harvest) -> Iterator[Found]:
     harvest.budget.take_time()
     for block in binhexed(lines):
         yield Found(start=at + block.start, data=block.data, via=block.via, names=(block.name,))
-    yield from _runs(lines, at, harvest)
+    for reading in (lines, _without_escapes(lines)) if _JSON.search(text) else (lines,):
+        shape = reading.translate(_SHAPE)
+        if shape.count(b"a") >= _LEAST:
+            yield from _runs(reading, shape, at, harvest)
 
 
-def _runs(lines: bytes, at: int, harvest: Harvest) -> Iterator[Found]:
+def _without_escapes(text: bytes) -> bytes:
+    """Return a text with the escapes of JSON (RFC 8259 7) that stand among letters of base64 undone."""
+    plain = _JSON_BREAK.sub(b"", text.replace(b"\\/", b"/"))
+    return _JSON_SIGN.sub(lambda found: bytes((int(found[1], 16),)), plain)
+
+
+def _runs(lines: bytes, shape: bytes, at: int, harvest: Harvest) -> Iterator[Found]:
     """Yield what the runs of base64 letters in ``lines`` decode to."""
     for run in itertools.chain(_RUN.finditer(lines), _SPACED.finditer(lines)):
         if run.end() - run.start() > _LEAST:
             harvest.budget.take_time()
             for data in _base64(run[0].strip(b"\n")):
                 yield Found(start=at + run.start(), data=data, via="base64")
-    for run in itertools.chain(_MIDWAY.finditer(lines), _INLINE.finditer(lines)):
-        if run.end() - run.start() > _LEAST and not _is_line(lines, run):
+    words = itertools.chain((found.span(1) for found in _MIDWAY.finditer(lines)), _long_words(lines, shape))
+    for start, end in words:
+        if end - start >= _LEAST and not _is_line(lines, start, end):
             harvest.budget.take_time()
-            for data in _stretch(run[1], set(), shifted=False):
-                yield Found(start=at + run.start(), data=data, via="base64")
+            for data in _stretch(lines[start:end], set(), shifted=False):
+                yield Found(start=at + start - 1, data=data, via="base64")
 
 
-def _is_line(lines: bytes, run: re.Match[bytes]) -> bool:
+def _long_words(lines: bytes, shape: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where words of 60 letters of base64 and more stand, with their padding."""
+    end = 0
+    while (start := shape.find(_LONG_WORD, end)) != -1:
+        end = shape.find(b" ", start)
+        end = end if end != -1 else len(shape)
+        padding = _PADDED.match(lines, end)
+        yield start, padding.end() if padding else end
+
+
+def _is_line(lines: bytes, start: int, end: int) -> bool:
     """Return whether a word is a whole line: then it was looked at with the lines around it."""
-    before = lines[max(0, run.start(1) - 9) : run.start(1)]
-    return lines[run.end() : run.end() + 1] in b" \n" and not before.rpartition(b"\n")[2].strip(b" \t>|")
+    before = lines[max(0, start - 9) : start]
+    return lines[end : end + 1] in b" \n" and not before.rpartition(b"\n")[2].strip(b" \t>|")
 
 
 def _base64(run: bytes) -> Iterator[bytes]:
     """Yield what a run of letters decodes to, where that can be a file: all of it, paragraphs, padded pieces."""
+    run = run.replace(b"\n- ", b"\n").removeprefix(b"- ") if b"- " in run else run
     whole = b"\n".join(line for line in run.split(b"\n") if b"--" not in line) if b"--" in run else run
     paragraphs = _EMPTY_LINES.split(whole, maxsplit=_MAX_PIECES)
     done: set[bytes] = set()
@@ -182,9 +219,9 @@ def _is_plausible(data: bytes) -> bool:
         return True
     if len(data) < _LEAST // 2:
         return False
-    if len(data.translate(None, _PRINTABLE)) * 8 < len(data) or not any(data[1:32:2]):
+    if len(data.translate(None, _PRINTABLE)) * 8 < len(data) or not any(data[1:32:2]) or not any(data[:32:2]):
         return True
-    return data.startswith(_MAGICS)
+    return data.startswith(_MAGICS) or kind_of(data) not in _NO_KIND
 
 
 def offered(
@@ -214,5 +251,6 @@ def offered(
             names=tuple(name for name in one.names if name),
             claimed=one.claimed,
             via=one.via,
-            depth=content.depth + 1,
+            # What only looks like a part, in a text, is not deeper: a text may speak of many messages.
+            depth=content.depth + (one.via != PASSAGE),
         )

@@ -5,6 +5,7 @@ are followed. A script that computes its text in another way is left with a long
 a finding of its own where the script builds a file.
 """
 
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ _BEFORE: Final = re.compile(rf"(?<![\w$.])((?:{_NAME}\s*+\+\s*+)++)\Z")
 _AFTER: Final = re.compile(rf"((?:\s*+\+\s*+{_NAME}(?!\())++)")
 _SUM: Final = re.compile(rf"(?<![\w$.])({_NAME}(?:\s*+\+\s*+{_NAME})++)")
 _IN_TEMPLATE: Final = re.compile(r"\$\{\s*([\w$.]{1,60})\s*\}")
-_NUMBER: Final = r"-?(?:0[xX][0-9a-fA-F]{1,2}|\d{1,3})(?:n|\.0)?"
+_NUMBER: Final = r"-?(?:0[xX][0-9a-fA-F]{1,8}|0[oO][0-7]{1,3}|0[bB][01]{1,8}|\d{1,10})(?:n|\.0)?"
 _NUMBERS: Final = re.compile(rf"(?<![\w.]){_NUMBER}(?:\s*+,\s*+{_NUMBER}){{15,}}+")
 _CHAR_CODE: Final = re.compile(
     r"(?:fromCharCode|fromCodePoint|\bchrw?)\s*\(\s*(0[xX][0-9a-fA-F]{1,4}|\d{1,5})\s*\)", re.IGNORECASE
@@ -56,10 +57,26 @@ _BUILDS: Final = re.compile(
     r"|open\(\s*[\"']data:"
 )
 _LETTERS: Final = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
+_PIECE: Final = re.compile(r"(?!\Z)[A-Za-z0-9+/_-]{0,200}={0,2}")
+_COMMENTS: Final = re.compile(r"//[^\n]*+|/\*.*?\*/", re.DOTALL)
+# A text from which a script takes out, or in which it replaces, what was put in to conceal it.
+_REPLACED: Final = re.compile(
+    r"\.replace(?:All)?\(\s*(?:/((?:[^/\\\n]|\\.){1,20})/[a-z]{0,3}|([\"'])(.{1,20}?)\2)\s*,\s*([\"'`])(.{0,8}?)\4"
+)
+_REJOINED: Final = re.compile(r"\.split\(\s*([\"'])(.{1,20}?)\1\s*\)\s*\.join\(\s*([\"'`])(.{0,8}?)\3")
+_MAX_REPLACED: Final = 8
+_ECHOED: Final = re.compile(r"^[ \t]*@?echo[ .]+([A-Za-z0-9+/=]{4,})[ \t]*>", re.MULTILINE | re.IGNORECASE)
+_ADDED: Final = re.compile(r"[\w)\]]\s*([+-])\s*(\d{1,3})\s*[);,}]")
+_MAX_SHIFTS: Final = 8
+_PACKS: Final = re.compile(
+    r"inflate|pako|DecompressionStream|decompress|GZipStream|DeflateStream", re.IGNORECASE
+)
+_INDEX: Final = re.compile(r"[\[\].\d'\"]+\Z")
 _BYTES: Final = frozenset(range(-128, 256))  # signed or not
 _GAP: Final = 400  # characters between two literals in which their relation is looked for
 _TAIL: Final = 80  # characters before a literal in which the name that it is given stands
 _SHORT: Final = 4
+_FEW: Final = 2
 _MANY: Final = 8  # single characters that make a text
 _LEAST_ESCAPED: Final = 40  # characters, escapes written out
 _MAX_KEYS: Final = 8
@@ -71,7 +88,8 @@ class Constants(Struct):
 
     ``escaped``: those of its literals that are mostly escapes, which nobody writes who has nothing to conceal.
     ``keys``: byte values that something is combined with by exclusive or; ``key_texts``: texts that may be keys.
-    ``builds``: it makes a file. ``reverses``: it turns texts round.
+    ``builds``: it makes a file. ``reverses``: it turns texts round. ``shifts``: what it adds to bytes. ``unpacks``: it
+    has a decompressor.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -81,6 +99,8 @@ class Constants(Struct):
     keys: tuple[int, ...] = ()
     builds: bool = False
     reverses: bool = False
+    shifts: tuple[int, ...] = ()
+    unpacks: bool = False
 
 
 class _Literal(Struct):
@@ -96,6 +116,11 @@ def constants(code: str) -> Constants:
     reading.read(code, literals)
     bare = _without(code, literals)
     reading.read_sums(bare)
+    reading.read_held()
+    for original, other in _replacements(code):
+        reading.replace(original, other)
+    if len(echoed := _ECHOED.findall(code)) > 1:
+        reading.take("".join(echoed))
     texts = [text for text in dict.fromkeys(reading.texts) if len(text) >= _SHORT]
     words = " ".join(texts)
     ciphers = "^" in bare or "Xor" in bare
@@ -107,10 +132,33 @@ def constants(code: str) -> Constants:
         key_texts=[one.text for one in literals if 1 < len(one.text) <= _MAX_KEY][:_MAX_KEYS]
         if ciphers
         else [],
-        keys=tuple(dict.fromkeys(key for key in keys if key))[:_MAX_KEYS],
+        keys=tuple(dict.fromkeys([*(key for key in keys if key), *([255] if "~" in bare else [])]))[
+            :_MAX_KEYS
+        ],
+        shifts=_shifts(bare),
+        unpacks=bool(_PACKS.search(code)),
         builds=bool(_BUILDS.search(code) or _BUILDS.search(words)),
         reverses="reverse" in code or "reverse" in words,
     )
+
+
+def _shifts(bare: str) -> tuple[int, ...]:
+    """Return what is added to the bytes of a list or text, if anything is."""
+    if not re.search(r"\.map\(|charCodeAt|fromCharCode|\bord\(|\bAsc\(", bare):
+        return ()
+    found = (int(f"{sign}{number}") for sign, number in _ADDED.findall(bare))
+    return tuple(dict.fromkeys(one % 256 for one in found if one % 256))[:_MAX_SHIFTS]
+
+
+def _replacements(code: str) -> list[tuple[str, str]]:
+    """Return (what, by what) of the replacements that a script makes in texts."""
+    found = []
+    for pattern, _, text, _, other in _REPLACED.findall(code)[:_MAX_REPLACED]:
+        inner = re.sub(r"\\(.)", r"\1", pattern)
+        each = inner[1:-1] if inner[:1] == "[" and inner[-1:] == "]" else ""
+        found += [(one, other) for one in each] or [(inner or text, other)]
+    found += [(text, other) for _, text, _, other in _REJOINED.findall(code)[:_MAX_REPLACED]]
+    return list(dict.fromkeys(found))
 
 
 def _literals(code: str) -> Iterator[_Literal]:
@@ -156,6 +204,7 @@ class _Reading:
         end = 0
         for one in literals:
             gap = code[end : one.start] if one.start - end <= _GAP else code[one.start - _TAIL : one.start]
+            gap = _COMMENTS.sub("", gap) if "/" in gap else gap
             if not (self._sum and self._goes_on(gap)):
                 self._finish(code, end)
                 self._begin(gap[-_TAIL:])
@@ -164,15 +213,38 @@ class _Reading:
         self._finish(code, end)
         letters = [one.text for one in literals if _LETTERS.fullmatch(one.text)]
         if len(letters) > 1:
-            self._take("".join(letters))
+            self.take("".join(letters))
+        for is_piece, run in itertools.groupby(literals, lambda one: _PIECE.fullmatch(one.text) is not None):
+            pieces = [one.text for one in run] if is_piece else []
+            if len(pieces) > _FEW:
+                self.take("".join(pieces))
+                self.take("".join(reversed(pieces)))
 
     def read_sums(self, bare: str) -> None:
         """Put together sums of variables alone."""
         for found in _SUM.finditer(bare):
             if text := self._values(found[1]):
-                self._take(text)
+                self.take(text)
 
-    def _take(self, text: str) -> None:
+    def read_held(self) -> None:
+        """Put together what variables got piece by piece, and what stands in variables of one name and a number."""
+        groups: dict[str, list[str]] = {}
+        for name, pieces in self._held.items():
+            if len(pieces) > 1:
+                self.take("".join(pieces))
+            if (base := _INDEX.sub("", name)) != name:
+                groups.setdefault(base, []).extend(pieces)
+        for pieces in groups.values():
+            if len(pieces) > 1:
+                self.take("".join(pieces))
+
+    def replace(self, original: str, other: str) -> None:
+        """Take the texts in which something is replaced as well."""
+        for text in list(self.texts):
+            if original in text:
+                self.take(text.replace(original, other))
+
+    def take(self, text: str) -> None:
         if len(text) <= self._room:
             self._room -= len(text)
             self.texts.append(text)
@@ -213,7 +285,7 @@ class _Reading:
             for number, item in enumerate(self._list[:1000] if len(self._list) > 1 else ()):
                 self._held[f"{self._owner}[{number}]"] = [item]
         for text in (whole, *(item for item in self._list if len(self._list) > 1 and len(item) > _SHORT)):
-            self._take(text)
+            self.take(text)
         self._sum, self._list = [], []
 
     def _values(self, names: str) -> str:
@@ -237,6 +309,9 @@ def _lists(code: str) -> Iterator[bytes]:
         values = [_value(one) for one in found[0].split(",")]
         if _BYTES.issuperset(values):
             whole.append(bytes(value & 0xFF for value in values))
+        elif min(values) >= 0 and max(values) < 1 << 32:
+            size = 2 if max(values) < 1 << 16 else 4
+            whole.append(b"".join(value.to_bytes(size, "little") for value in values))
     yield from whole
     if len(whole) > 1:
         yield b"".join(whole)
@@ -251,4 +326,4 @@ def _char_codes(code: str) -> Iterator[bytes]:
 
 def _value(text: str) -> int:
     text = text.strip().lower().removesuffix("n").removesuffix(".0")
-    return int(text, 16) if "x" in text else int(text)
+    return int(text, 0) if re.match(r"-?0[xob]", text) else int(text)

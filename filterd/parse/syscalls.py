@@ -1,7 +1,7 @@
 """The system calls that a parse worker keeps, with their numbers on each architecture: a table.
 
 Numbers: <asm/unistd.h> of Linux. What is not here fails with EPERM: a parse worker computes, reads the files
-that Python imports, makes memory files and answers on a socket that it has already; it needs nothing else.
+that Python imports, fills memory files and answers on a socket, all of which it has already; it needs nothing else.
 abort(3) cannot signal then, and ends by a trap.
 """
 
@@ -38,7 +38,7 @@ _TABLE: Final[Mapping[str, tuple[int, int]]] = {
     "getpid": (39, 172), "gettid": (186, 178), "getuid": (102, 174), "geteuid": (107, 175), "getgid": (104, 176),
     "getegid": (108, 177), "uname": (63, 160), "sysinfo": (99, 179), "getrusage": (98, 165), "times": (100, 153),
     "gettimeofday": (96, 169), "time": (201, -1), "clock_gettime": (228, 113), "clock_getres": (229, 114),
-    "clock_nanosleep": (230, 115), "nanosleep": (35, 101), "getrandom": (318, 278), "memfd_create": (319, 279),
+    "clock_nanosleep": (230, 115), "nanosleep": (35, 101), "getrandom": (318, 278),
     "sendmsg": (46, 211), "exit": (60, 93), "exit_group": (231, 94),
 }  # fmt: skip
 

@@ -13,8 +13,12 @@ from typing import Final
 from msgspec import Struct
 
 _BEGIN: Final = re.compile(
-    rb"(?:^|(?<=[\r\n]))[ \t>|]{0,8}begin[ \t]+[0-7]{1,6}[ \t]*([^\r\n]{0,300})[^\r\n]*"
+    rb"(?:^|(?<=[\r\n]))((?:- |[ \t\x0b\x0c>|]){0,8})begin[ \t]+(?:[0-9]{1,12}[ \t]*)?([^\r\n]{0,300})[^\r\n]*",
+    re.IGNORECASE,
 )
+# What a gateway or printer puts between the lines: empty lines, a page's head. These lines end a file.
+_MOST_BETWEEN: Final = 5
+_STOPS: Final = re.compile(rb"\s*(?:end|begin\b.*|=ybegin.*)\s*", re.IGNORECASE | re.DOTALL)
 _LINE: Final = re.compile(rb"(?:\r\n|\r|\n)?([^\r\n]*)")
 _QUOTE: Final = re.compile(rb"\A(?:[>|] )+")
 _UU_LINE: Final = re.compile(rb"[ -`]{2,}")
@@ -31,6 +35,7 @@ _TO_B64: Final = bytes.maketrans(_XX, _B64)
 _UU_TO_B64: Final = bytes.maketrans(_UU[:64] + b"`", _B64 + b"A")
 
 _YBEGIN: Final = re.compile(rb"(?:^|(?<=[\r\n]))=ybegin[ \t]([^\r\n]{0,1000})[^\r\n]*(?:\r\n|\r|\n)")
+_YQUOTED: Final = re.compile(rb"(?:\A|(?<=[\r\n]))([ \t>|]{1,8})=ybegin[ \t]")
 _YPART: Final = re.compile(rb"=ypart[ \t][^\r\n]*(?:\r\n|\r|\n)")
 _YEND: Final = re.compile(rb"(?<=[\r\n])=yend")
 _YNAME: Final = re.compile(rb"name=(.*)")
@@ -40,6 +45,7 @@ _MINUS_42: Final = bytes((byte - 42) % 256 for byte in range(256))
 
 _HQX: Final = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
 _HQX_BODY: Final = re.compile(rb"\n[ \t>|]{0,8}+:([!-,\-0-9@A-NP-V\[XYZ`a-fhijklmpqr\r\n \t]{60,}+):?")
+_HQX_QUOTED: Final = re.compile(rb"\n([>|] ?):[!-,\-0-9@A-NP-V\[XYZ`a-fhijklmpqr]{40}")
 _HQX_TO_B64: Final = bytes.maketrans(_HQX, _B64)
 _HQX_DROP: Final = bytes(set(range(256)) - set(_HQX))
 _HQX_MOST: Final = 64 * 1024 * 1024  # its runs may grow 85-fold: what would be larger is left encoded
@@ -60,9 +66,9 @@ def uuencoded(text: bytes) -> Iterator[Block]:
     at = 0
     while begin := _BEGIN.search(text, at):
         at = begin.end()
-        name = begin[1].strip().decode("utf-8", "replace")
-        uu, uu_end = _take(text, at, _is_uu)
-        xx, xx_end = _take(text, at, _is_xx)
+        name = begin[2].strip().decode("utf-8", "replace")
+        uu, uu_end = _take(text, at, _is_uu, begin[1])
+        xx, xx_end = _take(text, at, _is_xx, begin[1])
         readings = [("uuencode", data) for data in _uu_ways(uu)] if uu else []
         if xx:
             readings.append(("xxencode", _xx(xx)))
@@ -78,19 +84,35 @@ def uu_bare(text: bytes) -> list[bytes]:
     return _uu_ways(lines) if lines else []
 
 
-def _take(text: bytes, at: int, fits: Callable[[bytes], bool]) -> tuple[list[bytes], int]:
-    """Return the lines from ``at`` on that ``fits`` takes, up to the first that it does not, and where that is."""
+def xx_bare(text: bytes) -> list[bytes]:
+    """Return what the lines of ``text`` are as xxencode without ``begin`` and ``end``: no or one reading."""
+    lines, _ = _take(b"\n" + text, 0, _is_xx)
+    return [_xx(lines)] if lines else []
+
+
+def _take(
+    text: bytes, at: int, fits: Callable[[bytes], bool], prefix: bytes = b""
+) -> tuple[list[bytes], int]:
+    """Return the lines from ``at`` on that ``fits`` takes, and where the last of them ends.
+
+    ``prefix`` stood before the first line, and may stand before all. A few other lines may stand between.
+    """
     lines: list[bytes] = []
-    while at < len(text):
+    end, others = at, 0
+    while at < len(text) and others <= _MOST_BETWEEN:
         found = _LINE.match(text, at)
         if found is None or found.end() == at:
             break
-        line = _QUOTE.sub(b"", found[1])
-        if not fits(line):
-            break
-        lines.append(line)
         at = found.end()
-    return lines, at
+        line = found[1].removeprefix(prefix) if prefix else _QUOTE.sub(b"", found[1])
+        if fits(line):
+            lines.append(line)
+            end, others = at, 0
+        elif _STOPS.fullmatch(line) or (line[:1] in b"`+ " and line.strip() and len(line.strip()) == 1):
+            break
+        else:
+            others += 1
+    return lines, end
 
 
 def _is_uu(line: bytes) -> bool:
@@ -110,7 +132,7 @@ def _is_xx(line: bytes) -> bool:
 
 def _uu_ways(lines: list[bytes]) -> list[bytes]:
     """Return the bytes by the counts, and, where these are wrong, by the lengths of the lines."""
-    counted, whole = bytearray(), bytearray()
+    counted, whole, there = bytearray(), bytearray(), bytearray()
     for line in lines:
         bare = line.rstrip(b" \t")
         count = bare[0] - 32 & 63
@@ -119,7 +141,8 @@ def _uu_ways(lines: list[bytes]) -> list[bytes]:
         counted += data[:count]
         # What fills up the last group of three is no content.
         whole += data[:count] if len(data) - count in _FILLING else data
-    return [bytes(counted)] if counted == whole else [bytes(counted), bytes(whole)]
+        there += data[: min(count, (len(bare) - 1) * 3 // 4)]
+    return [bytes(way) for way in dict.fromkeys(map(bytes, (counted, whole, there)))]
 
 
 def _xx(lines: list[bytes]) -> bytes:
@@ -133,6 +156,8 @@ def _xx(lines: list[bytes]) -> bytes:
 def yencoded(text: bytes) -> Iterator[Block]:
     """Yield the files that stand in ``text`` as yEnc; the parts of one file also joined, in order."""
     parts: dict[str, dict[int, bytes]] = {}
+    if quoted := _YQUOTED.search(text):
+        text = text.replace(b"\n" + quoted[1], b"\n").removeprefix(quoted[1])
     begins = list(itertools.islice(_YBEGIN.finditer(text), _MAX_YENC))
     for begin, following in zip(begins, [*(one.start() for one in begins[1:]), len(text)], strict=False):
         header = _YPART.match(text, begin.end())
@@ -165,7 +190,10 @@ def _yenc_bytes(text: bytes) -> bytes:
 
 def binhexed(text: bytes) -> Iterator[Block]:
     """Yield the forks of the files that stand in ``text`` as BinHex 4.0 (RFC 1741 appendix A)."""
-    for found in _HQX_BODY.finditer(b"\n" + text):
+    text = b"\n" + text
+    if quoted := _HQX_QUOTED.search(text):
+        text = text.replace(b"\n" + quoted[1], b"\n")
+    for found in _HQX_BODY.finditer(text):
         letters = found[1].translate(None, _HQX_DROP).translate(_HQX_TO_B64)
         letters = letters[: len(letters) - 1] if len(letters) % 4 == 1 else letters
         packed = binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))

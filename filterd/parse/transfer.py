@@ -6,19 +6,25 @@ of that. So the field is read for every encoding that it names, and a body that 
 
 import binascii
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
 
-from .text_encodings import binhexed, uu_bare, uuencoded, yencoded
+from .mime_fields import decode_words
+from .text_encodings import binhexed, uu_bare, uuencoded, xx_bare, yencoded
 
 _NAMES: Final = {
     "base64": "base64", "quoted-printable": "qp", "quotedprintable": "qp", "uuencode": "uu", "uue": "uu",
+    "quoted_printable": "qp", "xxencode": "xx",
     "yenc": "yenc", "binhex": "binhex", "7bit": "plain", "8bit": "plain", "binary": "plain",
 }  # fmt: skip
+# Names that mean something only if nothing else stands there.
+_SHORT: Final = {"q": "qp", "qp": "qp", "b": "base64", "b64": "base64", "uu": "uu", "x-uu": "uu"}
 _ANY_NAME: Final = re.compile("|".join(map(re.escape, _NAMES)))
 _COMMENT: Final = re.compile(r"\((?:[^()\\]|\\.)*\)")
 _PLAIN_TOKEN: Final = re.compile(r"[A-Za-z0-9-]+")
+_NOISE: Final = re.compile(r"[^a-z0-9_-]")
 
 ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _BLANKS: Final = b" \t\r\n"
@@ -26,9 +32,16 @@ _NOT_BASE64: Final = bytes(set(range(256)) - set(ALPHABET) - {0x3D})
 _URLSAFE: Final = bytes.maketrans(b"-_", b"+/")
 _PADS: Final = re.compile(rb"=+")
 # Not the line of underscores with which a list's footer begins.
-_BASE64_LINE: Final = re.compile(rb"(?=[^A-Za-z0-9]*+[A-Za-z0-9])[A-Za-z0-9+/_-]{20,}={0,2}")
+_BASE64_LINE: Final = re.compile(
+    rb"(?=[^A-Za-z0-9]*+[A-Za-z0-9])(?:(?=[A-Za-z_-]*+[0-9+/=])[A-Za-z0-9+/_-]{20,}|[A-Za-z0-9+/_-]{60,})={0,2}"
+)
+_SHORT_LINE: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})+={0,2}")
+_TEXT: Final = 8  # bytes: a text that short says nothing
 # More pieces than this are no mail: reading them all would only cost time.
 _MAX_PIECES: Final = 10_000
+# What programs put round lines: tags, numbers.
+_LINE_NOISE: Final = re.compile(rb"<[^<>\r\n]{1,40}>|^[ \t]{0,8}\d{1,5}[:.)\]][ \t]", re.MULTILINE)
+_MAX_BY_LINE: Final = 1024 * 1024  # bytes that are decoded line by line as well
 
 _QP_ODD: Final = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)|[ \t]\r?\n|=\r?\n?\Z|\r(?!\n)|(?<!\r)\n")
 _QP_PIECE: Final = re.compile(rb"=[ \t]*+(?:\r\n|\r|\n|\Z)|((?:=[0-9A-Fa-f]{2})+)")
@@ -54,10 +67,19 @@ def encodings(values: list[str]) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for value in values:
-        bare = _without_comments(value[:1000]).lower()
-        names = _ANY_NAME.findall(bare) or _ANY_NAME.findall(re.sub(r"[^a-z0-9-]", "", value[:1000].lower()))
-        found.update(dict.fromkeys(_NAMES[name] for name in names) if names else {"": None})
+        found.update(dict.fromkeys(_named(value[:1000])))
     return tuple(found)
+
+
+def _named(value: str) -> Iterator[str]:
+    """Yield the encodings of one value: outside of comments, else within split words, else anywhere."""
+    text = decode_words(value).lower()
+    bare = _without_comments(text, " ")
+    for reading in (bare, _NOISE.sub("", _without_comments(text, "")), _NOISE.sub("", text)):
+        if names := _ANY_NAME.findall(reading):
+            yield from (_NAMES[name] for name in names)
+            return
+    yield _SHORT.get(bare.strip(" \t\r\n\"';"), "")
 
 
 def is_plain_token(value: str) -> bool:
@@ -96,7 +118,7 @@ def _base64(body: bytes) -> tuple[list[bytes], bool, str]:
     compact = body.translate(None, _BLANKS)
     core = compact.rstrip(b"=")
     if not core.translate(None, ALPHABET):
-        return [base64_plain(core)], True, ""
+        return [base64_plain(core), *_by_line(body)], True, ""
     letters = compact.translate(None, _NOT_BASE64)
     ways = [base64_plain(letters.lstrip(b"=").partition(b"=")[0])]  # stops at padding, ignores junk
     pieces = [piece for piece in _PADS.split(letters, _MAX_PIECES) if piece]
@@ -115,10 +137,19 @@ def _base64(body: bytes) -> tuple[list[bytes], bool, str]:
     ways.append(base64_plain(b"".join(pure).partition(b"=")[0]))  # drops the lines that are none
     if len(pure) <= _MAX_PIECES:
         ways.append(b"".join(base64_plain(line.replace(b"=", b"")) for line in pure))  # each line by itself
+    if (bare := _LINE_NOISE.sub(b"", body)) != body:
+        ways.append(base64_plain(bare.translate(None, _NOT_BASE64).partition(b"=")[0]))
     junk = re.search(rb"[^A-Za-z0-9+/=]", compact)
     if junk:
         ways.append(base64_plain(compact[: junk.start()].replace(b"=", b"")))  # stops at junk
     return ways, False, _base64_problem(body)
+
+
+def _by_line(body: bytes) -> Iterator[bytes]:
+    """Yield what a decoder makes of it that takes every line by itself, where a line is no whole number of groups."""
+    lines = [line.strip() for line in body.splitlines()] if len(body) <= _MAX_BY_LINE else []
+    if any(len(line) % 4 for line in lines[:-1]):
+        yield b"".join(base64_plain(line.rstrip(b"=")) for line in lines)
 
 
 def _base64_problem(body: bytes) -> str:
@@ -132,8 +163,12 @@ def _base64_problem(body: bytes) -> str:
         if stripped.endswith(b"="):
             break
     rest = body[end:]
-    more = any(_BASE64_LINE.fullmatch(line.strip()) for line in rest.splitlines())
-    return "base64" if more or not body[:end].strip() else "tail"
+    lines = [line.strip() for line in rest.splitlines()]
+    more = any(_BASE64_LINE.fullmatch(line) for line in lines)
+    if not more and not body[:end].strip():
+        # A body that is plain text, whatever its field says, has no lines of letters alone.
+        more = sum(bool(_SHORT_LINE.fullmatch(line)) for line in lines) > 1 or len(b"".join(lines)) < _TEXT
+    return "base64" if more else "tail"
 
 
 def _quoted_printable(body: bytes) -> tuple[list[bytes], bool, str]:
@@ -149,6 +184,11 @@ def _quoted_printable(body: bytes) -> tuple[list[bytes], bool, str]:
 
 def _uu(body: bytes) -> tuple[list[bytes], bool, str]:
     found = [block.data for block in uuencoded(body)] or uu_bare(body)
+    return found or [body], bool(found), ""
+
+
+def _xx(body: bytes) -> tuple[list[bytes], bool, str]:
+    found = [block.data for block in uuencoded(body)] or xx_bare(body)
     return found or [body], bool(found), ""
 
 
@@ -170,15 +210,16 @@ _DECODERS: Final = {
     "base64": _base64,
     "qp": _quoted_printable,
     "uu": _uu,
+    "xx": _xx,
     "yenc": _yenc,
     "binhex": _binhex,
     "plain": _plain,
 }
 
 
-def _without_comments(value: str) -> str:
+def _without_comments(value: str, instead: str) -> str:
     for _ in range(8):
-        value, count = _COMMENT.subn(" ", value)
+        value, count = _COMMENT.subn(instead, value)
         if not count:
             break
     return value

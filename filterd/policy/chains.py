@@ -15,7 +15,6 @@ from filterd.findings import Finding, Verdict
 ROOT: Final = "1"
 # Rules about what `disarm` can take out of a part without taking the part away.
 _HTML: Final = "html."
-_MACROS: Final = frozenset({"virus.macros"})
 _MACRO_WORD: Final = "macro"
 
 _ENDS: Final[Mapping[str, Fate]] = {
@@ -175,7 +174,7 @@ def disarmable(finding: Finding) -> bool:
     """Whether what was found can be taken out of its part: HTML that is the part itself, or macros."""
     if finding.rule.startswith(_HTML):
         return "!" not in finding.path
-    return finding.rule in _MACROS or _MACRO_WORD in finding.rule.partition(".")[2]
+    return _MACRO_WORD in finding.rule.partition(".")[2]
 
 
 def _edits(attempt: Attempt, findings: tuple[Finding, ...]) -> tuple[tuple[str, EditAction], ...]:

@@ -56,15 +56,16 @@ def stamped(content: bytes, one: Entity, text: str) -> Outcome | None:
     charset = str(one.message.get_content_charset("") or "")
     words = _html(text) if one.type == "text/html" else _plain(text, content)
     changes: tuple[Change, ...] = ()
-    addition = _in_charset(words, charset)
+    written = _with_order(charset, decoded(content, one.encoding))
+    addition = _in_charset(words, written)
     if addition is None and one.type == "text/html":
-        addition = _in_charset(words.encode("ascii", "xmlcharrefreplace").decode("ascii"), charset)
+        addition = _in_charset(words.encode("ascii", "xmlcharrefreplace").decode("ascii"), written)
     if addition is None:
         recoded = _to_utf8(decoded(content, one.encoding), charset)
         if recoded is None:
             return None
         joined = recoded + words.encode("utf-8")
-        kind = b" text/plain; charset=utf-8"
+        kind = b" text/plain; charset=utf-8" + _flow(one)
         return Outcome(
             changes=(
                 Change(name="Content-Type", value=kind),
@@ -89,13 +90,26 @@ def _html(text: str) -> str:
     return f"<div>{lines}</div>\r\n"
 
 
+def _flow(one: Entity) -> bytes:
+    """Return the parameters that say how lines are joined (RFC 3676 4), as the part has them."""
+    values = (str(one.message.get_param(name, "")).lower() for name in ("format", "delsp"))
+    flowed, glued = (value == wanted for value, wanted in zip(values, ("flowed", "yes"), strict=True))
+    return (b"; format=flowed" + b"; delsp=yes" * glued) if flowed else b""
+
+
+def _with_order(charset: str, content: bytes) -> str:
+    """Return a charset with its byte order: the body's, as a mark in the middle of it would be a character."""
+    try:
+        name = codecs.lookup(charset).name
+    except (LookupError, UnicodeError, ValueError):
+        return charset
+    marks = {"utf-16": codecs.BOM_UTF16_BE, "utf-32": codecs.BOM_UTF32_BE}
+    return charset if name not in marks else f"{name}-{'be' if content.startswith(marks[name]) else 'le'}"
+
+
 def _in_charset(words: str, charset: str) -> bytes | None:
     try:
-        if charset in _ASCII:
-            return words.encode("ascii")
-        # The byte order is the body's; a mark in the middle of it would be a character.
-        name = codecs.lookup(charset).name
-        return words.encode({"utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(name, name))
+        return words.encode("ascii" if charset in _ASCII else charset)
     except (LookupError, UnicodeError):
         return None
 

@@ -6,13 +6,14 @@ exit codes that the configuration lists count; everything else is "no verdict".
 
 import asyncio
 import contextlib
+import mmap
 import os
 import re
 import signal
 from typing import Final
 
 from filterd.config import ExecScanner
-from filterd.errors import ScannerAnswerError, ScannerDownError
+from filterd.errors import ScannerAnswerError
 from filterd.log import Log
 from filterd.message import Spool
 from filterd.parse import border
@@ -52,35 +53,36 @@ class CommandScanner:
         return await self._gate.ask(lambda: self._scan(content))
 
     async def _scan(self, content: Scannable) -> ScanAnswer:
-        descriptor = _standard_input(content)
+        # A file and no pipe: what the command leaves running cannot keep us waiting for the end of it.
+        output = border.memory_file("output", _MAX_OUTPUT + mmap.PAGESIZE)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._settings.command,
-                stdin=descriptor,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=_ENVIRONMENT,
-                cwd="/",
-                start_new_session=True,
-            )
+            given = await _standard_input(content)
+            try:
+                code = await self._run(given, output)
+            finally:
+                os.close(given)
+            printed = os.lseek(output, 0, os.SEEK_CUR)  # where the command, which shares it, has left it
+            if printed > _MAX_OUTPUT:
+                raise ScannerAnswerError(f"{self.name} printed more than {_MAX_OUTPUT} bytes")
+            return self._meaning(code, border.read_at(output, 0, printed).decode("utf-8", "replace"))
         finally:
-            os.close(descriptor)
+            os.close(output)
+
+    async def _run(self, given: int, output: int) -> int:
+        """Run the command on these descriptors. Returns its exit code."""
+        process = await asyncio.create_subprocess_exec(
+            *self._settings.command,
+            stdin=given,
+            stdout=output,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=_ENVIRONMENT,
+            cwd="/",
+            start_new_session=True,
+        )
         try:
-            output = await self._output(process)
-            code = await process.wait()
+            return await process.wait()
         finally:
             await _end(process)
-        return self._meaning(code, output)
-
-    async def _output(self, process: asyncio.subprocess.Process) -> str:
-        output = bytearray()
-        if process.stdout is None:
-            raise ScannerDownError(f"{self.name} has no output")
-        while data := await process.stdout.read(_MAX_OUTPUT):
-            output += data
-            if len(output) > _MAX_OUTPUT:
-                raise ScannerAnswerError(f"{self.name} printed more than {_MAX_OUTPUT} bytes")
-        return output.decode("utf-8", "replace")
 
     def _meaning(self, code: int, output: str) -> ScanAnswer:
         """Return what an exit code and output mean. Raises ScannerAnswerError for a code that is not listed."""
@@ -93,7 +95,7 @@ class CommandScanner:
         raise ScannerAnswerError(f"{self.name} ended with {code}")
 
 
-def _standard_input(content: Scannable) -> int:
+async def _standard_input(content: Scannable) -> int:
     """Return a descriptor at the start of the content, for reading only where it is the message itself."""
     if (descriptor := content.descriptor()) is not None:
         return border.reopened(descriptor)
@@ -101,6 +103,7 @@ def _standard_input(content: Scannable) -> int:
     try:
         for piece in content.pieces():
             border.written(copy, piece)
+            await asyncio.sleep(0)  # it can be long
         os.lseek(copy, 0, os.SEEK_SET)
     except BaseException:
         os.close(copy)
@@ -109,8 +112,7 @@ def _standard_input(content: Scannable) -> int:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill a command that is late or prints too much, with whatever it has started, and collect it."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    """Kill a command that is late, and whatever a command has left running, and collect it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()

@@ -35,7 +35,9 @@ def connect(config: Config, log: Log, *, workers: int) -> Engines:
     return Engines(
         clamd=Clamd(config.clamd, slots=share(config.clamd.max_concurrent), log=log),
         spamd=Spamd(config.spamd, slots=share(config.spamd.max_concurrent), log=log),
-        parse=ParsePool(config, slots=share(config.parse.max_concurrent), log=log),
+        parse=ParsePool(
+            config, slots=share(config.parse.max_concurrent), room=share(config.parse.memory_bytes), log=log
+        ),
         commands=tuple(
             CommandScanner(one, slots=share(one.max_concurrent), log=log) for one in config.scanner
         ),

@@ -40,7 +40,7 @@ STAGE: Final = Stage(
         Rule(
             id="archive.unreadable",
             verdict=Verdict.OVER_LIMIT,
-            title="An archive of a form that cannot be looked into: unknown compression, several volumes, a raw disk",
+            title="What cannot be looked into: unknown compression, one of several volumes, a virtual or raw disk, WIM, DMG",
         ),
         Rule(
             id="archive.encrypted",

@@ -26,6 +26,12 @@ STAGE: Final = Stage(
                 "on",
                 "A macro that runs by itself and starts programs, writes files or fetches code",
             ),
+            (
+                "macro-stomped",
+                _S,
+                "on",
+                "A macro that is there compiled, and whose source was taken out",
+            ),
             ("dde", _S, _ON, "A field that starts a program when the document is opened (DDE)"),
             (
                 "external-template",

@@ -26,7 +26,8 @@ _MALFORMED: Final[tuple[tuple[str, Mode, str], ...]] = (
     ("eight-bit-header", "warn", "A header has raw 8-bit characters"),
     ("control-character", "warn", "A header has control characters"),
     ("control-in-mime", "on", "A field of MIME has control characters, where some readers stop"),
-    ("nul", "on", "NUL bytes, where some readers stop"),
+    ("nul", "on", "NUL bytes in a header or at a delimiter, where some readers stop"),
+    ("nul-body", "warn", "NUL bytes in a body"),
     ("bare-line-end", "on", "A bare CR or LF in a header or at a delimiter: for some readers a line ends there"),
     ("bare-line-end-body", "warn", "A bare CR or LF in a body"),
     ("long-line", "warn", "A line of more than 998 bytes"),
@@ -47,7 +48,8 @@ _MALFORMED: Final[tuple[tuple[str, Mode, str], ...]] = (
     ("boundary-prefix", "warn", "A boundary that begins another one around it"),
     ("boundary-odd", "on", "A line that begins like a delimiter and goes on: for some readers it is one"),
     ("boundary-long", "warn", "A boundary of more than 70 characters"),
-    ("boundary-open", "warn", "A multipart that is not closed"),
+    ("boundary-open", "warn", "A multipart that is not closed, or that has neither boundary nor parts"),
+    ("boundary-split", "warn", "A boundary that is written in pieces or encoded (RFC 2231)"),
     ("outside", "on", "Parts or files in front of the first or behind the last delimiter"),
     ("partial", "on", "A piece of a message (message/partial): nobody sees the whole on its way"),
     ("external-body", "on", "A body that the reader would fetch from elsewhere (message/external-body)"),
@@ -55,10 +57,11 @@ _MALFORMED: Final[tuple[tuple[str, Mode, str], ...]] = (
     ("unreadable", "on", "The second parser cannot read the structure"),
     ("tnef-broken", "warn", "A TNEF stream (winmail.dat) that ends too early"),
     ("name-bidi", "on", "A file name with characters that turn the direction of writing"),
+    ("name-mark", "warn", "A file name with invisible characters, as some scripts need them"),
     ("name-clsid", "on", "A file name whose extension is a class id"),
-    ("name-trailing", "on", "A file name with dots or blanks behind its extension"),
-    ("name-control", "on", "A file name with control or invisible characters"),
-    ("name-long", "on", "A file name of more than 255 characters"),
+    ("name-trailing", "on", "A file name with dots or blanks behind a dangerous extension"),
+    ("name-control", "on", "A file name with control characters, or invisible ones in its extension"),
+    ("name-long", "on", "A file name of more than 255 characters, and another extension at that place"),
     ("name-conflict", "on", "File names that contradict each other, one of them dangerous"),
     ("name-differs", "warn", "File names with different extensions for one part"),
 )  # fmt: skip
@@ -86,11 +89,16 @@ _OTHER: Final = (
     ),
 )
 
-# Unicode's directional formatting characters (UAX 9, 2.1 to 2.6), and marks that have the same use in names.
-_BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# What turns the order of Latin letters (UAX 9, 2.1 to 2.4): overrides, and embeddings from right to left. Marks and the
+# other embeddings stand in ordinary Hebrew and Arabic names, and in front of paths that were copied from Windows.
+_BIDI: Final = re.compile("[\u202b\u202d\u202e\u2067\u2068]")
+_MARK: Final = re.compile("[\u00ad\u061c\u200b-\u200f\u202a\u202c\u2060\u2066\u2069\ufeff]")
 _CLSID: Final = re.compile(r"\.\{[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\}\s*$")
-_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200d\u2060\ufeff\u00ad]")
-_TRAILING: Final = re.compile(r"\.[A-Za-z0-9]{1,8}[ .\t\u00a0\u2000-\u200a\u3000]+$")
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Old Japanese software writes names as they are in ISO 2022 (ECMA-35 14).
+_ESCAPES: Final = re.compile(r"\x1b\$?[()]?[@-Z]")
+_MARKED_EXTENSION: Final = re.compile(r"\.[A-Za-z0-9]*(?:" + _MARK.pattern + r"[A-Za-z0-9]*)+$")
+_TRAILING: Final = re.compile(r"\.([A-Za-z0-9]{1,8})[ .\t\u00a0\u2000-\u200a\u3000]+$")
 _BLANKS_BEFORE_EXTENSION: Final = re.compile(r"[ \t\u00a0\u2000-\u200a\u3000]{8,}\.[A-Za-z0-9]{1,8}$")
 _INNOCENT: Final = frozenset({
     "avi", "bmp", "csv", "doc", "docx", "gif", "htm", "html", "jpeg", "jpg", "log", "mov", "mp3", "mp4", "odt", "pdf",
@@ -124,16 +132,9 @@ def _name_rules(leaf: Leaf, banned: frozenset[str]) -> Iterator[str]:
     extensions = set()
     own = "!" not in leaf.path  # within encrypted documents names are noise
     for name in leaf.names:
-        if _BIDI.search(name):
-            yield "integrity.name-bidi"
-        if _CLSID.search(name):
-            yield "integrity.name-clsid"
-        if _TRAILING.search(name):
-            yield "integrity.name-trailing"
-        if own and _CONTROL.search(name):
-            yield "integrity.name-control"
-        if own and len(name) > _MAX_NAME:
-            yield "integrity.name-long"
+        yield from _of_end(name, banned)
+        if own:
+            yield from _of_own(name, banned)
         *before, last = name.lower().rstrip(" .").split(".")
         if before:
             extensions.add(last.strip())
@@ -149,6 +150,31 @@ def _name_rules(leaf: Leaf, banned: frozenset[str]) -> Iterator[str]:
             if extensions & banned and extensions - banned
             else "integrity.name-differs"
         )
+
+
+def _of_end(name: str, banned: frozenset[str]) -> Iterator[str]:
+    """Yield what hides how a name ends, of whatever file."""
+    if _BIDI.search(name):
+        yield "integrity.name-bidi"
+    if _CLSID.search(name):
+        yield "integrity.name-clsid"
+    if (trailing := _TRAILING.search(name)) and trailing[1].lower() in banned:
+        yield "integrity.name-trailing"
+
+
+def _of_own(name: str, banned: frozenset[str]) -> Iterator[str]:
+    """Yield what is odd in the name of a part."""
+    if _MARK.search(name):
+        yield "integrity.name-mark"
+    if _CONTROL.search(_ESCAPES.sub("", name)) or _MARKED_EXTENSION.search(name):
+        yield "integrity.name-control"
+    if len(name) > _MAX_NAME and _is_cut_dangerous(name, banned):
+        yield "integrity.name-long"
+
+
+def _is_cut_dangerous(name: str, banned: frozenset[str]) -> bool:
+    """Return whether a name ends in a dangerous extension, or would where file systems cut it."""
+    return any(piece.rpartition(".")[2].strip().lower() in banned for piece in (name, name[:_MAX_NAME]))
 
 
 _MAX_FINDINGS: Final = 100

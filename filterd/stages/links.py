@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Final, Literal
 from urllib.parse import unquote
 
@@ -36,14 +37,30 @@ _RULES: Final[tuple[tuple[str, Literal["on", "warn"], str], ...]] = (
     (
         "scheme",
         "on",
-        "A link that starts a program (`ms-…:`, `search-ms:`) or opens a file share (`file://host`)",
+        "A link that starts a program known for holes (`ms-msdt:`, `search-ms:`) or opens a file share of the Internet",
     ),
+    ("program", "warn", "A link that starts a program of the reader's (`ms-word:`, `ldap:`)"),
     ("script", "warn", "A link that is a script or a document itself (`javascript:`, `vbscript:`, `data:`)"),
-    ("local-file", "warn", "A link to a file of the reader's own (`file:`)"),
+    (
+        "local-file",
+        "warn",
+        "A link to a file of the reader's own or of a host without a public name (`file:`)",
+    ),
 )
 # Programs that a click starts, and that have let attackers in (CVE-2022-30190 and its kin).
 _HANDLERS: Final = frozenset(
-    {"search-ms", "search", "shell", "hcp", "mhtml", "mk", "ms-its", "its", "res", "ldap", "jar"}
+    {"search-ms", "search", "shell", "hcp", "mhtml", "mk", "ms-its", "its", "res", "jar", "ms-msdt", "ms-officecmd",
+     "ms-search", "ms-appinstaller", "ms-cxh", "ms-cxh-full", "ms-itss"}
+)  # fmt: skip
+# Names that only a network's own servers have (RFC 2606, RFC 6762 appendix G).
+_PRIVATE: Final = frozenset(
+    {"local", "lan", "internal", "intranet", "corp", "home", "private", "localdomain"}
+)
+# Places of source code, whose addresses name the user before the @.
+_CLONED: Final = re.compile(r"\.git(?:/|$)|/(?:_git|scm)/")
+# Top-level domains that are family names or words as well: first.last is no host.
+_NAMES: Final = frozenset(
+    {"name", "me", "info", "dev", "li", "lu", "ng", "kim", "my", "pro", "no", "is", "hu"}
 )
 _DOCUMENTS: Final = frozenset({"javascript", "vbscript", "livescript", "mocha", "data"})
 _OVERRIDES: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -51,6 +68,7 @@ _ANY_BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _AT_DOMAIN: Final = re.compile(r"@([\w.-]{1,253})")
 _CORRESPONDENTS: Final = frozenset({"from", "to", "cc", "reply-to", "sender"})
 _MAX_DOMAINS: Final = 50
+_LEAST_IP: Final = 7  # characters: what is shorter is somebody's number
 _MAX_SHOWN: Final = 80
 
 
@@ -65,7 +83,7 @@ def judge(anatomy: Anatomy, inspection: Inspection) -> tuple[Finding, ...]:
     found: dict[tuple[str, str], Finding] = {}
     for path, text, address in anatomy.links:
         target = read_target(address)
-        if not _below(target.host, allowed):
+        if not _below(target.host or target.share, allowed):
             for rule in _wrong(text, address, target, domains):
                 _add(found, rule, path, f"{text[:_MAX_SHOWN]!r} leads to {address[:_MAX_SHOWN]!r}")
             if _below(target.host, shorteners):
@@ -74,7 +92,7 @@ def judge(anatomy: Anatomy, inspection: Inspection) -> tuple[Finding, ...]:
         for address in dict.fromkeys(addresses_in(text)):
             target = read_target(address)
             if not _below(target.host, allowed):
-                for rule in _hidden(target, domains):
+                for rule in _hidden(target, domains, address):
                     _add(found, rule, part, address[:_MAX_SHOWN])
     return tuple(found.values())
 
@@ -93,13 +111,15 @@ def _add(found: dict[tuple[str, str], Finding], rule: str, path: str, detail: st
 
 def _wrong(text: str, address: str, target: Target, domains: frozenset[str]) -> Iterator[str]:
     """Yield the rules that a link of HTML meets."""
-    if target.scheme in _HANDLERS or target.scheme.startswith("ms-") or target.share:
+    if target.scheme in _HANDLERS or (target.share and not _is_near(target.share)):
         yield "scheme"
+    elif target.scheme.startswith("ms-") or target.scheme == "ldap":
+        yield "program"
     elif target.scheme in _DOCUMENTS:
         yield "script"
-    elif target.scheme == "file":
+    elif target.scheme == "file" or target.share:
         yield "local-file"
-    yield from _hidden(target, domains)
+    yield from _hidden(target, domains, address)
     shown = shown_host(text)
     if shown and target.host and registrable(shown) != registrable(target.host):
         yield "mismatch"
@@ -108,12 +128,22 @@ def _wrong(text: str, address: str, target: Target, domains: frozenset[str]) -> 
         yield "bidi"
 
 
-def _hidden(target: Target, domains: frozenset[str]) -> Iterator[str]:
+def _is_near(host: str) -> bool:
+    """Return whether a server is one of the reader's own network, where nobody from elsewhere can put a file."""
+    if address := ip_of(host):
+        return ip_address(address).is_private
+    labels = host.split(".")
+    return len(labels) == 1 or labels[-1] in _PRIVATE
+
+
+def _hidden(target: Target, domains: frozenset[str], address: str) -> Iterator[str]:
     """Yield the rules that an address meets by itself."""
     if target.user:
         name = target.user.partition("/")[0].partition(":")[0]
-        host_like = "@" not in name and (looks_like_host(name) or ip_of(name))
-        yield "userinfo" if host_like else "credentials"
+        host_like = "@" not in name and (looks_like_host(name) or (len(name) >= _LEAST_IP and ip_of(name)))
+        first, _, last = name.lower().partition(".")
+        person = (last in _NAMES and first != "www") or (":" not in target.user and _CLONED.search(address))
+        yield "userinfo" if host_like and not person else "credentials"
     if target.ip:
         yield "ip-host"
     elif target.host and imitated(target.host, domains):

@@ -19,6 +19,7 @@ from .stage import Finding, Rule, Stage, Verdict
 
 # Of one message at a time: the engine's other places are for other messages.
 _AT_ONCE: Final = 3
+_MAX_NAME: Final = 200
 # Which content (the number of its leaf; None: the message as a whole), the rule, what the engine said.
 _Hit = tuple[int | None, Rule, str]
 _SIGNATURE: Final = Rule(
@@ -107,15 +108,16 @@ async def _ask(engine: VirusEngine, contents: Sequence[tuple[int | None, Scannab
 def _named(hits: Sequence[_Hit], leaves: Sequence[Leaf]) -> Iterator[Finding]:
     """Yield a finding for every part with that content; one about the whole only where no part explains it."""
     explained = {rule.id for number, rule, _ in hits if number is not None}
+    same: dict[str, list[Leaf]] = {}
+    for leaf in leaves:
+        same.setdefault(leaf.digest, []).append(leaf)
     for number, rule, detail in hits:
         if number is None:
             if rule.id not in explained:
                 yield _finding(rule, detail)
             continue
-        known = leaves[number]
-        for leaf in leaves:
-            if leaf is known or (known.digest and leaf.digest == known.digest):
-                yield _finding(rule, detail, leaf)
+        for leaf in same[leaves[number].digest]:
+            yield _finding(rule, detail, leaf)
 
 
 def _finding(rule: Rule, detail: str, leaf: Leaf | None = None) -> Finding:
@@ -126,7 +128,7 @@ def _finding(rule: Rule, detail: str, leaf: Leaf | None = None) -> Finding:
         detail=detail,
         part=leaf.part if leaf else "",
         path=leaf.path if leaf else "",
-        name=leaf.name if leaf else "",
+        name=leaf.name[:_MAX_NAME] if leaf else "",
     )
 
 

@@ -1,6 +1,5 @@
 """The MTA's defences. Restrictions are evaluated in the order of the records that name them."""
 
-import re
 from functools import partial
 
 from roles.claims import Greeting, Reply, Verdict
@@ -398,7 +397,7 @@ DEFENCES = (
                 subject="parameters that a service of master.cf overrides",
                 command="postconf -P | sed 's/ *$//' | LC_ALL=C sort",
                 matches="\n".join(
-                    re.escape(f"filterd-inject/unix/{name} = {value}".strip())
+                    f"filterd-inject/unix/{name} = {value}".strip()
                     for name, value in sorted(INJECTION.items())
                 ),
                 refuted_by="smtp/inet/milter_default_action = accept",

@@ -5,7 +5,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from roles.filterd.policy import toml
 from tests.acceptance.gateway import GatewayHost
@@ -14,21 +14,38 @@ CONFIG: Final = "/etc/filterd/filterd.toml"
 STORE: Final = "/var/lib/filterd/store"
 
 
-@contextmanager
-def policy(
+# A table's settings are merged into it; a list of tables comes behind those that are there.
+Tables: TypeAlias = Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
+
+
+def configuration(
     gateway: GatewayHost,
     chains: Mapping[str, Sequence[str]],
     *groups: Mapping[str, Any],
-    tables: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Iterator[None]:
-    """Give the gateway these chains (the other classes keep theirs), groups, and settings of other tables."""
+    tables: Tables | None = None,
+) -> str:
+    """Return the deployed configuration with these chains (the other classes keep theirs), groups and settings."""
     document = tomllib.loads(gateway.run(f"cat {CONFIG}.kept 2>/dev/null || cat {CONFIG}"))
     document["policy"]["chains"].update({name: list(chain) for name, chain in chains.items()})
     if groups:
         document["group"] = list(groups)
     for table, settings in (tables or {}).items():
-        document.setdefault(table, {}).update(settings)
-    text = base64.b64encode(toml(document).encode()).decode()
+        if isinstance(settings, Mapping):
+            document.setdefault(table, {}).update(settings)
+        else:
+            document[table] = [*document.get(table, ()), *settings]
+    return toml(document)
+
+
+@contextmanager
+def policy(
+    gateway: GatewayHost,
+    chains: Mapping[str, Sequence[str]],
+    *groups: Mapping[str, Any],
+    tables: Tables | None = None,
+) -> Iterator[None]:
+    """Let the gateway work by that configuration for the length of a block."""
+    text = base64.b64encode(configuration(gateway, chains, *groups, tables=tables).encode()).decode()
     # A restart, not a reload: when it is done nobody works by the old policy any more. Many in a row are no crash loop.
     change = (
         f"set -e; cp -np {CONFIG} {CONFIG}.kept; echo {text} | base64 -d > {CONFIG}.new; "

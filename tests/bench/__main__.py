@@ -1,27 +1,36 @@
-"""`make bench`: the codec and the whole daemon against floors of the same run. Ratios travel; milliseconds do not.
+"""`make bench`: codec, parse worker and whole daemon against floors of the same run. Ratios travel; milliseconds do not.
 
-The floors: cutting the same bytes into frames and nothing more; and a server that reads the same bytes from a unix
-socket and answers with a constant. Engines are stubs that answer at once, so what is left is filterd's own.
+The floors: cutting the same bytes into frames and nothing more; a process with the parsers in it that forks a child
+which ends at once; and a server that reads the same bytes from a unix socket and answers with a constant. "taking
+apart" is the same work without a process of its own, against the standard library's parser. Engines are stubs that
+answer at once, so what is left is filterd's own.
 """
 
 import asyncio
+import os
 import socket
 import struct
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from email import message_from_bytes
 from functools import partial
 from pathlib import Path
 
 import uvloop
 
 from filterd.config import Config
+from filterd.config.inspection import Inspection
 from filterd.connection import wish
+from filterd.log import Log
+from filterd.message import Envelope, Message, Spool
 from filterd.milter import commands as c
 from filterd.milter import mta
 from filterd.milter.replies import Continue
 from filterd.milter.session import Session
+from filterd.parse.anatomise import anatomise
+from filterd.parse.pool import ParsePool
 from tests.unit.filterd.daemon import running
 from tests.unit.filterd.dialogue import Client, content, envelope, greeting
 
@@ -116,6 +125,52 @@ def daemon_message(path: Path, body: bytes) -> None:
         client.verdict()
 
 
+def mail(lines: int) -> bytes:
+    """Return the message of so many body lines."""
+    fields = b"".join(name + b":" + value + b"\r\n" for name, value in HEADERS)
+    return fields + b"\r\n" + BODY * lines
+
+
+def fork() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def parse_worker() -> None:
+    """Print what a parse worker costs, by itself and with its process."""
+    for name, lines in SIZES.items():
+        data = mail(lines)
+        report(
+            f"taking apart, {name}",
+            per_call(partial(anatomise, data, Inspection())),
+            per_call(partial(message_from_bytes, data)),
+        )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        pool = ParsePool(Config(), slots=1, log=Log(-1))
+        runner.run(pool.ping())
+        for name, lines in SIZES.items():
+            spooled = Message(Envelope(), Spool("/tmp", 10**7), max_bytes=10**7)  # noqa: S108 - in memory
+            spooled.add_body(mail(lines))
+            report(
+                f"parse worker, {name}",
+                per_call(partial(_run, runner, pool, spooled)),
+                per_call(fork),
+            )
+            spooled.close()
+        runner.run(pool.close())
+
+
+def _run(runner: asyncio.Runner, pool: ParsePool, spooled: Message) -> None:
+    runner.run(_taken_apart(pool, spooled))
+
+
+async def _taken_apart(pool: ParsePool, spooled: Message) -> None:
+    with await pool.anatomise(spooled):
+        pass
+
+
 def main() -> None:
     print(f"{'':24}{'own ms':>10}{'floor ms':>10}{'ratio':>8}")
     for name, lines in SIZES.items():
@@ -125,7 +180,9 @@ def main() -> None:
             per_call(partial(codec, data)),
             per_call(partial(framing, data)),
         )
-    with tempfile.TemporaryDirectory() as home, running(Path(home)) as daemon:
+    parse_worker()
+    room = {"max_message_bytes": 4_000_000, "spool_memory_bytes": 4_000_000}
+    with tempfile.TemporaryDirectory() as home, running(Path(home), milter=room) as daemon:
         for name, lines in SIZES.items():
             data, body = message(lines), BODY * lines
             floor = Path(home) / f"floor-{lines}.sock"

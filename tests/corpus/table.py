@@ -5,16 +5,22 @@ from typing import Final
 
 from . import (
     archive,
+    archive_odd,
     archive_zip,
     boundary,
     container,
+    container_odd,
     document,
+    document_odd,
     encryption,
     filename,
     header,
+    header_hidden,
     nesting,
     smuggling,
+    smuggling_built,
     text,
+    text_odd,
     transfer,
 )
 from .variant import FAMILIES, Variant
@@ -32,6 +38,12 @@ _MODULES: Final = (
     smuggling,
     filename,
     encryption,
+    header_hidden,
+    text_odd,
+    container_odd,
+    archive_odd,
+    document_odd,
+    smuggling_built,
 )
 
 VARIANTS: Final[tuple[Variant, ...]] = tuple(chain.from_iterable(module.VARIANTS for module in _MODULES))

@@ -5,6 +5,8 @@ between lines of "--" are leaves each, and what follows "base64:" is decoded.
 """
 
 import base64
+import contextlib
+import fcntl
 import hashlib
 import os
 import socket
@@ -33,13 +35,27 @@ def _eat(_: str) -> None:
 
 
 def _files(count: str) -> None:
-    kept = [os.memfd_create("x") for _ in range(int(count))]
+    kept = [os.dup(0) for _ in range(int(count))]
     raise AssertionError(len(kept))
 
 
+def _memory_files() -> dict[int, int]:
+    """The memory files that this worker has been given, each with its seals."""
+    found = {}
+    for descriptor in range(3, 64):
+        with contextlib.suppress(OSError):
+            found[descriptor] = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
+    return found
+
+
 def _long_file(size: str) -> None:
-    with open(os.memfd_create("x"), "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
-        file.truncate(int(size))
+    os.ftruncate(next(file for file, seals in _memory_files().items() if not seals), int(size))
+
+
+def _long_content(size: str) -> None:
+    os.ftruncate(
+        next(file for file, seals in _memory_files().items() if seals == fcntl.F_SEAL_GROW), int(size)
+    )
 
 
 DEEDS: Mapping[str, Callable[[str], object]] = {
@@ -50,6 +66,9 @@ DEEDS: Mapping[str, Callable[[str], object]] = {
     "eat": _eat,
     "files": _files,
     "long-file": _long_file,
+    "long-content": _long_content,
+    "memory-file": lambda _: os.memfd_create("x"),
+    "names": lambda _: None,
     "inet": lambda _: socket.socket(socket.AF_INET),
     "unix": lambda _: socket.socket(socket.AF_UNIX),
     "pair": lambda _: socket.socketpair(),
@@ -90,6 +109,8 @@ def anatomise(raw: bytes, inspection: Inspection) -> tuple[Anatomy, list[bytes]]
         stage, _, rule = argument.partition(" ")
         found = (Finding(stage=stage, verdict=Verdict.SUSPICIOUS, rule=rule),)
     names = ("half\udc80.txt",) if deed == "surrogate" else (str(inspection.parse.depth),)
+    if deed == "names":
+        names = ("x" * int(argument),)
     contents = _leaves(raw)
     leaves = tuple(
         Leaf(path=f"1.{n}", names=names, size=len(data), digest=hashlib.sha256(data).hexdigest())

@@ -14,7 +14,15 @@ from filterd.anatomy import Anatomy, Leaf, RewriteOrder, Rewritten
 from filterd.carry.carrier import Carried, Carrier
 from filterd.carry.heading import Heading
 from filterd.carry.plan import needed
-from filterd.config import Config, Group, InjectSettings, NotifySettings, PolicySettings, StoreSettings
+from filterd.config import (
+    Config,
+    Group,
+    InjectSettings,
+    MilterSettings,
+    NotifySettings,
+    PolicySettings,
+    StoreSettings,
+)
 from filterd.config.policy import Chains, GroupChains
 from filterd.disposition import Attempt, Disposition
 from filterd.errors import ScannerDownError
@@ -113,6 +121,7 @@ class Post:
         self.config = Config(
             policy=PolicySettings(chains=Chains(**chains), **more.pop("policy", {})),
             group=tuple(groups),
+            milter=more.pop("milter", MilterSettings()),
             store=StoreSettings(directory=str(home / "store")),
             notify=NotifySettings(admin="soc@gw.example", templates=str(home), stamps={"legal": "Checked."}),
             inject=InjectSettings(socket=str(home / "inject.sock"), timeout_s=3),
@@ -121,9 +130,16 @@ class Post:
         self.bench = Bench(self.config, **more)
         (home / "log").touch()
 
-    def __call__(self, *findings: Finding, recipients: Sequence[bytes] = (A,), head: Any = HEAD) -> Carried:
+    def __call__(
+        self,
+        *findings: Finding,
+        recipients: Sequence[bytes] = (A,),
+        head: Any = HEAD,
+        parameters: dict[bytes, tuple[bytes, ...]] | None = None,
+    ) -> Carried:
         envelope = Envelope(
-            sender=b"<s@sender.example>", recipients=list(recipients), queue_id=b"4XyZ", host=b"mx.gw.example",
+            sender=b"<s@sender.example>", sender_parameters=(b"RET=HDRS",), recipients=list(recipients),
+            parameters=parameters or {}, queue_id=b"4XyZ", host=b"mx.gw.example",
             client_name=b"client.example", client_address=b"198.51.100.7", helo=b"he(lo",
         )  # fmt: skip
         message = Message(envelope, Spool(str(self.home), 1_000_000), max_bytes=1_000_000)
@@ -328,6 +344,59 @@ def test_refused_message_is_still_copied_and_told_of(tmp_path: Path, mta: Mta) -
         (b"<s@sender.example>", [b"<lab@gw.example>"]), (b"<>", [b"<soc@gw.example>"]),
     ]  # fmt: skip
     assert mta.letters[0][2].endswith(RAW)
+
+
+def test_forwarded_mail_never_bounces_to_the_sender(tmp_path: Path, mta: Mta) -> None:
+    # He may be forged, and is not to learn who reads his mail.
+    mta.extensions = (b"DSN",)
+    Post(tmp_path, {"infected": ("forward lab@gw.example", "reject")})(VIRUS)
+    assert b"RCPT TO:<lab@gw.example> NOTIFY=NEVER\r\n" in mta.lines
+    carried = Post(tmp_path, {"infected": ("forward lab@gw.example", "ignore")})(VIRUS)
+    assert carried.replies[0] == replies.AddRecipientWithParameters(b"<lab@gw.example>", b"NOTIFY=NEVER")
+
+
+def test_variant_keeps_what_its_recipient_was_given_with(tmp_path: Path, mta: Mta) -> None:
+    mta.extensions = (b"DSN",)
+    post = Post(tmp_path, {"infected": ("clean", "reject")}, [TRUSTING])
+    post(VIRUS, recipients=(A, B), parameters={A: (b"NOTIFY=NEVER",), B: ()})
+    assert b"MAIL FROM:<s@sender.example> RET=HDRS\r\n" in mta.lines
+    assert b"RCPT TO:<a@rcpt.example> NOTIFY=NEVER\r\n" in mta.lines
+
+
+def test_recipient_who_cannot_be_taken_off_with_certainty_gets_nothing(tmp_path: Path, mta: Mta) -> None:
+    routed = b"<@x.example:c@rcpt.example>"
+    carried = Post(tmp_path, {"infected": ("reject",)}, [TRUSTING, CAREFUL])(VIRUS, recipients=(B, routed))
+    assert carried.replies == (replies.Discard(),)
+    ((_, recipients, content),) = mta.letters
+    assert recipients == [B]
+    assert content.endswith(RAW)
+
+
+def test_reply_that_cannot_be_sent_is_known_before_anything_is_done(
+    tmp_path: Path, mta: Mta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsendable(*_: object) -> tuple[replies.Reply, ...]:
+        return (replies.InsertHeader(0, b"X-Bastide-Tag", b" a\nb"), replies.Continue())
+
+    monkeypatch.setattr("filterd.carry.carrier.as_replies", unsendable)
+    post = Post(tmp_path, {"infected": ("tag", "clean", "reject")}, [TRUSTING, CAREFUL])
+    carried = post(VIRUS, recipients=(A, B, C))
+    assert kinds(carried) == ["ReplyCode"]
+    assert mta.letters == post.store("quarantine") == []
+
+
+def test_variants_have_a_time_in_which_they_must_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A sender waits ten minutes (RFC 5321 4.5.3.2.6); then it comes again, whatever was injected meanwhile.
+    async def slow(*_: object) -> Report:
+        await asyncio.sleep(60)
+        return report()
+
+    monkeypatch.setattr(Bench, "look_again", slow)
+    post = Post(tmp_path, {"infected": ("clean", "reject")}, milter=MilterSettings(scan_timeout_s=0.1))
+    assert kinds(post(VIRUS)) == ["ReplyCode"]
+    assert post.log()[0]["why"] == "TimeoutError"
 
 
 def test_notice_that_cannot_be_sent_holds_no_mail_up(tmp_path: Path) -> None:

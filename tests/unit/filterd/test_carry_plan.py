@@ -87,8 +87,25 @@ def test_forward_rides_along_only_with_the_message_as_it_came() -> None:
         plan(disposition(A, fate="move", sides=(FORWARD,))),
     ):
         assert made.added == ()
-        assert made.injected == (Share(variant=Variant(), recipients=(target,)),)
+        assert made.injected == (Share(variant=Variant(), recipients=(target,), forwarded=True),)
     assert plan(disposition(A), disposition(B, fate="reject", sides=(FORWARD,))).added == (target,)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"<@x.example:b@rcpt.example>", b"< b@rcpt.example>", b"<b@ rcpt.example>", b'<"b"@rcpt.example>',
+        b"<\\b@rcpt.example>", b"<b@rcpt.example.>", b"<postmaster>", "<ü@rcpt.example>".encode(), b"b@rcpt.example",
+    ],
+)  # fmt: skip
+def test_recipient_of_several_spellings_is_never_taken_off(odd: bytes) -> None:
+    # Postfix finds no recipient "@x.example:b@rcpt.example", and delivers to b what was moved.
+    made = plan(disposition(A, sides=(FORWARD,)), disposition(odd, fate="move"), disposition(C, order=CUT))
+    assert (made.carried, made.deleted, made.added) == (None, (), ())
+    assert [(one.recipients, one.forwarded) for one in made.injected] == [
+        ((A,), False), ((C,), False), ((b"<soc@gw.example>",), True),
+    ]  # fmt: skip
+    assert plan(disposition(odd), disposition(A, fate="move")).carried.recipients == (odd,)
 
 
 def test_copy_and_archive_are_kept_beside_the_fate() -> None:
@@ -142,7 +159,7 @@ def test_each_recipient_gets_his_variant_exactly_once_or_is_in_the_store(
                 policy=PolicySettings(chains=Chains(encrypted=("ignore",), bulk=("ignore",))),
                 group=(Group(name="x", chains=GroupChains(spam=("forward a@b.example", "move"))),),
             ),
-            Action.DELETE_RECIPIENTS | Action.ADD_RECIPIENTS,
+            Action.DELETE_RECIPIENTS | Action.ADD_RECIPIENTS_WITH_PARAMETERS,
         ),
     ],
 )  # fmt: skip
@@ -189,6 +206,17 @@ def test_message_without_a_subject_gets_one() -> None:
 )  # fmt: skip
 def test_tag_stands_before_the_subject(subject: bytes | None, result: bytes) -> None:
     assert tagged("[x] ", subject) == result
+
+
+@pytest.mark.parametrize("subject", [b" [x] hello", b"\n [x]hello", b"[X] [x]", b" " + b"a" * 60_000])
+def test_tag_stands_once_and_only_where_there_is_room(subject: bytes) -> None:
+    made = as_replies(edits(Marks(subject="[x] "), noted((b"Subject", subject))))
+    assert made == ((ChangeHeader(1, b"Subject", b" [x] [X] [x]"),) if b"[X]" in subject else ())
+
+
+def test_forged_field_with_an_endless_name_is_no_mark_of_ours() -> None:
+    name = b"X-Bastide-" + b"a" * 300
+    assert not any(one.value is None for one in edits(MARKS, noted((name, b" x"))))
 
 
 def test_encoded_word_keeps_its_blank() -> None:

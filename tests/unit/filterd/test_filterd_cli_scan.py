@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,14 @@ def scanned(home: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tu
     shown = json.loads(capsys.readouterr().out)
     assert mistakes(shown, SCAN, SCAN) == []
     return code, shown
+
+
+def test_names_need_not_be_utf8(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = home / os.fsdecode(b"m\xfc")
+    odd.write_bytes(PLAIN)
+    code, shown = scanned(home, capsys, "--recipient", os.fsdecode(b"\xfc@example.org"), str(odd))
+    assert (code, shown["file"]) == (0, f"{home}/m\\udcfc")
+    assert shown["decisions"][0]["recipients"] == ["<\\xfc@example.org>"]
 
 
 def test_each_fate_has_its_exit_code_and_reply(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

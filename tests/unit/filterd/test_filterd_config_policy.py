@@ -125,6 +125,10 @@ def test_a_wrong_chain(text: str, said: str) -> None:
         (f"{TWO}senders = ['a@*.org']", "[[group]] b senders: 'a@*.org' is no address pattern; write"),
         (f"{TWO}times = ['Monday']", "[[group]] b times: 'Monday' names no days; write them like Mon-Fri"),
         (
+            f"{TWO}times = ['24:00-08:00']",
+            "[[group]] b times: '24:00-08:00': '24:00-08:00' is no span of the day",
+        ),
+        (
             f"{TWO}times = ['Mon 8-18']",
             "[[group]] b times: 'Mon 8-18': '8-18' is no span of the day; write it like",
         ),

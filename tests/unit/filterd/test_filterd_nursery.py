@@ -84,3 +84,17 @@ def test_what_an_attachment_hides_is_refused(tmp_path: Path) -> None:
         assert [(one["rule"], one["path"]) for one in findings if one["rule"].startswith("virus.")] == [
             ("virus.signature", "1")
         ]
+
+
+def test_a_retired_worker_has_a_nursery_only_while_there_is_work(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        (worker,) = daemon.workers()
+        with daemon.client() as client:
+            assert client.message().code == b"c"
+            (first,) = children(worker)
+            daemon.signal(signal.SIGHUP)
+            wait_for(lambda: gone(first))
+            assert not gone(worker)
+            assert client.message().code == b"c"
+        wait_for(lambda: gone(worker))
+        assert daemon.log("parse_nursery_died") == []

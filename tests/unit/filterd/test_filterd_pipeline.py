@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 
 from filterd import pipeline
+from filterd.anatomy import Leaf
 from filterd.config import ClamdSettings, Config, ExecScanner, MilterSettings, SpamdSettings
 from filterd.errors import ScannerDownError
 from filterd.findings import Finding, Rule, Verdict
@@ -21,7 +23,7 @@ from filterd.parse.dissection import Dissection
 from filterd.parse.pool import ParsePool
 from filterd.pipeline import Report
 from filterd.scanners.engines import Engines, connect
-from filterd.stages import CONTENT, ENGINES, ORDER, Stage
+from filterd.stages import CONTENT, ENGINES, ORDER, Stage, virus
 from tests.unit.filterd import engines
 from tests.unit.filterd.test_parse_pool import DOUBLE, QUICK
 
@@ -159,6 +161,29 @@ def test_what_clamd_reports_has_a_class(tmp_path: Path, name: str, verdict: Verd
 def test_every_rule_that_an_engine_stage_reports_is_documented() -> None:
     for stage in ENGINES:
         assert f"{stage.id}.unavailable" in {rule.id for rule in stage.rules}
+
+
+def test_contents_are_let_go_before_the_spam_engine_is_asked(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    async def look(_: Message, __: Engines, dissection: Dissection) -> tuple[Finding, ...]:
+        seen.append(len(dissection.contents))
+        return ()
+
+    probes = [Stage(id="a", title="t", why="w", cost=cost, rules=(), examine=look) for cost in (1, 9)]
+    with running(tmp_path):
+        examined(config(tmp_path), mail(HARMLESS), stages=(*probes, ENGINES[0]))
+    assert seen == [1, 0]
+
+
+def test_thousands_of_hits_are_named_in_no_time() -> None:
+    leaves = tuple(Leaf(path=f"1!{n}", digest=str(n), names=("x" * 1000,)) for n in range(5000))
+    hits = [(number, virus.classify("Some.Malware"), "Some.Malware") for number in range(5000)]
+    begun = time.monotonic()
+    found = list(virus._named(hits, leaves))
+    assert time.monotonic() - begun < 1
+    assert [one.path for one in found] == [leaf.path for leaf in leaves]
+    assert {len(one.name) for one in found} == {200}
 
 
 # --- failures

@@ -113,7 +113,7 @@ def test_an_attempt_that_failed_on_other_parts_is_not_held_against_it() -> None:
     [
         ("clean", "1.2", "virus.signature", "remove"),
         ("clean", "1.2", "html.smuggling", "disarm"),
-        ("clean", "1.2", "virus.macros", "disarm"),
+        ("clean", "1.2", "document.macro-autorun", "disarm"),
         ("clean", "1", "html.smuggling", "disarm"),
         ("clean", "1", "virus.signature", None),
         ("clean", "", "virus.signature", None),

@@ -109,12 +109,33 @@ def test_conditions_of_a_group(conditions: dict[str, Any], *, fits: bool) -> Non
 
 
 @pytest.mark.parametrize(
-    "address", ["<A@Example.ORG>", "a@example.org", "<@x.example:a@example.org>", '<"a"@example.org.>']
-)
+    "address",
+    [
+        "<A@Example.ORG>", "a@example.org", "<@x.example:a@example.org>", '<"a"@example.org.>', "< a@example.org >",
+        "<a@ example.org>", "<a\t@example.org>", "<\\a@example.org>", '<"\\a"@example.org>', "<@:a@example.org>",
+        "<@x.example,@y.example: a@example.org>",
+    ],
+)  # fmt: skip
 def test_an_address_is_the_same_in_any_spelling(address: str) -> None:
     settings = config(group=[group("g", recipients=["a@example.org"], chains={"banned": ["move"]})])
     mail = Envelope(recipients=[address.encode()])
     assert one(report(found("banned")), settings, mail).fate == "move"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "address", "fate"),
+    [
+        ("a.b@example.org", '<"a".b@example.org>', "move"),
+        ("a.b@example.org", '<a."b"@example.org>', "move"),
+        ("a@example.org", '<"a "@example.org>', "reject"),
+        ("a@example.org", '<"a@x"@example.org>', "reject"),
+        ("postmaster@", "<Postmaster>", "move"),
+        ("@postmaster", "<postmaster>", "reject"),
+    ],
+)
+def test_quoting_is_read_as_an_mta_reads_it(pattern: str, address: str, fate: str) -> None:
+    settings = config(group=[group("g", recipients=[pattern], chains={"banned": ["move"]})])
+    assert one(report(found("banned")), settings, Envelope(recipients=[address.encode()])).fate == fate
 
 
 def test_the_first_group_that_fits_and_has_a_chain_decides() -> None:

@@ -120,9 +120,37 @@ def test_address_that_would_be_a_command_is_not_sent(mta: Mta, bad: bytes) -> No
     assert mta.lines == []
 
 
-def test_quoted_local_part_is_an_address(mta: Mta) -> None:
-    send(mta, letter(b"\r\n", b'<"a b"@d.example>'))
-    assert mta.letters[0][1] == [b'<"a b"@d.example>']
+@pytest.mark.parametrize("address", [b'<"a b"@d.example>', b'<"a\\" b"@d.example>', b'<"a\\\\"@d.example>'])
+def test_quoted_local_part_is_an_address(mta: Mta, address: bytes) -> None:
+    send(mta, letter(b"\r\n", address))
+    assert mta.letters[0][1] == [address]
+
+
+@pytest.mark.parametrize("bad", [b'<"a\\"@d.example>', b'<"a" b"@d.example>', b'<"a\\\r\n"@d.example>'])
+def test_quoting_that_does_not_end_is_no_address(mta: Mta, bad: bytes) -> None:
+    with pytest.raises(InjectError, match="SMTP command"):
+        send(mta, letter(b" \r\n", bad, b"<c d@x>"))
+
+
+def test_what_the_sender_asked_to_be_told_goes_on(mta: Mta) -> None:
+    asked = Letter(
+        sender=b"<a@b.example>",
+        recipients=(b"<c@d.example>", b"<e@d.example>"),
+        content=[b"x\r\n"],
+        eight_bit=False,
+        sender_parameters=(b"RET=HDRS", b"ENVID=a+2Bb", b"SIZE=1", b"BODY=8BITMIME", b"smtputf8", b"AUTH=<>", b"RET=X"),
+        parameters={b"<c@d.example>": (b"NOTIFY=NEVER", b"ORCPT=rfc822;c@old", b"X=y", b"NOTIFY=NEVER\r\nDATA")},
+    )  # fmt: skip
+    mta.extensions = (b"DSN", b"SMTPUTF8")
+    send(mta, asked)
+    assert b"MAIL FROM:<a@b.example> SMTPUTF8 RET=HDRS ENVID=a+2Bb\r\n" in mta.lines
+    assert b"RCPT TO:<c@d.example> NOTIFY=NEVER ORCPT=rfc822;c@old\r\n" in mta.lines
+    assert b"RCPT TO:<e@d.example>\r\n" in mta.lines
+    mta.extensions = ()
+    mta.lines.clear()
+    send(mta, asked)
+    assert b"MAIL FROM:<a@b.example>\r\n" in mta.lines
+    assert b"RCPT TO:<c@d.example>\r\n" in mta.lines
 
 
 def test_silent_or_absent_mta_is_an_error_in_time(mta: Mta, tmp_path: Path) -> None:

@@ -108,7 +108,9 @@ def test_no_record_is_more_than_refused(record: bytes) -> None:
         border.decoded(record)
 
 
-TWO = Anatomy(leaves=(Leaf(path="1.1"), Leaf(path="1.2")), contents=(0, 1))
+TWO = Anatomy(
+    leaves=(Leaf(path="1.1", size=5, digest="a"), Leaf(path="1.2", size=5, digest="b")), contents=(0, 1)
+)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,11 @@ TWO = Anatomy(leaves=(Leaf(path="1.1"), Leaf(path="1.2")), contents=(0, 1))
         (TWO, [Place(0, 0, 5), Place(1, 1, 4)]),
         (Anatomy(leaves=TWO.leaves, contents=(0, 2)), [Place(0, 0, 5)] * 2),
         (Anatomy(leaves=TWO.leaves, contents=(0, -1)), [Place(0, 0, 5)] * 2),
+        # One of two leaves is scanned twice and the other never; a leaf hides behind the digest of another, or of none.
+        (Anatomy(leaves=TWO.leaves, contents=(0, 0)), [Place(0, 0, 5)] * 2),
+        (Anatomy(leaves=(TWO.leaves[0],) * 2, contents=(0, 1)), [Place(0, 0, 5)] * 2),
+        (Anatomy(leaves=TWO.leaves, contents=(0,)), [Place(0, 0, 5)]),
+        (TWO, [Place(0, 0, 5), Place(0, 5, 4)]),
     ],
 )
 def test_contents_that_do_not_fit_are_refused(anatomy: Anatomy, places: list[Place]) -> None:

@@ -15,7 +15,7 @@ from msoffcrypto.format.ooxml import OOXMLFile
 
 from filterd.anatomy import Anatomy
 from filterd.config.inspection import Inspection
-from filterd.parse import ole_macros, pdf_filters
+from filterd.parse import ole_macros, ole_sheets, pdf_filters
 from filterd.parse.anatomise import anatomise
 from filterd.stages import document
 from tests.corpus.document import word_document
@@ -111,8 +111,15 @@ FINDINGS: tuple[tuple[str, bytes, set[str]], ...] = (
         {"document.embedded-object"}),
     ("formula that starts a program, csv", b"a,b\r\n=cmd|'/C calc'!A0,1\r\n", {"document.dde"}),
     ("honest csv", b"a,b\r\n=A1+B2|x,-cmd\r\n", set()),
-    ("PDF script at opening", pdf(b"<</Type/Catalog/OpenAction<</S/JavaScript/JS(app.alert\\(1\\))>>>>"),
+    ("PDF script at opening", pdf(b"<</Type/Catalog/OpenAction<</S/JavaScript/JS(this.mailDoc\\(1\\))>>>>"),
         {"document.pdf-javascript", "document.pdf-javascript-auto"}),
+    ("PDF that prints itself", pdf(b"<</Type/Catalog/OpenAction<</S/JavaScript/JS(this.print\\({bUI: true}\\);)>>>>"),
+        {"document.pdf-javascript"}),
+    ("PDF script that is put together", pdf(b"<</Type/Catalog/OpenAction<</S/JavaScript/JS(this['pr'+'int']\\(\\))>>>>"),
+        {"document.pdf-javascript", "document.pdf-javascript-auto"}),
+    ("PDF that opens a document beside it", pdf(b"<</Type/Action/S/Launch/F(tables/one.docx)>>"), set()),
+    ("PDF that opens a document elsewhere", pdf(b"<</Type/Action/S/Launch/F(//host/one.docx)>>"),
+        {"document.pdf-launch"}),
     ("PDF script by reference", pdf(b"<</Type/Catalog/OpenAction 2 0 R>>", b"<</S/#4aavaScript/JS 3 0 R>>", b"<<>>stream\nx=1\nendstream"),
         {"document.pdf-javascript", "document.pdf-javascript-auto"}),
     ("PDF form that formats a field",
@@ -210,8 +217,9 @@ def test_run_length_of_literal_runs(data: bytes) -> None:
 def test_any_bytes_through_any_filter(data: bytes) -> None:
     for undo in pdf_filters.FILTERS.values():
         b"".join(undo(data))
-    ole_macros.decompressed(b"\x01" + data, 0)
-    ole_macros.Workbook(data)
+    ole_sheets.Workbook(data)
+    ole_sheets.formulas(data)
+    ole_macros.runs_and_acts(data.decode("latin-1"))
 
 
 @settings(deadline=None, max_examples=200)

@@ -83,6 +83,16 @@ def nested(level: int, tag: str = "x") -> bytes:
     return file.getvalue()
 
 
+def equal(level: int) -> bytes:
+    """Return zips within zips, all of a level the same: few contents to look at, and 16 TiB to unpack."""
+    file = io.BytesIO()
+    inner = equal(level - 1) if level else one_member(deflated(16), 16 * MIB)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        for number in range(16):
+            made.writestr(str(number), inner)
+    return file.getvalue()
+
+
 def deep() -> bytes:
     data = b"the end"
     for level in range(200):
@@ -132,6 +142,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "bzip2": lambda: bz2.compress(bytes(64 * MIB)) * 40,
     "xz": lambda: lzma.compress(bytes(64 * MIB), preset=0) * 10,
     "zips within zips, as 42.zip": lambda: nested(1),
+    "zips within zips, all the same": lambda: equal(4),
     "200 zips within each other": deep,
     "overlapping": lambda: overlapping(quoted=False),
     "overlapping, quoted": lambda: overlapping(quoted=True),

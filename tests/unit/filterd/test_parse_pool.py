@@ -35,9 +35,14 @@ def mail(body: bytes, *, spool_dir: str = "/tmp", memory: int = 100_000) -> Mess
 
 @asynccontextmanager
 async def pool(
-    *, bounds: Bounds = QUICK, log: Log | None = None, slots: int = 4, command: tuple[str, ...] = DOUBLE
+    *,
+    bounds: Bounds = QUICK,
+    log: Log | None = None,
+    slots: int = 4,
+    command: tuple[str, ...] = DOUBLE,
+    room: int = 2**30,
 ) -> AsyncIterator[ParsePool]:
-    made = ParsePool(Config(parse=bounds), slots=slots, log=log or Log(-1), command=command)
+    made = ParsePool(Config(parse=bounds), slots=slots, log=log or Log(-1), command=command, room=room)
     try:
         yield made
     finally:
@@ -173,7 +178,7 @@ def test_a_parser_that_fails_costs_one_message(body: bytes, why: str) -> None:
     [
         b"inet", b"unix", b"pair", b"fork", b"exec /bin/true", b"spawn /bin/true", b"kill", b"kill 1", b"limit", b"timer",
         b"write %s/new", b"write %s/there", b"remove %s/there", b"rename %s/there", b"chmod %s/there", b"mkdir %s/new",
-        b"thread",
+        b"thread", b"memory-file", b"long-content 200000000",
     ],
 )  # fmt: skip
 def test_what_a_parser_may_not_do(body: bytes, tmp_path: Path) -> None:

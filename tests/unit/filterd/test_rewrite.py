@@ -357,6 +357,7 @@ def test_html_without_active_content_stays_byte_for_byte() -> None:
 
 
 UTF16 = as_base64("Grüße\r\n".encode("utf-16-le"))
+UTF16_BIG = as_base64(b"\xfe\xff" + "Grüße\r\n".encode("utf-16-be"))
 STAMP = "Checked by the gateway.\nSecond line"
 UMLAUTS = "Geprüft: § Ω"
 
@@ -372,6 +373,7 @@ UMLAUTS = "Geprüft: § Ω"
         ("Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n", b"Gr=FC=DFe\r\n", UMLAUTS),
         ("Content-Type: text/plain; charset=iso-8859-15\nContent-Transfer-Encoding: quoted-printable\n", b"Gr=FC=DFe=", "grüßt"),
         ("Content-Type: text/plain; charset=utf-16le\nContent-Transfer-Encoding: base64\n", UTF16, UMLAUTS),
+        ("Content-Type: text/plain; charset=utf-16\nContent-Transfer-Encoding: base64\n", UTF16_BIG, UMLAUTS),
         ("Content-Type: text/html; charset=iso-8859-1\n", b"<html><body><p>x</p></body></html>\r\n", UMLAUTS),
         ("Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: base64\n", as_base64("<p>ü".encode()), UMLAUTS),
         ("Content-Type: text/plain; charset=iso-2022-jp\n", "日本\r\n".encode("iso-2022-jp"), STAMP),
@@ -402,6 +404,12 @@ def test_stamp_stands_behind_the_text_in_its_own_charset(head: str, body: bytes,
         raw[: raw.index(b"\r\n\r\n") + 2], [Change(name=e.name, value=e.value) for e in result.headers]
     )
     assert whole.startswith(rebuilt + b"\r\n")
+
+
+def test_stamp_leaves_lines_that_are_joined_joined() -> None:
+    raw = b"MIME-Version: 1.0\r\nContent-Type: text/plain; format=Flowed; delsp=yes\r\n\r\none \r\ntwo\r\n"
+    _, whole = rewrite(raw, RewriteOrder(stamp=UMLAUTS))
+    assert b"Content-Type: text/plain; charset=utf-8; format=flowed; delsp=yes\r\n" in whole
 
 
 def test_stamp_stands_in_both_alternatives_and_in_no_attachment() -> None:

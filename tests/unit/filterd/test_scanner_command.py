@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from filterd.config import ExecScanner
 from filterd.errors import ScannerAnswerError, ScannerDownError, ScannerError
@@ -102,6 +104,39 @@ child.wait()
     with spooled(b"fine") as content, pytest.raises(ScannerDownError):
         scan(content, script, seconds=1.0)
     stat = Path(f"/proc/{pid_file.read_text()}/stat")
+    for _ in range(100):
+        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.02)
+    raise AssertionError("it still runs")
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("session", [False, True])
+def test_what_a_command_leaves_running_is_not_waited_for(
+    tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop], *, session: bool
+) -> None:
+    pid_file = tmp_path / "pid"
+    script = f"""
+import subprocess
+child = subprocess.Popen(["sleep", "20"], start_new_session={session})
+open({str(pid_file)!r}, "w").write(str(child.pid))
+print("found: left")
+raise SystemExit(1)
+"""
+    settings = ExecScanner(
+        name="second", command=(sys.executable, "-c", script), signature="found: (.*)", timeout_s=9
+    )
+    begun = time.monotonic()
+    with spooled(b"fine") as content, asyncio.Runner(loop_factory=loop) as runner:
+        answer = runner.run(CommandScanner(settings, slots=1, log=Log(-1)).scan(content))
+    assert answer == ScanAnswer(signature="left")
+    assert time.monotonic() - begun < 5
+    # What is in its process group ends with it; what has left that, only with the service.
+    pid = int(pid_file.read_text())
+    if session:
+        os.kill(pid, signal.SIGKILL)
+    stat = Path(f"/proc/{pid}/stat")
     for _ in range(100):
         if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
             return

@@ -8,6 +8,7 @@ def test_only_what_runs_by_itself_counts() -> None:
     counting = {rule.id for rule in document.STAGE.rules if rule.mode == "on"}
     assert counting == {
         "document.macro-autorun",
+        "document.macro-stomped",
         "document.dde",
         "document.external-template",
         "document.pdf-javascript-auto",

@@ -265,3 +265,10 @@ def test_filterds_unit_may_write_to_its_socket_directory_alone() -> None:
     unit = rendered("filterd", "filterd.service.j2", GATEWAY, **FILTERD)
     assert re.findall(r"^ReadWritePaths=(.*)$", unit, re.MULTILINE) == ["/run/f"]
     assert "{" not in unit.replace("%{", "")
+
+
+def test_a_parse_worker_without_memory_does_not_end_filterd() -> None:
+    """systemd's own way is to stop the whole service when the kernel ends one process of it (OOMPolicy=stop)."""
+    unit = rendered("filterd", "filterd.service.j2", GATEWAY, **FILTERD)
+    assert "\nOOMPolicy=continue\n" in unit
+    assert re.search(r"^MemoryMax=[0-9]+%$", unit, re.MULTILINE)
