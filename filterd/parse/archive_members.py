@@ -12,7 +12,7 @@ _ABSOLUTE: Final = re.compile(r"[\\/]|[A-Za-z]:")
 _CONTROL: Final = re.compile(r"[\0-\x1f\x7f]")
 _MAC_ICON: Final = re.compile(r"(?:^|[/_])Icon\r$")  # every folder of a Mac that has a picture of its own
 # Decoded from text where no field says that there is a file: a key, a token, what a bounce has left of an attachment.
-_GUESSED: Final = frozenset({"base64", "quoted-printable", "passage"})
+_GUESSED: Final = frozenset({"base64", "quoted-printable", "passage", "html", "script", "macro"})
 _OF_WHOLE: Final = frozenset({"archive.broken", "archive.unreadable"})
 _ENCRYPTED: Final = re.compile(r"ncrypt|assphrase|assword", re.ASCII)
 _UNKNOWN: Final = re.compile(

@@ -16,6 +16,7 @@ _MAIN, _FILE, _SERVICE, _CRYPT, _END = 1, 2, 3, 4, 5
 _HAS_EXTRA, _HAS_DATA = 1, 2
 _HAS_TIME, _HAS_CRC = 2, 4
 _VOLUME: Final = 1
+_OLD_SIGNATURE: Final = b"Rar!\x1a\x07\0"
 _ENCRYPTION: Final = 1
 _MAX_HEADER: Final = 2 << 20
 
@@ -88,11 +89,18 @@ class Rar5:
         return False
 
 
+def _is_old_volume(data: bytes) -> bool:
+    """Return whether the main header of a RAR 4 archive (type, then flags) says that it is one of several volumes."""
+    return (
+        data.startswith(_OLD_SIGNATURE) and data[9:10] == b"\x73" and bool(data[10:11] and data[10] & _VOLUME)
+    )
+
+
 def open_rar(content: Content, harvest: Harvest) -> Iterator[Content]:
     """Yield the members of a RAR archive; of encrypted ones the names."""
     members = Members(content, harvest, "rar")
     headers = Rar5(content.data if content.data.startswith(_SIGNATURE) else b"")
-    if headers.volume:
+    if headers.volume or _is_old_volume(content.data):
         members.note("archive.unreadable", "one of several volumes")
     if headers.hidden:
         members.note("archive.encrypted", "names too")

@@ -49,6 +49,20 @@ def open_unreadable(content: Content, harvest: Harvest) -> Iterator[Content]:
     yield from ()
 
 
+# Volumes behind the first, which have no signature: of zip, RAR, ARJ, and of whatever was cut in pieces.
+_VOLUME: Final = re.compile(r"\.(?:[zra]\d\d|\d{3}|part\d{1,4}\.rar)$", re.IGNORECASE)
+
+
+def open_volume(content: Content, harvest: Harvest) -> Iterator[Content]:
+    """Report one of several volumes of an archive, known by its name: joined they are something else."""
+    harvest.note("archive.unreadable", content, "one of several volumes")
+    yield from ()
+
+
+def _is_volume(content: Content) -> bool:
+    return content.kind == "unknown" and _any_name(content, lambda name: bool(_VOLUME.search(name)))
+
+
 OPENERS: Final[dict[str, tuple[Opener, ...]]] = {
     **{kind: (opener,) for kind, opener in (archives.OPENERS | archive_streams.OPENERS).items()},
     **dict.fromkeys(("ace", "zoo", "szdd", "rare", "wim", "vhd", "dmg", "img"), (open_unreadable,)),
@@ -238,6 +252,7 @@ def _any_name(content: Content, holds: Callable[[str], bool]) -> bool:
 
 
 _INSIDE: Final[tuple[tuple[Callable[[Content], bool], Opener], ...]] = (
+    (_is_volume, open_volume),
     (_has_zip, open_zip),
     (lambda content: content.kind == "iso" and archive_udf.is_beside(content.data), archive_udf.open_udf),
     (_is_script, open_script),

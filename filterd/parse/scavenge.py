@@ -93,7 +93,9 @@ def scavenge(
     bytes belong to: it gives path and depth.
     """
     if "!" in content.path and not harvest.budget.has_room_for_text(len(data)):
-        # Nobody decodes what stands in the logs of an archive; of texts that mail readers show, all are searched.
+        # The engines see it as it is; no program decodes what stands in the logs of an archive. Of texts that mail
+        # readers show, all are searched.
+        harvest.note("limit.text", None, "text inside of containers")
         return
     placed = sorted((span for span in spans if span.end > span.start), key=lambda span: span.start)
     known: set[tuple[bytes, tuple[str, ...]]] = {(data, ())} if handled is None else handled

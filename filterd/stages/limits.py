@@ -9,21 +9,30 @@ STAGE: Final = Stage(
     title="No message costs more than its bounds",
     why="One message that grows without end, in bytes, parts, depth or time, would stop the filter or pass it unseen.",
     cost=2,
-    rules=tuple(
-        Rule(id=f"limit.{name}", verdict=Verdict.OVER_LIMIT, title=title)
-        for name, title in (
-            ("message", "The message is larger than `[milter] max_message_bytes`"),
-            ("header", "A header, or all of them, is longer than `[milter] max_header_bytes`"),
-            ("parts", "More MIME parts than `[parse] parts`"),
-            ("depth", "More containers within each other than `[parse] depth`"),
-            ("entries", "More members of archives than `[parse] entries`"),
-            ("bytes", "More bytes unpacked than `[parse] bytes`"),
-            ("leaf", "A content of more bytes than `[parse] leaf_bytes`"),
-            ("ratio", "A member that grows more than `[parse] ratio`-fold"),
-            ("overlap", "Members of an archive that share their bytes"),
-            ("time", "Taking it apart took longer than `[parse] seconds`"),
-            ("memory", "Taking it apart took more memory than `[parse] memory_bytes`"),
-            ("findings", "More findings than one message can explain"),
-        )
+    rules=(
+        # Exports and logs are as long: their bytes are scanned, only files in disguise are not looked for in them.
+        Rule(
+            id="limit.text",
+            verdict=Verdict.OVER_LIMIT,
+            title="More text inside of archives than is searched for files in disguise (48 MiB)",
+            mode="warn",
+        ),
+        *(
+            Rule(id=f"limit.{name}", verdict=Verdict.OVER_LIMIT, title=title)
+            for name, title in (
+                ("message", "The message is larger than `[milter] max_message_bytes`"),
+                ("header", "A header, or all of them, is longer than `[milter] max_header_bytes`"),
+                ("parts", "More MIME parts than `[parse] parts`"),
+                ("depth", "More containers within each other than `[parse] depth`"),
+                ("entries", "More members of archives than `[parse] entries`"),
+                ("bytes", "More bytes unpacked than `[parse] bytes`"),
+                ("leaf", "A content of more bytes than `[parse] leaf_bytes`"),
+                ("ratio", "A member that grows more than `[parse] ratio`-fold"),
+                ("overlap", "Members of an archive that share their bytes"),
+                ("time", "Taking it apart took longer than `[parse] seconds`"),
+                ("memory", "Taking it apart took more memory than `[parse] memory_bytes`"),
+                ("findings", "More findings than one message can explain"),
+            )
+        ),
     ),
 )

@@ -108,6 +108,38 @@ def test_findings(data: bytes, rule: str) -> None:
     assert rule in rules(anatomy)
 
 
+NOISE = bytes(number * number * 7919 >> 5 & 255 for number in range(1, 4000))
+
+
+@pytest.mark.parametrize("name", [b"a.z01", b"a.r00", b"a.7z.002", b"a.ZIP.003", b"a.001", b"a.part2.rar"])
+def test_later_volumes_are_known_by_their_names(name: bytes) -> None:
+    anatomy, _ = opened(NOISE, name)
+    assert rules(anatomy) == {"archive.unreadable"}
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        (b"a.bin", NOISE),
+        (b"a.r", NOISE),
+        (b"scan.001", b"II*\0" + NOISE),
+        (b"log.002", b"A line of a log.\n" * 99),
+    ],
+)
+def test_other_names_and_known_content_are_no_volumes(name: bytes, data: bytes) -> None:
+    anatomy, _ = opened(data, name)
+    assert rules(anatomy) == set()
+
+
+def test_a_volume_of_rar_4_says_so() -> None:
+    data = bytearray(rar4(PAYLOAD))
+    data[10] |= 1
+    data[7:9] = struct.pack("<H", zlib.crc32(data[9:20]) & 0xFFFF)
+    anatomy, contents = opened(bytes(data))
+    assert PAYLOAD in contents
+    assert "archive.unreadable" in rules(anatomy)
+
+
 def test_both_readings_of_an_ambiguous_zip_are_offered() -> None:
     _, contents = opened(zip_of(PAYLOAD, b"a") + zip_of(b"other" * 9, b"b"))
     assert PAYLOAD in contents

@@ -19,6 +19,20 @@ def _nested(number: int) -> bytes:
     return b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (number, number)
 
 
+def _file(name: bytes, content: bytes) -> bytes:
+    fields = (
+        b'Content-Type: application/octet-stream; name="%b"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+        % name
+    )
+    return HEAD + fields + base64.encodebytes(content).replace(b"\n", b"\r\n")
+
+
+# Each entity is ten of the one before: written out, the last would have 10 to the 30th letters.
+ENTITIES = b"<?xml version='1.0'?><!DOCTYPE a [%b]><a>&e29;</a>" % b"".join(
+    b"<!ENTITY e%d '%b'>" % (at, b"&e%d;" % (at - 1) * 10 if at else b"x" * 10) for at in range(30)
+)
+
+
 # Name, message, must it be refused (what was not looked at is never clean).
 ATTACKS: tuple[tuple[str, Callable[[], bytes], bool], ...] = (
     ("address-header", lambda: HEAD + b"Cc: " + b",\r\n ".join(b"u%d@b.example" % at for at in range(45_000)) + b"\r\n\r\nx\r\n", True),
@@ -39,6 +53,12 @@ ATTACKS: tuple[tuple[str, Callable[[], bytes], bool], ...] = (
     ("noise-said", lambda: HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + NOISE, False),
     ("noise-one-line", lambda: HEAD + b"\r\n" + NOISE.replace(b"\r\n", b""), False),
     ("padding", lambda: HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + b"A=A=A=" * 300_000, True),
+    ("xml-comments", lambda: _file(b"a.xml", b"<?xml version='1.0'?>" + b"<!--" * 300_000), False),
+    ("xml-doctypes", lambda: _file(b"a.xml", b"<?xml version='1.0'?>" + b"<!ENTITY a 'b'><!DOCTYPE x [" * 30_000), False),
+    ("xml-entities", lambda: _file(b"a.xml", ENTITIES), False),
+    ("rtf-html", lambda: _file(b"a.rtf", b"{\\rtf1\\fromhtml " + b"\\htmlrtf x" * 100_000), False),
+    ("script-pieces", lambda: _file(b"a.mjs", b"s+='abcd';" * 100_000), False),
+    ("json-numbers", lambda: _file(b"a.json", b"[" + b"12345," * 300_000 + b"1]"), False),
     ("empty-lines", lambda: HEAD + b"\r\n" + b"\r\n" * 1_000_000, False),
 )  # fmt: skip
 

@@ -1,6 +1,8 @@
 """Texts that would cost the search for hidden files, or a browser's parser, more than two seconds; and honest ones."""
 
+import io
 import time
+import zipfile
 import zlib
 from collections.abc import Callable
 
@@ -97,3 +99,14 @@ def test_an_honest_text_of_forty_megabytes_is_looked_at() -> None:
     assert len(text) * 6 > 36 * MIB
     verdicts, _ = examined(mixed("test", file_part(data, b"a.log.gz")))
     assert verdicts == set()
+
+
+def test_long_text_in_an_archive_is_said_to_be_searched_no_further() -> None:
+    lines = b"".join(
+        b"%09d some entry of a log, as long as they are\r\n" % number for number in range(1_200_000)
+    )
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as store:
+        store.writestr("export.log", lines)
+    anatomy, _ = anatomise(mixed("test", file_part(archive.getvalue(), b"export.zip")), Inspection())
+    assert [finding.rule for finding in anatomy.findings] == ["limit.text"]
