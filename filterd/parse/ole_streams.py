@@ -16,7 +16,7 @@ from .ole_macros import read_macros, runs_and_acts
 from .ole_objects import ole10_native
 from .ole_slides import storages
 
-# What olefile raises on hostile files.
+# What olefile raises on hostile files; it goes round in a storage that holds itself.
 ERRORS: Final = (
     OSError,
     ValueError,
@@ -26,6 +26,7 @@ ERRORS: Final = (
     AttributeError,
     struct.error,
     OverflowError,
+    RecursionError,
 )
 _VBA: Final = re.compile(r"(?:^|/)(?:vba|_vba_project_cur|macros)(?:/|$)", re.IGNORECASE)
 _EQUATION: Final = bytes.fromhex("02ce020000000000c000000000000046")

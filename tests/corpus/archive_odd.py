@@ -95,7 +95,15 @@ def _table() -> Iterator[Variant]:
     for slug, start in _FORMS:
         title = f"a file of the form {slug}"
         may = MALFORMED | OVER_LIMIT | BANNED
-        yield attaching(f"archive.form-{slug}", title, _concealed(start), b"notes.bin", _OCTETS, may=may)
+        yield attaching(
+            f"archive.form-{slug}",
+            title,
+            _concealed(start),
+            b"notes.bin",
+            _OCTETS,
+            may=may,
+            recoverable=False,
+        )
 
 
 VARIANTS: Final = tuple(_table())

@@ -166,7 +166,6 @@ _TABLE: Final = (
     ("xml-script", "a script in XML", lambda p: _XML + _PREFIXED % _sum(p), b"xml", _ACTIVE),
     ("xml-style", "a style sheet in XML", _style_sheet, b"xml", _ACTIVE),
     ("svg-entities", "entities in SVG", lambda p: _XML + _VECTORS % _entities(p), b"svg", _ACTIVE),
-    ("odt-enciphered", "odt under a password", _enciphered, b"odt", ENCRYPTED),
     ("rtf-number", "a number behind RTF's objdata",
         lambda p: _rich(object_1(p).hex().encode()).replace(b"objdata", b"objdata0"), b"rtf", _ACTIVE | MALFORMED),
     ("rtf-page", "a page in RTF", _page_in_rtf, b"rtf", _ACTIVE),
@@ -197,4 +196,9 @@ def _table() -> Iterator[Variant]:
         yield attaching(f"document.odd-{slug}", title, content, b"notes." + extension, may=may)
 
 
-VARIANTS: Final = tuple(_table())
+VARIANTS: Final = (
+    *_table(),
+    attaching(
+        "encryption.odt", "odt under a password", _enciphered, b"notes.odt", may=ENCRYPTED, recoverable=False
+    ),
+)
