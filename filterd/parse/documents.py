@@ -20,11 +20,8 @@ SHARED: Final = re.compile(r"\\\\[\w.@-]+\\|file:/{4,5}\w|file:/{2}(?![/A-Za-z]:
 _CUSTOMARY: Final = ("VelvetSweatshop",)
 # Each try hashes a hundred thousand times: a tenth of a second.
 _MAX_TRIED: Final = 8
-_ERRORS: Final = (
-    DecryptionError,
-    FileFormatError,
-    InvalidKeyError,
-    ParseError,
+# What readers of binary formats raise where a file lies about itself.
+BROKEN: Final = (
     OSError,
     ValueError,
     IndexError,
@@ -33,6 +30,13 @@ _ERRORS: Final = (
     AttributeError,
     struct.error,
     OverflowError,
+)
+_ERRORS: Final = (
+    *BROKEN,
+    DecryptionError,
+    FileFormatError,
+    InvalidKeyError,
+    ParseError,
     NotImplementedError,
 )
 _FILE_OBJECT: Final = bytes.fromhex("e716e3bd65261145a4c48d4d0b7a9eac")  # MS-ONESTORE 2.6.13

@@ -2,7 +2,6 @@
 
 import io
 import re
-import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
@@ -10,24 +9,14 @@ from typing import Final
 import olefile
 
 from . import ole_sheets
-from .documents import FETCHED, SHARED, open_encrypted
+from .documents import BROKEN, FETCHED, SHARED, open_encrypted
 from .harvest import Content, Harvest, LimitReachedError
 from .ole_macros import read_macros, runs_and_acts
 from .ole_objects import ole10_native
 from .ole_slides import storages
 
 # What olefile raises on hostile files; it goes round in a storage that holds itself.
-ERRORS: Final = (
-    OSError,
-    ValueError,
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    struct.error,
-    OverflowError,
-    RecursionError,
-)
+ERRORS: Final = (*BROKEN, RecursionError)
 _VBA: Final = re.compile(r"(?:^|/)(?:vba|_vba_project_cur|macros)(?:/|$)", re.IGNORECASE)
 _EQUATION: Final = bytes.fromhex("02ce020000000000c000000000000046")
 _URL_MONIKER: Final = bytes.fromhex("e0c9ea79f9bace118c8200aa004ba90b")
