@@ -16,7 +16,8 @@ from filterd.findings import Mode
 
 from .base import RuleId, Section
 from .inspection import AttachmentSettings, Bounds, ContentRule, Inspection, LinkSettings
-from .policy import Group, HtmlSettings, InjectSettings, NotifySettings, PolicySettings, StoreSettings
+from .ledger import LedgerSettings, StoreSettings
+from .policy import Group, HtmlSettings, InjectSettings, NotifySettings, PolicySettings
 from .sections import ClamdSettings, ExecScanner, LogSettings, MilterSettings, SpamdSettings
 from .words import explained
 
@@ -32,6 +33,7 @@ __all__ = [
     "HtmlSettings",
     "InjectSettings",
     "Inspection",
+    "LedgerSettings",
     "LinkSettings",
     "LogSettings",
     "MilterSettings",
@@ -61,6 +63,7 @@ class Config(Section, frozen=True, kw_only=True):
     rules: dict[RuleId, Mode] = field(default_factory=dict)
     policy: PolicySettings = PolicySettings()
     group: tuple[Group, ...] = ()
+    ledger: LedgerSettings = LedgerSettings()
     store: StoreSettings = StoreSettings()
     notify: NotifySettings = NotifySettings()
     inject: InjectSettings = InjectSettings()

@@ -1,4 +1,4 @@
-"""``[policy]``, ``[[group]]``, ``[notify]``, ``[store]``, ``[html]``: what becomes of what was found, for whom."""
+"""``[policy]``, ``[[group]]``, ``[notify]``, ``[html]``: what becomes of what was found, for whom."""
 
 from typing import Annotated, Literal
 
@@ -89,13 +89,6 @@ class PolicySettings(Section, frozen=True, kw_only=True):
         "[{verdict}] "  # of `tag subject`; {verdict} is the class
     )
     chains: Chains = Chains()
-
-
-class StoreSettings(Section, frozen=True, kw_only=True):
-    """``[store]``: where move, copy, archive and discard put messages. ``discard_days``: how long discarded ones stay."""
-
-    directory: AbsolutePath = "/var/lib/filterd/store"
-    discard_days: Annotated[int, Meta(ge=0, le=3650)] = 30
 
 
 class NotifySettings(Section, frozen=True, kw_only=True):

@@ -1,0 +1,52 @@
+"""``[ledger]`` and ``[store]``: what is remembered of each message, where it is kept, and for how long."""
+
+from typing import Annotated
+
+from msgspec import Meta, field
+
+from filterd.findings import Verdict
+
+from .base import MIB, AbsolutePath, Seconds, Section, SocketPath
+
+Days = Annotated[int, Meta(ge=0, le=3650)]
+
+
+class LedgerSettings(Section, frozen=True, kw_only=True):
+    """``[ledger]``: the record of every message. Without it nothing is accepted.
+
+    ``url`` is SQLAlchemy's: a file of the gateway's own, or ``postgresql+psycopg://user@host/database`` for a fleet,
+    whose password stands in ``password_file`` and nowhere else.
+    """
+
+    url: Annotated[str, Meta(pattern="^(sqlite:////|postgresql\\+psycopg://)", max_length=1024)] = (
+        "sqlite:////var/lib/filterd/ledger/ledger.db"
+    )
+    password_file: Annotated[str, Meta(pattern="^(/.*)?$", max_length=4096)] = ""
+    socket: SocketPath = "/run/filterd/ledger.sock"  # between filterd's own processes
+    timeout_s: Seconds = 20  # what a message waits for its record; then it is answered 451
+    days: Annotated[int, Meta(ge=1, le=3650)] = (
+        90  # how long records stay; those of kept messages stay with them
+    )
+    busy_s: Seconds = 5  # what a write waits for another program that holds the database
+
+
+class StoreSettings(Section, frozen=True, kw_only=True):
+    """``[store]``: where move, copy, archive and discard put messages, and for how long.
+
+    The shortest time that fits holds: of its kind, of its class in ``class_days``, of its size. 0 days: for ever.
+    """
+
+    directory: AbsolutePath = "/var/lib/filterd/store"
+    quarantine_days: Days = 30
+    copy_days: Days = 30
+    archive_days: Days = 365
+    discard_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+    class_days: dict[Verdict, Days] = field(default_factory=dict)  # of quarantined messages of a class
+    great_bytes: Annotated[int, Meta(ge=0)] = 10 * MIB  # messages longer than this …
+    great_days: Days = 0  # … stay so long; 0: as the others
+    key_file: Annotated[str, Meta(pattern="^(/.*)?$", max_length=4096)] = (
+        ""  # 32 bytes in hex: encrypted at rest
+    )
+    four_eyes: tuple[Verdict, ...] = (
+        Verdict.INFECTED,
+    )  # classes that only two administrators together release
