@@ -11,7 +11,9 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from .config import MilterSettings
+from msgspec import Struct
+
+from .config import Config
 from .errors import ConfigError
 
 _BACKLOG: Final = 128
@@ -19,11 +21,36 @@ _BACKLOG: Final = 128
 _NOBODY: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED})
 
 
-def bind(settings: MilterSettings) -> socket.socket:
+class Place(Struct, frozen=True, kw_only=True):
+    """Where to listen, for whom, and in which section of the configuration that stands."""
+
+    section: str
+    path: Path
+    mode: int
+    group: str = ""
+
+
+def for_the_mta(config: Config) -> Place:
+    """Return the place at which the MTA finds filterd."""
+    milter = config.milter
+    return Place(
+        section="milter",
+        path=Path(milter.socket),
+        mode=int(milter.socket_mode, 8),
+        group=milter.socket_group,
+    )
+
+
+def for_the_ledger(config: Config) -> Place:
+    """Return the place at which filterd's own processes find the ledger."""
+    return Place(section="ledger", path=Path(config.ledger.socket), mode=0o600)
+
+
+def bind(place: Place) -> socket.socket:
     """Return a non-blocking listening socket at its path. Raises ConfigError that names setting and remedy."""
-    path = Path(settings.socket)
+    path = place.path
     if owner := _owner(path):
-        raise ConfigError(f"[milter] socket: {owner}")
+        raise ConfigError(f"[{place.section}] socket: {owner}")
     interim = path.with_name(f".{path.name}.{os.getpid()}")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
@@ -34,14 +61,14 @@ def bind(settings: MilterSettings) -> socket.socket:
             listener.bind(str(interim))
         finally:
             os.umask(before)
-        _give_to_group(interim, settings.socket_group)
-        interim.chmod(int(settings.socket_mode, 8))
+        _give_to_group(interim, place.group)
+        interim.chmod(place.mode)
         listener.listen(_BACKLOG)
         interim.rename(path)
     except OSError as error:
         _give_up(listener, interim)
         raise ConfigError(
-            f"[milter] socket: {path} cannot be made ({error.strerror or error}):"
+            f"[{place.section}] socket: {path} cannot be made ({error.strerror or error}):"
             " its directory must exist and be writable by the user that filterd runs as"
         ) from error
     except ConfigError:
@@ -96,10 +123,9 @@ def _give_to_group(path: Path, name: str) -> None:
         ) from error
 
 
-def unbind(listener: socket.socket, settings: MilterSettings) -> None:
+def unbind(listener: socket.socket, place: Place) -> None:
     """Stop listening and remove the path if it is still ours (after a restart it may be another's)."""
-    path = Path(settings.socket)
     listener.close()
-    if not _owner(path):
+    if not _owner(place.path):
         with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+            place.path.unlink()

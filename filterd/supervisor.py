@@ -12,11 +12,11 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from .config import Config, load
 from .errors import ConfigError
-from .listener import bind, unbind
+from .listener import bind, for_the_ledger, for_the_mta, unbind
 from .log import Log
 from .notify import notify, watchdog_seconds
 from .server import run_worker
@@ -32,12 +32,23 @@ _HEALTHY_S: Final = 30.0
 _STOP_GRACE_S: Final = 5.0
 
 
-class _Child:
-    """One worker process and its pipe."""
+# What cannot change while filterd runs: where it is found, and where its records are.
+_PLACES: Final = {
+    "milter": ("socket", "socket_mode", "socket_group"),
+    "ledger": ("socket", "url", "password_file"),
+}
 
-    def __init__(self, pid: int, pipe: int) -> None:
+# worker: serves the MTA. ledger: writes down what the workers tell it; there is one.
+Role = Literal["worker", "ledger"]
+
+
+class _Child:
+    """One process and its pipe."""
+
+    def __init__(self, pid: int, pipe: int, role: Role) -> None:
         self.pid = pid
         self.pipe = pipe
+        self.role = role
         self.started = self.heard = time.monotonic()
         self.ready = False
         self.current = True  # belongs to the configuration in force
@@ -63,7 +74,12 @@ class Supervisor:
         self._beat_every = watchdog_seconds()
         self._last_beat = 0.0
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._listener = bind(config.milter)
+        self._listener = bind(for_the_mta(config))
+        try:
+            self._ledger = bind(for_the_ledger(config))
+        except ConfigError:
+            unbind(self._listener, for_the_mta(config))
+            raise
 
     def run(self) -> int:
         """Serve until SIGTERM. Returns the exit code."""
@@ -77,8 +93,11 @@ class Supervisor:
             self._wait(wake)
             self._on_signals(wake)
             self._reap()
+            if self._stopping_until is not None and not self._of("worker"):
+                self._tell(signal.SIGTERM, lambda child: child.role == "ledger")
             self._look_after()
-        unbind(self._listener, self._config.milter)
+        unbind(self._listener, for_the_mta(self._config))
+        unbind(self._ledger, for_the_ledger(self._config))
         self._log.event("stopped")
         return 0
 
@@ -111,7 +130,7 @@ class Supervisor:
             notify("STOPPING=1")
             self._log.event("stopping", workers=len(self._children))
             self._stopping_until = time.monotonic() + self._config.milter.drain_s + _STOP_GRACE_S
-        self._tell(signal.SIGTERM, lambda _: True)
+        self._tell(signal.SIGTERM, lambda child: child.role == "worker")
 
     def _reload(self) -> None:
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
@@ -121,28 +140,36 @@ class Supervisor:
             self._log.event("reload_refused", why=str(error))
         else:
             self._config, self._workers = config, config.workers
-            for child in self._children.values():
+            for child in self._of("worker"):
                 child.current = False
             self._next_start = 0.0
             self._fill()
-            # The new ones are there; the old ones serve what they have under the rules it began with.
-            self._tell(signal.SIGHUP, lambda child: not child.current)
+            # The new ones are there; the old ones serve what they have under the rules it began with. The ledger
+            # serves both, and reads the file again.
+            self._tell(signal.SIGHUP, lambda child: not child.current or child.role == "ledger")
             self._log.event("reloaded", workers=self._workers)
         notify("READY=1")
 
-    def _missing(self) -> int:
+    def _of(self, role: Role) -> list[_Child]:
+        return [child for child in self._children.values() if child.role == role]
+
+    def _missing(self) -> list[Role]:
+        """Return the roles that nobody plays; the ledger first, as the workers ask for it."""
+        workers = self._of("worker")
+        missing: list[Role] = [] if self._of("ledger") else ["ledger"]
         if self._stopping_until is not None:
-            return 0
-        return self._workers - sum(child.current for child in self._children.values())
+            # What the last messages leave is still to be written down.
+            return missing if workers else []
+        return missing + ["worker"] * (self._workers - sum(child.current for child in workers))
 
     def _fill(self) -> None:
-        """Start the workers that are missing, unless the last ones died too soon."""
+        """Start what is missing, unless the last ones died too soon."""
         if time.monotonic() < self._next_start:
             return
-        for _ in range(self._missing()):
-            self._start_one()
+        for role in self._missing():
+            self._start_one(role)
 
-    def _start_one(self) -> None:
+    def _start_one(self, role: Role) -> None:
         heard, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         # A signal that reached the child before its handlers are its own would wake the supervisor's pipe.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -151,7 +178,7 @@ class Supervisor:
             code = 1
             try:
                 os.close(heard)
-                code = self._be_worker(told)
+                code = self._be(role, told)
             finally:
                 # Never back into the supervisor's code, whatever happened.
                 if code:
@@ -159,9 +186,9 @@ class Supervisor:
                 os._exit(code)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         os.close(told)
-        self._children[pid] = _Child(pid, heard)
+        self._children[pid] = _Child(pid, heard, role)
 
-    def _be_worker(self, beat: int) -> int:
+    def _be(self, role: Role, beat: int) -> int:
         """Be the child: give up what is the supervisor's, then serve. Returns the exit code."""
         signal.set_wakeup_fd(-1)
         for number in _SIGNALS:
@@ -173,7 +200,15 @@ class Supervisor:
         # A reading end that is kept here would hide from the worker behind it that the supervisor has died.
         for descriptor in (*self._wake, *(child.pipe for child in self._children.values())):
             os.close(descriptor)
-        run_worker(self._config, self._listener, beat, self._log, workers=self._workers)
+        if role == "ledger":
+            self._listener.close()
+            # The database's library is for this process alone: the others do not carry it.
+            from .ledger.process import run_ledger  # noqa: PLC0415 - see above
+
+            run_ledger(self._path, self._config, self._ledger, beat, self._log)
+        else:
+            self._ledger.close()
+            run_worker(self._config, self._listener, beat, self._log, workers=self._workers)
         return 0
 
     def _reap(self) -> None:
@@ -192,7 +227,7 @@ class Supervisor:
             if child.current and self._stopping_until is None:
                 self._died(child, code)
             elif code:
-                self._log.event("worker_died", pid=child.pid, code=code)
+                self._log.event(f"{child.role}_died", pid=child.pid, code=code)
 
     def _died(self, child: _Child, code: int) -> None:
         now = time.monotonic()
@@ -203,14 +238,14 @@ class Supervisor:
             self._next_start = now + self._pause
             self._pause = min(self._pause * 2, _BACKOFF_S[1])
         restart_in_s = round(self._next_start - now, 1)
-        self._log.event("worker_died", pid=child.pid, code=code, restart_in_s=restart_in_s)
+        self._log.event(f"{child.role}_died", pid=child.pid, code=code, restart_in_s=restart_in_s)
 
     def _look_after(self) -> None:
         now = time.monotonic()
         for child in self._children.values():
             late = self._stopping_until is not None and now > self._stopping_until
             if late or now - child.heard > SILENCE_S:
-                self._log.event("worker_killed", pid=child.pid, why="late" if late else "silent")
+                self._log.event(f"{child.role}_killed", pid=child.pid, why="late" if late else "silent")
                 child.heard = now  # once a time
                 os.kill(child.pid, signal.SIGKILL)
         if not self._told_ready and self._children and not self._missing():
@@ -230,9 +265,11 @@ class Supervisor:
 
 def _same_place(new: Config, old: Config, path: Path) -> Config:
     """Return ``new`` if it listens where ``old`` does. Raises ConfigError else: the socket is bound already."""
-    for name in ("socket", "socket_mode", "socket_group"):
-        if getattr(new.milter, name) != getattr(old.milter, name):
-            raise ConfigError(f"{path}: [milter] {name} has changed, which takes a restart of filterd")
+    for section, names in _PLACES.items():
+        before, after = getattr(old, section), getattr(new, section)
+        for name in names:
+            if getattr(after, name) != getattr(before, name):
+                raise ConfigError(f"{path}: [{section}] {name} has changed, which takes a restart of filterd")
     return new
 
 

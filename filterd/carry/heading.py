@@ -16,17 +16,20 @@ TAG: Final = "X-Bastide-Tag"
 _EMPTY_FOLD: Final = re.compile(rb"\n[ \t]*(?=\n|\Z)")
 _MAX_FORGED: Final = 1000  # more are bounded by the size of all headers anyway
 _LONGEST_NAME: Final = 100  # nobody reads a field of ours under a longer name
+_LONGEST_ID: Final = 1000  # RFC 5322 2.1.1: no line is longer
 _LONGEST_SUBJECT: Final = 50_000  # a milter's reply has room for little more
 
 
 class Heading(Struct, kw_only=True):
     """What of a message's header matters here, noted as the MTA hands it over.
 
-    ``forged`` are the names of fields that look like ours, in order; ``subject`` is the first Subject's value.
+    ``forged`` are the names of fields that look like ours, in order; ``subject`` and ``message_id`` are the values of
+    the first fields of these names.
     """
 
     forged: list[bytes] = []
     subject: bytes | None = None
+    message_id: bytes | None = None
 
     def note(self, name: bytes, value: bytes) -> None:
         """Take one field, as SMFIC_HEADER gives it."""
@@ -36,6 +39,8 @@ class Heading(Struct, kw_only=True):
                 self.forged.append(lower)
         elif lower == b"subject" and self.subject is None:
             self.subject = value
+        elif lower == b"message-id" and self.message_id is None:
+            self.message_id = value.strip()[:_LONGEST_ID]
 
 
 class Marks(Struct, frozen=True, kw_only=True):

@@ -9,34 +9,13 @@ from typing import Final
 
 from sqlalchemy import Engine, Select, Table, delete, exists, select
 
-from filterd.config.ledger import StoreSettings
-
 from . import schema as s
 from .blobs import Blobs
 from .database import LedgerError, writing
-from .records import Kind
+from .expiry import DAY_MS
 
-_DAY_MS: Final = 86_400_000
 _STEP: Final = 500
 _TRIES_DAYS: Final = 7  # a sender gives up after five (RFC 5321 4.5.4.1)
-
-
-def expiry(store: StoreSettings, kind: Kind, verdict: str, size: int, now_ms: int) -> int:
-    """Return when an entry of the store may go, in ms since 1970; 0: never. The shortest time that fits holds."""
-    days = [
-        {
-            "quarantine": store.quarantine_days,
-            "copy": store.copy_days,
-            "archive": store.archive_days,
-            "discarded": store.discard_days,
-        }[kind]
-    ]
-    if kind == "quarantine":
-        days += [many for of, many in store.class_days.items() if of == verdict]
-    if size > store.great_bytes:
-        days.append(store.great_days)
-    limited = [many for many in days if many]
-    return now_ms + min(limited) * _DAY_MS if limited else 0
 
 
 def tidied(engine: Engine, blobs: Blobs, *, days: int, now: float | None = None) -> dict[str, int]:
@@ -48,14 +27,14 @@ def tidied(engine: Engine, blobs: Blobs, *, days: int, now: float | None = None)
     kept, messages = s.KEPT.c, s.MESSAGES.c
     expired = select(kept.id).where(kept.expires_ms > 0, kept.expires_ms <= now_ms, kept.held_by == "")
     old = select(messages.id).where(
-        messages.received_ms < now_ms - days * _DAY_MS, ~exists().where(kept.message == messages.id)
+        messages.received_ms < now_ms - days * DAY_MS, ~exists().where(kept.message == messages.id)
     )
     removed = {
         "kept": _remove(engine, s.KEPT, expired),
         "records": _remove(engine, s.MESSAGES, old),
     }
     with writing(engine) as connection:
-        connection.execute(delete(s.TRIES).where(s.TRIES.c.last_ms < now_ms - _TRIES_DAYS * _DAY_MS))
+        connection.execute(delete(s.TRIES).where(s.TRIES.c.last_ms < now_ms - _TRIES_DAYS * DAY_MS))
     return removed | {"contents": _swept(engine, blobs, now)}
 
 

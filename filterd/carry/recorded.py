@@ -1,0 +1,140 @@
+"""What the ledger is told of a message: a record from the message, what was found, and what becomes of it. Pure."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from filterd import actions
+from filterd.config import Config
+from filterd.disposition import Disposition
+from filterd.findings import Finding
+from filterd.ledger.expiry import expiry
+from filterd.ledger.records import FoundIn, Kept, MessageRecord, Outcome, ToRecipient, new_id
+from filterd.log import shown
+from filterd.message import Envelope, Message
+from filterd.milter.replies import Reply
+from filterd.pipeline import Report
+from filterd.policy.groups import direction
+
+from .heading import Heading
+from .notices import bare
+from .plan import Plan, ToKeep
+
+_MAX_FINDINGS: Final = 100
+_MAX_TEXT: Final = 300  # characters of one text of a finding
+_MAX_FIELD: Final = 512  # characters of a name or an address
+_OUTCOMES: Final[Mapping[str, Outcome]] = {
+    "deliver": "passed", "reject": "refused", "tempfail": "deferred", "move": "quarantined", "discard": "discarded",
+}  # fmt: skip
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What is known when a message has been judged."""
+
+    message: Message
+    report: Report
+    heading: Heading
+    config: Config
+    host: str
+
+
+def recorded(
+    facts: Facts, dispositions: Sequence[Disposition], plan: Plan, reply: Reply, *, digest: str = ""
+) -> MessageRecord:
+    """Return the record of a message that is about to be answered with ``reply``. ``digest``: where it is kept."""
+    message, envelope = facts.message, facts.message.envelope
+    first = dispositions[0]
+    now_ms = time.time_ns() // 1_000_000
+    scores = (found.score for found in facts.report.findings if found.score is not None)
+    return MessageRecord(
+        id=new_id(now_ms),
+        gateway=facts.host,
+        received_ms=now_ms,
+        queue_id=actions.text_id(envelope.queue_id),
+        message_id=_field(facts.heading.message_id),
+        sender=_address(envelope.sender),
+        client_address=_field(envelope.client_address),
+        client_name=_field(envelope.client_name),
+        helo=_field(envelope.helo),
+        user=_field(envelope.user),
+        direction=direction(envelope, facts.config),
+        size=message.size,
+        header_bytes=message.size_of_headers + 2,
+        verdict=first.verdict,
+        rule=first.rule,
+        score=next(scores, None),
+        reply=actions.reply_text(reply),
+        ms=round((time.monotonic() - message.started) * 1000, 1),
+        digest=digest,
+        recipients=tuple(_recipients(dispositions, plan)),
+        findings=_findings(facts.report.findings, dispositions),
+        kept=tuple(_kept(one, facts.config, message.size, now_ms) for one in plan.kept) if digest else (),
+        stage_ms={result.stage: result.milliseconds for result in facts.report.results},
+    )
+
+
+def _recipients(dispositions: Sequence[Disposition], plan: Plan) -> list[ToRecipient]:
+    injected = {who for share in plan.injected for who in share.recipients}
+    found = []
+    for one in dispositions:
+        for who in one.recipients:
+            outcome = _OUTCOMES[one.fate]
+            if one.fate == "deliver" and who in injected:
+                outcome = "injected"
+            found.append(
+                ToRecipient(
+                    address=_address(who), fate=one.fate, wanted=one.wanted, verdict=one.verdict, rule=one.rule,
+                    outcome=outcome, changed=one.rewritten or bool(one.tags or one.subject),
+                )
+            )  # fmt: skip
+    return found
+
+
+def _findings(findings: Sequence[Finding], dispositions: Sequence[Disposition]) -> tuple[FoundIn, ...]:
+    counted = {(found.rule, found.path, found.part) for one in dispositions for found in one.findings}
+    return tuple(
+        FoundIn(
+            stage=found.stage,
+            rule=found.rule,
+            verdict=found.verdict,
+            path=found.path or found.part,
+            name=text(found.name, _MAX_TEXT),
+            detail=text(found.detail, _MAX_TEXT),
+            score=found.score,
+            counted=(found.rule, found.path, found.part) in counted,
+        )
+        for found in findings[:_MAX_FINDINGS]
+    )
+
+
+def _kept(kept: ToKeep, config: Config, size: int, now_ms: int) -> Kept:
+    one = kept.disposition
+    return Kept(
+        id=new_id(now_ms),
+        kind=kept.kind,
+        reason=kept.reason,
+        verdict=one.verdict,
+        rule=one.rule,
+        recipients=tuple(_address(who) for who in one.recipients),
+        expires_ms=expiry(config.store, kept.kind, one.verdict, size, now_ms),
+    )
+
+
+def fingerprint(envelope: Envelope, digest: bytes) -> bytes:
+    """Return by what a message is known when it comes again: its sender and content."""
+    return digest[:16] + envelope.sender[:320]
+
+
+def _address(address: bytes) -> str:
+    return text(bare(address), _MAX_FIELD)
+
+
+def _field(value: bytes | None) -> str:
+    return text(shown(value) or "", _MAX_FIELD)
+
+
+def text(value: str, most: int) -> str:
+    """Return a text as a database takes it: neither NUL nor half of a character, so long at most."""
+    return value[:most].encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
