@@ -1,5 +1,6 @@
 """What the ledger is told of a message: a record from the message, what was found, and what becomes of it. Pure."""
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -124,7 +125,7 @@ def _kept(kept: ToKeep, config: Config, size: int, now_ms: int) -> Kept:
 
 def fingerprint(envelope: Envelope, digest: bytes) -> bytes:
     """Return by what a message is known when it comes again: its sender and content."""
-    return digest[:16] + envelope.sender[:320]
+    return hashlib.sha256(digest + envelope.sender).digest()
 
 
 def _address(address: bytes) -> str:
