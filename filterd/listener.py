@@ -28,6 +28,7 @@ class Place(Struct, frozen=True, kw_only=True):
     path: Path
     mode: int
     group: str = ""
+    group_setting: str = "group"
 
 
 def for_the_mta(config: Config) -> Place:
@@ -38,12 +39,23 @@ def for_the_mta(config: Config) -> Place:
         path=Path(milter.socket),
         mode=int(milter.socket_mode, 8),
         group=milter.socket_group,
+        group_setting="socket_group",
     )
 
 
 def for_the_ledger(config: Config) -> Place:
     """Return the place at which filterd's own processes find the ledger."""
     return Place(section="ledger", path=Path(config.ledger.socket), mode=0o600)
+
+
+def for_the_watchers(config: Config) -> Place | None:
+    """Return the place at which metrics and health are asked for; None: nowhere."""
+    metrics = config.metrics
+    if not metrics.socket:
+        return None
+    return Place(
+        section="metrics", path=Path(metrics.socket), mode=int(metrics.mode, 8), group=metrics.group
+    )
 
 
 def bind(place: Place) -> socket.socket:
@@ -61,7 +73,7 @@ def bind(place: Place) -> socket.socket:
             listener.bind(str(interim))
         finally:
             os.umask(before)
-        _give_to_group(interim, place.group)
+        _give_to_group(interim, place)
         interim.chmod(place.mode)
         listener.listen(_BACKLOG)
         interim.rename(path)
@@ -102,23 +114,22 @@ def _owner(path: Path) -> str:
         return f"another filterd serves {path}; stop it or set another path"
 
 
-def _give_to_group(path: Path, name: str) -> None:
+def _give_to_group(path: Path, place: Place) -> None:
     """Give the socket to a group. A set-group-id directory has done so already, without any right of ours."""
+    name, setting = place.group, f"[{place.section}] {place.group_setting}"
     if not name:
         return
     try:
         wanted = grp.getgrnam(name).gr_gid
     except KeyError as error:
-        raise ConfigError(
-            f"[milter] socket_group: there is no group {name!r}; create it or set another"
-        ) from error
+        raise ConfigError(f"{setting}: there is no group {name!r}; create it or set another") from error
     if path.stat().st_gid == wanted:
         return
     try:
         os.chown(path, -1, wanted)
     except PermissionError as error:
         raise ConfigError(
-            f"[milter] socket_group: {path.parent} is not set-group-id {name!r} and filterd's user is not in"
+            f"{setting}: {path.parent} is not set-group-id {name!r} and filterd's user is not in"
             " that group: chgrp the directory and chmod g+s it"
         ) from error
 

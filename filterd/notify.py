@@ -1,8 +1,12 @@
-"""sd_notify(3) and sd_watchdog_enabled(3) in a few lines, instead of a library with C in it."""
+"""sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3) in a few lines, instead of a library with C in it."""
 
 import contextlib
 import os
 import socket
+from typing import Final
+
+_FIRST: Final = 3  # SD_LISTEN_FDS_START
+_MOST: Final = 16  # sockets; a unit has one or two
 
 
 def notify(state: str) -> None:
@@ -24,3 +28,19 @@ def watchdog_seconds() -> float:
     if not usec.isdigit() or pid != str(os.getpid()):
         return 0.0
     return int(usec) / 2_000_000
+
+
+def handed_over() -> list[socket.socket]:
+    """Return the listening sockets that the service manager hands over, non-blocking. A second call returns none."""
+    mine = os.environ.pop("LISTEN_PID", "") == str(os.getpid())
+    count = os.environ.pop("LISTEN_FDS", "")
+    os.environ.pop("LISTEN_FDNAMES", None)
+    if not mine or not count.isdigit():
+        return []
+    found = []
+    for descriptor in range(_FIRST, _FIRST + min(int(count), _MOST)):
+        os.set_inheritable(descriptor, False)
+        one = socket.socket(fileno=descriptor)
+        one.settimeout(0)
+        found.append(one)
+    return found

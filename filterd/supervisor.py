@@ -1,4 +1,4 @@
-"""The supervisor: binds the socket, keeps the workers alive, reloads, stops. It touches no byte of mail.
+"""The supervisor: binds the sockets, keeps the children alive, reloads, stops. It touches no byte of mail.
 
 The attack it stops: a message that kills or hangs the process which reads it. The others go on, the dead one is
 replaced, and one that dies again and again is replaced more and more slowly.
@@ -8,56 +8,48 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
+from .children import ROLES, Child, Role
 from .config import Config, load
 from .errors import ConfigError
-from .listener import bind, for_the_ledger, for_the_mta, unbind
+from .listener import Place, bind, for_the_ledger, for_the_mta, for_the_watchers, unbind
 from .log import Log
-from .notify import notify, watchdog_seconds
+from .notify import handed_over, notify, watchdog_seconds
 from .server import run_worker
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+# A child takes these from the moment at which it has handlers for them; until then they wait.
+_HELD_BACK: Final = frozenset({signal.SIGTERM, signal.SIGHUP})
 _TICK_S: Final = 1.0
-# A worker that beats every 2 s and has been silent for 30 s hangs.
+# A child that beats every 2 s and has been silent for 30 s hangs.
 SILENCE_S: Final = 30.0
 _BACKOFF_S: Final = (0.1, 10.0)
-# A worker that has lived this long was healthy: its place starts again with the short pause.
+# A child that has lived this long was healthy: its place starts again with the short pause.
 _HEALTHY_S: Final = 30.0
-# What a stop may take beyond the workers' own bound before they are killed.
+# What a stop may take beyond the workers' own bound before they are killed; the ledger outlives them as long.
 _STOP_GRACE_S: Final = 5.0
-
+# How long filterd waits for its ledger before it says that it is ready: without one it answers 451, which is better
+# than an MTA that finds nobody.
+_LEDGER_S: Final = 15.0
 
 # What cannot change while filterd runs: where it is found, and where its records are.
 _PLACES: Final = {
     "milter": ("socket", "socket_mode", "socket_group"),
     "ledger": ("socket", "url", "password_file"),
+    "metrics": ("socket", "mode", "group"),
 }
-
-# worker: serves the MTA. ledger: writes down what the workers tell it; there is one.
-Role = Literal["worker", "ledger"]
-
-
-class _Child:
-    """One process and its pipe."""
-
-    def __init__(self, pid: int, pipe: int, role: Role) -> None:
-        self.pid = pid
-        self.pipe = pipe
-        self.role = role
-        self.started = self.heard = time.monotonic()
-        self.ready = False
-        self.current = True  # belongs to the configuration in force
 
 
 class Supervisor:
     """Runs the daemon. ``path`` is the configuration file, read again at SIGHUP.
 
-    Raises ConfigError when the socket cannot be made.
+    Raises ConfigError when a socket cannot be made.
     """
 
     def __init__(self, path: Path, config: Config, log: Log) -> None:
@@ -65,7 +57,7 @@ class Supervisor:
         self._config = config
         self._log = log
         self._workers = config.workers
-        self._children: dict[int, _Child] = {}
+        self._children: dict[int, Child] = {}
         self._pending: set[int] = set()
         self._pause = _BACKOFF_S[0]
         self._next_start = 0.0
@@ -73,13 +65,34 @@ class Supervisor:
         self._told_ready = False
         self._beat_every = watchdog_seconds()
         self._last_beat = 0.0
+        self._began = time.monotonic()
+        self._last_heard: dict[Role, float] = dict.fromkeys(ROLES, self._began)
+        self._ledger_died = ""  # how, until another one has worked for a while
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._listener = bind(for_the_mta(config))
+        self._sockets: dict[Role, list[socket.socket]] = {"worker": [], "ledger": []}
+        self._bound: list[tuple[socket.socket, Place]] = []
+        self._bind(config)
+
+    def _bind(self, config: Config) -> None:
+        """Make all sockets, or none. Raises ConfigError."""
+        places: tuple[tuple[Role, Place | None], ...] = (
+            ("worker", for_the_mta(config)),
+            ("ledger", for_the_ledger(config)),
+            ("ledger", for_the_watchers(config)),
+        )
         try:
-            self._ledger = bind(for_the_ledger(config))
+            for role, place in places:
+                if place is not None:
+                    self._bound.append((bind(place), place))
+                    self._sockets[role].append(self._bound[-1][0])
         except ConfigError:
-            unbind(self._listener, for_the_mta(config))
+            self._unbind()
             raise
+        self._sockets["ledger"] += handed_over()
+
+    def _unbind(self) -> None:
+        for listener, place in self._bound:
+            unbind(listener, place)
 
     def run(self) -> int:
         """Serve until SIGTERM. Returns the exit code."""
@@ -94,10 +107,11 @@ class Supervisor:
             self._on_signals(wake)
             self._reap()
             if self._stopping_until is not None and not self._of("worker"):
-                self._tell(signal.SIGTERM, lambda child: child.role == "ledger")
+                self._tell(signal.SIGTERM, lambda child: child.role == "ledger" and not child.leaving)
+            self._recycle()
             self._look_after()
-        unbind(self._listener, for_the_mta(self._config))
-        unbind(self._ledger, for_the_ledger(self._config))
+            self._say_how_it_goes()
+        self._unbind()
         self._log.event("stopped")
         return 0
 
@@ -107,9 +121,9 @@ class Supervisor:
         for descriptor in (wake, *pipes):
             poll.register(descriptor, select.POLLIN)
         for descriptor, _ in poll.poll(self._patience_ms()):
-            if (child := pipes.get(descriptor)) is not None and os.read(descriptor, 4096):
-                child.heard = time.monotonic()
-                child.ready = True
+            if (child := pipes.get(descriptor)) is not None:
+                child.listen()
+                self._last_heard[child.role] = max(self._last_heard[child.role], child.heard)
 
     def _patience_ms(self) -> int:
         now = time.monotonic()
@@ -128,7 +142,7 @@ class Supervisor:
     def _stop(self) -> None:
         if self._stopping_until is None:
             notify("STOPPING=1")
-            self._log.event("stopping", workers=len(self._children))
+            self._log.event("stopping", workers=len(self._of("worker")))
             self._stopping_until = time.monotonic() + self._config.milter.drain_s + _STOP_GRACE_S
         self._tell(signal.SIGTERM, lambda child: child.role == "worker")
 
@@ -146,11 +160,41 @@ class Supervisor:
             self._fill()
             # The new ones are there; the old ones serve what they have under the rules it began with. The ledger
             # serves both, and reads the file again.
-            self._tell(signal.SIGHUP, lambda child: not child.current or child.role == "ledger")
+            self._tell(signal.SIGHUP, lambda child: not child.current and child.role == "worker")
+            for child in self._of("ledger"):
+                os.kill(child.pid, signal.SIGHUP)
             self._log.event("reloaded", workers=self._workers)
         notify("READY=1")
 
-    def _of(self, role: Role) -> list[_Child]:
+    def _recycle(self) -> None:
+        """Replace what is worn, one at a time: a worker leaves when the one in its place can serve."""
+        if self._stopping_until is not None:
+            return
+        workers = self._of("worker")
+        if sum(child.current and child.ready for child in workers) >= self._workers:
+            self._tell(
+                signal.SIGHUP,
+                lambda child: child.role == "worker" and not child.current and not child.leaving,
+            )
+        # Idle connections may keep old ones for long: no more of them than there are new ones.
+        if sum(not child.current for child in workers) < self._workers and self._all_ready():
+            self._replace("worker")
+        self._replace("ledger")
+
+    def _replace(self, role: Role) -> None:
+        """Take the first worn child of a role out of those that count. The ledger leaves at once: there is but one.
+
+        Its workers wait on the socket for the next, as what was answered is on the disk.
+        """
+        for child in self._of(role):
+            if child.current and (why := child.worn(self._config.recycle)):
+                child.current = False
+                self._log.event(f"{role}_recycled", pid=child.pid, why=why, messages=child.beat.messages)
+                if role == "ledger":
+                    self._tell(signal.SIGTERM, lambda one: one is child)
+                return
+
+    def _of(self, role: Role) -> list[Child]:
         return [child for child in self._children.values() if child.role == role]
 
     def _missing(self) -> list[Role]:
@@ -167,48 +211,70 @@ class Supervisor:
         if time.monotonic() < self._next_start:
             return
         for role in self._missing():
-            self._start_one(role)
+            try:
+                self._start_one(role)
+            except OSError as error:
+                # No room for a process or its pipe, at the moment.
+                self._step_back()
+                self._log.event(f"{role}_not_started", why=str(error))
+                return
 
     def _start_one(self, role: Role) -> None:
+        """Fork one child. Raises OSError."""
         heard, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         # A signal that reached the child before its handlers are its own would wake the supervisor's pipe.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                os.close(heard)
-                code = self._be(role, told)
-            finally:
-                # Never back into the supervisor's code, whatever happened.
-                if code:
-                    traceback.print_exc()
-                os._exit(code)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(heard)
+            os.close(told)
+            raise
+        else:
+            if pid == 0:
+                self._never_back(role, heard, told)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         os.close(told)
-        self._children[pid] = _Child(pid, heard, role)
+        self._children[pid] = Child(pid, heard, role)
+
+    def _never_back(self, role: Role, heard: int, told: int) -> None:
+        """Be the child until it ends: never back into the supervisor's code, whatever happens."""
+        code = 1
+        try:
+            os.close(heard)
+            code = self._be(role, told)
+        finally:
+            if code:
+                traceback.print_exc()
+            os._exit(code)
 
     def _be(self, role: Role, beat: int) -> int:
         """Be the child: give up what is the supervisor's, then serve. Returns the exit code."""
         signal.set_wakeup_fd(-1)
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
-        signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # a terminal's ^C reaches us too; the supervisor stops us
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        # A terminal's ^C reaches us too; the supervisor stops us.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, set(_SIGNALS) - _HELD_BACK)
         # A reading end that is kept here would hide from the worker behind it that the supervisor has died.
         for descriptor in (*self._wake, *(child.pipe for child in self._children.values())):
             os.close(descriptor)
+        for other in ROLES:
+            if other != role:
+                for listener in self._sockets[other]:
+                    listener.close()
+        with contextlib.suppress(OSError):
+            # Only for those who look at the list of processes.
+            Path("/proc/self/comm").write_text(f"filterd-{role}", encoding="ascii")
         if role == "ledger":
-            self._listener.close()
             # The database's library is for this process alone: the others do not carry it.
             from .ledger.process import run_ledger  # noqa: PLC0415 - see above
 
-            run_ledger(self._path, self._config, self._ledger, beat, self._log)
+            own, *watched = self._sockets[role]
+            run_ledger(self._path, self._config, own, beat, self._log, watched=watched, died=self._ledger_died)
         else:
-            self._ledger.close()
-            run_worker(self._config, self._listener, beat, self._log, workers=self._workers)
+            run_worker(self._config, self._sockets[role][0], beat, self._log, workers=self._workers)
         return 0
 
     def _reap(self) -> None:
@@ -229,37 +295,64 @@ class Supervisor:
             elif code:
                 self._log.event(f"{child.role}_died", pid=child.pid, code=code)
 
-    def _died(self, child: _Child, code: int) -> None:
+    def _died(self, child: Child, code: int) -> None:
         now = time.monotonic()
         if now - child.started > _HEALTHY_S:
             self._pause = _BACKOFF_S[0]
-        # Those that die while others are waited for come back with them: one event, one step of the back-off.
+        self._step_back()
+        restart_in_s = round(self._next_start - now, 1)
+        self._log.event(f"{child.role}_died", pid=child.pid, code=code, restart_in_s=restart_in_s)
+        if child.role == "ledger" and not self._ledger_died:
+            # The alerts are its own to raise, all but this one; the next one knows of it, writes the mail, and says
+            # when all is well again.
+            self._ledger_died = f"the ledger's process ended with {code}"
+            self._log.event("alert", component="ledger", problem=self._ledger_died)
+
+    def _step_back(self) -> None:
+        """Wait before the next start. Those that die while others are waited for come back with them: one step."""
+        now = time.monotonic()
         if now >= self._next_start:
             self._next_start = now + self._pause
             self._pause = min(self._pause * 2, _BACKOFF_S[1])
-        restart_in_s = round(self._next_start - now, 1)
-        self._log.event(f"{child.role}_died", pid=child.pid, code=code, restart_in_s=restart_in_s)
 
     def _look_after(self) -> None:
+        """Kill what hangs, and what does not stop."""
         now = time.monotonic()
         for child in self._children.values():
-            late = self._stopping_until is not None and now > self._stopping_until
-            if late or now - child.heard > SILENCE_S:
+            grace = _STOP_GRACE_S if child.role == "ledger" else 0.0
+            late = self._stopping_until is not None and now > self._stopping_until + grace
+            if not child.killed and (late or now - child.heard > SILENCE_S):
                 self._log.event(f"{child.role}_killed", pid=child.pid, why="late" if late else "silent")
-                child.heard = now  # once a time
+                child.killed = True
                 os.kill(child.pid, signal.SIGKILL)
-        if not self._told_ready and self._children and not self._missing():
-            self._told_ready = all(child.ready for child in self._children.values())
+            works = child.role == "ledger" and child.ready and now - child.started > _HEALTHY_S
+            if works and self._ledger_died:
+                self._ledger_died = ""
+
+    def _all_ready(self) -> bool:
+        return not self._missing() and all(child.ready for child in self._of("worker") if child.current)
+
+    def _say_how_it_goes(self) -> None:
+        """Tell the service manager: ready, once, and alive as long as somebody in each role is."""
+        now = time.monotonic()
+        if not self._told_ready and self._stopping_until is None and self._all_ready():
+            ledger = all(child.ready for child in self._of("ledger"))
+            self._told_ready = ledger or now - self._began > _LEDGER_S
             if self._told_ready:
                 notify("READY=1")
-                self._log.event("ready")
+                self._log.event("ready", ledger=ledger)
+        alive = all(now - heard <= SILENCE_S for heard in self._last_heard.values())
         if self._beat_every and now - self._last_beat >= self._beat_every:
+            # While it stops, time is bounded by other means.
+            if alive or self._stopping_until is not None:
+                notify("WATCHDOG=1")
             self._last_beat = now
-            notify("WATCHDOG=1")
 
-    def _tell(self, number: signal.Signals, which: Callable[[_Child], bool]) -> None:
+    def _tell(self, number: signal.Signals, which: Callable[[Child], bool]) -> None:
+        """Tell some to finish what they have."""
         for child in self._children.values():
             if which(child):
+                child.leaving = True
                 os.kill(child.pid, number)
 
 

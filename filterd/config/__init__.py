@@ -17,6 +17,7 @@ from filterd.findings import Mode
 from .base import RuleId, Section
 from .inspection import AttachmentSettings, Bounds, ContentRule, Inspection, LinkSettings
 from .ledger import LedgerSettings, StoreSettings
+from .operation import MetricsSettings, RecycleSettings
 from .policy import Group, HtmlSettings, InjectSettings, NotifySettings, PolicySettings
 from .sections import ClamdSettings, ExecScanner, LogSettings, MilterSettings, SpamdSettings
 from .words import explained
@@ -36,9 +37,11 @@ __all__ = [
     "LedgerSettings",
     "LinkSettings",
     "LogSettings",
+    "MetricsSettings",
     "MilterSettings",
     "NotifySettings",
     "PolicySettings",
+    "RecycleSettings",
     "SpamdSettings",
     "StoreSettings",
     "load",
@@ -67,6 +70,8 @@ class Config(Section, frozen=True, kw_only=True):
     store: StoreSettings = StoreSettings()
     notify: NotifySettings = NotifySettings()
     inject: InjectSettings = InjectSettings()
+    recycle: RecycleSettings = RecycleSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     @property

@@ -47,6 +47,12 @@ class StoreSettings(Section, frozen=True, kw_only=True):
     key_file: Annotated[str, Meta(pattern="^(/.*)?$", max_length=4096)] = (
         ""  # 32 bytes in hex: encrypted at rest
     )
+    warn_free_percent: Annotated[int, Meta(ge=0, le=90)] = (
+        10  # of the volumes of store, ledger and spool: less raises an alert; 0: none
+    )
+    operators: Annotated[str, Meta(pattern="^([a-z_][a-z0-9_-]{0,31})?$")] = (
+        ""  # unix group whose members list, show and release spam, bulk and banned; "": nobody
+    )
     four_eyes: tuple[Verdict, ...] = (
         Verdict.INFECTED,
     )  # classes that only two administrators together release

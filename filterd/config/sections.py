@@ -38,6 +38,9 @@ class ClamdSettings(Section, frozen=True, kw_only=True):
     fdpass: bool = True
     timeout_s: Seconds = 120
     max_concurrent: Many = 10
+    warn_age_hours: Annotated[int, Meta(ge=0, le=8760)] = (
+        24  # an older signature database raises an alert; 0: none
+    )
 
 
 class SpamdSettings(Section, frozen=True, kw_only=True):

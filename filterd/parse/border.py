@@ -1,9 +1,10 @@
 """What crosses the border between a milter worker and its parse workers: records, descriptors, their bounds.
 
-A job comes as one datagram: a letter, and as descriptors the job's own socket, the message (read only) and, for
-a rewrite, the order. The answer is one datagram on the job's socket: where in the first descriptor the record lies;
-the first descriptor also holds the small contents, the others one great content each. A parse worker has read
-hostile bytes, so what it answers is checked as if a peer had sent it.
+A job comes as one datagram: a letter, and as descriptors the job's own socket, the message (read only), for a
+rewrite the order, and empty memory files: one for the record and the small contents, the others for one great content
+each. They belong to the milter worker, and a parse worker can make no others: what has been taken over fills these and
+no more. The answer is one datagram on the job's socket: where in the first file the record lies. A parse worker has
+read hostile bytes, so what it answers is checked as if a peer had sent it.
 """
 
 import fcntl
@@ -20,6 +21,7 @@ from filterd.errors import ScannerAnswerError
 
 ANATOMISE: Final = b"A"
 REWRITE: Final = b"W"
+IDLE: Final = b"I"  # of a parse worker to its nursery: it answers now, and can take another job
 READY: Final = b"R"  # and what is missing, as text
 FAILED: Final = b"F"  # and why, as text
 
@@ -34,6 +36,14 @@ MAX_RECORD: Final = 16 * 1024 * 1024
 GREAT: Final = 1024 * 1024
 # The greatest contents get one. What is left over shares a file, and is below a sixteenth of what one message holds.
 MAX_GREAT: Final = 16
+# Making them takes time: a message of less than this (in bytes) gets FEW_GREAT.
+MANY_FROM: Final = 256 * 1024
+FEW_GREAT: Final = 2
+# Job, message, order, the first memory file: of each kind of job, without the files for great contents.
+DESCRIPTORS: Final = {ANATOMISE: 3, REWRITE: 4}
+MAX_DESCRIPTORS: Final = max(DESCRIPTORS.values()) + MAX_GREAT
+# Jobs that one parse worker does at most.
+JOBS: Final = 100
 # What a parse worker has left for its answer when the content has used up its share of memory, in bytes.
 RESERVE: Final = 64 * 1024 * 1024
 _PIECE: Final = 1024 * 1024

@@ -1,7 +1,7 @@
-"""One job in a process of its own: read the message, take it apart or rewrite it, answer, end."""
+"""Jobs in a process of its own: read the message, take it apart or rewrite it, answer."""
 
-import errno
 import os
+import resource
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +19,10 @@ from .border import Answer, Place
 from .sandbox import Sandbox, grant_reserve
 
 _MAX_WHY: Final = 500
-_BUSY_RETRY_S: Final = 0.005
+# Contents in which nothing is opened but by the reader of text and HTML.
+_HARMLESS: Final = frozenset({"text", "html", "empty", "png", "jpeg", "gif", "webp", "bmp", "tiff"})
+_SLOW_S: Final = 0.25
+_GROWN_KIB: Final = 64 * 1024
 _ORDER: Final = msgspec.msgpack.Decoder(RewriteOrder)
 # In place of a record that is too long: names and findings without end.
 _TOO_MUCH: Final = Answer(
@@ -44,32 +47,28 @@ class Tasks(Struct, frozen=True, kw_only=True):
 
 
 class Parcel:
-    """The bytes of an answer: the small ones in one memory file, each of the greatest in its own.
+    """The bytes of an answer: the small ones in the first memory file, each of the greatest in one of the others."""
 
-    The files are made before the content is looked at, and no others can be made then: a parser that has been taken
-    over fills these and no more. ``room`` is in bytes, of one content.
-    """
-
-    def __init__(self, room: int) -> None:
-        self._small = border.memory_file("contents")
-        self._spare = [border.memory_file("content", room) for _ in range(border.MAX_GREAT)]
+    def __init__(self, files: Sequence[int]) -> None:
+        self._small, *spare = files
+        self._spare = spare
+        self._used = [self._small]
         self._end = 0
-        self.descriptors = [self._small]
 
     def add_all(self, contents: Sequence[bytes]) -> tuple[Place, ...]:
         """Put each of ``contents`` in. Returns where they are."""
         great = [number for number, data in enumerate(contents) if len(data) >= border.GREAT]
         great.sort(key=lambda number: len(contents[number]), reverse=True)
-        own = frozenset(great[: border.MAX_GREAT])
+        own = frozenset(great[: len(self._spare)])
         return tuple(self._add(data, own=number in own) for number, data in enumerate(contents))
 
     def _add(self, data: bytes, *, own: bool) -> Place:
         if own:
-            descriptor = self._spare.pop()
+            descriptor = self._spare[len(self._used) - 1]
             border.written(descriptor, data)
             os.ftruncate(descriptor, len(data))
-            self.descriptors.append(descriptor)
-            return Place(len(self.descriptors) - 1, 0, len(data))
+            self._used.append(descriptor)
+            return Place(len(self._used) - 1, 0, len(data))
         place = Place(0, self._end, len(data))
         border.written(self._small, data)
         self._end += len(data)
@@ -82,50 +81,95 @@ class Parcel:
             record = border.encoded(_TOO_MUCH)
         location = border.LOCATION.pack(self._end, len(record))
         border.written(self._small, record)
-        for descriptor in self.descriptors:
+        for descriptor in self._used:
             border.seal(descriptor)
-        while True:
-            try:
-                socket.send_fds(job, [location], self.descriptors)
-            except OSError as error:
-                # unix(7): of all that run as this user, too many are on their way. They are taken in a moment.
-                if error.errno != errno.ETOOMANYREFS:
-                    raise
-                time.sleep(_BUSY_RETRY_S)
-            else:
-                return
+        job.sendmsg([location])
 
 
-def _answer(parcel: Parcel, files: list[int], tasks: Tasks, inspection: Inspection) -> Answer:
-    """Return the answer to a job on these files (the message; the order), with its contents in ``parcel``."""
-    raw, *order = (border.read_at(file, 0, os.fstat(file).st_size) for file in files)
-    if not order:
-        anatomy, contents = tasks.anatomise(raw, inspection)
-        grant_reserve()
-        return Answer(anatomy=anatomy, places=parcel.add_all(contents))
-    rewritten, data = tasks.rewrite(raw, _ORDER.decode(order[0]))
-    grant_reserve()
-    return Answer(rewritten=rewritten, places=parcel.add_all([data]))
+class Worker:
+    """A parse worker: does jobs under the sandbox, one after the other, until one gives it reason to end.
 
-
-def run(descriptors: list[int], tasks: Tasks, inspection: Inspection, walls: Sandbox) -> int:
-    """Do one job under the sandbox. ``descriptors``: the job's socket, the message and, for a rewrite, the order.
-
-    Returns the exit code; an error is told on the job's socket.
+    The attack it stops: a message that prepares the ground for the next one. Whoever has opened an archive, a document
+    or anything else but text, HTML and pictures ends with that message, and so does whoever has changed one, was slow,
+    has grown, or has met an error.
     """
-    answer_to, *files = descriptors
-    job = socket.socket(fileno=answer_to)
-    try:
-        parcel = Parcel(inspection.parse.leaf_bytes)
-        walls.enter()
-        parcel.send(job, _answer(parcel, files, tasks, inspection))
-    except BrokenPipeError:
-        return 0  # nobody waits for it any more
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the message has not been inspected
+
+    def __init__(self, tasks: Tasks, inspection: Inspection, walls: Sandbox, nursery: socket.socket) -> None:
+        self._tasks = tasks
+        self._inspection = inspection
+        self._walls = walls
+        self._nursery = nursery
+        self._jobs = 0
+        # Of this process alone: what it was before a fork does not count (getrusage(2)).
+        self._usual_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def run(self, kind: bytes, descriptors: list[int]) -> int:
+        """Do the first job, and more. Letter and descriptors: as border says. Returns the exit code."""
+        try:
+            self._walls.enter()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the message has not been inspected
+            return _failed(_socket(descriptors[0]), f"{type(error).__name__}: {error}")
+        while True:
+            code = self._one(kind, descriptors)
+            if code is not None:
+                return code
+            kind, descriptors, flags, _ = socket.recv_fds(
+                self._nursery, border.MAX_DATAGRAM, border.MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+            )
+            if not kind or flags & socket.MSG_CTRUNC:
+                return 0
+
+    def _one(self, kind: bytes, descriptors: list[int]) -> int | None:
+        """Do one job. Returns the exit code, or None where another may follow. An error is told on the job's socket."""
+        answer_to, *files = descriptors
+        self._jobs += 1
+        with _socket(answer_to) as job:
+            try:
+                self._walls.begin()
+                begun = time.process_time()
+                parcel, answer = self._answer(kind, files)
+                goes_on = self._may_go_on(answer, time.process_time() - begun)
+                if goes_on:
+                    # Before the answer: with it whoever waits hangs up, which looks like one who waits no more.
+                    self._nursery.sendmsg([border.IDLE])
+                parcel.send(job, answer)
+            except BrokenPipeError:
+                return 0  # nobody waits for it any more
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the message has not been inspected
+                grant_reserve()
+                return _failed(job, f"{type(error).__name__}: {error}")
+        for descriptor in files:
+            os.close(descriptor)
+        return None if goes_on else 0
+
+    def _answer(self, kind: bytes, files: list[int]) -> tuple[Parcel, Answer]:
+        """Return the answer to a job on these files, and its contents."""
+        raw = border.read_at(files[0], 0, os.fstat(files[0]).st_size)
+        if kind == border.ANATOMISE:
+            anatomy, contents = self._tasks.anatomise(raw, self._inspection)
+            grant_reserve()
+            parcel = Parcel(files[1:])
+            return parcel, Answer(anatomy=anatomy, places=parcel.add_all(contents))
+        order = _ORDER.decode(border.read_at(files[1], 0, os.fstat(files[1]).st_size))
+        rewritten, data = self._tasks.rewrite(raw, order)
         grant_reserve()
-        why = f"{type(error).__name__}: {error}"
-        return _failed(job, why)
-    return 0
+        parcel = Parcel(files[2:])
+        return parcel, Answer(rewritten=rewritten, places=parcel.add_all([data]))
+
+    def _may_go_on(self, answer: Answer, seconds: float) -> bool:
+        anatomy = answer.anatomy
+        return (
+            anatomy is not None
+            and self._jobs < border.JOBS
+            and seconds < _SLOW_S
+            and all(leaf.kind in _HARMLESS for leaf in anatomy.leaves)
+            and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < self._usual_kib + _GROWN_KIB
+        )
+
+
+def _socket(descriptor: int) -> socket.socket:
+    # With all three named no system call asks for them, which would not be allowed.
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, descriptor)
 
 
 def _failed(job: socket.socket, why: str) -> int:

@@ -1,4 +1,4 @@
-"""The parent of the parse workers of one milter worker: imports the parsers once, forks one child a message.
+"""The parent of the parse workers of one milter worker: imports the parsers once, forks a child when none is idle.
 
 The attack it stops: a message whose parsing never ends, or ends the process that does it. This process reads no
 byte of mail: it hands descriptors to a child, kills it at its deadline, and says what became of it. It ends with
@@ -20,12 +20,12 @@ from msgspec import Struct
 
 from filterd.config.inspection import Inspection
 
-from . import border, child, landlock, sandbox
-from .child import Tasks
+from . import border, landlock, sandbox
+from .child import Tasks, Worker
 from .sandbox import Sandbox
 
-# The job's socket, the message and, for a rewrite, the order.
-_DESCRIPTORS: Final = {border.ANATOMISE: 2, border.REWRITE: 3}
+# Children that wait for a job: each holds some memory of its own.
+_MOST_IDLE: Final = 2
 _INSPECTION: Final = msgspec.msgpack.Decoder(Inspection)
 _SAMPLE: Final = b"""\
 From: =?utf-8?q?S=C3=A4mple?= <a@example.org>\r
@@ -54,11 +54,12 @@ UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==\r
 """
 
 
-class _Job(Struct, kw_only=True):
-    """One child at work. ``socket`` is kept to say why it ended, and to see that nobody waits any more."""
+class _Child(Struct, kw_only=True):
+    """One child. ``lane`` leads to it. ``job`` is kept to say why it ended, and to see that nobody waits any more."""
 
     pid: int
-    socket: socket.socket
+    lane: socket.socket
+    job: socket.socket | None
     until: float
     killed: str = ""
 
@@ -70,7 +71,7 @@ class Nursery:
         self._control = control
         self._tasks = tasks
         self._inspection = inspection
-        self._jobs: dict[int, _Job] = {}
+        self._children: dict[int, _Child] = {}
         self._walls = walls
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -82,70 +83,126 @@ class Nursery:
             while self._turn():
                 pass
         finally:
-            for job in self._jobs.values():
-                os.kill(job.pid, signal.SIGKILL)
+            for child in self._children.values():
+                os.kill(child.pid, signal.SIGKILL)
 
     def _turn(self) -> bool:
         """Wait for one thing to happen, and see to it. Returns False when the milter worker is gone."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._wake[0], select.POLLIN)
-        alive = [job for job in self._jobs.values() if not job.killed]
-        for job in alive:
-            poll.register(job.socket, 0)  # only for the hang-up
+        children = list(self._children.values())
+        for child in children:
+            if child.lane.fileno() >= 0:
+                poll.register(child.lane, select.POLLIN)
+            if child.job is not None and not child.killed:
+                poll.register(child.job, 0)  # only for the hang-up
         seen = {descriptor for descriptor, _ in poll.poll(self._patience_ms())}
         if self._wake[0] in seen:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake[0], 4096)
-        for job in alive:
-            if job.socket.fileno() in seen:
-                self._kill(job, "nobody waits for it")
-            elif time.monotonic() >= job.until:
-                self._kill(job, f"it took more than {self._inspection.parse.timeout_s:g} s")
+        for child in children:
+            if child.lane.fileno() in seen and child.lane.fileno() >= 0:
+                self._heard(child)
+            if child.job is None or child.killed:
+                continue
+            if child.job.fileno() in seen:
+                self._kill(child, "nobody waits for it")
+            elif time.monotonic() >= child.until:
+                self._kill(child, f"it took more than {self._inspection.parse.timeout_s:g} s")
         self._reap()
         return self._control.fileno() not in seen or self._take()
 
     def _patience_ms(self) -> int | None:
-        soonest = min((job.until for job in self._jobs.values() if not job.killed), default=None)
+        working = (child.until for child in self._children.values() if child.job and not child.killed)
+        soonest = min(working, default=None)
         if soonest is None:
             return None
         return max(0, int((soonest - time.monotonic()) * 1000) + 1)
 
+    def _heard(self, child: _Child) -> None:
+        """Take what a child says: that it can do another job. When it ends, that is seen too, and it is reaped."""
+        try:
+            said = child.lane.recv(border.MAX_DATAGRAM, socket.MSG_DONTWAIT)
+        except OSError:
+            said = b""
+        if not said:
+            # It has ended, or is about to: no more is heard of it, and it gets no job.
+            child.lane.close()
+            return
+        if said != border.IDLE or child.job is None or child.killed:
+            self._kill(child, "it said what it cannot say")
+            return
+        child.job.close()
+        child.job = None
+        if sum(one.job is None for one in self._children.values()) > _MOST_IDLE:
+            self._kill(child, "there are enough idle ones")
+
     def _take(self) -> bool:
-        """Take one job and start its child. Returns False when there will be none any more."""
+        """Take one job, and give it to a child. Returns False when there will be none any more."""
         kind, descriptors, flags, _ = socket.recv_fds(
-            self._control, border.MAX_DATAGRAM, max(_DESCRIPTORS.values()), socket.MSG_CMSG_CLOEXEC
+            self._control, border.MAX_DATAGRAM, border.MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
         )
         if not kind:
             return False
-        if len(descriptors) == _DESCRIPTORS.get(kind) and not flags & socket.MSG_CTRUNC:
-            self._start(descriptors)
+        if len(descriptors) >= border.DESCRIPTORS.get(kind, 99) and not flags & socket.MSG_CTRUNC:
+            self._give(kind, descriptors)
         else:
             _close(descriptors)
         return True
 
-    def _start(self, descriptors: list[int]) -> None:
+    def _give(self, kind: bytes, descriptors: list[int]) -> None:
+        """Give a job to an idle child, or to a new one."""
+        child = self._sent(kind, descriptors) or self._started(kind, descriptors)
+        job = socket.socket(fileno=descriptors.pop(0))
+        _close(descriptors)
+        if child is None:
+            return
+        child.job = job
+        child.until = time.monotonic() + self._inspection.parse.timeout_s
+
+    def _sent(self, kind: bytes, descriptors: list[int]) -> _Child | None:
+        """Return the idle child that has been given a job, or None."""
+        for child in self._children.values():
+            if child.job is None and not child.killed and child.lane.fileno() >= 0:
+                try:
+                    socket.send_fds(child.lane, [kind], descriptors, socket.MSG_DONTWAIT)
+                except OSError:
+                    child.killed = "it took no job"
+                    os.kill(child.pid, signal.SIGKILL)
+                else:
+                    return child
+        return None
+
+    def _started(self, kind: bytes, descriptors: list[int]) -> _Child | None:
+        """Return a new child with its first job; None if there is no room for one, which is told."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             pid = os.fork()
         except OSError as error:  # no room for a process, at the moment
-            self._tell(socket.socket(fileno=descriptors.pop(0)), f"no process can be had: {error}")
-            _close(descriptors)
-            return
+            ours.close()
+            theirs.close()
+            self._tell(socket.socket(fileno=os.dup(descriptors[0])), f"no process can be had: {error}")
+            return None
         if pid == 0:
-            self._be_child(lambda: child.run(descriptors, self._tasks, self._inspection, self._walls))
-        job = socket.socket(fileno=descriptors.pop(0))
-        _close(descriptors)
-        until = time.monotonic() + self._inspection.parse.timeout_s
-        self._jobs[pid] = _Job(pid=pid, socket=job, until=until)
+            ours.close()
+            self._be_child(
+                lambda: Worker(self._tasks, self._inspection, self._walls, theirs).run(kind, descriptors)
+            )
+        theirs.close()
+        self._children[pid] = _Child(pid=pid, lane=ours, job=None, until=0.0)
+        return self._children[pid]
 
     def _be_child(self, deed: Callable[[], int]) -> None:
-        """Give up what is the nursery's, do the job, end: never back into the nursery's loop."""
+        """Give up what is the nursery's, do the jobs, end: never back into the nursery's loop."""
         code = 1
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for job in self._jobs.values():
-                job.socket.close()
+            for child in self._children.values():
+                child.lane.close()
+                if child.job is not None:
+                    child.job.close()
             self._control.close()
             for descriptor in self._wake:
                 os.close(descriptor)
@@ -153,20 +210,22 @@ class Nursery:
         finally:
             os._exit(code)
 
-    def _kill(self, job: _Job, why: str) -> None:
-        job.killed = why
-        os.kill(job.pid, signal.SIGKILL)
+    def _kill(self, child: _Child, why: str) -> None:
+        child.killed = why
+        os.kill(child.pid, signal.SIGKILL)
 
     def _reap(self) -> None:
-        while self._jobs:
+        while self._children:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            if (job := self._jobs.pop(pid, None)) is not None:
+            if (child := self._children.pop(pid, None)) is None:
+                continue
+            child.lane.close()
+            if child.job is not None:
                 code = os.waitstatus_to_exitcode(status)
-                self._tell(
-                    job.socket, job.killed or (f"it ended with {code}" if code else "it gave no answer")
-                )
+                why = child.killed or (f"it ended with {code}" if code else "it gave no answer")
+                self._tell(child.job, why)
 
     def _tell(self, job: socket.socket, why: str) -> None:
         """Say why there is no answer to a job; where there was one, nobody waits for this any more."""
@@ -195,7 +254,7 @@ def run(make_tasks: Callable[[], Tasks]) -> int:
             # What is imported, compiled and cached only with the first message is then there for all.
             tasks.anatomise(_SAMPLE, inspection)
             bounds = inspection.parse
-            walls = sandbox.Sandbox(memory=bounds.memory_bytes, seconds=bounds.timeout_s)
+            walls = sandbox.Sandbox(memory=bounds.memory_bytes, seconds=bounds.timeout_s, jobs=border.JOBS)
             sandbox.renounce()
         except Exception as error:  # noqa: BLE001 - a library that is missing or broken, whatever way it says so
             control.send(border.FAILED + f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace"))

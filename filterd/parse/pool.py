@@ -84,6 +84,7 @@ class ParsePool:
         self._inspection = msgspec.msgpack.encode(config.inspection)
         self._seconds = config.parse.timeout_s + _GRACE_S
         self._most = config.parse.memory_bytes + border.RESERVE
+        self._room = config.parse.leaf_bytes
         self._slots = asyncio.Semaphore(slots)
         self._stock = Stock(room)
         self._log = log
@@ -204,40 +205,47 @@ class ParsePool:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
             ours.settimeout(0)
-            with theirs, _closing([]) as mine:
-                mine.append(border.reopened(message.spool.descriptor()))
-                if kind == border.REWRITE:
-                    mine.append(border.memory_file("order"))
-                    border.written(mine[1], order)
-                await nursery.send(kind, [theirs.fileno(), *mine])
-            return await _answer(ours)
+            with _releasing([]) as files:
+                with theirs, _closing([]) as mine:
+                    mine.append(border.reopened(message.spool.descriptor()))
+                    if kind == border.REWRITE:
+                        mine.append(border.memory_file("order"))
+                        border.written(mine[1], order)
+                    self._make_files(files, 1 if kind == border.REWRITE else _great(message))
+                    await nursery.send(kind, [theirs.fileno(), *mine, *files])
+                answer = await _answer(ours, files[0])
+                # Those that hold nothing hold their room.
+                used = 1 + max((place.descriptor for place in answer.places), default=0)
+                _close(files[used:])
+                kept = files[:used]
+                files.clear()
+                return answer, kept
+
+    def _make_files(self, files: list[int], great: int) -> None:
+        """Append the memory files of one answer. Raises OSError."""
+        files.append(border.memory_file("contents"))
+        files.extend(border.memory_file("content", self._room) for _ in range(great))
 
 
-async def _answer(job: socket.socket) -> tuple[Answer, list[int]]:
-    """Wait for the answer to a job, and check it."""
+def _great(message: Message) -> int:
+    """Return how many great contents get a file of their own."""
+    return border.MAX_GREAT if message.size >= border.MANY_FROM else border.FEW_GREAT
+
+
+async def _answer(job: socket.socket, file: int) -> Answer:
+    """Wait for the answer to a job, whose record lies in ``file``. Raises ScannerError."""
     await readable(job)
-    said, descriptors, flags, _ = socket.recv_fds(
-        job, border.MAX_DATAGRAM, border.MAX_GREAT + 1, socket.MSG_CMSG_CLOEXEC
-    )
-    try:
-        return _record(said, [] if flags & socket.MSG_CTRUNC else descriptors), descriptors
-    except BaseException:
-        _close(descriptors)
-        raise
-
-
-def _record(said: bytes, descriptors: Sequence[int]) -> Answer:
-    """Return the record that an answer points to. Raises ScannerError."""
+    said = job.recv(border.MAX_DATAGRAM)
     if not said:
         raise ScannerDownError("the parse worker went away")
-    if said.startswith(border.FAILED) and not descriptors:
+    if said.startswith(border.FAILED):
         raise ScannerDownError(f"the parse worker failed: {said[1:].decode('utf-8', 'replace')}")
-    if len(said) != border.LOCATION.size or not descriptors:
+    if len(said) != border.LOCATION.size:
         raise ScannerAnswerError("the parse worker's answer is not one")
     offset, length = border.LOCATION.unpack(said)
-    if length > border.MAX_RECORD or offset + length != border.sealed_size(descriptors[0]):
+    if length > border.MAX_RECORD or offset + length != border.sealed_size(file):
         raise ScannerAnswerError("the parse worker's answer is not where it says")
-    return border.decoded(border.read_at(descriptors[0], offset, length))
+    return border.decoded(border.read_at(file, offset, length))
 
 
 async def readable(descriptor: socket.socket) -> None:
@@ -263,6 +271,16 @@ def _closing(descriptors: list[int]) -> Iterator[list[int]]:
         yield descriptors
     finally:
         _close(descriptors)
+
+
+@contextlib.contextmanager
+def _releasing(descriptors: list[int]) -> Iterator[list[int]]:
+    """Close the descriptors if it fails."""
+    try:
+        yield descriptors
+    except BaseException:
+        _close(descriptors)
+        raise
 
 
 def _weight(descriptors: Sequence[int]) -> int:

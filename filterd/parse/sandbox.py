@@ -110,10 +110,10 @@ def prefer_to_die() -> None:
 class Sandbox:
     """What every parse worker enters, made beforehand. ``memory`` is in bytes, beyond what this process has now.
 
-    ``seconds`` are of the clock, and as many of CPU. Raises SandboxError where there is no table for this machine.
+    ``seconds`` of CPU are for one of ``jobs``. Raises SandboxError where there is no table for this machine.
     """
 
-    def __init__(self, *, memory: int, seconds: float) -> None:
+    def __init__(self, *, memory: int, seconds: float, jobs: int = 1) -> None:
         machine = platform.machine()
         if (arch := ARCHITECTURES.get(machine)) is None:
             raise SandboxError(f"there is no table of system calls for {machine}")
@@ -122,6 +122,7 @@ class Sandbox:
             int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
         )
         self._space = occupied + memory
+        self._most_seconds = int((seconds + 1) * jobs)
         self._memory = memory
         self._seconds = seconds
         self._parent = os.getpid()
@@ -130,17 +131,24 @@ class Sandbox:
         """Bound this process, and give up every system call that is not in the table, for ever."""
         resource.setrlimit(resource.RLIMIT_AS, (self._space, self._space + RESERVE))
         resource.setrlimit(resource.RLIMIT_FSIZE, (self._memory, self._memory))
-        resource.setrlimit(resource.RLIMIT_CPU, (int(self._seconds) + 1, int(self._seconds) + 2))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(self._seconds) + 1, self._most_seconds + 2))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         files = min(_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-        # The one who started it ends it at its deadline; this is for the case that it cannot any more.
-        signal.setitimer(signal.ITIMER_REAL, self._seconds + 1)
+        # The one who started it ends it at its deadline. When that one hangs it is killed itself.
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != self._parent:
             raise SandboxError("the one who would end this process at its deadline has ended")
         record = _Filter(len(self._program) // _INSTRUCTION.size, self._program)
         _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(record))
+
+    def begin(self) -> None:
+        """Grant the time and memory of one more job."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        soft = int(used.ru_utime + used.ru_stime + self._seconds) + 1
+        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        resource.setrlimit(resource.RLIMIT_CPU, (min(soft, hard), hard))
+        resource.setrlimit(resource.RLIMIT_AS, (self._space, self._space + RESERVE))
 
 
 def grant_reserve() -> None:

@@ -39,7 +39,7 @@ _TABLE: Final[Mapping[str, tuple[int, int]]] = {
     "getegid": (108, 177), "uname": (63, 160), "sysinfo": (99, 179), "getrusage": (98, 165), "times": (100, 153),
     "gettimeofday": (96, 169), "time": (201, -1), "clock_gettime": (228, 113), "clock_getres": (229, 114),
     "clock_nanosleep": (230, 115), "nanosleep": (35, 101), "getrandom": (318, 278),
-    "sendmsg": (46, 211), "exit": (60, 93), "exit_group": (231, 94),
+    "sendmsg": (46, 211), "recvmsg": (47, 212), "exit": (60, 93), "exit_group": (231, 94),
 }  # fmt: skip
 
 

@@ -58,6 +58,8 @@ def _long_content(size: str) -> None:
     )
 
 
+_KEPT: list[bytes] = []
+
 DEEDS: Mapping[str, Callable[[str], object]] = {
     "abort": lambda _: os.abort(),
     "exit": lambda code: os._exit(int(code)),
@@ -69,6 +71,9 @@ DEEDS: Mapping[str, Callable[[str], object]] = {
     "long-content": _long_content,
     "memory-file": lambda _: os.memfd_create("x"),
     "names": lambda _: None,
+    "kind": lambda _: None,
+    "slow": lambda _: [None for _ in range(20_000_000)],
+    "grow": lambda size: _KEPT.append(b"x" * int(size)),
     "inet": lambda _: socket.socket(socket.AF_INET),
     "unix": lambda _: socket.socket(socket.AF_UNIX),
     "pair": lambda _: socket.socketpair(),
@@ -111,9 +116,16 @@ def anatomise(raw: bytes, inspection: Inspection) -> tuple[Anatomy, list[bytes]]
     names = ("half\udc80.txt",) if deed == "surrogate" else (str(inspection.parse.depth),)
     if deed == "names":
         names = ("x" * int(argument),)
+    kind = argument or "text" if deed in {"kind", "slow", "grow"} else "unknown"
     contents = _leaves(raw)
     leaves = tuple(
-        Leaf(path=f"1.{n}", names=names, size=len(data), digest=hashlib.sha256(data).hexdigest())
+        Leaf(
+            path=f"1.{n}",
+            kind=kind if not kind.isdigit() else "text",
+            names=names,
+            size=len(data),
+            digest=hashlib.sha256(data).hexdigest(),
+        )
         for n, data in enumerate(contents, 1)
     )
     distinct = {leaf.digest: n for n, leaf in reversed(list(enumerate(leaves)))}

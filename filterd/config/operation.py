@@ -1,0 +1,33 @@
+"""``[recycle]`` and ``[metrics]``: how long a process lives, and where it can be asked how filterd fares."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from .base import MIB, Section
+
+
+class RecycleSettings(Section, frozen=True, kw_only=True):
+    """``[recycle]``: when a process is replaced. 0: never for that reason.
+
+    The new worker is there before the old one, which takes no more connections and serves those it has to their end.
+    One is replaced at a time, and each up to a tenth earlier than is written here. Parse workers live for one message;
+    their parent is replaced with its worker.
+    """
+
+    messages: Annotated[int, Meta(ge=0, le=10_000_000)] = 5000  # that a worker has served
+    age_s: Annotated[float, Meta(ge=0, le=2_592_000)] = 7200  # of a worker or of the ledger's process
+    rss_bytes: Annotated[int, Meta(ge=0)] = (
+        512 * MIB
+    )  # resident memory of a worker or of the ledger's process
+
+
+class MetricsSettings(Section, frozen=True, kw_only=True):
+    """``[metrics]``: a unix socket that serves ``/metrics`` (Prometheus's text format) and ``/health`` (JSON) by HTTP.
+
+    The same is served on the sockets that systemd hands over (``filterd-metrics.socket``).
+    """
+
+    socket: Annotated[str, Meta(pattern="^(/.*)?$", max_length=90)] = "/run/filterd/metrics.sock"  # "": none
+    mode: Annotated[str, Meta(pattern="^0[0-7]{3}$")] = "0660"
+    group: Annotated[str, Meta(max_length=64)] = ""  # "" leaves the group as the directory gives it
