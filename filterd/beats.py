@@ -48,12 +48,13 @@ def heard(pipe: int) -> Beat | None:
     return Beat(ready=ready, keep=keep, messages=messages, rss=rss)
 
 
-async def beating(pipe: int, now: Callable[[], Beat]) -> None:
-    """Beat as long as somebody listens; returns when nobody does: the supervisor is gone."""
+async def beating(pipe: int, now: Callable[[], Beat | None]) -> None:
+    """Beat as long as somebody listens; returns when nobody does: the supervisor is gone. None: a beat is left out."""
     while True:
         beat = now()
         try:
-            os.write(pipe, _FORM.pack(beat.ready, beat.keep, beat.messages, beat.rss))
+            if beat is not None:
+                os.write(pipe, _FORM.pack(beat.ready, beat.keep, beat.messages, beat.rss))
         except BlockingIOError:
             pass
         except OSError:

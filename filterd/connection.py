@@ -64,6 +64,7 @@ class Connection:
         self._client = Envelope()
         self._message: Message | None = None
         self._heading = Heading()
+        self._carried: Carried | None = None  # what was done and not answered yet
         self._handlers: Mapping[type[c.Command], Callable[..., Reply | None]] = {
             c.Connect: self._on_connect,
             c.Helo: self._on_helo,
@@ -219,6 +220,7 @@ class Connection:
             yield self._current()
         except OSError as error:
             self._service.log.event("spool_failed", why=str(error)[:500])
+            self._service.health.spool.failed(error)
 
     async def _end_of_message(self, command: c.EndOfMessage) -> None:
         message = self._current()
@@ -232,11 +234,21 @@ class Connection:
             self._unfinished("no room to spool it")
             self._drop_message()
             return
-        judgement, carried = await self._settle(message)
-        settling = await self._reply(message, carried.replies)
+        self._carried = None
+        try:
+            judgement, carried = await self._settle(message)
+            settling = await self._reply(message, carried.replies)
+        except BaseException:
+            await asyncio.shield(self._take_back())
+            raise
         final = Judgement(report=judgement.report, dispositions=carried.dispositions)
         self._service.log_message(message, final, actions.reply_text(settling))
         self._drop_message()
+
+    async def _take_back(self) -> None:
+        """Have it recorded that the MTA did not hear what was done."""
+        if self._carried is not None:
+            await self._service.carrier.not_answered(self._carried.record)
 
     async def _reply(self, message: Message, replies: Sequence[Reply]) -> Reply:
         """Send the replies to the end of a message; return the one that settles it."""
@@ -257,6 +269,7 @@ class Connection:
         carried = await self._service.carrier.carry_out(
             message, judgement.report, judgement.dispositions, self._heading
         )
+        self._carried = carried
         return judgement, carried
 
     async def _settle(self, message: Message) -> tuple[Judgement, Carried]:

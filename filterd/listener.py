@@ -53,9 +53,7 @@ def for_the_watchers(config: Config) -> Place | None:
     metrics = config.metrics
     if not metrics.socket:
         return None
-    return Place(
-        section="metrics", path=Path(metrics.socket), mode=int(metrics.mode, 8), group=metrics.group
-    )
+    return Place(section="metrics", path=Path(metrics.socket), mode=int(metrics.mode, 8), group=metrics.group)
 
 
 def bind(place: Place) -> socket.socket:

@@ -7,6 +7,7 @@ A header's value comes as a NUL-terminated string (SMFIC_HEADER), so a NUL that 
 stood behind it in that header, cannot be told here: the MTA has cut it off.
 """
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -138,6 +139,7 @@ class Message:
         self.size_of_headers = 0
         self.started = time.monotonic()
         self._max_bytes = max_bytes
+        self._digest: bytes | None = None
 
     @property
     def oversize(self) -> bool:
@@ -169,6 +171,15 @@ class Message:
     def add_body(self, content: bytes) -> None:
         """Append a piece of the body as it is."""
         self._take(content)
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the content; it is worked out once."""
+        if self._digest is None:
+            found = hashlib.sha256()
+            for piece in self.spool.pieces():
+                found.update(piece)
+            self._digest = found.digest()
+        return self._digest
 
     def complete(self) -> None:
         """Put all of it behind the spool's descriptor. Raises OSError when there is no room."""

@@ -1,6 +1,7 @@
 """sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3) in a few lines, instead of a library with C in it."""
 
 import contextlib
+import fcntl
 import os
 import socket
 from typing import Final
@@ -39,7 +40,7 @@ def handed_over() -> list[socket.socket]:
         return []
     found = []
     for descriptor in range(_FIRST, _FIRST + min(int(count), _MOST)):
-        os.set_inheritable(descriptor, False)
+        fcntl.fcntl(descriptor, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
         one = socket.socket(fileno=descriptor)
         one.settimeout(0)
         found.append(one)

@@ -7,7 +7,6 @@ listen queue, where another worker may take it.
 import asyncio
 import contextlib
 import errno
-import os
 import signal
 import socket
 from functools import partial
@@ -15,13 +14,14 @@ from typing import Final
 
 import uvloop
 
+from .beats import Beat, beating, resident
 from .config import Config
 from .connection import Connection
 from .errors import ScannerError
 from .log import Log
+from .reporter import Reporter
 from .service import Service
 
-BEAT_S: Final = 2.0
 _READER_LIMIT: Final = 64 * 1024
 # accept(2): too little of something at the moment; the connection stays in the listen queue.
 _SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -64,9 +64,12 @@ class Worker:
         warming = asyncio.ensure_future(_warm(service))
         places = asyncio.Semaphore(max(1, self._config.milter.max_connections // self._workers))
         accepting = asyncio.ensure_future(self._accept(service, places))
-        beating = asyncio.ensure_future(self._beats())
+        reporter = Reporter(service, lambda: len(self._connections), self._log, workers=self._workers)
+        beside = [asyncio.ensure_future(one) for one in (self._beats(service), reporter.run())]
         loop.add_signal_handler(signal.SIGTERM, self._stop, service)
         loop.add_signal_handler(signal.SIGHUP, self._leave.set)
+        # They were held back since the supervisor's fork (supervisor.py).
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGHUP})
         leaving = asyncio.ensure_future(self._leave.wait())
         done, _ = await asyncio.wait({accepting, leaving}, return_when=asyncio.FIRST_COMPLETED)
         accepting.cancel()
@@ -77,7 +80,9 @@ class Worker:
             self._stop(service)
         warming.cancel()
         await self._drain(service)
-        beating.cancel()
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         if accepting in done:
             accepting.result()
 
@@ -162,17 +167,10 @@ class Worker:
             place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where is not None else ""
             self._log.event("internal_error", error=f"{type(error).__name__}: {error}"[:500], where=place)
 
-    async def _beats(self) -> None:
+    async def _beats(self, service: Service) -> None:
         """Tell the supervisor that this loop turns. When nobody reads, the supervisor is gone: stop."""
-        while True:
-            try:
-                os.write(self._beat, b".")
-            except BlockingIOError:
-                pass
-            except OSError:
-                signal.raise_signal(signal.SIGTERM)
-                return
-            await asyncio.sleep(BEAT_S)
+        await beating(self._beat, lambda: Beat(messages=service.health.messages, rss=resident()))
+        signal.raise_signal(signal.SIGTERM)
 
 
 async def _warm(service: Service) -> None:

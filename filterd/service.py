@@ -1,6 +1,7 @@
 """What the connections of one worker share: configuration, engines, log, and how a message is judged."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,8 +10,12 @@ from msgspec import Struct
 from . import pipeline, policy
 from .anatomy import RewriteOrder, Rewritten
 from .carry.carrier import Carrier
+from .carry.recorded import fingerprint
 from .config import Config
 from .disposition import Attempt, Disposition
+from .findings import Verdict
+from .health import Health
+from .ledger.client import LedgerClient, LedgerDownError
 from .log import Log, shown
 from .message import Envelope, Message, Spool
 from .pipeline import Report
@@ -38,8 +43,11 @@ class Service:
         self.config = config
         self.log = log
         self.stopping = False
+        self.health = Health()
         self.engines = engines.connect(config, log, workers=workers)
-        self.carrier = Carrier(config, log, self)
+        self.ledger = LedgerClient(config.ledger, log)
+        self.carrier = Carrier(config, log, self, self.ledger, self.health)
+        self._last_resort = policy.last_resort(config)
 
     async def rest(self) -> None:
         """End what works for this one until there is work again."""
@@ -48,6 +56,7 @@ class Service:
     async def close(self) -> None:
         """End the processes that work for this one."""
         await self.engines.parse.close()
+        await self.ledger.close()
 
     async def examine(self, message: Message) -> Report:
         """Return what is found in a message. Whatever fails on the way is "not inspected"."""
@@ -75,7 +84,20 @@ class Service:
     async def judge(self, message: Message) -> Judgement:
         """Examine a message and decide."""
         report = await self.examine(message)
-        return Judgement(report=report, dispositions=self.decide(report, message.envelope))
+        dispositions = self.decide(report, message.envelope)
+        if _put_off(dispositions) and await self._often_enough(message):
+            dispositions = policy.decide(report, message.envelope, self._last_resort, now=_now())
+        return Judgement(report=report, dispositions=dispositions)
+
+    async def _often_enough(self, message: Message) -> bool:
+        """Whether a message that cannot be inspected has come so often that it is no longer put off."""
+        most = self.config.policy.tries
+        if not most:
+            return False
+        try:
+            return await self.ledger.again(fingerprint(message.envelope, message.digest())) > most
+        except LedgerDownError:
+            return False
 
     async def rewrite(self, message: Message, order: RewriteOrder) -> tuple[Rewritten, Spool]:
         """Have a parse worker change a message. Raises ScannerError, OSError."""
@@ -94,6 +116,7 @@ class Service:
 
     def log_message(self, message: Message, judgement: Judgement, reply: str) -> None:
         """Write the line of one message. The subject is not in it: it is the reader's business, not ours."""
+        self.health.messages += 1
         envelope, limit = message.envelope, self.config.log.max_field
         first = judgement.dispositions[0]
         self.log.event(
@@ -131,6 +154,11 @@ class Service:
             ms=round((time.monotonic() - message.started) * 1000, 1),
             reply=reply,
         )
+
+
+def _put_off(dispositions: Sequence[Disposition]) -> bool:
+    """Whether a message comes again only because nobody could look at it."""
+    return any(one.fate == "tempfail" and one.verdict is Verdict.NOT_INSPECTED for one in dispositions)
 
 
 def _now() -> datetime:

@@ -69,7 +69,7 @@ class Supervisor:
         self._last_heard: dict[Role, float] = dict.fromkeys(ROLES, self._began)
         self._ledger_died = ""  # how, until another one has worked for a while
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._sockets: dict[Role, list[socket.socket]] = {"worker": [], "ledger": []}
+        self._sockets = {role: list[socket.socket]() for role in ROLES}
         self._bound: list[tuple[socket.socket, Place]] = []
         self._bind(config)
 
@@ -190,9 +190,9 @@ class Supervisor:
             if child.current and (why := child.worn(self._config.recycle)):
                 child.current = False
                 self._log.event(f"{role}_recycled", pid=child.pid, why=why, messages=child.beat.messages)
-                if role == "ledger":
-                    self._tell(signal.SIGTERM, lambda one: one is child)
-                return
+                break
+        if role == "ledger":
+            self._tell(signal.SIGTERM, lambda one: one.role == role and not one.current and not one.leaving)
 
     def _of(self, role: Role) -> list[Child]:
         return [child for child in self._children.values() if child.role == role]
@@ -272,7 +272,9 @@ class Supervisor:
             from .ledger.process import run_ledger  # noqa: PLC0415 - see above
 
             own, *watched = self._sockets[role]
-            run_ledger(self._path, self._config, own, beat, self._log, watched=watched, died=self._ledger_died)
+            run_ledger(
+                self._path, self._config, own, beat, self._log, watched=watched, died=self._ledger_died
+            )
         else:
             run_worker(self._config, self._sockets[role][0], beat, self._log, workers=self._workers)
         return 0

@@ -1,21 +1,31 @@
-"""Carries out a judgement, in an order in which nothing can be lost: variants, store, injection, notices, replies."""
+"""Carries out a judgement, in an order in which nothing can be lost.
+
+Variants are made, the content is kept, the record is written, variants are injected, notices go out, the MTA is
+answered. What fails before the answer is taken back, and answered 451.
+"""
 
 import asyncio
-import time
+import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Final
+from typing import Final, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from filterd import actions
 from filterd.anatomy import RewriteOrder
 from filterd.config import Config
 from filterd.disposition import Disposition
-from filterd.errors import ReplyError, ScannerAnswerError, ScannerError
+from filterd.errors import ReplyError, ScannerError
 from filterd.fields import edited
-from filterd.log import Log, shown
+from filterd.health import Health
+from filterd.ledger.blobs import Blobs, key_from
+from filterd.ledger.client import LedgerDownError
+from filterd.ledger.records import MessageRecord
+from filterd.log import Log
 from filterd.message import Message, Spool
 from filterd.milter.replies import (
     AddRecipientWithParameters,
@@ -29,70 +39,86 @@ from filterd.milter.replies import (
 from filterd.pipeline import Report
 
 from .heading import Heading, as_replies, edits
-from .inject import InjectError, Letter, inject
-from .notices import Facts, Notices, bare
-from .plan import Plan, Share, ToKeep, planned, variant
-from .store import Entry, FoundIn, Kept, Store
+from .inject import InjectError, Letter, NeverInjectedError, inject, unwell
+from .notices import Facts, Notices
+from .plan import Plan, Share, planned, variant
+from .recorded import Facts as Known
+from .recorded import recorded
 from .variants import Made, Variants, Workshop, worded
 
-_TIDY_EVERY_S: Final = 3600.0
-_MAX_FINDINGS: Final = 100
-_MAX_DETAIL: Final = 300
+# What Postfix and Sendmail say when they have taken a message.
+_QUEUED_AS: Final = re.compile(r"queued as ([A-Za-z0-9]{5,32})|\b([0-9A-Za-z]{14,16}) Message accepted")
 # RFC 3461 4.1: the sender, who may be forged, knows nothing of those to whom his message is forwarded.
 _NO_BOUNCE: Final = b"NOTIFY=NEVER"
 
 
 class Carried(Struct, frozen=True, kw_only=True):
-    """What was done: the milter's replies, the settling one last, and the dispositions as they came to be."""
+    """What was done: the milter's replies, the settling one last, and the dispositions as they came to be.
+
+    ``record`` is the id of the message's record, "" if there is none.
+    """
 
     replies: tuple[Reply, ...]
     dispositions: tuple[Disposition, ...]
+    record: str = ""
+
+
+class Ledger(Protocol):
+    """What a carrier needs of the ledger; each raises LedgerDownError."""
+
+    async def record(self, message: MessageRecord) -> None:
+        """Return when a record is on the disk."""
+
+    async def take_back(self, message_id: str, reply: str) -> None:
+        """Say that a recorded message was answered 451 after all."""
+
+    async def injected(self, message_id: str, queue_ids: tuple[str, ...]) -> None:
+        """Note what was handed to the MTA anew."""
 
 
 class Carrier:
     """Carries out judgements for one worker. Needs a running event loop."""
 
-    def __init__(self, config: Config, log: Log, workshop: Workshop) -> None:
+    def __init__(
+        self, config: Config, log: Log, workshop: Workshop, ledger: Ledger, health: Health | None = None
+    ) -> None:
         self._config = config
         self._log = log
         self._workshop = workshop
-        self._store = Store(config.store.directory)
+        self.ledger = ledger
+        self._health = health or Health()
+        self._blobs = Blobs(config.store.directory, key_from(config.store.key_file))
         self._notices = Notices(config)
-        self._tidied = -_TIDY_EVERY_S
-        self._tidying: asyncio.Task[None] | None = None
 
     async def carry_out(
         self, message: Message, report: Report, dispositions: Sequence[Disposition], heading: Heading
     ) -> Carried:
-        """Do all that the dispositions say. What cannot be done is answered 451, with nothing done."""
-        self._tidy_when_due()
+        """Do all that the dispositions say. What cannot be done is answered 451 (5xx if never), with nothing done."""
         queue_id = message.envelope.queue_id
-        limit = self._config.milter.max_message_bytes
-        with Variants(self._workshop, message, report, max_bytes=limit) as variants:
+        milter = self._config.milter
+        with Variants(
+            self._workshop, message, report, max_bytes=milter.max_message_bytes, seconds=milter.scan_timeout_s
+        ) as variants:
+            carriage = _Carriage(self, message, report, heading, variants)
             try:
-                return await _Carriage(self, message, report, heading, variants).done(dispositions)
-            except (ScannerError, InjectError, ReplyError, OSError) as error:
+                return await carriage.done(dispositions)
+            except (ScannerError, InjectError, ReplyError, LedgerDownError, OSError) as error:
                 why = str(error) or type(error).__name__
                 self._log.event("carry_failed", id=actions.text_id(queue_id), why=why[:500])
-        return Carried(
-            replies=(actions.not_carried_out(queue_id),),
-            dispositions=tuple(dispositions),
-        )
+                answer = (
+                    actions.never_carried_out(error.obstacle, queue_id)
+                    if isinstance(error, NeverInjectedError)
+                    else actions.not_carried_out(queue_id)
+                )
+            record = await carriage.record_failure(dispositions, answer)
+        return Carried(replies=(answer,), dispositions=tuple(dispositions), record=record)
 
-    def _tidy_when_due(self) -> None:
-        now = time.monotonic()
-        if now - self._tidied >= _TIDY_EVERY_S:
-            self._tidied = now
-            self._tidying = asyncio.ensure_future(self._tidy())
-
-    async def _tidy(self) -> None:
-        try:
-            removed = await asyncio.to_thread(self._store.tidy, self._config.store.discard_days)
-        except OSError as error:
-            self._log.event("store_not_tidied", why=str(error)[:500])
-        else:
-            if removed:
-                self._log.event("store_tidied", removed=removed)
+    async def not_answered(self, record: str) -> None:
+        """Take a record back: the MTA went away before it was answered, and has told its client to come again."""
+        if not record:
+            return
+        with contextlib.suppress(LedgerDownError):
+            await self.ledger.take_back(record, "the MTA left before the answer")
 
     @property
     def config(self) -> Config:
@@ -104,19 +130,34 @@ class Carrier:
         """Return what writes notices."""
         return self._notices
 
-    async def keep(self, message: Message, entries: Sequence[Entry]) -> Kept:
-        """Put a message into the store, in a thread; undone if nobody waits for it any more. Raises OSError."""
-        task = asyncio.ensure_future(asyncio.to_thread(self._store.keep, message.spool.pieces(), entries))
+    async def keep(self, message: Message) -> str:
+        """Put a content into the store, in a thread, and return its digest. Raises OSError.
+
+        What has no record goes by itself after a while.
+        """
+        task = asyncio.ensure_future(asyncio.to_thread(self._blobs.put, message.spool.pieces()))
         try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            # The thread still reads the message: wait for it, then take back what it made.
-            (await task).undo()
+            digest = await asyncio.shield(task)
+        except OSError as error:
+            self._health.store.failed(error)
             raise
+        except asyncio.CancelledError:
+            # The thread still reads the message.
+            await task
+            raise
+        self._health.store.worked()
+        return digest
 
     async def hand_over(self, host: bytes, letters: Sequence[Letter]) -> list[str]:
         """Inject letters, all or none. Raises InjectError."""
-        return await inject(self._config.inject, host, letters)
+        try:
+            said = await inject(self._config.inject, host, letters)
+        except InjectError as error:
+            if unwell(error):
+                self._health.inject.failed(error)
+            raise
+        self._health.inject.worked()
+        return said
 
     def log(self, event: str, **fields: object) -> None:
         """Write one line."""
@@ -136,6 +177,7 @@ class _Carriage:
         self._heading = heading
         self._variants = variants
         self._host = envelope.host or b"localhost"
+        self._recorded = ""
         self._facts = Facts(
             envelope=envelope,
             anatomy=report.anatomy,
@@ -146,36 +188,87 @@ class _Carriage:
 
     async def done(self, dispositions: Sequence[Disposition]) -> Carried:
         """Do everything. Raises ScannerError, InjectError, ReplyError or OSError; nothing has then been done."""
-        async with asyncio.timeout(self._carrier.config.milter.scan_timeout_s):
-            final, orders = await self._variants.fitted(dispositions, self._worded)
+        final, orders = await self._variants.fitted(dispositions, self._worded)
         plan = planned(self._shares(final, orders), final)
         if self._message.oversize and (plan.kept or plan.injected or orders):
-            raise ScannerAnswerError(
-                "the message is longer than max_message_bytes, so there is no whole copy of it"
+            raise NeverInjectedError(
+                "the message is longer than max_message_bytes, so there is no whole copy of it", "size"
             )
         replies = self._replies(plan, final)
         # Else the same message would be injected again each time that it comes.
         check(replies)
         letters = [self._letter(share) for share in plan.injected]
-        kept = await self._keep(plan)
+        digest = await self._carrier.keep(self._message) if plan.kept else ""
+        record = recorded(self._known(), final, plan, replies[-1], digest=digest)
+        await self._record(record, final)
         said: list[str] = []
         try:
             if letters:
                 said = await self._carrier.hand_over(self._host, letters)
         except BaseException:
-            if kept is not None:
-                await asyncio.shield(asyncio.to_thread(kept.undo))
+            await asyncio.shield(self._take_back())
             raise
+        await self._note_injected(said)
         notified = await self._notify(final)
-        if kept is not None or said or notified:
+        if record.kept or said or notified:
             self._carrier.log(
                 "carried",
                 id=self._facts.queue_id,
-                stored=kept.ids if kept else (),
+                stored=[one.id for one in record.kept],
                 injected=said,
                 notices=notified,
             )
-        return Carried(replies=replies, dispositions=final)
+        return Carried(replies=replies, dispositions=final, record=self._recorded)
+
+    def _known(self) -> Known:
+        return Known(
+            message=self._message,
+            report=self._report,
+            heading=self._heading,
+            config=self._carrier.config,
+            host=self._facts.host,
+        )
+
+    async def _record(self, record: MessageRecord, final: Sequence[Disposition]) -> None:
+        """Write the record. Raises LedgerDownError, unless nobody gets the message: a refusal loses nothing."""
+        try:
+            await self._carrier.ledger.record(record)
+        except LedgerDownError as error:
+            if actions.refusal(final, self._message.envelope.queue_id) is None:
+                raise
+            self._carrier.log("not_recorded", id=self._facts.queue_id, why=str(error)[:500])
+        except BaseException:
+            # Whether it is there is not known.
+            self._recorded = record.id
+            await asyncio.shield(self._take_back())
+            raise
+        else:
+            self._recorded = record.id
+
+    async def record_failure(self, dispositions: Sequence[Disposition], answer: Reply) -> str:
+        """Record that a message could not be dealt with, if that can be done; return the record's id."""
+        if self._recorded:
+            return ""  # and was taken back
+        later = [msgspec.structs.replace(one, fate="tempfail") for one in dispositions]
+        if actions.reply_text(answer).startswith("5"):
+            later = [msgspec.structs.replace(one, fate="reject") for one in dispositions]
+        record = recorded(self._known(), later, Plan(carried=None), answer)
+        try:
+            await self._carrier.ledger.record(record)
+        except LedgerDownError:
+            return ""
+        return record.id
+
+    async def _take_back(self) -> None:
+        if self._recorded:
+            await self._carrier.not_answered(self._recorded)
+
+    async def _note_injected(self, said: Sequence[str]) -> None:
+        """Note the queue ids; they only help to find things later, so no mail waits for them."""
+        queue_ids = tuple(found[1] or found[2] for one in said if (found := _QUEUED_AS.search(one)))
+        if queue_ids and self._recorded:
+            with contextlib.suppress(LedgerDownError):
+                await self._carrier.ledger.injected(self._recorded, queue_ids)
 
     def _worded(self, one: Disposition) -> RewriteOrder:
         return worded(one.order, lambda part: self._carrier.notices.deleted(one, (part,), self._facts))
@@ -193,42 +286,6 @@ class _Carriage:
             if one.fate == "deliver"
         ]
 
-    async def _keep(self, plan: Plan) -> Kept | None:
-        if not plan.kept:
-            return None
-        return await self._carrier.keep(self._message, [self._entry(one) for one in plan.kept])
-
-    def _entry(self, kept: ToKeep) -> Entry:
-        envelope, one = self._message.envelope, kept.disposition
-        return Entry(
-            kind=kept.kind,
-            received=datetime.now(UTC).isoformat(),
-            queue_id=self._facts.queue_id,
-            sender=bare(envelope.sender),
-            recipients=tuple(bare(recipient) for recipient in one.recipients),
-            client_address=shown(envelope.client_address) or "",
-            client_name=shown(envelope.client_name) or "",
-            helo=shown(envelope.helo) or "",
-            user=shown(envelope.user) or "",
-            size=self._message.size,
-            header_bytes=self._message.size_of_headers + 2,
-            fate=one.fate,
-            wanted=one.wanted,
-            verdict=one.verdict,
-            rule=one.rule,
-            reason=kept.reason,
-            findings=tuple(
-                FoundIn(
-                    rule=found.rule,
-                    verdict=found.verdict,
-                    path=found.path or found.part,
-                    name=_text(found.name),
-                    detail=_text(found.detail),
-                )
-                for found in one.findings[:_MAX_FINDINGS]
-            ),
-        )
-
     def _letter(self, share: Share) -> Letter:
         content, envelope = self._content(share), self._message.envelope
         return Letter(
@@ -236,6 +293,7 @@ class _Carriage:
             recipients=share.recipients,
             content=content,
             eight_bit=not all(piece.isascii() for piece in content),
+            size=content.size,
             sender_parameters=envelope.sender_parameters,
             parameters=dict.fromkeys(share.recipients, (_NO_BOUNCE,))
             if share.forwarded
@@ -314,6 +372,7 @@ class _Content:
         self._head = head
         self._spool = spool
         self._offset = offset
+        self.size = len(head) + spool.size - offset
 
     def __iter__(self) -> Iterator[bytes]:
         """Return the pieces."""
@@ -323,11 +382,6 @@ class _Content:
             if skip < len(piece):
                 yield piece[skip:]
             skip = max(0, skip - len(piece))
-
-
-def _text(value: str) -> str:
-    """Return a finding's text as it can be written in JSON."""
-    return value[:_MAX_DETAIL].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _atom(value: bytes) -> str:

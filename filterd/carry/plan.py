@@ -17,10 +17,10 @@ from filterd.anatomy import RewriteOrder
 from filterd.config import Config
 from filterd.config.actions import is_address, step
 from filterd.disposition import Disposition
+from filterd.ledger.records import Kind
 from filterd.milter.negotiation import Action
 
 from .heading import Marks
-from .store import Kind
 
 _KIND_OF_SIDE: Final[dict[str, Kind]] = {"copy": "copy", "archive": "archive"}
 _KIND_OF_FATE: Final[dict[str, Kind]] = {"move": "quarantine", "discard": "discarded"}

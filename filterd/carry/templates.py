@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from filterd.config import Config, NotifySettings
 
-Which = Literal["admin", "recipient", "sender", "deleted"]
-WHICH: Final[tuple[Which, ...]] = ("admin", "recipient", "sender", "deleted")
+Which = Literal["admin", "recipient", "sender", "deleted", "alert"]
+WHICH: Final[tuple[Which, ...]] = ("admin", "recipient", "sender", "deleted", "alert")
 
 PLACEHOLDERS: Final[Mapping[str, str]] = {
     "ATTACH_NAME": "file names of the parts that were found",
@@ -30,6 +30,8 @@ PLACEHOLDERS: Final[Mapping[str, str]] = {
     "QUEUE_ID": "the MTA's queue id",
     "DATE": "when that was",
     "HOST": "the gateway's name",
+    "COMPONENT": "of an alert: the part of the gateway that fails",
+    "PROBLEM": "of an alert: what is wrong with it",
 }
 _MARK: Final = re.compile(r"\$\{([A-Za-z_]+)\}|%([A-Z_]+)%")
 _SUBJECT: Final = re.compile(r"Subject:[ \t]*(\S.*)", re.IGNORECASE)

@@ -85,6 +85,9 @@ class PolicySettings(Section, frozen=True, kw_only=True):
     add_header: bool = (
         False  # an X-Bastide-Verdict header on clean mail too, which then is no longer as it came
     )
+    # How often a message that cannot be inspected is put off; then it goes into quarantine, if its chain would only put
+    # it off again. 0: for ever. A sender that comes back as Postfix does has by then tried for about seven hours.
+    tries: Annotated[int, Meta(ge=0, le=1000)] = 12
     tag_subject: Annotated[str, Meta(max_length=64, pattern="^[ -~]*$")] = (
         "[{verdict}] "  # of `tag subject`; {verdict} is the class
     )

@@ -6,37 +6,57 @@ thread; who waits too long for it is told so by its own clock.
 
 import asyncio
 import contextlib
-import os
+import itertools
 import signal
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 import uvloop
+from msgspec import Struct
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
+from filterd.beats import Beat, beating, resident
 from filterd.config import Config, load
 from filterd.errors import ConfigError, FilterdError
 from filterd.log import Log
+from filterd.web import WebServer
 
 from . import database
 from .blobs import Blobs, key_from
-from .records import HEAD, MAX_FRAME, Answer, Noted, Recall, Remember, Request, framed
+from .records import HEAD, MAX_FRAME, Answer, Noted, Ping, Recall, Record, Remember, Request, TakeBack, framed
 from .retention import tidied
+from .watch import Watch
 from .writer import Writer, Written
 
+
+class _Numbered(Struct):
+    """What can be told of a frame that is no request."""
+
+    number: int
+
+
 _REQUEST: Final = msgspec.msgpack.Decoder(Request)
+_NUMBER: Final = msgspec.msgpack.Decoder(_Numbered)
 _MOST_AT_ONCE: Final = 200  # requests in one transaction: its answers come within a fraction of a second
 _WAITING: Final = 2000  # requests that wait; whoever sends more is not read from
+# How often the ledger asks itself whether it can write: when it could, and when it could not.
+_ASK_EVERY_S: Final = 30.0
 _RETRY_S: Final = 2.0
+# A database that has not answered for so long is an alert; for so much longer it takes a new process.
+_SLOW_S: Final = 10.0
+_STUCK_S: Final = 60.0
+# What those who have asked get at a stop; who gets no answer asks the next process.
+_DRAIN_S: Final = 5.0
 _TIDY_EVERY_S: Final = 3600.0
 _TIDY_FIRST_S: Final = 60.0
-_BEAT_S: Final = 2.0
 _SAY_EVERY_S: Final = 10.0
 
 
@@ -66,111 +86,235 @@ class Memory:
         self._bytes -= len(self._held.pop(key, (0.0, b""))[1])
 
 
-class LedgerProcess:
-    """One ledger's process. ``beat`` is the pipe on which it tells the supervisor that it is alive."""
+class _Client(Struct, frozen=True, kw_only=True):
+    """One worker's connection."""
 
-    def __init__(self, path: Path, config: Config, listener: socket.socket, beat: int, log: Log) -> None:
+    reader: asyncio.StreamReader
+    transport: asyncio.Transport
+    read: asyncio.Event  # set when there is no more to come
+
+
+class LedgerProcess:
+    """One ledger's process. ``beat`` is the pipe on which it tells the supervisor that it is alive.
+
+    ``watched`` are listening sockets for metrics and health, ``died`` is how the process before it ended.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: Config,
+        listener: socket.socket,
+        beat: int,
+        log: Log,
+        *,
+        watched: Sequence[socket.socket] = (),
+        died: str = "",
+    ) -> None:
         self._path = path
         self._config = config
         self._listener = listener
+        self._watched = watched
         self._beat = beat
         self._log = log
         self._memory = Memory()
         self._queue: asyncio.Queue[tuple[Written, Callable[[Answer], None]]] = asyncio.Queue(_WAITING)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._engine: Engine | None = None
+        self._watch = Watch(config, log, self._queue.qsize, died=died)
+        self._names = itertools.count(1)
+        self._clients: dict[str, _Client] = {}
+        self._served: set[asyncio.Task[None]] = set()
+        self._writing_since = 0.0  # 0: the thread has nothing to do
+        self._ready = False
         self._problem = ""
         self._said = -_SAY_EVERY_S
+        self._doubt = asyncio.Event()  # something was not written
         self._stop = asyncio.Event()
+        self._answered_all = asyncio.Event()
 
     def run(self) -> None:
         """Serve until told to stop."""
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._serve())
+            runner.run(self.serve())
 
-    async def _serve(self) -> None:
+    async def serve(self) -> None:
+        """Serve until told to stop; then answer what was asked, and leave."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
+        # They were held back since the supervisor's fork (supervisor.py).
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGHUP})
         server = await asyncio.start_unix_server(self._serve_one, sock=self._listener)
-        tasks = [asyncio.ensure_future(one) for one in (self._write(), self._tidy(), self._beats())]
+        web = WebServer(self._watched, self._watch.page)
+        deeds = (self._write(), self._ask_oneself(), self._tidy(), self._beats(), self._watch.run())
+        tasks = [asyncio.ensure_future(one) for one in deeds]
         stopping = asyncio.ensure_future(self._stop.wait())
         try:
             done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
             for one in done:
                 one.result()
+            server.close()
+            await self._drain()
         finally:
             server.close()
             for one in (*tasks, stopping):
                 one.cancel()
+            await web.close()
+            self._watch.close()
             self._thread.shutdown(wait=False)
+
+    async def _drain(self) -> None:
+        """Take no more, answer what was taken, hang up: the workers ask the rest of the next process."""
+        for client in self._clients.values():
+            client.transport.pause_reading()
+            client.reader.feed_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                for client in list(self._clients.values()):
+                    await client.read.wait()
+                await self._queue.join()
+        self._answered_all.set()
+        if self._served:
+            await asyncio.wait(self._served, timeout=1.0)
 
     def _reload(self) -> None:
         """Take the times of retention and the like from the file; the supervisor has checked it."""
         with contextlib.suppress(ConfigError):
             self._config = load(self._path)
+            self._watch.configured(self._config)
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one worker until it leaves."""
+        name = f"worker {next(self._names)}"
+        # A stream's transport goes both ways, whatever the type of StreamWriter's attribute says.
+        # A stream's transport goes both ways, whatever the type of StreamWriter's attribute says.
+        transport = cast("asyncio.Transport", writer.transport)
+        client = _Client(reader=reader, transport=transport, read=asyncio.Event())
+        self._clients[name] = client
+        if (task := asyncio.current_task()) is not None:
+            self._served.add(task)
+            task.add_done_callback(self._served.discard)
 
         def answer(one: Answer) -> None:
             if not writer.is_closing():
                 writer.write(framed(one))
 
         try:
+            await self._requests(name, reader, answer)
+            client.read.set()
+            if self._stop.is_set():
+                await self._answered_all.wait()
+        finally:
+            self._clients.pop(name, None)
+            self._watch.gone(name)
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _requests(
+        self, name: str, reader: asyncio.StreamReader, answer: Callable[[Answer], None]
+    ) -> None:
+        """Take requests until there are no more. One that is none is answered so: who waits would ask it again."""
+        with contextlib.suppress(OSError, EOFError):
             while True:
                 (length,) = HEAD.unpack(await reader.readexactly(HEAD.size))
                 if length > MAX_FRAME:
                     self._log.event("ledger_frame_refused", bytes=length)
                     return
-                await self._take(_REQUEST.decode(await reader.readexactly(length)), answer)
-        except (OSError, EOFError):
-            return
-        except msgspec.DecodeError as error:
-            self._log.event("ledger_frame_refused", why=str(error)[:500])
-        finally:
-            writer.close()
+                data = await reader.readexactly(length)
+                try:
+                    request = _REQUEST.decode(data)
+                except msgspec.DecodeError as error:
+                    self._log.event("ledger_frame_refused", why=str(error)[:500])
+                    try:
+                        answer(Answer(number=_NUMBER.decode(data).number, error=f"no request: {error}"[:500]))
+                    except msgspec.DecodeError:
+                        return
+                else:
+                    await self._take(name, request, answer)
 
-    async def _take(self, request: Request, answer: Callable[[Answer], None]) -> None:
+    async def _take(self, name: str, request: Request, answer: Callable[[Answer], None]) -> None:
         match request:
             case Recall():
                 answer(Answer(number=request.number, found=self._memory.recall(request.key)))
             case Remember():
                 self._memory.remember(request.key, request.value)
             case Noted():
-                pass
+                self._watch.noted(name, request)
             case _:
                 await self._queue.put((request, answer))
 
     async def _write(self) -> None:
         """Write what comes, all that waits in one transaction."""
+        loop = asyncio.get_running_loop()
         while True:
             batch = [await self._queue.get()]
             while len(batch) < _MOST_AT_ONCE and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             requests = [request for request, _ in batch]
-            loop = asyncio.get_running_loop()
+            self._writing_since = begun = time.monotonic()
             answers = await loop.run_in_executor(self._thread, self._written, requests)
+            self._writing_since = 0.0
             for (_, answer), one in zip(batch, answers, strict=True):
                 answer(one)
-            self._say(next((one.error for one in answers if one.error), ""))
+                self._queue.task_done()
+            self._count(requests, answers, time.monotonic() - begun)
+            self._judge(requests, [one.error for one in answers])
+
+    def _judge(self, requests: Sequence[Written], errors: Sequence[str]) -> None:
+        """Say what a transaction tells of the database. A record that no table takes fails alone: then we ask."""
+        if not all(errors):
+            self._say("")
+        elif len(errors) > 1 or isinstance(requests[0], Ping):
+            self._say(errors[0])
+        if any(errors):
+            self._doubt.set()
+
+    def _count(self, requests: Sequence[Written], answers: Sequence[Answer], seconds: float) -> None:
+        metrics = self._watch.metrics
+        metrics.committed(len(requests), seconds, sum(bool(one.error) for one in answers))
+        for request, one in zip(requests, answers, strict=True):
+            if one.error:
+                continue
+            if isinstance(request, Record):
+                metrics.message(request.message)
+            elif isinstance(request, TakeBack):
+                metrics.taken_back()
 
     def _written(self, requests: list[Written]) -> list[Answer]:
         """Write a batch; runs in the thread."""
         try:
-            engine = self._opened()
-        except FilterdError as error:
-            return [Answer(number=one.number, error=str(error)) for one in requests]
-        return Writer(engine).write(requests)
+            return Writer(self._opened()).write(requests)
+        except (FilterdError, SQLAlchemyError, OSError) as error:
+            why = str(error) or type(error).__name__
+            return [Answer(number=one.number, error=why[:500]) for one in requests]
 
     def _opened(self) -> Engine:
         if self._engine is None:
             self._engine = database.prepared(self._config.ledger)
+            self._watch.opened(self._engine)
         return self._engine
+
+    async def _ask_oneself(self) -> None:
+        """Ask whether the database can be written, so that it is opened at the start, and a failure is seen to end."""
+        while True:
+            answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            await self._queue.put((Ping(number=0), partial(_given, answered)))
+            error = (await answered).error
+            self._doubt.clear()
+            if error:
+                await asyncio.sleep(_RETRY_S)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ASK_EVERY_S):
+                    await self._doubt.wait()
 
     def _say(self, problem: str) -> None:
         """Log that the database fails, and that it works again; not for each message."""
         now = time.monotonic()
+        self._ready = not problem
+        self._watch.ledger(problem)
         if problem and now - self._said >= _SAY_EVERY_S:
             self._said = now
             self._log.event("ledger_failed", why=problem[:500])
@@ -203,18 +347,35 @@ class LedgerProcess:
             )
 
     async def _beats(self) -> None:
-        """Tell the supervisor that this loop turns. When nobody reads, the supervisor is gone: stop."""
-        while True:
-            try:
-                os.write(self._beat, b".")
-            except BlockingIOError:
-                pass
-            except OSError:
-                self._stop.set()
-                return
-            await asyncio.sleep(_BEAT_S)
+        """Tell the supervisor that this loop turns, and its thread. When nobody reads, the supervisor is gone: stop."""
+        await beating(self._beat, self._how_it_goes)
+        self._stop.set()
+
+    def _how_it_goes(self) -> Beat | None:
+        """Return the next beat; None when the thread hangs, so that the supervisor ends it."""
+        silent = time.monotonic() - self._writing_since if self._writing_since else 0.0
+        if silent > _SLOW_S:
+            self._ready = False
+            self._watch.ledger(f"the database has not answered for {silent:.0f} s")
+        if silent > _STUCK_S:
+            return None
+        return Beat(ready=self._ready, keep=self._watch.alarmed, rss=resident())
 
 
-def run_ledger(path: Path, config: Config, listener: socket.socket, beat: int, log: Log) -> None:
+def _given(answered: "asyncio.Future[Answer]", one: Answer) -> None:
+    if not answered.done():
+        answered.set_result(one)
+
+
+def run_ledger(
+    path: Path,
+    config: Config,
+    listener: socket.socket,
+    beat: int,
+    log: Log,
+    *,
+    watched: Sequence[socket.socket] = (),
+    died: str = "",
+) -> None:
     """Be the ledger's process until told to stop."""
-    LedgerProcess(path, config, listener, beat, log).run()
+    LedgerProcess(path, config, listener, beat, log, watched=watched, died=died).run()

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    Table,
     and_,
     exists,
     func,
@@ -33,8 +34,8 @@ _ESCAPE: Final = "\\"
 class Filter(Struct, frozen=True, kw_only=True):
     """Which messages are meant; what is "" or None does not matter. Times in ms since 1970, ``until_ms`` excluded.
 
-    Addresses and clients may hold ``*`` for anything; letter case then does not matter. ``kind``, ``state`` and
-    ``held`` are about kept entries. ``after`` is the id of the last row that was seen.
+    Addresses and clients may hold ``*`` for anything; letter case then does not matter. ``kind``, ``state``, ``held``
+    and ``verdicts`` (one of them) are about kept entries. ``after`` is the id of the last row that was seen.
     """
 
     id: str = ""
@@ -44,6 +45,7 @@ class Filter(Struct, frozen=True, kw_only=True):
     recipient: str = ""
     client: str = ""
     verdict: str = ""
+    verdicts: frozenset[str] | None = None
     rule: str = ""
     kind: str = ""
     state: str = ""
@@ -264,7 +266,7 @@ def _messages(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[Message
 
 def message(connection: Connection, message_id: str) -> WholeMessage | None:
     """Return all that is known of a message, by its id or (the newest one) its queue id; None if there is none."""
-    m, f, i, e = s.MESSAGES.c, s.FINDINGS.c, s.INJECTIONS.c, s.EVENTS.c
+    m, i, e = s.MESSAGES.c, s.INJECTIONS.c, s.EVENTS.c
     by_queue_id = select(i.message).where(i.queue_id == message_id)
     wanted = or_(m.id == message_id, m.queue_id == message_id, m.id.in_(by_queue_id))
     row = connection.execute(select(s.MESSAGES).where(wanted).order_by(m.received_ms.desc()).limit(1)).first()
@@ -279,7 +281,7 @@ def message(connection: Connection, message_id: str) -> WholeMessage | None:
         recipients=tuple(
             RecipientSeen(**_of(one, RecipientSeen)) for one in _about(connection, s.RECIPIENTS, row.id)
         ),
-        findings=tuple(FoundSeen(**_of(one, FoundSeen)) for one in _about(connection, s.FINDINGS, row.id, f.id)),
+        findings=tuple(FoundSeen(**_of(one, FoundSeen)) for one in _about(connection, s.FINDINGS, row.id)),
         kept=entries,
         injections=tuple(
             InjectionSeen(queue_id=one.queue_id, at=iso(one.at_ms))
@@ -289,8 +291,8 @@ def message(connection: Connection, message_id: str) -> WholeMessage | None:
     )  # fmt: skip
 
 
-def _about(connection: Connection, table: Any, message_id: str, by: Any = None) -> Sequence[Row[Any]]:  # noqa: ANN401 - any of the tables
-    query = select(table).where(table.c.message == message_id).order_by(table.c.id if by is None else by)
+def _about(connection: Connection, table: Table, message_id: str) -> Sequence[Row[Any]]:
+    query = select(table).where(table.c.message == message_id).order_by(table.c.id)
     return connection.execute(query.limit(_MOST_ABOUT)).all()
 
 
@@ -313,6 +315,8 @@ def kept(connection: Connection, of: Filter, limit: int = 50) -> tuple[KeptSeen,
     )
     if of.verdict:
         query = query.where(k.verdict == of.verdict)
+    if of.verdicts is not None:
+        query = query.where(k.verdict.in_(of.verdicts))
     if of.recipient:
         query = query.where(exists().where(states.kept == k.id, like(states.address, of.recipient)))
     rows = connection.execute(query.order_by(k.since_ms.desc(), k.id.desc()).limit(min(limit, MOST))).all()

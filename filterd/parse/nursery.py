@@ -135,8 +135,10 @@ class Nursery:
             return
         child.job.close()
         child.job = None
-        if sum(one.job is None for one in self._children.values()) > _MOST_IDLE:
-            self._kill(child, "there are enough idle ones")
+        idle = (one for one in self._children.values() if one.job is None and one.lane.fileno() >= 0)
+        if sum(1 for _ in idle) > _MOST_IDLE:
+            # There are enough. It ends by itself, as its answer may still be on the way: it says so before.
+            child.lane.close()
 
     def _take(self) -> bool:
         """Take one job, and give it to a child. Returns False when there will be none any more."""

@@ -9,14 +9,15 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from filterd.anatomy import RewriteOrder, Rewritten
 from filterd.config import Config
-from filterd.errors import ScannerAnswerError, ScannerDownError
+from filterd.errors import ScannerAnswerError, ScannerDownError, ScannerError
+from filterd.health import Condition
 from filterd.log import Log
 from filterd.message import Message, Spool
 
@@ -94,10 +95,11 @@ class ParsePool:
         self._told = False
         self._pause = _BACKOFF_S[0]
         self._not_before = 0.0
+        self.condition = Condition()
 
     async def anatomise(self, message: Message) -> Dissection:
         """Return the message taken apart; the caller closes it. Raises ScannerError when that cannot be had."""
-        async with self._slots:
+        async with self._place():
             await self._stock.has_room()
             answer, descriptors = await self._ask(border.ANATOMISE, message)
         if answer.anatomy is None:
@@ -107,7 +109,7 @@ class ParsePool:
 
     async def rewrite(self, message: Message, order: RewriteOrder) -> tuple[Rewritten, Spool]:
         """Return what was changed and the new message; the caller closes it. Raises ScannerError, OSError."""
-        async with self._slots:
+        async with self._place():
             answer, descriptors = await self._ask(border.REWRITE, message, border.encoded(order))
         with _closing(descriptors):
             if answer.rewritten is None or len(answer.places) != 1:
@@ -129,7 +131,32 @@ class ParsePool:
 
     async def ping(self) -> None:
         """Return when a nursery is there with all its parsers. Raises ScannerDownError."""
-        await self._ready()
+        try:
+            await self._ready()
+        except ScannerError as error:
+            self.condition.failed(error)
+            raise
+        self.condition.worked()
+
+    @contextlib.asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Wait for a place, and note how what is done there ends."""
+        condition = self.condition
+        condition.waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            condition.waiting -= 1
+        condition.running += 1
+        try:
+            yield
+            condition.worked()
+        except ScannerError as error:
+            condition.failed(error)
+            raise
+        finally:
+            condition.running -= 1
+            self._slots.release()
 
     async def rest(self) -> None:
         """End the nursery while there is no job; the next one starts another."""

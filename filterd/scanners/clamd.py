@@ -6,12 +6,16 @@ Source: clamd(8), section COMMANDS. Requests begin with ``z``, so requests and a
 import os
 import re
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
+from msgspec import Struct
+
 from filterd.config import ClamdSettings
 from filterd.errors import ScannerAnswerError, ScannerDownError
+from filterd.health import Condition
 from filterd.log import Log, shown
 
 from .scan import ScanAnswer, Scannable
@@ -33,6 +37,18 @@ _REFUSAL: Final = re.compile(
 _TOO_LARGE: Final = b"INSTREAM size limit exceeded. ERROR"
 _LIMIT: Final = "Heuristics.Limits.Exceeded"
 _OUT_OF_TIME: Final = "Heuristics.Limits.Exceeded.MaxScanTime"
+
+
+# "ClamAV 1.4.3/27800/Mon Nov 16 08:26:11 2026"; without a database only the first word pair.
+_VERSION: Final = re.compile(rb"ClamAV ([!-.0-~]{1,64})(?:/([0-9]{1,9})/([ -~]{1,64}))?")
+
+
+class Version(Struct, frozen=True, kw_only=True):
+    """Which engine and signature database clamd has; ``built`` in seconds since 1970, 0: there is no database."""
+
+    engine: str
+    database: int = 0
+    built: float = 0.0
 
 
 class DescriptorRefusedError(ScannerAnswerError):
@@ -59,6 +75,22 @@ def parse(answer: bytes) -> ScanAnswer:
     raise ScannerAnswerError(f"clamd answered {shown(line)}")
 
 
+def parse_version(answer: bytes) -> Version:
+    """Return what a whole answer to VERSION says. Raises ScannerAnswerError. The date is in clamd's local time."""
+    line, nul, rest = answer.partition(b"\0")
+    said = _VERSION.fullmatch(line)
+    if said is None or not nul or rest:
+        raise ScannerAnswerError(f"clamd answered {shown(answer)} when asked for its version")
+    engine, number, date = said.groups()
+    if number is None:
+        return Version(engine=engine.decode("ascii"))
+    try:
+        built = time.mktime(time.strptime(date.decode("ascii"), "%a %b %d %H:%M:%S %Y"))
+    except (ValueError, OverflowError) as error:
+        raise ScannerAnswerError(f"clamd dates its database {shown(date)}") from error
+    return Version(engine=engine.decode("ascii"), database=int(number), built=built)
+
+
 def stream(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Return an INSTREAM request: command, pieces with their length before them, a zero length."""
     yield b"zINSTREAM\0"
@@ -76,7 +108,24 @@ class Clamd:
         self._path = settings.socket
         self._log = log
         self._fdpass = settings.fdpass
+        self._timeout_s = settings.timeout_s
         self._gate = Gate("clamd", slots=slots, timeout_s=settings.timeout_s, log=log)
+
+    @property
+    def condition(self) -> Condition:
+        """Return how it fares."""
+        return self._gate.condition
+
+    async def version(self) -> Version:
+        """Return which engine and database it has. Raises ScannerError."""
+
+        async def question() -> Version:
+            async with Wire(self._path) as wire:
+                await wire.send(b"zVERSION\0")
+                return parse_version(await wire.receive(_MAX_ANSWER, b"\0"))
+
+        # One that keeps it to itself is not down.
+        return await Gate("clamd", slots=1, timeout_s=self._timeout_s, log=Log(-1)).ask(question)
 
     async def ping(self) -> None:
         """Return when clamd is up. Raises ScannerError."""

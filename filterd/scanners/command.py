@@ -14,6 +14,7 @@ from typing import Final
 
 from filterd.config import ExecScanner
 from filterd.errors import ScannerAnswerError
+from filterd.health import Condition
 from filterd.log import Log
 from filterd.message import Spool
 from filterd.parse import border
@@ -40,6 +41,11 @@ class CommandScanner:
     def name(self) -> str:
         """Return its name in the configuration."""
         return self._settings.name
+
+    @property
+    def condition(self) -> Condition:
+        """Return how it fares."""
+        return self._gate.condition
 
     async def ping(self) -> None:
         """Return when an empty content is found clean. Raises ScannerError."""

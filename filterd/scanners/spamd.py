@@ -1,4 +1,4 @@
-"""spamd: how much does this message look like spam? The SPAMC protocol, command SYMBOLS.
+"""spamd: how much does this message look like spam? The SPAMC protocol, commands SYMBOLS and TELL.
 
 Source: SpamAssassin's spamd/PROTOCOL. SpamAssassin judges the host that handed a message over by the topmost
 Received line, and the MTA adds its own only after the filter has spoken: so one is put before the message, with
@@ -7,6 +7,7 @@ the client, HELO and sender of this session, and X-Envelope-From above it. Both 
 
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 from filterd.config import SpamdSettings
 from filterd.errors import ScannerAnswerError, ScannerDownError
+from filterd.health import Condition
 from filterd.log import Log, shown
 from filterd.message import Envelope, Message
 
@@ -25,6 +27,7 @@ _STATUS: Final = re.compile(rb"SPAMD/[0-9]{1,3}\.[0-9]{1,3} ([0-9]{1,3}) [ -~]*"
 _NUMBER: Final = rb"-?[0-9]{1,6}(?:\.[0-9]{1,6})?"
 _VERDICT: Final = re.compile(rb"(?:True|False|Yes|No) ; (" + _NUMBER + rb") / " + _NUMBER)
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
+_UNAVAILABLE: Final = 69  # EX_UNAVAILABLE (sysexits.h): what spamd answers to TELL without --allow-tell
 _LENGTH: Final = re.compile(rb"[0-9]{1,9}")
 _ADDRESS: Final = re.compile(rb"[0-9A-Fa-f:.]{2,45}")
 _UNSAFE: Final = re.compile(
@@ -58,6 +61,34 @@ def trace(envelope: Envelope, now: float) -> bytes:
         b"X-Envelope-From: <%s>\r\n"
         b"Received: from %s\r\n\tby %s with %s id %s\r\n\t(envelope-from <%s>); %s\r\n"
     ) % (sender, client, _word(envelope.host), protocol, _word(envelope.queue_id), sender, date)
+
+
+def telling(length: int, user: str, *, spam: bool) -> bytes:
+    """Return the head of a TELL request: this message of ``length`` bytes is spam, or is none; learn it (spamd/PROTOCOL)."""
+    lines = [
+        "TELL SPAMC/1.5",
+        *([f"User: {user}"] if user else []),
+        f"Content-length: {length}",
+        f"Message-class: {'spam' if spam else 'ham'}",
+        "Set: local",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+def told(answer: bytes) -> bool:
+    """Return whether spamd has learnt a message; False: it knew it already. Raises ScannerAnswerError, ScannerDownError."""
+    if not answer:
+        raise ScannerDownError("spamd hung up without an answer")
+    status, *lines = answer.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    number = _STATUS.fullmatch(status)
+    if number is not None and int(number.group(1)) == _UNAVAILABLE:
+        raise ScannerAnswerError("spamd learns nothing: start it with --allow-tell")
+    if number is None or int(number.group(1)) != 0:
+        raise ScannerAnswerError(f"spamd answered {shown(status)}")
+    headers = {
+        name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)
+    }
+    return b"local" in headers.get(b"didset", b"").split(b",")
 
 
 def request(length: int, user: str) -> bytes:
@@ -98,6 +129,11 @@ class Spamd:
         self._max_bytes = settings.max_bytes
         self._gate = Gate("spamd", slots=slots, timeout_s=settings.timeout_s, log=log)
 
+    @property
+    def condition(self) -> Condition:
+        """Return how it fares."""
+        return self._gate.condition
+
     async def ping(self) -> None:
         """Return when spamd is up. Raises ScannerError."""
 
@@ -114,15 +150,27 @@ class Spamd:
         """Return score and rules of a message, or of its first ``max_bytes``. Raises ScannerError."""
         return await self._gate.ask(lambda: self._score(message))
 
+    async def tell(self, message: Message, *, spam: bool) -> bool:
+        """Have spamd learn a message, of which it gets what it gets for a score. Returns as told(). Raises ScannerError."""
+
+        async def question() -> bool:
+            return told(await self._answer(message, lambda length: telling(length, self._user, spam=spam)))
+
+        return await self._gate.ask(question)
+
     async def _score(self, message: Message) -> SpamdAnswer:
+        return parse(await self._answer(message, lambda length: request(length, self._user)))
+
+    async def _answer(self, message: Message, head: Callable[[int], bytes]) -> bytes:
+        """Return the answer to a request with a message, whose head is made for its length."""
         lead = trace(message.envelope, time.time())
         length = len(lead) + min(message.spool.size, self._max_bytes)
         async with Wire(self._path) as wire:
             # If spamd hangs up early it says why before: read that.
             with suppress(BrokenPipeError, ConnectionResetError):
-                await wire.send(request(length, self._user) + lead)
+                await wire.send(head(length) + lead)
                 await wire.send_all(message.spool.pieces(self._max_bytes))
                 # spamd reads by lines: where the content does not end with one, it waits for this, whatever
                 # Content-length said.
                 wire.end_request()
-            return parse(await wire.receive(_MAX_ANSWER))
+            return await wire.receive(_MAX_ANSWER)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Self, TypeVar
 
 from filterd.errors import ScannerAnswerError, ScannerDownError, ScannerError
+from filterd.health import Condition
 from filterd.log import Log
 
 T = TypeVar("T")
@@ -84,31 +85,44 @@ class Gate:
         self._slots = asyncio.Semaphore(slots)
         self._timeout_s = timeout_s
         self._log = log
-        self._down = False
+        self.condition = Condition()
 
     async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
         """Return what ``question`` returns. Raises ScannerDownError or ScannerAnswerError."""
-        async with self._slots:
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    answer = await question()
-            except TimeoutError as error:
-                self._went_down(
-                    down := ScannerDownError(f"{self._engine} gave no answer in {self._timeout_s:g} s")
-                )
-                raise down from error
-            except OSError as error:
-                self._went_down(down := ScannerDownError(f"{self._engine} cannot be reached: {error}"))
-                raise down from error
-            except ScannerError as error:
-                self._went_down(error)
-                raise
-        if self._down:
-            self._down = False
+        condition = self.condition
+        condition.waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            condition.waiting -= 1
+        condition.running += 1
+        try:
+            answer = await self._answer(question)
+        finally:
+            condition.running -= 1
+            self._slots.release()
+        if condition.problem:
+            condition.worked()
             self._log.event("scanner_up", scanner=self._engine)
         return answer
 
+    async def _answer(self, question: Callable[[], Awaitable[T]]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await question()
+        except TimeoutError as error:
+            self._went_down(
+                down := ScannerDownError(f"{self._engine} gave no answer in {self._timeout_s:g} s")
+            )
+            raise down from error
+        except OSError as error:
+            self._went_down(down := ScannerDownError(f"{self._engine} cannot be reached: {error}"))
+            raise down from error
+        except ScannerError as error:
+            self._went_down(error)
+            raise
+
     def _went_down(self, why: ScannerError) -> None:
-        if not self._down:
-            self._down = True
+        if not self.condition.problem:
             self._log.event("scanner_down", scanner=self._engine, why=str(why)[:500])
+        self.condition.failed(why)

@@ -24,6 +24,12 @@ def configuration(home: Path, **changes: dict[str, Any]) -> str:
         },
         "clamd": {"socket": str(home / "clamd.sock"), "timeout_s": 3.0},
         "spamd": {"socket": str(home / "spamd.sock"), "timeout_s": 3.0},
+        "ledger": {
+            "socket": str(home / "ledger.sock"), "url": f"sqlite:///{home}/ledger/ledger.db", "timeout_s": 5.0,
+            "busy_s": 1.0,
+        },
+        "store": {"directory": str(home / "store"), "warn_free_percent": 0},
+        "metrics": {"socket": str(home / "metrics.sock")},
         "policy": {},
     }  # fmt: skip
     for section, settings in changes.items():
@@ -59,8 +65,18 @@ class Daemon:
         return Client(self.socket, **options)
 
     def workers(self) -> list[int]:
+        return self._children("filterd-worker")
+
+    def ledger(self) -> int:
+        (pid,) = self.ledgers()
+        return pid
+
+    def ledgers(self) -> list[int]:
+        return self._children("filterd-ledger")
+
+    def _children(self, name: str) -> list[int]:
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in path.read_text().split()]
+        return [int(pid) for pid in path.read_text().split() if _name(pid) == name]
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -70,8 +86,15 @@ class Daemon:
         return self.process.wait(15)
 
 
+def _name(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
 @contextmanager
-def running(home: Path, *, ends: int = 0, **changes: dict[str, Any]) -> Iterator[Daemon]:
+def running(home: Path, *, ends: int = 0, starts_s: float = 20.0, **changes: dict[str, Any]) -> Iterator[Daemon]:
     """Run a daemon until the block ends; it must then stop by itself, with that exit code and an empty stderr."""
     (home / "filterd.toml").write_text(configuration(home, **changes))
     command = [sys.executable, "-m", "filterd.cli", "serve", "--config", str(home / "filterd.toml")]
@@ -87,7 +110,7 @@ def running(home: Path, *, ends: int = 0, **changes: dict[str, Any]) -> Iterator
     ):
         daemon = Daemon(home, process, clamd, spamd)
         try:
-            engines.wait_for(lambda: process.poll() is not None or bool(daemon.log("ready")))
+            engines.wait_for(lambda: process.poll() is not None or bool(daemon.log("ready")), starts_s)
             assert process.poll() is None
             yield daemon
             code = daemon.stop() if process.poll() is None else process.returncode

@@ -4,6 +4,7 @@ import array
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -97,6 +98,7 @@ class Clamd(Engine):
     refusal: bytes | None = None
     answer: bytes | None = None
     fatal: bytes | None = None
+    version = b"ClamAV 1.4.3/27800/" + time.strftime("%a %b %d %H:%M:%S %Y").encode() + b"\0"
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -106,6 +108,9 @@ class Clamd(Engine):
         command = _line(peer, b"\0")
         if command == b"zPING\0":
             peer.sendall(b"PONG\0")
+            return
+        if command == b"zVERSION\0":
+            peer.sendall(self.version)
             return
         self.commands.append(command)
         if command == b"zFILDES\0":

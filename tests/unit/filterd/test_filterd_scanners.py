@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import time
 from pathlib import Path
 
 import pytest
@@ -311,3 +312,52 @@ def test_pings(tmp_path: Path) -> None:
         asyncio.run(both(one.path, two.path))
         with pytest.raises(ScannerError):
             asyncio.run(both(two.path, one.path))
+
+
+@pytest.mark.parametrize(
+    ("answer", "database", "built"),
+    [
+        (b"ClamAV 1.4.3/27800/Mon Nov 16 08:26:11 2026\0", 27800, True),
+        (b"ClamAV 1.0.7/1/Thu Jan  1 12:00:00 2026\0", 1, True),
+        (b"ClamAV 1.4.3\0", 0, False),
+    ],
+)
+def test_clamd_says_how_old_its_database_is(answer: bytes, database: int, *, built: bool) -> None:
+    version = clamd.parse_version(answer)
+    assert version.database == database
+    assert bool(version.built) == built
+    if built:
+        assert time.strftime("%Y", time.localtime(version.built)) == "2026"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"ClamAV 1.4.3", b"ClamAV 1.4.3/27800/soon\0", b"ClamAV 1.4.3/x/Mon Nov 16 08:26:11 2026\0", b"PONG\0", b"ClamAV 1\0x"],
+)  # fmt: skip
+def test_what_is_no_version_of_clamd_is_an_error(answer: bytes) -> None:
+    with pytest.raises(ScannerAnswerError):
+        clamd.parse_version(answer)
+
+
+def test_a_gate_knows_who_waits_and_what_is_wrong(tmp_path: Path) -> None:
+    async def run() -> None:
+        client = clamd.Clamd(ClamdSettings(socket=str(tmp_path / "c"), timeout_s=2.0), slots=1, log=QUIET)
+        condition = client.condition
+        spool = Spool("/nonexistent", 10**8)
+        with engines.Clamd(tmp_path / "c") as server:
+            server.gate.clear()
+            asked = [asyncio.ensure_future(client.scan(spool)) for _ in range(3)]
+            await asyncio.sleep(0.2)
+            assert (condition.running, condition.waiting, condition.problem) == (1, 2, "")
+            server.gate.set()
+            await asyncio.gather(*asked)
+        with pytest.raises(ScannerError):
+            await client.scan(spool)
+        assert (condition.running, condition.waiting, condition.failures) == (0, 0, 1)
+        assert "cannot be reached" in condition.problem
+        with engines.Clamd(tmp_path / "c"):
+            await client.ping()
+            assert (condition.problem, condition.failures) == ("", 1)
+        spool.close()
+
+    asyncio.run(run())

@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 
 from filterd import listener, notify
-from filterd.config import MilterSettings
+from filterd.config import Config, MilterSettings
 from filterd.errors import ConfigError
+from filterd.listener import Place, for_the_mta
+
+
+def place(socket: Path, group: str = "") -> Place:
+    return for_the_mta(Config(milter=MilterSettings(socket=str(socket), socket_group=group)))
 
 
 def test_the_service_manager_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +43,7 @@ def test_the_watchdog_is_told_twice_as_often_as_it_asks(monkeypatch: pytest.Monk
 
 def test_the_socket_gets_its_group(tmp_path: Path) -> None:
     own = grp.getgrgid(os.getegid()).gr_name
-    settings = MilterSettings(socket=str(tmp_path / "s"), socket_group=own)
+    settings = place(tmp_path / "s", own)
     it = listener.bind(settings)
     assert (tmp_path / "s").stat().st_gid == os.getegid()
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
@@ -48,17 +53,17 @@ def test_the_socket_gets_its_group(tmp_path: Path) -> None:
 
 def test_an_unknown_group_or_directory_is_refused_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no group 'no-such-group'; create it"):
-        listener.bind(MilterSettings(socket=str(tmp_path / "s"), socket_group="no-such-group"))
+        listener.bind(place(tmp_path / "s", "no-such-group"))
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ConfigError, match="its directory must exist"):
-        listener.bind(MilterSettings(socket=str(tmp_path / "x" / "s"), socket_group=""))
+        listener.bind(place(tmp_path / "x" / "s"))
 
 
 def test_a_socket_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(ConfigError, match="cannot be made"):
-        listener.bind(MilterSettings(socket=str(tmp_path / "s"), socket_group=""))
+        listener.bind(place(tmp_path / "s"))
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
@@ -75,5 +80,5 @@ def test_a_socket_that_may_not_be_asked_is_not_replaced(
         inode = (tmp_path / "s").stat().st_ino
         monkeypatch.setattr(socket.socket, "connect", refused)
         with pytest.raises(ConfigError, match="remove it if nothing serves it"):
-            listener.bind(MilterSettings(socket=str(tmp_path / "s"), socket_group=""))
+            listener.bind(place(tmp_path / "s"))
     assert (tmp_path / "s").stat().st_ino == inode

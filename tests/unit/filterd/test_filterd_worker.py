@@ -15,13 +15,13 @@ import uvloop
 from filterd import connection
 from filterd.config import Config, load
 from filterd.connection import Connection
-from filterd.listener import bind
+from filterd.listener import bind, for_the_mta
 from filterd.log import Log
 from filterd.milter import commands as c
 from filterd.milter import mta
 from filterd.server import Worker
 from filterd.service import Service
-from tests.unit.filterd import dialogue, engines
+from tests.unit.filterd import dialogue, engines, recorder
 from tests.unit.filterd.daemon import configuration, running
 from tests.unit.filterd.engines import wait_for
 
@@ -107,7 +107,8 @@ def test_a_worker_that_cannot_accept_any_more_finishes_its_message(tmp_path: Pat
             await asyncio.wait_for(served, 5)
 
     with (
-        bind(config.milter) as listener,
+        bind(for_the_mta(config)) as listener,
+        recorder.Server(tmp_path / "ledger.sock"),
         engines.Clamd(tmp_path / "clamd.sock"),
         engines.Spamd(tmp_path / "spamd.sock"),
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,

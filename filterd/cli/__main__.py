@@ -1,0 +1,7 @@
+"""``python -m filterd.cli``."""
+
+import sys
+
+from . import main
+
+sys.exit(main())

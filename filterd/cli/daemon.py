@@ -1,0 +1,50 @@
+"""``filterd serve | check | stages``."""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from filterd import listing
+from filterd.config import Config, load
+from filterd.live import check_live
+
+from .codes import GOOD, UNREACHABLE
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run one of them. Returns the exit code."""
+    match options.command:
+        case "check":
+            return _check(options.config, live=options.live, as_json=options.json)
+        case "stages":
+            return _stages(options.config, as_json=options.json)
+        case _:
+            # Only the daemon needs the event loop library and the process handling.
+            from filterd.supervisor import serve  # noqa: PLC0415 - `check` runs before each start: keep it quick
+
+            return serve(options.config)
+
+
+def _check(path: Path, *, live: bool, as_json: bool) -> int:
+    config = load(path)
+    print(
+        msgspec.json.encode(config).decode()
+        if as_json
+        else f"{path}: good; {config.workers} workers on {config.milter.socket}"
+    )
+    if not live:
+        return GOOD
+    results = asyncio.run(check_live(config))
+    for name, problem in results:
+        print(f"{name}: {problem or 'answers'}")
+    return UNREACHABLE if any(problem for _, problem in results) else GOOD
+
+
+def _stages(path: Path | None, *, as_json: bool) -> int:
+    """Print every stage and rule with the mode in force; without a configuration the rules' own."""
+    config = Config() if path is None else load(path)
+    listed = listing.stages(config)
+    print(msgspec.json.encode(listed).decode() if as_json else listing.as_text(listed))
+    return GOOD

@@ -1,0 +1,159 @@
+"""The ledger as the command line opens it: as its owner, and for somebody with a name and a role.
+
+The attack it stops: files of root's in the ledger's directory, which the daemon then can neither read nor write.
+"""
+
+import argparse
+import contextlib
+import grp
+import os
+import pwd
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine
+
+from filterd.config import Config, load
+from filterd.errors import ConfigError
+from filterd.ledger import database
+from filterd.ledger.blobs import Blobs, key_from
+from filterd.ledger.database import LedgerError
+from filterd.ledger.figures import ledger_file
+from filterd.ledger.roles import Actor, Deed, RefusedError, may
+
+_LOGIN_UID: Final = Path("/proc/self/loginuid")
+_MAX_NAME: Final = 64
+
+
+class Desk:
+    """One command's ledger, store and actor. ``config`` is the file's."""
+
+    def __init__(self, config: Config, engine: Engine, actor: Actor) -> None:
+        self.config = config
+        self.engine = engine
+        self.actor = actor
+
+    def blobs(self) -> Blobs:
+        """Return the store. Raises ConfigError for a bad key."""
+        return Blobs(self.config.store.directory, key_from(self.config.store.key_file))
+
+    def allow(self, deed: Deed) -> None:
+        """Return if the actor may do this where no entry is concerned. Raises RefusedError."""
+        if not may(self.actor.role, deed, ""):
+            raise RefusedError(f"{self.actor.name} ({self.actor.role}) may not do this: ask an administrator")
+
+
+@contextlib.contextmanager
+def desk(options: argparse.Namespace, *, current: bool = True) -> Iterator[Desk]:
+    """Open the ledger that the configuration names; ``current``: with the tables that this release needs.
+
+    Raises ConfigError, LedgerError, RefusedError; whatever goes wrong with the database within is a LedgerError.
+    """
+    config = load(options.config)
+    directory = _directory(config)
+    actor = _actor(getattr(options, "actor", ""), config, _owner(directory))
+    become_owner(directory)
+    engine = database.opened(config.ledger)
+    gone: BrokenPipeError | None = None
+    try:
+        with database.explained(config.ledger):
+            if current:
+                _usable(engine)
+            try:
+                yield Desk(config, engine, actor)
+            except BrokenPipeError as error:
+                gone = error  # of who reads what is printed; the ledger has nothing to do with it
+        if gone is not None:
+            raise gone
+    finally:
+        engine.dispose()
+
+
+def _directory(config: Config) -> Path:
+    """Return the directory whose owner the ledger's is."""
+    file = ledger_file(config)
+    if file is not None and not file.is_file() and os.access(file.parent, os.X_OK):
+        raise LedgerError(
+            f"there is no ledger at {file}: start filterd, which makes it, or give another --config"
+        )
+    return Path(config.store.directory) if file is None else file.parent
+
+
+def _owner(directory: Path) -> int:
+    try:
+        return directory.stat().st_uid
+    except OSError as error:
+        raise LedgerError(f"the ledger's directory {directory} cannot be used: {error.strerror}") from error
+
+
+def become_owner(directory: Path) -> None:
+    """Give up root for the owner of a directory, with his groups; whoever is not root stays who he is."""
+    uid = _owner(directory)
+    if os.geteuid() != 0 or uid == 0:
+        return
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        raise ConfigError(
+            f"{directory} belongs to user id {uid}, which has no name: give it to filterd's user"
+        ) from None
+    os.initgroups(entry.pw_name, entry.pw_gid)
+    os.setgid(entry.pw_gid)
+    os.setuid(uid)
+
+
+def _usable(engine: Engine) -> None:
+    at = database.revision(engine)
+    if at < database.NEWEST:
+        raise LedgerError(
+            f"the ledger's tables have revision {at}, and this release needs {database.NEWEST}: restart filterd, or run "
+            "`filterd ledger upgrade`"
+        )
+
+
+def _actor(named: str, config: Config, owner: int) -> Actor:
+    """Return who is at the command line. Raises RefusedError for whoever has no role."""
+    uid = os.getuid()
+    user = _name_of(uid)
+    # root can say whatever it likes; of all others only the kernel's word counts. What sudo says may lower rights.
+    sudo = os.environ.get("SUDO_USER", "")
+    if named and (uid != 0 or _operates(sudo, config)):
+        raise RefusedError("--as is for root alone")
+    name = named or (sudo if uid == 0 else "") or _logged_in() or user
+    if not name.isprintable() or len(name) > _MAX_NAME:
+        raise RefusedError(f"--as: a name has up to {_MAX_NAME} printable characters")
+    if uid in {0, owner}:
+        return Actor(name=name, role="operator" if _operates(sudo, config) else "admin")
+    if _operates(user, config):
+        return Actor(name=user, role="operator")
+    raise RefusedError(
+        f"{user} has no business here: ask root, or be made a member of the group in [store] operators"
+    )
+
+
+def _operates(user: str, config: Config) -> bool:
+    """Whether a user is a member of the operators' group."""
+    if not user or not config.store.operators:
+        return False
+    try:
+        group = grp.getgrnam(config.store.operators)
+        return user in group.gr_mem or pwd.getpwnam(user).pw_gid == group.gr_gid
+    except KeyError:
+        return False
+
+
+def _logged_in() -> str:
+    """Return the name of the user who logged in, as the kernel knows it (pam_loginuid(8)), or ""."""
+    try:
+        uid = int(_LOGIN_UID.read_text(encoding="ascii"))
+        return pwd.getpwuid(uid).pw_name
+    except (OSError, ValueError, KeyError, OverflowError):
+        return ""
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

@@ -1,0 +1,69 @@
+"""What is printed: tables for a person, records as JSON, progress where somebody looks on.
+
+What stands in a message may be hostile to a terminal: control characters are shown escaped.
+"""
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+_WIDEST: Final = 60  # characters of one cell
+_PROGRESS_S: Final = 0.2
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return rows below their heads, as wide as they need to be; "" without rows."""
+    cells = [[cell(one) for one in row] for row in rows]
+    if not cells:
+        return ""
+    widths = [max(len(row[column]) for row in (head, *cells)) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(one.ljust(width) for one, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *cells)
+    )
+
+
+def pairs(rows: Iterable[tuple[str, object]]) -> str:
+    """Return names and values, one a line; those without a value are left out."""
+    shown = [(name, cell(value, 500)) for name, value in rows]
+    width = max((len(name) for name, _ in shown), default=0)
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in shown if value)
+
+
+def cell(value: object, widest: int = _WIDEST) -> str:
+    """Return a value that is fit for a terminal, cut to one cell."""
+    if isinstance(value, tuple | list):
+        value = ", ".join(map(str, value))
+    text = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in ("" if value is None else f"{value:g}" if isinstance(value, float) else str(value))
+    )
+    return text if len(text) <= widest else f"{text[: widest - 1]}…"
+
+
+def say(record: object, text: str, *, as_json: bool) -> None:
+    """Print a record as one line of JSON, or as its text."""
+    print(msgspec.json.encode(record).decode() if as_json else text)
+
+
+class Progress:
+    """How far long work has come, on standard error where that is a terminal; nothing elsewhere."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._shown = 0.0
+        self._there = sys.stderr.isatty()
+
+    def __call__(self, done: int) -> None:
+        """Say how much is done."""
+        if self._there and time.monotonic() - self._shown > _PROGRESS_S:
+            self._shown = time.monotonic()
+            print(f"\r{self._what}: {done}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Take the line away."""
+        if self._there and self._shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

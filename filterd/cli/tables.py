@@ -1,0 +1,53 @@
+"""``filterd ledger``: the tables themselves."""
+
+import argparse
+
+from msgspec import Struct
+
+from filterd.ledger import acts, database, figures
+
+from .codes import GOOD
+from .desk import Desk, desk
+from .output import pairs, say
+
+
+class LedgerStatus(Struct, frozen=True, kw_only=True):
+    """The tables: where, of which revision (0: none), and which one this release has. ``rows`` by table."""
+
+    url: str
+    revision: int
+    newest: int
+    bytes: int
+    rows: dict[str, int]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look, or bring the tables to a revision. Returns the exit code."""
+    with desk(options, current=False) as at:
+        at.allow("search" if options.deed == "status" else "delete")
+        if options.deed != "status":
+            wanted = database.NEWEST if options.deed == "upgrade" else options.revision
+            database.migrate(at.config.ledger, wanted)
+        seen = _status(at)
+    say(
+        seen,
+        pairs(
+            [
+                ("ledger", seen.url), ("revision", f"{seen.revision} (this release: {seen.newest})"),
+                ("bytes", seen.bytes), *((name, f"{rows} rows") for name, rows in seen.rows.items()),
+            ]
+        ),
+        as_json=options.json,
+    )  # fmt: skip
+    return GOOD
+
+
+def _status(at: Desk) -> LedgerStatus:
+    revision = database.revision(at.engine)
+    return LedgerStatus(
+        url=database.shown(at.config.ledger),
+        revision=revision,
+        newest=database.NEWEST,
+        bytes=figures.size(at.engine, at.config),
+        rows=acts.count(at.engine) if revision == database.NEWEST else {},
+    )

@@ -1,0 +1,40 @@
+"""How the parts that messages depend on fare, as one process sees them. Data only."""
+
+from typing import Final
+
+from filterd.log import shown
+
+_LONGEST: Final = 300
+
+
+class Condition:
+    """One part: how many ask it and wait for it now, how often it failed, and what is wrong with it ("": nothing)."""
+
+    __slots__ = ("failures", "last", "problem", "running", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.running = 0
+        self.failures = 0
+        self.problem = ""
+        self.last = ""  # what was wrong the last time that something was
+
+    def failed(self, why: object) -> None:
+        """Note a failure."""
+        self.failures += 1
+        text = str(why) or type(why).__name__
+        self.problem = self.last = shown(text.encode("utf-8", "replace"), _LONGEST) or "it failed"
+
+    def worked(self) -> None:
+        """Note that it did its work."""
+        self.problem = ""
+
+
+class Health:
+    """The parts of one worker that are no engines: asked whether they work only while they do not."""
+
+    def __init__(self) -> None:
+        self.inject = Condition()  # the MTA's socket for what filterd sends itself
+        self.spool = Condition()  # the volume of [milter] spool_dir
+        self.store = Condition()  # that of [store] directory
+        self.messages = 0  # served by this process

@@ -1,0 +1,311 @@
+"""Holds the ledger against the MTA's log: what came must have become something, and both must say the same.
+
+The attack it stops: a message that was taken and of which nobody can say where it is. What is named is unexplained in
+one of two directions: the log knows it and the ledger does not, or the other way about.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Literal
+
+from msgspec import Struct
+from sqlalchemy import Connection, select
+
+from . import schema as s
+from .maillog import MailLog, Trail
+from .queries import iso
+
+# Clocks are the same; what lies between two lines of one message is not.
+EDGE_MS: Final = 60_000
+_NEAR_MS: Final = 5_000
+# qmgr tries at once: what it has not tried for so long it has not got.
+_STUCK_MS: Final = 3_600_000
+MOST: Final = 1000  # unexplained ones that are named
+_BATCH: Final = 1000
+_NO_QUEUE_ID: Final = frozenset({"", "none"})
+# The MTA's service for filterd, where it logs under a name of its own.
+INJECT: Final = "filterd-inject"
+_ENDED: Final = frozenset({"delivered", "bounced", "queued", "held", "removed by hand"})
+
+End = Literal[
+    "delivered", "bounced", "queued", "held", "removed by hand", "refused", "later", "discarded", "broken off",
+    "vanished",
+]  # fmt: skip
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """What the ledger says of one message. ``injections`` are queue ids of what was handed over anew."""
+
+    id: str
+    queue_id: str
+    received_ms: int
+    gateway: str
+    message_id: str
+    outcomes: frozenset[str]
+    injections: tuple[str, ...] = ()
+
+
+class Unexplained(Struct, frozen=True, kw_only=True):
+    """One contradiction. ``side``: who has it, and the other one not, or says otherwise."""
+
+    side: Literal["log", "ledger"]
+    queue_id: str
+    message: str
+    at: str
+    why: str
+
+
+class Reconciled(Struct, frozen=True, kw_only=True):
+    """The comparison. Times are ISO 8601. ``log`` counts how messages ended by the log, ``ledger`` outcomes, each by message.
+
+    ``explained`` counts what differs and has a harmless reason; ``at_the_door`` what the MTA refused before filterd saw
+    it; ``unexplained_count`` may be greater than what is named.
+    """
+
+    since: str
+    until: str
+    lines: int
+    log: dict[str, int]
+    ledger: dict[str, int]
+    explained: dict[str, int]
+    at_the_door: dict[str, int]
+    unexplained_count: int
+    unexplained: tuple[Unexplained, ...]
+
+
+def known(connection: Connection, since_ms: int, until_ms: int) -> Iterator[Known]:
+    """Yield what the ledger says of the messages of a range of time, in batches that end where memory would."""
+    m, r, i = s.MESSAGES.c, s.RECIPIENTS.c, s.INJECTIONS.c
+    last = (since_ms - 1, "")
+    while True:
+        rows = connection.execute(
+            select(m.id, m.queue_id, m.received_ms, m.gateway, m.message_id)
+            .where(
+                m.received_ms <= until_ms,
+                (m.received_ms > last[0]) | ((m.received_ms == last[0]) & (m.id > last[1])),
+            )
+            .order_by(m.received_ms, m.id)
+            .limit(_BATCH)
+        ).all()
+        ids = [row.id for row in rows]
+        outcomes: dict[str, set[str]] = {}
+        for message, outcome in connection.execute(
+            select(r.message, r.outcome).where(r.message.in_(ids)).distinct()
+        ):
+            outcomes.setdefault(message, set()).add(outcome)
+        injections: dict[str, list[str]] = {}
+        for message, queue_id in connection.execute(select(i.message, i.queue_id).where(i.message.in_(ids))):
+            injections.setdefault(message, []).append(queue_id)
+        for row in rows:
+            yield Known(
+                id=row.id, queue_id=row.queue_id, received_ms=row.received_ms, gateway=row.gateway,
+                message_id=row.message_id, outcomes=frozenset(outcomes.get(row.id, ())),
+                injections=tuple(injections.get(row.id, ())),
+            )  # fmt: skip
+        if len(rows) < _BATCH:
+            return
+        last = (rows[-1].received_ms, rows[-1].id)
+
+
+def injected_at(connection: Connection, since_ms: int, until_ms: int) -> dict[str, str]:
+    """Return the queue ids that were handed over within a range of time, whenever their messages came, with these."""
+    i = s.INJECTIONS.c
+    rows = connection.execute(
+        select(i.queue_id, i.message).where(i.at_ms >= since_ms, i.at_ms <= until_ms)
+    ).all()
+    return {row.queue_id: row.message for row in rows}
+
+
+def end_of(trail: Trail, until_ms: int) -> End:
+    """Return how a message ended by the log. "broken off": the client left, or was refused by somebody else."""
+    end: End
+    if trail.answer:
+        end = trail.answer
+    elif not trail.queued and not trail.held:
+        end = "broken off"
+    elif trail.statuses.get("bounced") or trail.statuses.get("expired"):
+        end = "bounced"
+    elif trail.removed:
+        gone: End = "removed by hand" if trail.by_hand else "vanished"
+        end = "delivered" if trail.statuses and not trail.by_hand else gone
+    elif trail.held:
+        end = "held"
+    else:
+        tried = bool(trail.statuses) or until_ms - trail.last_ms < _STUCK_MS
+        end = "queued" if tried else "vanished"
+    return end
+
+
+class _Comparison:
+    """One comparison. What it counts and finds is gathered here."""
+
+    def __init__(self, log: MailLog, injected: Mapping[str, str], since_ms: int, until_ms: int) -> None:
+        self.since_ms = since_ms
+        self.until_ms = until_ms
+        self._trails = log.trails
+        self._injected = injected
+        self._seen: set[int] = set()
+        self._handed_over: set[str] = set(injected)
+        self._message_ids: set[str] = set()
+        self._taken: dict[str, set[str]] = {}
+        for trail in (trail for trails in log.trails.values() for trail in trails):
+            if trail.queued:
+                self._taken.setdefault(trail.message_id, set()).add(trail.queue_id)
+        self.log: Counter[str] = Counter()
+        self.ledger: Counter[str] = Counter()
+        self.explained: Counter[str] = Counter()
+        self.found: list[Unexplained] = []
+        self.count = 0
+
+    def record(self, one: Known) -> None:
+        """Hold one record of the ledger against the log."""
+        self._handed_over.update(one.injections)
+        if "injected" in one.outcomes or one.injections:
+            self._message_ids.add(one.message_id)
+        trail = self._trail_of(one)
+        if trail is not None:
+            self._seen.add(id(trail))
+        if not self.since_ms + EDGE_MS <= one.received_ms <= self.until_ms - EDGE_MS:
+            return
+        for outcome in one.outcomes:
+            self.ledger[outcome] += 1
+        if trail is None:
+            if one.outcomes - {"refused", "deferred"}:
+                self._blame("ledger", one.queue_id, one.id, one.received_ms, "the log has nothing of it")
+            return
+        self._same(one, end_of(trail, self.until_ms))
+
+    def _trail_of(self, one: Known) -> Trail | None:
+        """Return the trail of a record: of those with its queue id the one that lies about its time."""
+        if one.queue_id in _NO_QUEUE_ID:
+            return None
+        near = [
+            trail
+            for trail in self._trails.get(one.queue_id, ())
+            if trail.first_ms - _NEAR_MS <= one.received_ms and id(trail) not in self._seen
+        ]
+        return near[-1] if near else None
+
+    def _same(self, one: Known, end: End) -> None:
+        """Compare what the ledger says with how it ended."""
+        at = one.received_ms
+        if end in {"later", "broken off"}:
+            # Whatever was decided, the client was not told 250: it comes again, or was refused after all.
+            if one.outcomes - {"deferred", "refused"}:
+                self.explained[f"{end}: decided, but not answered so; it comes again"] += 1
+            return
+        taken = end in _ENDED or end == "vanished"
+        if "passed" in one.outcomes and not taken:
+            self._blame("ledger", one.queue_id, one.id, at, f"passed, but the log says {end}")
+        elif "passed" not in one.outcomes and taken:
+            said = ", ".join(sorted(one.outcomes)) or "no recipients"
+            self._blame("ledger", one.queue_id, one.id, at, f"{said}, but the MTA took it ({end})")
+        elif end == "vanished":
+            self._blame("log", one.queue_id, one.id, at, "taken, and neither delivered, bounced nor queued")
+        elif end == "refused" and one.outcomes - {"refused"}:
+            said = ", ".join(sorted(one.outcomes))
+            self._blame("ledger", one.queue_id, one.id, at, f"{said}, but the log says refused")
+        elif end == "discarded" and one.outcomes & {"refused", "deferred"}:
+            self._blame("ledger", one.queue_id, one.id, at, "refused, but the log says discarded")
+        if "injected" in one.outcomes and not one.injections:
+            self._not_noted(one)
+        for queue_id in one.injections:
+            self._handed(queue_id, one)
+
+    def _not_noted(self, one: Known) -> None:
+        """Look for a hand-over that a crash kept from being noted: the log must have it, by its Message-ID."""
+        if self._taken.get(one.message_id, set()) - {one.queue_id}:
+            self.explained["handed over; a crash kept the queue id from being noted"] += 1
+        else:
+            self._blame(
+                "ledger", one.queue_id, one.id, one.received_ms, "injected, and no queue id of it is known"
+            )
+
+    def _handed(self, queue_id: str, one: Known) -> None:
+        trails = self._trails.get(queue_id)
+        if not trails:
+            self._blame(
+                "ledger", queue_id, one.id, one.received_ms, "injected, but the log has nothing of it"
+            )
+            return
+        self._seen.update(id(trail) for trail in trails)
+        end = end_of(trails[-1], self.until_ms)
+        if end not in _ENDED:
+            self._blame("ledger", queue_id, one.id, one.received_ms, f"injected, but the log says {end}")
+
+    def rest(self) -> None:
+        """Look at the trails of which no record was found."""
+        for trails in self._trails.values():
+            for trail in trails:
+                if not trail.client:
+                    continue
+                end = end_of(trail, self.until_ms)
+                self.log[end] += 1
+                if id(trail) not in self._seen and trail.last_ms <= self.until_ms - EDGE_MS:
+                    self._unknown(trail, end)
+
+    def _unknown(self, trail: Trail, end: End) -> None:
+        if trail.queue_id in self._handed_over:
+            if end not in _ENDED:
+                message = self._injected.get(trail.queue_id, "")
+                self._blame(
+                    "log", trail.queue_id, message, trail.first_ms, f"injected, but the log says {end}"
+                )
+        elif end == "later":
+            self.explained["later: answered 4xx without a record; it comes again"] += 1
+        elif end == "broken off":
+            self.explained["broken off: the session ended before the message was taken"] += 1
+        elif end == "refused":
+            self.explained["refused without a record: the sender was told"] += 1
+        elif INJECT in trail.name or (trail.message_id and trail.message_id in self._message_ids):
+            self.explained["handed over; a crash kept the queue id from being noted"] += 1
+        else:
+            self._blame("log", trail.queue_id, "", trail.first_ms, f"the ledger does not know it ({end})")
+
+    def _blame(
+        self, side: Literal["log", "ledger"], queue_id: str, message: str, at_ms: int, why: str
+    ) -> None:
+        self.count += 1
+        if len(self.found) < MOST:
+            self.found.append(
+                Unexplained(side=side, queue_id=queue_id, message=message, at=iso(at_ms), why=why)
+            )
+
+
+def compared(
+    log: MailLog,
+    records: Iterable[Known],
+    injected: Mapping[str, str] | None = None,
+    *,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+) -> Reconciled:
+    """Return the comparison over the time that both cover. ``injected``: queue ids of hand-overs. Pure.
+
+    Without a bound the log's own first and last line are it; what lies within a minute of one is left out.
+    """
+    since = max(log.first_ms, since_ms or 0)
+    until = min(log.last_ms, until_ms) if until_ms is not None else log.last_ms
+    one = _Comparison(log, injected or {}, since, until)
+    for record in records:
+        one.record(record)
+    one.rest()
+    return Reconciled(
+        since=iso(since), until=iso(until), lines=log.lines, log=dict(sorted(one.log.items())),
+        ledger=dict(sorted(one.ledger.items())), explained=dict(sorted(one.explained.items())),
+        at_the_door=dict(log.refused_at_the_door.most_common(100)), unexplained_count=one.count,
+        unexplained=tuple(one.found),
+    )  # fmt: skip
+
+
+def of_hosts(records: Iterable[Known], log: MailLog) -> Iterator[Known]:
+    """Yield the records of the gateways whose log it is: a fleet shares one ledger."""
+    hosts = {trail.host.partition(".")[0] for trails in log.trails.values() for trail in trails}
+    for one in records:
+        if not one.gateway or not hosts or one.gateway.partition(".")[0] in hosts:
+            yield one
+
+
+def no_log(log: MailLog) -> str:
+    """Return why nothing can be compared, or ""."""
+    return "" if log.lines else "the log holds no line of Postfix: give the right --log, or --journal"

@@ -1,0 +1,305 @@
+"""The ledger's process and its clients: what was answered is on the disk, whatever happens in between."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import ColumnElement, func, select
+
+from filterd.config import Config, LedgerSettings, StoreSettings
+from filterd.ledger import database
+from filterd.ledger import schema as s
+from filterd.ledger.client import LedgerClient, LedgerDownError
+from filterd.ledger.process import Memory, run_ledger
+from filterd.ledger.records import Kept, MessageRecord, ToRecipient, new_id
+from filterd.log import Log
+
+FORK = multiprocessing.get_context("fork")
+
+
+def config(home: Path, **changes: Any) -> Config:
+    ledger = LedgerSettings(
+        url=f"sqlite:///{home}/ledger/ledger.db", socket=str(home / "ledger.sock"), timeout_s=5.0, busy_s=1.0
+    )
+    return Config(
+        ledger=msgspec.structs.replace(ledger, **changes),
+        store=StoreSettings(directory=str(home / "store")),
+    )
+
+
+def record(**changes: Any) -> MessageRecord:
+    to = ToRecipient(
+        address="b@rcpt.example", fate="deliver", wanted="deliver", verdict="clean", rule="", outcome="passed"
+    )
+    one = MessageRecord(
+        id=new_id(), gateway="mx.example", received_ms=1, queue_id="4XyZ", message_id="<1@x>",
+        sender="a@sender.example", client_address="198.51.100.7", client_name="client.example",
+        helo="client.example", user="", direction="in", size=100, header_bytes=50, verdict="clean", rule="",
+        score=None, reply="continue", ms=1.5, recipients=(to,),
+    )  # fmt: skip
+    return msgspec.structs.replace(one, **changes)
+
+
+def kept(**changes: Any) -> Kept:
+    one = Kept(
+        id=new_id(), kind="quarantine", reason="move: spam", verdict="spam", rule="spam.score",
+        recipients=("b@rcpt.example",),
+    )  # fmt: skip
+    return msgspec.structs.replace(one, **changes)
+
+
+class Ledger:
+    """A ledger's process on a listening socket that outlives it, as the supervisor's does."""
+
+    def __init__(self, home: Path, settings: Config) -> None:
+        self._path = home / "filterd.toml"
+        self._settings = settings
+        self._log = (home / "log").open("wb")
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(settings.ledger.socket)
+        self._listener.listen()
+        self._listener.settimeout(0)
+        self._beat = os.pipe2(os.O_NONBLOCK)
+        self.process = self.start()
+
+    def start(self) -> "multiprocessing.process.BaseProcess":
+        self.process = FORK.Process(
+            target=run_ledger,
+            args=(
+                self._path, self._settings, self._listener, self._beat[1], Log(self._log.fileno()),
+            ),
+        )  # fmt: skip
+        self.process.start()
+        return self.process
+
+    def kill(self) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.join()
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.join(10)
+        assert self.process.exitcode == 0
+        self._log.close()
+        self._listener.close()
+        for end in self._beat:
+            os.close(end)
+
+
+@asynccontextmanager
+async def running(home: Path, **changes: object) -> AsyncIterator[tuple[Ledger, LedgerClient, Config]]:
+    settings = config(home, **changes)
+    ledger = Ledger(home, settings)
+    client = LedgerClient(settings.ledger, Log(-1))
+    try:
+        yield ledger, client, settings
+    finally:
+        await client.close()
+        ledger.close()
+
+
+def run(deed: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await deed()
+
+    asyncio.run(main())
+
+
+def ids(settings: Config) -> list[str]:
+    engine = database.opened(settings.ledger)
+    try:
+        with engine.connect() as connection:
+            return list(connection.execute(select(s.MESSAGES.c.id)).scalars())
+    finally:
+        engine.dispose()
+
+
+def count(settings: Config, column: ColumnElement[Any]) -> int:
+    engine = database.opened(settings.ledger)
+    try:
+        with engine.connect() as connection:
+            return int(connection.execute(select(func.count(column))).scalar_one())
+    finally:
+        engine.dispose()
+
+
+def test_a_record_that_was_answered_is_there(tmp_path: Path) -> None:
+    async def deed() -> None:
+        async with running(tmp_path) as (_, client, settings):
+            await client.ping()
+            records = [record() for _ in range(300)]
+            await asyncio.gather(*(client.record(one) for one in records))
+            assert sorted(ids(settings)) == sorted(one.id for one in records)
+
+    run(deed)
+
+
+def test_records_that_were_answered_survive_kills_of_the_ledger(tmp_path: Path) -> None:
+    """P02: a client that waits asks again, and a record that was written already is not written twice."""
+
+    async def deed() -> None:
+        async with running(tmp_path) as (ledger, client, settings):
+            answered: list[str] = []
+
+            async def send() -> None:
+                for _ in range(40):
+                    one = record()
+                    await client.record(one)
+                    answered.append(one.id)
+
+            async def kill() -> None:
+                for _ in range(5):
+                    await asyncio.sleep(0.15)
+                    ledger.kill()
+                    ledger.start()
+
+            await asyncio.gather(kill(), *(send() for _ in range(8)))
+            assert len(answered) == 320
+            assert sorted(ids(settings)) == sorted(answered)
+
+    run(deed)
+
+
+def test_what_is_taken_back_is_kept_for_nobody(tmp_path: Path) -> None:
+    async def deed() -> None:
+        async with running(tmp_path) as (_, client, settings):
+            one = record(kept=(kept(),), digest="ab" * 32)
+            await client.record(one)
+            assert count(settings, s.KEPT_FOR.c.id) == 1
+            await client.take_back(one.id, "451 4.3.0")
+            assert count(settings, s.KEPT.c.id) == count(settings, s.KEPT_FOR.c.id) == 0
+            assert ids(settings) == [one.id]
+
+    run(deed)
+
+
+def test_tries_are_counted_and_injections_noted(tmp_path: Path) -> None:
+    async def deed() -> None:
+        async with running(tmp_path) as (_, client, settings):
+            assert [await client.again(b"x" * 32) for _ in range(3)] == [1, 2, 3]
+            assert await client.again(b"y" * 32) == 1
+            one = record()
+            await client.record(one)
+            await client.injected(one.id, ("4AAA", "4BBB"))
+            assert count(settings, s.INJECTIONS.c.id) == 2
+
+    run(deed)
+
+
+def test_one_record_that_no_table_takes_fails_alone(tmp_path: Path) -> None:
+    async def deed() -> None:
+        async with running(tmp_path) as (_, client, settings):
+            there = kept()
+            await client.record(record(kept=(there,)))
+            bad = record(kept=(there,))
+            good = [record() for _ in range(20)]
+            results = await asyncio.gather(
+                *(client.record(one) for one in (*good[:10], bad, *good[10:])), return_exceptions=True
+            )
+            failed = [isinstance(one, LedgerDownError) for one in results]
+            assert failed == [number == 10 for number in range(21)]
+            assert len(ids(settings)) == 21
+            assert bad.id not in ids(settings)
+
+    run(deed)
+
+
+def test_one_record_that_is_none_fails_alone(tmp_path: Path) -> None:
+    async def deed() -> None:
+        async with running(tmp_path) as (_, client, settings):
+            good = [record() for _ in range(4)]
+            results = await asyncio.gather(
+                *(client.record(one) for one in (*good, record(verdict=None))), return_exceptions=True
+            )
+            assert [isinstance(one, LedgerDownError) for one in results] == [False] * 4 + [True]
+            assert len(ids(settings)) == 4
+
+    run(deed)
+
+
+def test_a_database_that_cannot_be_made_is_said_and_found_again(tmp_path: Path) -> None:
+    (tmp_path / "ledger").write_text("in the way")
+
+    async def deed() -> None:
+        async with running(tmp_path) as (_, client, settings):
+            with pytest.raises(LedgerDownError, match="cannot be used"):
+                await client.record(record())
+            (tmp_path / "ledger").unlink()
+            one = record()
+            await client.record(one)
+            assert ids(settings) == [one.id]
+
+    run(deed)
+
+
+def test_a_ledger_that_is_away_is_an_error_in_time(tmp_path: Path) -> None:
+    async def deed() -> None:
+        client = LedgerClient(config(tmp_path, timeout_s=0.3).ledger, Log(-1))
+        with pytest.raises(LedgerDownError, match="did not answer"):
+            await client.record(record())
+        assert await client.recall(b"x") == b""
+        client.remember(b"x", b"y")
+        await client.close()
+
+    run(deed)
+
+
+def test_a_database_that_is_locked_is_an_error_and_then_works_again(tmp_path: Path) -> None:
+    async def deed() -> None:
+        async with running(tmp_path, busy_s=0.2) as (_, client, settings):
+            await client.ping()
+            engine = database.opened(settings.ledger)
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(database.writing(engine))
+                with pytest.raises(LedgerDownError, match="locked"):
+                    await client.record(record())
+            engine.dispose()
+            await client.record(record())
+            assert len(ids(settings)) == 1
+
+    run(deed)
+
+
+def test_what_was_found_is_remembered_for_all_and_not_for_long(tmp_path: Path) -> None:
+    async def deed() -> None:
+        async with running(tmp_path) as (_, client, settings):
+            other = LedgerClient(settings.ledger, Log(-1))
+            await client.ping()
+            client.remember(b"key", b"found")
+            await client.ping()
+            assert await other.recall(b"key") == b"found"
+            assert await other.recall(b"other") == b""
+            await other.close()
+
+    run(deed)
+    memory = Memory(most_bytes=10, seconds=60)
+    for number in range(20):
+        memory.remember(bytes([number]), b"four")
+    assert [number for number in range(20) if memory.recall(bytes([number]))] == [18, 19]
+    old = Memory(seconds=0)
+    old.remember(b"x", b"y")
+    assert old.recall(b"x") == b""
+
+
+@pytest.mark.parametrize("sent", [b"\xff\xff\xff\xff", b"\0\0\0\2xx", b"\0\0"])
+def test_a_frame_that_is_none_ends_its_connection_alone(tmp_path: Path, sent: bytes) -> None:
+    async def deed() -> None:
+        async with running(tmp_path) as (_, client, settings):
+            reader, writer = await asyncio.open_unix_connection(settings.ledger.socket)
+            writer.write(sent)
+            writer.write_eof()
+            assert await reader.read() == b""
+            writer.close()
+            await client.ping()
+
+    run(deed)
