@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from .carry.inject import Obstacle
 from .disposition import Disposition
 from .findings import Verdict
 from .milter.replies import Continue, Discard, Reply, ReplyCode
@@ -31,6 +32,10 @@ _TEMPFAIL: Final[Mapping[Verdict, tuple[str, str, str]]] = {
     **dict.fromkeys(Verdict, _POLICY_LATER),
     Verdict.OVER_LIMIT: ("451", "4.3.4", "Message not accepted for now: too large to be inspected"),
     Verdict.NOT_INSPECTED: ("451", "4.7.1", "Message not inspected, please try again later"),
+}
+_NEVER: Final[Mapping[Obstacle, tuple[str, str, str]]] = {
+    "size": ("552", "5.3.4", "Message refused: too large to be handed on"),
+    "address": ("554", "5.1.0", "Message refused: an address of its envelope cannot be handed on"),
 }
 
 TOO_MANY_RECIPIENTS: Final = ReplyCode("452", "4.5.3", ("Too many recipients",))  # RFC 5321 4.5.3.1.10
@@ -59,6 +64,12 @@ def refusal(dispositions: Sequence[Disposition], queue_id: bytes | None) -> Repl
 def not_carried_out(queue_id: bytes | None) -> ReplyCode:
     """Return the answer when something that the policy wanted could not be done: nothing is lost, it comes again."""
     return ReplyCode("451", "4.3.0", (f"Message not accepted for now: local problem id={text_id(queue_id)}",))
+
+
+def never_carried_out(obstacle: Obstacle, queue_id: bytes | None) -> ReplyCode:
+    """Return the answer when what the policy wanted can never be done: to come again would help nobody."""
+    status, enhanced, text = _NEVER[obstacle]
+    return ReplyCode(status, enhanced, (f"{text} id={text_id(queue_id)}",))
 
 
 def settling(dispositions: Sequence[Disposition], queue_id: bytes | None) -> Reply:

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import ipaddress
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ import msgspec
 from . import __version__, listing, policy, scan
 from .carry.variants import Variants
 from .config import DEFAULT_PATH, Config, load
+from .config.hints import hints
 from .errors import ConfigError, ScannerError
 from .findings import Verdict
 from .live import check_live
@@ -30,6 +32,8 @@ GOOD: Final = 0
 REFUSED: Final = 1
 USAGE: Final = 2
 NOT_INSPECTED: Final = 3
+# What a shell shows of a program that writes into a pipe which nobody reads any more (`| head`): signal(7).
+NOBODY_READS: Final = 128 + signal.SIGPIPE
 _STDERR: Final = 2
 _PIECE: Final = 64 * 1024
 
@@ -81,25 +85,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        match options.command:
-            case "check":
-                return _check(options.config, live=options.live, as_json=options.json)
-            case "scan":
-                return asyncio.run(_scan(load(options.config), options))
-            case "stages":
-                return _stages(options.config, as_json=options.json)
-            case _:
-                # Only the daemon needs the event loop library and the process handling.
-                from .supervisor import serve  # noqa: PLC0415 - `check` runs before each start: keep it quick
+        if options.command == "serve":
+            # Only the daemon needs the event loop library and the process handling.
+            from .supervisor import serve  # noqa: PLC0415 - `check` runs before each start: keep it quick
 
-                return serve(options.config)
+            return serve(options.config)
+        return _told(options)
     except ConfigError as error:
         print(f"filterd: {error}", file=sys.stderr)
         return USAGE
 
 
+def _told(options: argparse.Namespace) -> int:
+    """Run a command that prints. Returns the exit code; quietly NOBODY_READS when its reader has left."""
+    try:
+        match options.command:
+            case "check":
+                code = _check(options.config, live=options.live, as_json=options.json)
+            case "scan":
+                code = asyncio.run(_scan(load(options.config), options))
+            case _:
+                code = _stages(options.config, as_json=options.json)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more when it ends, and would say then what nobody wants to hear.
+        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), sys.stdout.fileno())
+        return NOBODY_READS
+    return code
+
+
 def _check(path: Path, *, live: bool, as_json: bool) -> int:
     config = load(path)
+    for hint in hints(config):
+        print(f"filterd: {path}: note: {hint}", file=sys.stderr)
     print(
         msgspec.json.encode(config).decode()
         if as_json
@@ -141,8 +159,10 @@ async def _examined(name: str, message: Message, service: Service) -> scan.Scann
     """Examine a message, try on a copy what its chains attempt, and say what comes of it."""
     report = await service.examine(message)
     trouble = ""
-    limit = service.config.milter.max_message_bytes
-    with Variants(service, message, report, max_bytes=limit) as variants:
+    milter = service.config.milter
+    with Variants(
+        service, message, report, max_bytes=milter.max_message_bytes, seconds=milter.scan_timeout_s
+    ) as variants:
         try:
             await variants.fitted(service.decide(report, message.envelope), lambda one: one.order)
         except (ScannerError, OSError) as error:

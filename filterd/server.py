@@ -65,6 +65,7 @@ class Worker:
         places = asyncio.Semaphore(max(1, self._config.milter.max_connections // self._workers))
         accepting = asyncio.ensure_future(self._accept(service, places))
         beating = asyncio.ensure_future(self._beats())
+        tidying = asyncio.ensure_future(service.carrier.keep_tidy())
         loop.add_signal_handler(signal.SIGTERM, self._stop, service)
         loop.add_signal_handler(signal.SIGHUP, self._leave.set)
         leaving = asyncio.ensure_future(self._leave.wait())
@@ -76,6 +77,7 @@ class Worker:
             self._log.event("accept_failed", why=repr(accepting.exception())[:500])
             self._stop(service)
         warming.cancel()
+        tidying.cancel()
         await self._drain(service)
         beating.cancel()
         if accepting in done:

@@ -1,11 +1,10 @@
 """Carries out a judgement, in an order in which nothing can be lost: variants, store, injection, notices, replies."""
 
 import asyncio
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Final
+from typing import Final, NoReturn
 
 from msgspec import Struct
 
@@ -13,7 +12,7 @@ from filterd import actions
 from filterd.anatomy import RewriteOrder
 from filterd.config import Config
 from filterd.disposition import Disposition
-from filterd.errors import ReplyError, ScannerAnswerError, ScannerError
+from filterd.errors import ReplyError, ScannerError
 from filterd.fields import edited
 from filterd.log import Log, shown
 from filterd.message import Message, Spool
@@ -29,13 +28,15 @@ from filterd.milter.replies import (
 from filterd.pipeline import Report
 
 from .heading import Heading, as_replies, edits
-from .inject import InjectError, Letter, inject
+from .inject import InjectError, Letter, NeverInjectedError, inject
 from .notices import Facts, Notices, bare
 from .plan import Plan, Share, ToKeep, planned, variant
 from .store import Entry, FoundIn, Kept, Store
 from .variants import Made, Variants, Workshop, worded
 
 _TIDY_EVERY_S: Final = 3600.0
+# All workers look whether it is time: the one that finds so first does it.
+_LOOK_EVERY_S: Final = 600.0
 _MAX_FINDINGS: Final = 100
 _MAX_DETAIL: Final = 300
 # RFC 3461 4.1: the sender, who may be forged, knows nothing of those to whom his message is forwarded.
@@ -58,36 +59,38 @@ class Carrier:
         self._workshop = workshop
         self._store = Store(config.store.directory)
         self._notices = Notices(config)
-        self._tidied = -_TIDY_EVERY_S
-        self._tidying: asyncio.Task[None] | None = None
 
     async def carry_out(
         self, message: Message, report: Report, dispositions: Sequence[Disposition], heading: Heading
     ) -> Carried:
-        """Do all that the dispositions say. What cannot be done is answered 451, with nothing done."""
-        self._tidy_when_due()
+        """Do all that the dispositions say. What cannot be done is answered 451 (5xx if never), with nothing done."""
         queue_id = message.envelope.queue_id
-        limit = self._config.milter.max_message_bytes
-        with Variants(self._workshop, message, report, max_bytes=limit) as variants:
+        milter = self._config.milter
+        with Variants(
+            self._workshop, message, report, max_bytes=milter.max_message_bytes, seconds=milter.scan_timeout_s
+        ) as variants:
             try:
                 return await _Carriage(self, message, report, heading, variants).done(dispositions)
             except (ScannerError, InjectError, ReplyError, OSError) as error:
                 why = str(error) or type(error).__name__
                 self._log.event("carry_failed", id=actions.text_id(queue_id), why=why[:500])
-        return Carried(
-            replies=(actions.not_carried_out(queue_id),),
-            dispositions=tuple(dispositions),
-        )
+                answer = (
+                    actions.never_carried_out(error.obstacle, queue_id)
+                    if isinstance(error, NeverInjectedError)
+                    else actions.not_carried_out(queue_id)
+                )
+        return Carried(replies=(answer,), dispositions=tuple(dispositions))
 
-    def _tidy_when_due(self) -> None:
-        now = time.monotonic()
-        if now - self._tidied >= _TIDY_EVERY_S:
-            self._tidied = now
-            self._tidying = asyncio.ensure_future(self._tidy())
+    async def keep_tidy(self) -> NoReturn:
+        """Tidy the store whenever it is time, for ever; also where no mail comes."""
+        while True:
+            await self._tidy()
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _tidy(self) -> None:
+        days = self._config.store.discard_days
         try:
-            removed = await asyncio.to_thread(self._store.tidy, self._config.store.discard_days)
+            removed = await asyncio.to_thread(self._store.tidy, days, every_s=_TIDY_EVERY_S)
         except OSError as error:
             self._log.event("store_not_tidied", why=str(error)[:500])
         else:
@@ -146,12 +149,11 @@ class _Carriage:
 
     async def done(self, dispositions: Sequence[Disposition]) -> Carried:
         """Do everything. Raises ScannerError, InjectError, ReplyError or OSError; nothing has then been done."""
-        async with asyncio.timeout(self._carrier.config.milter.scan_timeout_s):
-            final, orders = await self._variants.fitted(dispositions, self._worded)
+        final, orders = await self._variants.fitted(dispositions, self._worded)
         plan = planned(self._shares(final, orders), final)
         if self._message.oversize and (plan.kept or plan.injected or orders):
-            raise ScannerAnswerError(
-                "the message is longer than max_message_bytes, so there is no whole copy of it"
+            raise NeverInjectedError(
+                "the message is longer than max_message_bytes, so there is no whole copy of it", "size"
             )
         replies = self._replies(plan, final)
         # Else the same message would be injected again each time that it comes.
@@ -236,6 +238,7 @@ class _Carriage:
             recipients=share.recipients,
             content=content,
             eight_bit=not all(piece.isascii() for piece in content),
+            size=content.size,
             sender_parameters=envelope.sender_parameters,
             parameters=dict.fromkeys(share.recipients, (_NO_BOUNCE,))
             if share.forwarded
@@ -314,6 +317,7 @@ class _Content:
         self._head = head
         self._spool = spool
         self._offset = offset
+        self.size = len(head) + spool.size - offset
 
     def __iter__(self) -> Iterator[bytes]:
         """Return the pieces."""

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from msgspec import Struct
 
@@ -19,24 +19,40 @@ from filterd.errors import FilterdError
 _LONGEST_LINE: Final = 4096
 _MOST_LINES: Final = 100
 _REPLY: Final = re.compile(rb"([2-5][0-9]{2})([ -]|\Z)(.*)", re.DOTALL)
-# RFC 5321 4.1.2, loosely: in brackets, and nothing that ends a command or an argument.
-_PATH: Final = re.compile(rb"<[^\0-\x20<>\x7f]{0,320}>")
-_QUOTED_PATH: Final = re.compile(
-    rb'<"(?:[^\0-\x1f"\\\x7f]|\\[^\0-\x1f\x7f]){1,256}"@[^\0-\x20<>\x7f]{1,255}>'
+# RFC 5321 4.1.2, loosely: in brackets, and nothing that ends a command or an argument, unless it is quoted.
+_PATH: Final = re.compile(
+    rb'<(?:[^\0-\x20"<>\\\x7f]|\\[^\0-\x1f\x7f]|"(?:[^\0-\x1f"\\\x7f]|\\[^\0-\x1f\x7f])*+")*+>'
 )
+# RFC 5321 4.5.3.1.3 has 256; an MTA takes more with a source route, or beyond ASCII.
+_LONGEST_PATH: Final = 1000
 # RFC 3461 4: what a sender asked to be told goes on with each variant.
 _OF_SENDER: Final = re.compile(rb"RET=(?:FULL|HDRS)|ENVID=[!-~]{1,100}", re.IGNORECASE)
 _OF_RECIPIENT: Final = re.compile(rb"NOTIFY=[A-Z,]{1,40}|ORCPT=[!-~]{1,500}", re.IGNORECASE)
 _CLOSE_S: Final = 1.0
+# RFC 5321 4.2.3; behind RCPT it means too many recipients (4.5.3.1.10), which is no word on the size.
+_TOO_LARGE: Final = 552
+_SAYS_SIZE: Final = frozenset({"MAIL FROM", "."})
+
+# What will not change however often the message comes: its size, an address of its envelope.
+Obstacle = Literal["size", "address"]
 
 
 class InjectError(FilterdError):
     """The MTA did not take a message from us; nothing of it was sent on."""
 
 
+class NeverInjectedError(InjectError):
+    """The MTA takes this message at no later time either; ``obstacle`` says what stands in its way."""
+
+    def __init__(self, text: str, obstacle: Obstacle) -> None:
+        super().__init__(text)
+        self.obstacle: Final = obstacle
+
+
 class Letter(Struct, frozen=True, kw_only=True):
     """One message to hand over: envelope addresses in angle brackets, content with CRLF.
 
+    ``size`` is that of the content in bytes, 0 if it is not known: the MTA can then refuse it before any is sent.
     ``sender_parameters`` and ``parameters`` (by recipient) are as SMTP had them; those that hold for any way go on.
     """
 
@@ -44,6 +60,7 @@ class Letter(Struct, frozen=True, kw_only=True):
     recipients: tuple[bytes, ...]
     content: Iterable[bytes]
     eight_bit: bool = True
+    size: int = 0
     sender_parameters: tuple[bytes, ...] = ()
     parameters: Mapping[bytes, tuple[bytes, ...]] = {}
 
@@ -88,8 +105,10 @@ class Injection:
     async def offer(self, letter: Letter) -> None:
         """Send all but the last line. Raises InjectError: the MTA has then taken nothing."""
         for address in (letter.sender, *letter.recipients):
-            if not _PATH.fullmatch(address) and not _QUOTED_PATH.fullmatch(address):
-                raise InjectError(f"{address[:80]!r} cannot be written into an SMTP command")
+            if len(address) > _LONGEST_PATH or not _PATH.fullmatch(address):
+                raise NeverInjectedError(
+                    f"{address[:80]!r} cannot be written into an SMTP command", "address"
+                )
         if not letter.recipients:
             raise InjectError("a message without recipients")
         with _translated(self._settings):
@@ -114,7 +133,7 @@ class Injection:
         offered = await self._command(b"EHLO " + (self._host or b"localhost"), 250)
         keywords = {line.split(b" ")[0].upper() for line in offered.lines[1:]}
         if letter.international and b"SMTPUTF8" not in keywords:
-            raise InjectError("the MTA takes no addresses beyond ASCII (RFC 6531)")
+            raise NeverInjectedError("the MTA takes no addresses beyond ASCII (RFC 6531)", "address")
         await self._command(b"MAIL FROM:" + letter.sender + _mail_options(letter, keywords), 250)
         for recipient in dict.fromkeys(letter.recipients):
             options = letter.parameters.get(recipient, ()) if b"DSN" in keywords else ()
@@ -149,7 +168,10 @@ class Injection:
     async def _expect(self, wanted: int, what: str) -> _Reply:
         reply = await self._reply()
         if reply.code // 10 != wanted // 10:
-            raise InjectError(f"the MTA answered {what} with {reply.text}")
+            said = f"the MTA answered {what} with {reply.text}"
+            if reply.code == _TOO_LARGE and what in _SAYS_SIZE:
+                raise NeverInjectedError(said, "size")
+            raise InjectError(said)
         return reply
 
     async def _reply(self) -> _Reply:
@@ -171,6 +193,8 @@ class Injection:
 def _mail_options(letter: Letter, keywords: Collection[bytes]) -> bytes:
     """Return the parameters of MAIL that the MTA offers to take."""
     options = b" BODY=8BITMIME" if letter.eight_bit and b"8BITMIME" in keywords else b""
+    if letter.size and b"SIZE" in keywords:
+        options += b" SIZE=%d" % letter.size  # RFC 1870 4
     asked = any(one.upper() == b"SMTPUTF8" for one in letter.sender_parameters)
     if b"SMTPUTF8" in keywords and (letter.international or asked):
         options += b" SMTPUTF8"

@@ -139,7 +139,11 @@ def may_tell_sender(one: Disposition, facts: Facts) -> bool:
     """Return whether a notice may answer this sender: it is a person's, and not forged as malware's is."""
     sender = bare(facts.envelope.sender)
     headers = facts.anatomy
-    if any(found.verdict in _NEVER_TOLD for found in (*one.findings, *facts.findings)):
+    # What counts for these recipients has its class. All that was found has not: each message has a spam score, and
+    # rules in warn mode convict nobody; but what an engine knows as malware is that, whoever's rules let it pass.
+    if any(found.verdict in _NEVER_TOLD for found in one.findings) or any(
+        found.verdict is Verdict.INFECTED for found in facts.findings
+    ):
         return False
     if one.fate in {"reject", "tempfail"} or one.verdict in _NEVER_TOLD:
         # A refusal is told by the sender's own server.

@@ -21,6 +21,8 @@ Kind = Literal["quarantine", "archive", "copy", "discarded"]
 KINDS: Final[tuple[Kind, ...]] = ("quarantine", "archive", "copy", "discarded")
 
 _FRESH: Final = ".fresh-"
+# Its time is when the store was last tidied.
+_TIDIED: Final = ".tidied"
 _DAY_S: Final = 86_400
 # A write takes seconds; what is older than this was left by a crash.
 _LEFT_OVER_S: Final = 86_400
@@ -135,10 +137,11 @@ class Store:
         """Return the file of a message."""
         return self._directory / kind / f"{entry_id}.eml"
 
-    def tidy(self, discard_days: int) -> int:
+    def tidy(self, discard_days: int, *, every_s: float = 0.0) -> int:
         """Remove discarded messages older than ``discard_days``, and what a crash left. Returns how many entries went.
 
-        Of several processes one does it; the others return at once.
+        Of several processes one does it, and none of them before ``every_s`` seconds have passed since one did; the
+        others return at once.
         """
         if not self._directory.is_dir():
             return 0
@@ -146,6 +149,11 @@ class Store:
             if not alone:
                 return 0
             now = time.time()
+            stamp = self._directory / _TIDIED
+            # A stamp of the future is one of a clock that was wrong.
+            if stamp.exists() and 0 <= now - stamp.stat().st_mtime < every_s:
+                return 0
+            stamp.touch(mode=0o600)
             self._remove_left_overs(now - _LEFT_OVER_S)
             return self._remove_discarded(now - discard_days * _DAY_S)
 

@@ -4,6 +4,7 @@ The attack it stops: a message that is still dangerous after it was cleaned. Wha
 to the policy, whose chain goes on with its next step; each round uses up an attempt, so there is an end.
 """
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -48,13 +49,16 @@ class Made(Struct, frozen=True, kw_only=True):
 
 
 class Variants:
-    """The variants of one message. Close it: their content goes."""
+    """The variants of one message, which must be there within ``seconds``. Close it: their content goes."""
 
-    def __init__(self, workshop: Workshop, message: Message, report: Report, *, max_bytes: int) -> None:
+    def __init__(
+        self, workshop: Workshop, message: Message, report: Report, *, max_bytes: int, seconds: float
+    ) -> None:
         self._workshop = workshop
         self._message = message
         self._report = report
         self._max_bytes = max_bytes
+        self._seconds = seconds
         self.made: dict[RewriteOrder, Made] = {}
         self.failed: frozenset[Attempt] = frozenset()
 
@@ -74,8 +78,18 @@ class Variants:
         """Return final dispositions, and for those that deliver a changed message the order that was carried out.
 
         ``worded`` fills in the texts of an order. Raises ScannerError or OSError when a variant cannot be had or
-        looked at: that says nothing about the message.
+        looked at, or not in time: that says nothing about the message.
         """
+        try:
+            # Parse workers are few, and whoever waits for one holds a message, whose sender waits as well.
+            async with asyncio.timeout(self._seconds):
+                return await self._rounds(dispositions, worded)
+        except TimeoutError as error:
+            raise ScannerDownError(f"the changed message was not there in {self._seconds:g} s") from error
+
+    async def _rounds(
+        self, dispositions: Sequence[Disposition], worded: Callable[[Disposition], RewriteOrder]
+    ) -> tuple[tuple[Disposition, ...], dict[Disposition, RewriteOrder]]:
         for _ in range(_MAX_ROUNDS):
             orders = {one: worded(one) for one in dispositions if one.fate == "deliver" and one.rewritten}
             blamed: frozenset[Attempt] = frozenset()

@@ -16,7 +16,15 @@ from filterd.findings import Mode
 
 from .base import RuleId, Section
 from .inspection import AttachmentSettings, Bounds, ContentRule, Inspection, LinkSettings
-from .policy import Group, HtmlSettings, InjectSettings, NotifySettings, PolicySettings, StoreSettings
+from .policy import (
+    Group,
+    HtmlSettings,
+    InjectSettings,
+    ListEntry,
+    NotifySettings,
+    PolicySettings,
+    StoreSettings,
+)
 from .sections import ClamdSettings, ExecScanner, LogSettings, MilterSettings, SpamdSettings
 from .words import explained
 
@@ -33,6 +41,7 @@ __all__ = [
     "InjectSettings",
     "Inspection",
     "LinkSettings",
+    "ListEntry",
     "LogSettings",
     "MilterSettings",
     "NotifySettings",
@@ -61,6 +70,7 @@ class Config(Section, frozen=True, kw_only=True):
     rules: dict[RuleId, Mode] = field(default_factory=dict)
     policy: PolicySettings = PolicySettings()
     group: tuple[Group, ...] = ()
+    list: tuple[ListEntry, ...] = ()
     store: StoreSettings = StoreSettings()
     notify: NotifySettings = NotifySettings()
     inject: InjectSettings = InjectSettings()

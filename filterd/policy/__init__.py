@@ -10,6 +10,7 @@ from .classes import PRECEDENCE, PRECISION, counted
 from .decide import Explained, decide, explain, settled
 from .fates import STRICTNESS
 from .groups import direction
+from .lists import reported
 
 __all__ = [
     "PRECEDENCE",
@@ -23,5 +24,6 @@ __all__ = [
     "decide",
     "direction",
     "explain",
+    "reported",
     "settled",
 ]
