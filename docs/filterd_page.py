@@ -40,7 +40,8 @@ _SCAN = """\
 | `--json` | One JSON object a message, a line each, of the schema below. |
 
 Exit code: 0 all messages would be delivered, changed or not; 1 one would be refused, moved or discarded for someone;
-2 usage or configuration; 3 one could not be inspected. The highest of all messages counts.
+2 usage or configuration; 3 one could not be inspected. The highest of all messages counts. 141: whoever read the output has
+left (`filterd scan … | head`).
 """
 _STAGES = """\
 ## filterd stages

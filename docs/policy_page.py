@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from docs.markdown import NOTICE, code, table
+from filterd.carry.templates import PLACEHOLDERS
 from filterd.config.actions import ACTIONS, Sort
 from filterd.config.policy import Chains
 from filterd.findings import Verdict
@@ -43,6 +44,7 @@ def _tables() -> dict[str, str]:
     return {
         "ACTIONS": _actions(),
         "CLASSES": _classes(),
+        "PLACEHOLDERS": _placeholders(),
         "PRECISION": _precision(),
         "RULES": _rules(),
         "STRICTNESS": " > ".join(STRICTNESS) + "\n",
@@ -67,6 +69,11 @@ def _classes() -> str:
             (verdict.value, code(name), _CLASSES[verdict], code(steps) if steps else "none: delivered")
         )
     return table(("Class", "Chain", "Meaning", "Default"), rows)
+
+
+def _placeholders() -> str:
+    rows = [(code(f"${{{name}}}"), meaning) for name, meaning in PLACEHOLDERS.items()]
+    return table(("Placeholder", "What takes its place"), rows)
 
 
 def _precision() -> str:

@@ -19,6 +19,7 @@ _WORDS: dict[type[types.Type], str] = {
     types.IntType: "whole number",
     types.FloatType: "number",
     types.AnyType: "any value",
+    types.DateType: "date",
 }
 HEAD = ("Setting", "Type", "Default", "Bounds", "Meaning")
 

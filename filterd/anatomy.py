@@ -40,10 +40,11 @@ class Leaf(Struct, frozen=True, kw_only=True):
 
 
 class Anatomy(Struct, frozen=True, kw_only=True):
-    """What a message consists of. ``texts`` are (part, decoded text) of bodies, bounded.
+    """What a message consists of. ``texts`` are (part, decoded text) of bodies, bounded, for the stages.
 
     ``links`` are (path, shown text, target) of what leads elsewhere in HTML, bounded in number and length.
-    ``headers`` are the top entity's fields in order: lower-case name, decoded value. ``protected`` says why the
+    ``headers`` are the top entity's fields in order: lower-case name, decoded value. ``author`` is the one address
+    of the one From, in lower case, if it stands there plainly, else "". ``protected`` says why the
     content must not be altered: "signed", "encrypted", "calendar" or "". ``contents`` numbers the leaves whose
     bytes come beside this record, in the order in which they come.
     """
@@ -53,6 +54,7 @@ class Anatomy(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     texts: tuple[tuple[str, str], ...] = ()
     links: tuple[tuple[str, str, str], ...] = ()
+    author: str = ""
     protected: str = ""
     contents: tuple[int, ...] = ()
 

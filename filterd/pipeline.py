@@ -17,7 +17,7 @@ from .errors import ScannerAnswerError, ScannerError
 from .message import Message
 from .parse.dissection import Dissection
 from .scanners.engines import Engines
-from .stages import CONTENT, ENGINES, Finding, Stage, Verdict, limits, parse, virus
+from .stages import CONTENT, ENGINES, Finding, Stage, Verdict, limits, lists, parse, virus
 
 # Behind these no later stage is asked: a refusal stands whatever the rest would say, and a message that was not
 # inspected comes back and is then seen by all.
@@ -55,6 +55,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 Settled = Callable[[Report], bool]
+Listed = Callable[[Anatomy], tuple[Finding, ...]]
 
 
 def decisive(report: Report) -> bool:
@@ -86,15 +87,20 @@ async def examine(
     seconds: float,
     bounds: MilterSettings = _DEFAULTS,
     settled: Settled = decisive,
+    listed: Listed = lambda _: (),
     stages: Sequence[Stage] = ENGINES,
 ) -> Report:
     """Return what the stages find within ``seconds``. A stage that fails or is late is "not inspected".
 
-    ``settled`` says that nothing which is found later can change what becomes of the message.
+    ``settled`` says that nothing which is found later can change what becomes of the message. ``listed`` says what
+    the lists of senders have against it: asked before it is taken apart, when its From is not known, and after.
     """
+    examination = _Examination(message, engines, seconds, listed)
     if (found := beyond_bounds(message, bounds)) is not None:
-        return Report(results=(StageResult(stage=found.stage, milliseconds=0.0, findings=(found,)),))
-    examination = _Examination(message, engines, seconds)
+        examination.note(found)
+        return examination.report
+    if settled(examination.report):
+        return examination.report
     with await examination.take_apart() as dissection:
         for stage in sorted(stages, key=lambda stage: stage.cost):
             if settled(examination.report):
@@ -108,17 +114,24 @@ async def examine(
 class _Examination:
     """The results so far, and the deadline."""
 
-    def __init__(self, message: Message, engines: Engines, seconds: float) -> None:
+    def __init__(self, message: Message, engines: Engines, seconds: float, listed: Listed) -> None:
         self._message = message
         self._engines = engines
         self._deadline = asyncio.get_running_loop().time() + seconds
         self._results: list[StageResult] = []
         self._anatomy = Anatomy()
+        self._listed = listed
+        self._refused = listed(self._anatomy)
 
     @property
     def report(self) -> Report:
         """Return the results so far."""
-        return Report(results=tuple(self._results), anatomy=self._anatomy)
+        first = StageResult(stage=lists.STAGE.id, milliseconds=0.0, findings=self._refused)
+        return Report(results=(first, *self._results), anatomy=self._anatomy)
+
+    def note(self, found: Finding) -> None:
+        """Note what is known without a look at the message."""
+        self._results.append(StageResult(stage=found.stage, milliseconds=0.0, findings=(found,)))
 
     async def take_apart(self) -> Dissection:
         """Have a parse worker look at the message, and note what each content stage has found in it."""
@@ -134,6 +147,7 @@ class _Examination:
             self._note(parse.STAGE, begun, (_not_inspected(parse.STAGE, stray),))
             return Dissection(Anatomy())
         self._anatomy = dissection.anatomy
+        self._refused = self._listed(self._anatomy)
         for stage in CONTENT:
             own = tuple(finding for finding in self._anatomy.findings if finding.stage == stage.id)
             if stage is parse.STAGE:

@@ -19,6 +19,12 @@ from .policy.classes import mode_of
 from .policy.groups import Direction
 
 _WIDEST: Final = 60  # characters of one cell of the table
+_LISTED: Final = {
+    ("reject", "yes"): "refuses the sender",
+    ("accept", "yes"): "accepts the sender, whose spam score does not count",
+    ("accept", "no"): "would accept the sender, who is not proven and so is treated as everybody else",
+    ("accept", "not known"): "would accept the sender if he were proven",
+}
 
 
 class FindingSeen(Struct, frozen=True, kw_only=True):
@@ -79,11 +85,24 @@ class SideSeen(Struct, frozen=True, kw_only=True):
     argument: str
 
 
+class ListSeen(Struct, frozen=True, kw_only=True):
+    """An entry of a list that names the sender. ``holds`` "no": he is not proven, and treated as everybody else.
+
+    "not known": no spam score has said yet what proves him.
+    """
+
+    name: str
+    verdict: Literal["accept", "reject"]
+    holds: Literal["yes", "no", "not known"]
+    why: str
+
+
 class DecisionSeen(Struct, frozen=True, kw_only=True):
     """What becomes of the message for some recipients. ``wanted`` differs from ``fate`` where others get it."""
 
     recipients: tuple[str, ...]
     groups: tuple[str, ...]
+    lists: tuple[ListSeen, ...]
     chains: tuple[ChainSeen, ...]
     verdict: Verdict
     rule: str
@@ -184,6 +203,10 @@ def _decision(one: Explained) -> DecisionSeen:
     return DecisionSeen(
         recipients=tuple(who.decode("utf-8", "backslashreplace") for who in one.recipients),
         groups=one.groups,
+        lists=tuple(
+            ListSeen(name=each.name, verdict=each.verdict, holds=each.holds, why=each.why)
+            for each in one.lists
+        ),
         chains=tuple(
             ChainSeen(
                 chain=course.chain,
@@ -247,6 +270,8 @@ def _table(findings: Sequence[FindingSeen]) -> Iterator[str]:
 def _decision_lines(one: DecisionSeen) -> Iterator[str]:
     groups = f" (groups: {', '.join(one.groups)})" if one.groups else ""
     yield f"for {', '.join(map(_safe, one.recipients)) or 'any recipient'}{groups}:"
+    for each in one.lists:
+        yield f"  [[list]] {each.name} {_LISTED[each.verdict, each.holds]}: {_safe(each.why)}"
     for chain in one.chains:
         where = f"[[group]] {chain.group}" if chain.group else "[policy.chains]"
         source = "[html]" if chain.chain == "html" else f"{where} {chain.chain}"

@@ -72,7 +72,9 @@ class Service:
                 self.config,
                 now,
                 scanned=any(result.stage == virus.STAGE.id for result in report.results),
+                author=report.anatomy.author,
             ),
+            listed=lambda anatomy: policy.reported(message.envelope, anatomy.author, self.config, now),
         )
 
     def decide(

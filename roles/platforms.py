@@ -34,7 +34,8 @@ DEBIAN_12 = Platform(
         "hardening": ("openssh-server",),
         "mta": ("postfix", "postfix-lmdb"),
         "clamav": ("clamav-daemon", "clamav-freshclam", "clamdscan"),
-        "spamassassin": ("spamassassin", "spamd"),
+        # SpamAssassin only suggests Mail::SPF, and without it says nothing of SPF.
+        "spamassassin": ("libmail-spf-perl", "spamassassin", "spamd"),
         "filterd": ("libarchive13", "python3-venv"),
     },
 )

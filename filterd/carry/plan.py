@@ -160,7 +160,7 @@ def needed(config: Config) -> Action:
     html = config.html
     if any(getattr(html, name) != "allow" for name in html.__struct_fields__):
         needs |= _HEADERS | Action.CHANGE_BODY
-    if config.group:
-        # Only groups make recipients of one message meet different fates.
+    if config.group or any(entry.recipients for entry in config.list):
+        # Only groups and lists make recipients of one message meet different fates.
         needs |= Action.DELETE_RECIPIENTS
     return needs

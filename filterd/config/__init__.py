@@ -18,7 +18,7 @@ from .base import RuleId, Section
 from .inspection import AttachmentSettings, Bounds, ContentRule, Inspection, LinkSettings
 from .ledger import LedgerSettings, StoreSettings
 from .operation import MetricsSettings, RecycleSettings
-from .policy import Group, HtmlSettings, InjectSettings, NotifySettings, PolicySettings
+from .policy import Group, HtmlSettings, InjectSettings, ListEntry, NotifySettings, PolicySettings
 from .sections import ClamdSettings, ExecScanner, LogSettings, MilterSettings, SpamdSettings
 from .words import explained
 
@@ -36,6 +36,7 @@ __all__ = [
     "Inspection",
     "LedgerSettings",
     "LinkSettings",
+    "ListEntry",
     "LogSettings",
     "MetricsSettings",
     "MilterSettings",
@@ -67,6 +68,7 @@ class Config(Section, frozen=True, kw_only=True):
     policy: PolicySettings = PolicySettings()
     group: tuple[Group, ...] = ()
     ledger: LedgerSettings = LedgerSettings()
+    list: tuple[ListEntry, ...] = ()
     store: StoreSettings = StoreSettings()
     notify: NotifySettings = NotifySettings()
     inject: InjectSettings = InjectSettings()

@@ -15,8 +15,8 @@ from filterd.stages.content import check as content_problems
 
 from . import Config
 from .actions import Step, is_address, step
-from .conditions import network, pattern_problem, span
-from .policy import Group
+from .conditions import NULL_SENDER, network, pattern_problem, span
+from .policy import Group, ListEntry
 from .words import hint
 
 # Whoever is told that his mail carried malware is as a rule not the one who sent it.
@@ -147,13 +147,36 @@ def _groups(config: Config) -> Iterator[str]:
         yield from (f"[[group]] {group.name} {problem}" for problem in _conditions(group))
 
 
-def _conditions(group: Group) -> Iterator[str]:
+def _lists(config: Config) -> Iterator[str]:
+    seen: set[str] = set()
+    for entry in config.list:
+        label = f"[[list]] {entry.name}"
+        if entry.name in seen:
+            yield f"{label} stands twice: give one of them another name"
+        seen.add(entry.name)
+        yield from (f"{label} {problem}" for problem in _conditions(entry))
+        if entry.verdict == "accept" and entry.authentication == "required":
+            yield from (f"{label} {problem}" for problem in _unprovable(entry))
+
+
+def _unprovable(entry: ListEntry) -> Iterator[str]:
+    """Yield the senders that no domain can vouch for, or any."""
+    for pattern in entry.senders:
+        if pattern == NULL_SENDER or pattern.endswith("@"):
+            yield (
+                f"senders: {pattern!r} has no domain of its own that could vouch for it; write user@example.org, or set"
+                ' authentication = "none" and clients'
+            )
+
+
+def _conditions(group: Group | ListEntry) -> Iterator[str]:
     for name, patterns in (("recipients", group.recipients), ("senders", group.senders)):
         for pattern in patterns:
             if problem := pattern_problem(pattern, sender=name == "senders"):
                 yield f"{name}: {problem}"
     yield from _refused("clients", network, group.clients)
-    yield from _refused("times", span, group.times)
+    if isinstance(group, Group):
+        yield from _refused("times", span, group.times)
 
 
 def _refused(name: str, read: Callable[[str], object], texts: Sequence[str]) -> Iterator[str]:
@@ -230,6 +253,7 @@ _CHECKS: Final = (
     _chains,
     _rules,
     _groups,
+    _lists,
     _policy,
     _addresses,
     _scanners,

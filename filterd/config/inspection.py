@@ -51,7 +51,8 @@ class Bounds(Section, frozen=True, kw_only=True):
     ratio: Annotated[int, Meta(ge=2, le=100_000)] = 100  # unpacked to packed, counted from ratio_from on
     # A page that was scanned, or a picture of a screen, is as good as white: 3500 by 5000 points are 50 MB.
     ratio_from: Annotated[int, Meta(ge=0, le=1024 * MIB)] = 64 * MIB
-    text_bytes: Annotated[int, Meta(ge=1024, le=64 * MIB)] = MIB  # decoded text that the content rules see
+    # As much takes each content rule half a second.
+    text_bytes: Annotated[int, Meta(ge=1024, le=64 * MIB)] = 16 * MIB  # text that the content rules see
     passwords: Annotated[int, Meta(ge=0, le=1000)] = 20  # tried on an encrypted archive
 
 
@@ -74,7 +75,9 @@ class ContentRule(Section, frozen=True, kw_only=True):
     """``[[content]]``: one rule about decoded text. Its id is ``content.<name>``.
 
     ``where``: "subject", "body", "name" (file names, also inside archives) or "header:<Field>". ``pattern`` is a
-    regular expression of Python's re, searched without regard to case unless ``case`` is set.
+    regular expression of Python's re, searched without regard to case unless ``case`` is set. One that takes for ever on
+    some texts is refused; all rules together may take half of ``[parse] seconds``, then the message is "over-limit". A
+    match of more than 32 KiB may be missed in a text of more than 128 KiB.
     """
 
     name: Name

@@ -1,5 +1,6 @@
 """``[policy]``, ``[[group]]``, ``[notify]``, ``[html]``: what becomes of what was found, for whom."""
 
+from datetime import date
 from typing import Annotated, Literal
 
 from msgspec import Meta, field
@@ -75,6 +76,23 @@ class Group(Section, frozen=True, kw_only=True):
     times: tuple[str, ...] = ()  # "Mon-Fri 08:00-18:00", "Sat,Sun", "22:00-06:00"; local time of the gateway
     chains: GroupChains = GroupChains()
     rules: dict[RuleId, Mode] = field(default_factory=dict)  # modes of rules for this group
+
+
+class ListEntry(Section, frozen=True, kw_only=True):
+    """``[[list]]``: senders whose mail is refused, or whose spam score does not count (and nothing else of them).
+
+    A sender is named by the envelope or by the one address in From. An entry that refuses goes before any that accepts.
+    """
+
+    name: Name  # stands in the log and in `filterd scan`
+    verdict: Literal["accept", "reject"]
+    senders: Annotated[tuple[str, ...], Meta(min_length=1)]  # patterns, as those of a group
+    recipients: tuple[str, ...] = ()  # whose list it is; none: everybody's
+    clients: tuple[str, ...] = ()  # networks (CIDR) of the sending host; none: any
+    authentication: Literal["required", "none"] = (
+        "required"  # of accept: SPF must pass for the envelope's sender, or DKIM for the address in From
+    )
+    until: date = date.max  # last day on which it holds, by the gateway's clock
 
 
 class PolicySettings(Section, frozen=True, kw_only=True):

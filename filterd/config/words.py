@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Annotated, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -57,7 +58,7 @@ def hint(wrong: str, known: tuple[str, ...]) -> str:
 
 def shown(value: object) -> str:
     """Return a value as the user would write it; a list as JSON and TOML have it."""
-    return msgspec.json.encode(value).decode() if isinstance(value, tuple | dict) else repr(value)
+    return msgspec.json.encode(value).decode() if isinstance(value, tuple | dict | date) else repr(value)
 
 
 def _lower(text: str) -> str:

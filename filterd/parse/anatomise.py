@@ -37,12 +37,14 @@ def anatomise(raw: bytes, inspection: Inspection) -> tuple[Anatomy, list[bytes]]
     harvest = Harvest(inspection.parse, _RULES, contents.append)
     with _noting(harvest, None):
         _walk(open_message(raw, harvest), harvest)
+    _note_cut(harvest, inspection)
     anatomy = Anatomy(
         findings=tuple(harvest.findings),
         leaves=tuple(harvest.leaves),
         headers=tuple(harvest.headers),
         texts=tuple(harvest.texts),
         links=tuple(harvest.links),
+        author=harvest.author,
         protected=harvest.protected,
         contents=tuple(harvest.contents),
     )
@@ -51,7 +53,16 @@ def anatomise(raw: bytes, inspection: Inspection) -> tuple[Anatomy, list[bytes]]
         if stage.judge is not None:
             with _noting(harvest, None):
                 judged += stage.judge(anatomy, inspection)
-    return structs.replace(anatomy, findings=(*harvest.findings, *judged)), contents
+    # Nobody asks for the texts outside, and they may be longer than an answer.
+    return structs.replace(anatomy, findings=(*harvest.findings, *judged), texts=()), contents
+
+
+def _note_cut(harvest: Harvest, inspection: Inspection) -> None:
+    """Note that a part of the text was kept from the rules about it: what it may say is not known."""
+    if harvest.cut:
+        asked = any("body" in rule.where for rule in inspection.content)
+        detail = f"more than {inspection.parse.text_bytes} characters"
+        harvest.note_limit(LimitReachedError(f"limit.{'content' if asked else 'body'}-text", detail))
 
 
 @contextmanager

@@ -45,7 +45,7 @@ _FILE_HEAD: Final = 36
 
 def open_encrypted(content: Content, harvest: Harvest) -> Iterator[Content]:
     """Yield an encrypted Office document as a password opens it; report it as encrypted if none does."""
-    for password in (*_CUSTOMARY, *passwords.candidates(harvest)[:_MAX_TRIED]):
+    for password in (*_CUSTOMARY, *passwords.candidates(harvest, _MAX_TRIED)):
         harvest.budget.take_time()
         try:
             office = msoffcrypto.OfficeFile(io.BytesIO(content.data))

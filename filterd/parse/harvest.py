@@ -19,6 +19,14 @@ _MAX_WITHIN: Final = (
 )
 _MAX_TEXT: Final = 48 << 20  # bytes of text, in all, that are searched for files: it takes a second or two
 _MAX_LINKS: Final = 10_000
+# Of a text about mail, each is read as what a part may begin with, in 25 us, and again in each mail around it. Ordinary
+# mail has ten of them, and a mailbox of as many messages as may be (``entries``) some ten thousand.
+_MAX_PASSAGES: Final = 40_000
+_MAX_PAGES: Final = (
+    4 << 20
+)  # bytes of HTML that stands in HTML, in all; each level of it is read by itself, in 0.1 s a MB
+# What a password that was not tried would have opened.
+_UNOPENED: Final = frozenset({"archive.encrypted", "document.encrypted"})
 _MAX_LINK: Final = 1000  # characters of a target, or of what is shown for it
 
 
@@ -76,6 +84,8 @@ class Budget:
         self.bytes = 0
         self.parts = 0
         self.text = 0
+        self.passages = 0
+        self.pages = 0
         self._inside: dict[str, tuple[int, int]] = {}
         # Of the processor: under load, which is no fault of this message, the clock runs faster.
         self._ends = time.process_time() + bounds.seconds
@@ -98,6 +108,18 @@ class Budget:
         if self.entries > self.bounds.entries:
             raise LimitReachedError("limit.entries", f"more than {self.bounds.entries} members")
         self.take_time()
+
+    def take_passage(self) -> None:
+        """Count a paragraph that begins as a MIME part does, wherever it stands."""
+        self.passages += 1
+        if self.passages > _MAX_PASSAGES:
+            raise LimitReachedError("limit.parts", f"more than {_MAX_PASSAGES} beginnings of MIME parts")
+
+    def take_page(self, count: int) -> None:
+        """Count bytes of a page that stands within another."""
+        self.pages += count
+        if self.pages > _MAX_PAGES:
+            raise LimitReachedError("limit.bytes", f"more than {_MAX_PAGES} bytes of pages within pages")
 
     def take_depth(self, depth: int) -> None:
         """Look whether ``depth`` containers are too many."""
@@ -170,7 +192,11 @@ class Harvest:
         self.texts: list[tuple[str, str]] = []
         self.headers: list[tuple[str, str]] = []
         self.links: dict[tuple[str, str, str], None] = {}
+        self.author = ""
         self.protected = ""
+        self.cut = False  # there is more text than was kept
+        self.untried = False  # there are more passwords than were tried
+        self.passwords: tuple[int, list[str]] = 0, []  # those of so many texts (parse/passwords.py)
         self._rules = rules
         self._keep = keep
         self._noted: set[tuple[str, str]] = set()
@@ -193,6 +219,8 @@ class Harvest:
             raise LimitReachedError("limit.findings", f"more than {_MAX_FINDINGS} findings")
         self._noted.add((rule, path))
         self._append(rule, path, content, detail)
+        if rule in _UNOPENED and self.untried:
+            self.note("limit.passwords", content)
 
     def note_limit(self, reached: LimitReachedError, content: Content | None = None) -> None:
         """Report that a bound was met: always, and each bound once."""
@@ -215,9 +243,10 @@ class Harvest:
         )
 
     def add_text(self, part: str, text: str) -> None:
-        """Keep a decoded text for the content rules and the search for passwords, within a bound."""
-        room = self.budget.bounds.text_bytes - self._text_bytes
-        if room > 0:
+        """Keep a decoded text for the content rules and the search for links, within a bound: see ``cut``."""
+        room = max(self.budget.bounds.text_bytes - self._text_bytes, 0)
+        self.cut = self.cut or len(text) > room
+        if room:
             self.texts.append((part, text[:room]))
             self._text_bytes += len(text)
 

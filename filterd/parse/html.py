@@ -1,7 +1,7 @@
 """HTML: what its reader sees, what it does, and every content that it would build at the reader's."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, count
 from typing import Final
 
@@ -15,14 +15,20 @@ from .html_payloads import (
     deciphered,
     decodings,
     entities_in,
+    explains,
     from_address,
     is_active_page,
     is_dangerous,
+    is_dangerous_name,
     is_opaque,
     is_worth_offering,
     sensible,
 )
 from .html_tree import LONG_WORD, Page, is_word, read_page
+from .script_codes import of_invisible, of_script, reveals_builder
+from .script_masks import starts_like_a_file
+from .script_residue import conceals
+from .script_sinks import builds
 from .smuggling import Constants, constants
 from .xml_text import flattened
 
@@ -39,7 +45,7 @@ _NAME: Final = re.compile(r"[\w\s.,:;/()&=+#-]*")  # names and paths of programs
 _MAX_PAYLOADS: Final = 1000  # one document's; a page of a hundred inline pictures has a tenth
 _MAX_WRITTEN: Final = 200  # texts of a script that builds files, offered as they are
 _LEAST_WRITTEN: Final = 64
-_LONG: Final = 1024  # bytes that are worth concealing
+_SMALL: Final = 64 * 1024  # characters of a script that does nothing else
 _MAX_SCRIPT: Final = 4 * 1024 * 1024  # bytes of a script by itself
 _MANY_TOKENS: Final = 200_000  # it is they that cost time: of a script with more only the start is read
 _MAX_DENSE: Final = 1024 * 1024
@@ -50,7 +56,6 @@ _UNSEEN: Final = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 _HEX_LISTS: Final = re.compile(
     r"\bhex(?:\([0-9a-f]\))?:((?:[0-9a-f]{2},?(?:\\\r?\n\s*)?){12,})", re.IGNORECASE
 )
-_UNBROKEN: Final = re.compile(r"[^\s<>{}()]{1024}")
 
 
 def visible_text(html: str) -> str:
@@ -113,10 +118,14 @@ def _report(page: Page, content: Content, harvest: Harvest) -> None:
 def open_script(content: Content, harvest: Harvest) -> Iterator[Content]:
     """Yield what a script of any language carries in its texts and lists; reports nothing."""
     text = text_of(content.data[:_MAX_SCRIPT], content.charset)
-    if sum(map(text.count, ("'", '"', ",", "`"))) > _MANY_TOKENS:
+    if len(content.data) > _MAX_SCRIPT:
+        harvest.note("html.payloads", content, f"a script of more than {_MAX_SCRIPT} bytes")
+    if sum(map(text.count, ("'", '"', ",", "`"))) > _MANY_TOKENS and len(text) > _MAX_DENSE:
+        harvest.note("html.payloads", content, f"a script of more than {_MANY_TOKENS} texts and numbers")
         text = text[:_MAX_DENSE]
     for number, data in enumerate(built_by(text), 1):
         if number > _MAX_PAYLOADS:
+            harvest.note("html.payloads", content, f"more than {_MAX_PAYLOADS}")
             return
         harvest.budget.take_time()
         harvest.budget.take_bytes(len(data))
@@ -138,6 +147,8 @@ class _Verdict:
         self.builds = False
         self.name = ""
         self.unread = ""
+        self.tries = 0
+        self.explained: dict[bytes, int] = {}
         self._dangerous = ""
         self._document = ""
         self._any = False
@@ -150,16 +161,30 @@ class _Verdict:
         if not (payload.script or payload.opened):
             return
         self._any = True
+        if payload.data not in self.explained and explains(payload.data):
+            # Base64 is a third longer than what it holds.
+            self.explained[payload.data] = len(payload.data) * 4 // 3
         if is_dangerous(payload) and (payload.script or not is_active_page(payload.data)):
             self._dangerous = self._dangerous or seen
             self.builds = self.builds or payload.opened
         elif is_opaque(payload):
             self.unread = self.unread or f"{seen} of no known kind"
 
-    def read_not(self, text: str) -> None:
-        """Add a text of a script that no usual code explains: long ones conceal something."""
-        if len(text) >= _LONG and _UNBROKEN.match(text):
-            self.unread = self.unread or f"a text of {len(text)} characters that nothing decodes"
+    def give_up(self, reason: str) -> None:
+        """Remember that a script holds more than is read: in one that builds a file, that conceals something."""
+        self.unread = self.unread or reason
+
+    def judge(self, found: Constants, page: Page) -> None:
+        """Look, when all payloads were taken, at what is left of a script that builds files."""
+        if not self.builds:
+            return
+        if found.cut:
+            self.give_up(found.cut)
+        pieces = chain(found.pieces, page.words, *page.pieces.values())
+        if not self.unread and (reason := conceals(pieces, sum(self.explained.values()), len(found.code))):
+            self.give_up(reason)
+        if found.named and is_dangerous_name(found.named) and len(found.code) < _SMALL and not self.explained:
+            self.give_up(f"a file named {found.named} whose content nobody sees")
 
     def report(self, content: Content, harvest: Harvest) -> None:
         """Note what was found."""
@@ -175,7 +200,10 @@ class _Verdict:
 
 def _payloads(page: Page, source: str, verdict: _Verdict) -> Iterator[Payload]:
     found = constants("\n".join(page.scripts)) if page.scripts else Constants()
-    verdict.builds = found.builds or any(target[:5].lower() == "data:" for _, target in page.downloads)
+    verdict.builds = reveals_builder(found) or any(
+        target[:5].lower() == "data:" for _, target in page.downloads
+    )
+    found.builds = found.builds or verdict.builds
     verdict.name = dangerous_name([*(name for name, _ in page.downloads), *found.texts])
     names = {target: name for name, target in page.downloads}
     for address, opened in page.addresses.items():
@@ -194,6 +222,20 @@ def _payloads(page: Page, source: str, verdict: _Verdict) -> Iterator[Payload]:
     if "concat(" in source and ":stylesheet" in source:
         yield from (Payload(data=data) for data in built_by(source))
     yield from _from_script(found, verdict)
+    if verdict.builds:
+        yield from (Payload(data=data, script=True, name=verdict.name) for data in of_invisible(source))
+        words = chain(page.words, ("".join(one) for one in page.pieces.values()))
+        yield from _recovered(found, words, verdict)
+    verdict.judge(found, page)
+
+
+def _recovered(found: Constants, words: Iterable[str], verdict: _Verdict) -> Iterator[Payload]:
+    """Yield what a script that builds a file, or ``words`` of its page, hold in codes of their author's own."""
+    for data in of_script(found, words):
+        if data is None:
+            verdict.give_up("more texts in no usual code than are tried")
+        else:
+            yield Payload(data=data, script=True, name=verdict.name)
 
 
 def _from_words(page: Page, source: str, found: Constants) -> Iterator[Payload]:
@@ -221,6 +263,8 @@ def _from_script(found: Constants, verdict: _Verdict, level: int = 0) -> Iterato
     if level < _NESTED:
         for text in found.texts:
             yield from _from_nested(text, found, verdict, level + 1)
+    elif any(_CODE.search(text) and builds(text) for text in found.texts):
+        verdict.give_up(f"scripts in texts of scripts, more than {_NESTED} deep")
     for text in found.escaped:
         yield from _with_ciphers(_bytes(text), found, script=True, name=verdict.name)
     for data in found.lists:
@@ -233,16 +277,21 @@ def _from_nested(text: str, found: Constants, verdict: _Verdict, level: int) -> 
     """Yield what a text builds that is a script itself, as it stands or decoded."""
     if len(text) < _LEAST_NESTED:
         return
-    if text[:5].lower() != "data:" and _CODE.search(text):
-        yield from _from_script(constants(text), verdict, level)
-    for data in decodings(text, reverses=found.reverses, layers=1):
-        code = data.decode("latin-1")
-        if code.isascii() and _CODE.search(code):
-            yield from _from_script(constants(code), verdict, level)
+    scripts = [text] if text[:5].lower() != "data:" else []
+    scripts += [data.decode("latin-1") for data in decodings(text, reverses=found.reverses, layers=1)]
+    for code in scripts:
+        if (code is text or code.isascii()) and _CODE.search(code):
+            inner = constants(code)
+            inner.builds = inner.builds or found.builds
+            verdict.builds = verdict.builds or inner.builds
+            yield from _from_script(inner, verdict, level)
+            if inner.builds:
+                yield from _recovered(inner, (), verdict)
 
 
 def _from_texts(found: Constants, verdict: _Verdict) -> Iterator[Payload]:
     room = _MAX_WRITTEN if found.builds else 0
+    rest: list[str] = []
     for text in found.texts:
         if text[:5].lower() == "data:":
             yield from from_address(text, script=True)
@@ -255,11 +304,15 @@ def _from_texts(found: Constants, verdict: _Verdict) -> Iterator[Payload]:
         if _MARKUP.search(text):
             yield Payload(data=text.encode("utf-8", "replace"), claimed="text/html")
         elif not decoded:
-            verdict.read_not(text)
-            if not is_word(text) and not (room and len(text) >= _LEAST_WRITTEN):
+            if not is_word(text) and not (found.builds and len(text) >= _LEAST_WRITTEN):
+                continue
+            if not is_word(text) and not room and not starts_like_a_file(_bytes(text[:16])):
+                rest.append(text)
                 continue
             room = max(0, room - 1)
             yield from _with_ciphers(_bytes(text), found, script=found.builds, name=verdict.name)
+    if rest:
+        yield Payload(data=_bytes("\n".join(rest)))
 
 
 def _with_ciphers(data: bytes, found: Constants, *, script: bool, name: str = "") -> Iterator[Payload]:

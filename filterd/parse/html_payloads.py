@@ -15,6 +15,8 @@ from msgspec import Struct
 from filterd.config.inspection import BANNED_EXTENSIONS
 
 from .kinds import KINDS, extension_of, kind_of
+from .script_masks import FIRST_TWO, combined, starts_like_a_file
+from .script_residue import is_plain
 from .smuggling import Constants
 from .transfer import base64_plain
 
@@ -38,6 +40,11 @@ _MIXED: Final = (
     160  # different byte values of 1 KiB that make it packed or ciphered: text and tables have fewer
 )
 _LEAST: Final = 12
+_FIRST: Final = 512
+_FIRST_KEYS: Final = 32
+_DISK: Final = 32768
+_XORS: Final = tuple(bytes(byte ^ key for byte in range(256)) for key in range(256))
+_SUMS: Final = tuple(bytes((byte + shift) & 0xFF for byte in range(256)) for shift in range(256))
 _SAMPLE: Final = 8192
 _BYTE: Final = 0xFF
 _MAX_INFLATED: Final = 16 << 20
@@ -151,21 +158,35 @@ def _unescaped(text: str) -> Iterator[bytes]:
 
 def deciphered(data: bytes, found: Constants) -> Iterator[bytes]:
     """Yield ``data`` under exclusive or with each key that the script names, where that makes something of it."""
-    for key in found.keys:
-        plain = data.translate(bytes(byte ^ key & _BYTE for byte in range(256)))
-        if _makes_sense(plain):
-            yield plain
-    for shift in found.shifts:
-        plain = data.translate(bytes((byte + shift) & _BYTE for byte in range(256)))
-        if _makes_sense(plain):
+    head = data[:_FIRST]
+    is_text = _is_text(head)
+    for table in (*(_XORS[key] for key in found.keys), *(_SUMS[shift] for shift in found.shifts)):
+        # Most keys are seen not to fit by the first bytes; an image of a disk has its mark far behind.
+        first = head.translate(table)
+        worth = starts_like_a_file(first) or kind_of(first) not in _NO_KIND or len(data) > _DISK
+        # Of text another key makes text as well; it is something only if it reads better.
+        worth = worth or (_is_text(first) and (not is_text or (is_plain(first) and not is_plain(head))))
+        if worth and _makes_sense(plain := data.translate(table)):
             yield plain
     if found.unpacks and (plain := _inflated(data)):
         yield plain
-    for text in found.key_texts:
-        key_bytes = text.encode("latin-1", "replace")
-        head = _xor(data[:512], key_bytes)
-        if _makes_sense(head) and _makes_sense(plain := _xor(data, key_bytes)):
-            yield plain
+    for key_bytes in _keys_for(head, found):
+        if _may_be_text(combined(data[:_LEAST], key_bytes)) or starts_like_a_file(
+            combined(data[:_LEAST], key_bytes)
+        ):
+            first = combined(head, key_bytes)
+            better = (
+                starts_like_a_file(first) or (is_plain(first) and not is_plain(head)) or len(data) > _DISK
+            )
+            if better and _makes_sense(plain := combined(data, key_bytes)):
+                yield plain
+
+
+def _keys_for(head: bytes, found: Constants) -> Iterator[bytes]:
+    """Yield the texts that are tried as a key: the first ones, and each that makes a file's start of these bytes."""
+    yield from (text.encode("latin-1", "replace") for text in found.key_texts[:_FIRST_KEYS])
+    for two in FIRST_TWO:
+        yield from found.keys_by_two.get(combined(head[:2], two), ())
 
 
 def _inflated(data: bytes) -> bytes:
@@ -191,9 +212,8 @@ def sensible(text: str) -> Iterator[bytes]:
         yield data
 
 
-def _xor(data: bytes, key: bytes) -> bytes:
-    pad = (key * (len(data) // len(key) + 1))[: len(data)]
-    return (int.from_bytes(data) ^ int.from_bytes(pad)).to_bytes(len(data))
+def _may_be_text(data: bytes) -> bool:
+    return len(data.translate(None, _PRINTABLE)) * 4 < len(data)
 
 
 def _makes_sense(data: bytes) -> bool:
@@ -223,11 +243,18 @@ def is_active_page(data: bytes) -> bool:
     return _ACTIVE_PAGE.search(data) is not None
 
 
+def explains(data: bytes) -> bool:
+    """Return whether bytes are a picture, sound, font, document or readable text, rather than what a code gives."""
+    return len(data) >= _LEAST and (kind_of(data) not in _NO_KIND or is_plain(data))
+
+
 def is_opaque(payload: Payload) -> bool:
     """Return whether these are at least 1 KiB of bytes of no known kind that look packed or ciphered."""
     data = payload.data[:_SAMPLE]
     if len(data) < _LONG or kind_of(payload.data) not in _NO_KIND or len(set(data)) < _MIXED:
         return False
+    if min(len(set(data[at::4])) for at in range(4)) < _MIXED // 4:
+        return False  # numbers of two or four bytes, the higher ones of which are small
     # A table that rises and falls has many values, but few steps from one to the next.
     return len({(after - before) & _BYTE for before, after in pairwise(data)}) >= _MIXED
 
@@ -238,3 +265,8 @@ def dangerous_name(texts: list[str]) -> str:
         if _FILE_NAME.fullmatch(text) and extension_of(text) in _DANGEROUS_NAMES:
             return text
     return ""
+
+
+def is_dangerous_name(name: str) -> bool:
+    """Return whether a file that is saved under this name does harm, or is an archive of such."""
+    return extension_of(name) in _DANGEROUS_NAMES | _COMMON

@@ -42,7 +42,7 @@ _CARRYING: Final = frozenset(
 )
 LONG_WORD: Final = 40  # characters of a word that nobody writes
 _MAX_LINK_TEXT: Final = 300
-_MAX_TEXT: Final = 4 * 1024 * 1024  # characters
+_MAX_TEXT: Final = 64 * 1024 * 1024  # characters; what the rules see of it is bounded later
 
 
 class Page(Struct):

@@ -16,7 +16,7 @@ from .kinds import KINDS, extension_of, kind_of
 from .mime_checks import check_entities, check_head, check_raw, note_encryption
 from .mime_chunks import PASSAGE, bodies_of
 from .mime_compare import second_reading
-from .mime_fields import lenient_head, readable
+from .mime_fields import lenient_head, plain_author, readable
 from .mime_flowed import is_flowed, unflowed
 from .mime_tree import Entity, read_tree
 from .protection import protection_of
@@ -103,6 +103,8 @@ def _is_declared(mail: Content) -> bool:
 def _fill(raw: bytes, entities: list[Entity], harvest: Harvest) -> None:
     fields = entities[0].fields if entities else lenient_head(raw).fields
     check_head(fields, harvest)
+    author = plain_author([value for name, value in fields if name == "from"])
+    harvest.author = author if author == plain_author(lenient_head(raw).values("from")) else ""
     harvest.headers += [(name, readable(value)) for name, value in fields[:_MAX_FIELDS]]
     harvest.protected = protection_of(entities)
 

@@ -9,11 +9,13 @@ from typing import Final
 
 from .harvest import Content, Harvest
 from .mime_chunks import dash_lines
-from .mime_fields import bytes_of, decode_words, parameters
+from .mime_fields import bytes_of, decode_words, parameters, without_comments
 from .mime_tree import Entity
 from .scavenge import holds_files
 
 _LONGEST: Final = 70
+_MAX_TYPE: Final = 8 * 1024
+_WRITTEN: Final = re.compile(r"boundary\s*+=\s*+([^;\r\n]*[^;\s])", re.IGNORECASE)
 _MAX_COMPARED: Final = 2_000_000  # pairs of boundary and line; ordinary mail has 20
 _CONTENT_FIELD: Final = re.compile(
     rb"(?:^|[\r\n])content-(?:type|transfer-encoding|disposition)[ \t]*:", re.IGNORECASE
@@ -44,12 +46,8 @@ def check_boundaries(entities: list[Entity], raw: bytes, harvest: Harvest) -> No
 
 
 def _check_own(entity: Entity, boundary: bytes, lines: set[bytes], where: Content, harvest: Harvest) -> None:
-    given = [
-        one
-        for value in entity.values("content-type")[:2]
-        for one in parameters(value)
-        if one.name == "boundary"
-    ]
+    types = entity.values("content-type")[:2]
+    given = [one for value in types for one in parameters(without_comments(value)) if one.name == "boundary"]
     if not boundary and not any(lines):
         harvest.note("integrity.boundary-open", where)
     elif not boundary:
@@ -61,7 +59,8 @@ def _check_own(entity: Entity, boundary: bytes, lines: set[bytes], where: Conten
         harvest.note("integrity.boundary-ambiguous", where, " ".join(sorted(plain)))
     elif any(one.form in {"extended", "continued"} for one in given):
         harvest.note("integrity.boundary-split", where, " ".join(plain))
-    readings = {other for value in plain for other in _readings(value)} - {boundary}
+    whole = {found[1] for value in types for found in _WRITTEN.finditer(value[:_MAX_TYPE])}
+    readings = {other for value in plain | whole for other in _readings(value)} - {boundary}
     used = [other for other in readings if other and (other in lines or other + b"--" in lines)]
     if used and boundary in lines:
         harvest.note("integrity.boundary-ambiguous", where, repr(used[0]))

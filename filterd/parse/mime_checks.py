@@ -116,11 +116,17 @@ def check_head(fields: Iterable[tuple[str, str]], harvest: Harvest) -> None:
         if name not in values:
             harvest.note(f"integrity.{name}-missing")
     for value in values.get("from", [])[:1]:
-        bare = _MAILBOX_NOISE.sub("", value)
-        mailboxes = re.split(r"[,;]", re.sub(r"<[^<>]*>", _only_at, bare))
-        named = [mailbox.strip().lower() for mailbox in mailboxes if "@" in mailbox]
-        if len(named) > 1 and (len(set(named)) > 1 or "<@>" in named[0]):
+        named = _mailboxes(value)
+        # RFC 5322 3.6.2: several authors are legal where one sender stands for them.
+        sent = len(values.get("sender", [])) == 1 and len(_mailboxes(values["sender"][0])) == 1
+        if not sent and len(named) > 1 and (len(set(named)) > 1 or "<@>" in named[0]):
             harvest.note("integrity.from-several", None, value)
+
+
+def _mailboxes(value: str) -> list[str]:
+    """Return what of the field is like a mailbox, without quoted names and comments."""
+    bare = re.sub(r"<[^<>]*>", _only_at, _MAILBOX_NOISE.sub("", value))
+    return [mailbox.strip().lower() for mailbox in re.split(r"[,;]", bare) if "@" in mailbox]
 
 
 def _only_at(found: re.Match[str]) -> str:

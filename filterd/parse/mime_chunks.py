@@ -76,14 +76,14 @@ def chunks(
             if hollow < _MAX_HOLLOW and _is_hollow(head):
                 hollow += 1
                 yield from _whole(data, start, head)
-        yield from _passages(data, start, start + len(piece), handled)
+        yield from _passages(data, start, start + len(piece), handled, budget)
         if mark is None:
             return
         start = mark[2]
 
 
 def _passages(
-    data: bytes, start: int, end: int, handled: set[tuple[bytes, tuple[str, ...]]]
+    data: bytes, start: int, end: int, handled: set[tuple[bytes, tuple[str, ...]]], budget: Budget
 ) -> Iterator[Found]:
     """Yield what the paragraphs of a piece, from its second on, hold behind them, if they begin like parts.
 
@@ -95,6 +95,7 @@ def _passages(
         behind = max(data.rfind(gap, since, at) + len(gap) for gap in _GAPS)
         if behind > begin + 1:
             if begin > start:
+                budget.take_passage()
                 yield from _passage(data[begin:behind], begin, handled)
             begin = behind
     if begin > start:
@@ -130,7 +131,7 @@ def _piece(
 ) -> Iterator[Found]:
     named = encodings(head.values("content-transfer-encoding"))
     types = head.values("content-type")
-    names = names_of(head.values("content-disposition"), types)
+    names = names_of(head.values("content-disposition"), types, head.values("content-description"))
     claimed = _claimed(types)
     for offset in head.bodies:
         body = piece[offset:]

@@ -1,12 +1,14 @@
 """The second parser, and how it differs from the first: fast_mail_parser against the standard library's tree."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 import fast_mail_parser
 
-from .harvest import Content, Harvest
+from .harvest import Content, Harvest, LimitReachedError
 from .mime_chunks import Found
 from .mime_tree import Entity
 
@@ -14,6 +16,18 @@ from .mime_tree import Entity
 _MOST: Final = 100 * 1024 * 1024
 # It is quadratic in the encoded words of a header: 100,000 take a second, 500,000 take 25, and nothing stops it.
 _MAX_WORDS: Final = 20_000
+# It calls itself for each level, some 250 bytes of stack a time, and counts them afterwards: 30,000 end the process,
+# and 100,000 messages within each other take 2 s. Each level needs a field that says multipart or message.
+_MAX_NESTING: Final = 5000
+_NESTING: Final = re.compile(
+    rb"content-type[^\r\n:]*+:[^A-Za-z=]*+(?:multipart/|message/|=\?)", re.IGNORECASE
+)
+# It takes a comment behind a boundary (RFC 2045 5.1) for a part of it.
+_COMMENTED: Final = re.compile(
+    rb"""(\bboundary=(?:"[^"\r\n]{1,70}+"|[^"\s;()]{1,70}+(?=\s)))(?:\r?\n(?=[ \t]))?[ \t]*+"""
+    rb"\((?:[^()\r\n]|\([^()\r\n]{0,200}+\)){0,200}+\)(?=[ \t]*+(?:;|\r?\n))",
+    re.IGNORECASE,
+)
 
 
 def second_reading(
@@ -25,9 +39,7 @@ def second_reading(
     """
     if len(mail.data) > _MOST:
         return
-    if mail.data.count(b"=?") > _MAX_WORDS:
-        if strict:
-            harvest.note("integrity.unreadable", mail, "too many encoded words")
+    if _is_too_much(mail, harvest, strict=strict):
         return
     try:
         leaves = list(_leaves(mail.data))
@@ -51,8 +63,22 @@ def second_reading(
             yield Found(start=0, data=content, via="mime", names=(name,) if name else (), claimed=kind)
 
 
+def _is_too_much(mail: Content, harvest: Harvest, *, strict: bool) -> bool:
+    """Return whether the second parser would not come to its end, or end the process; that is noted."""
+    if sum(1 for _ in islice(_NESTING.finditer(mail.data), _MAX_NESTING + 1)) > _MAX_NESTING:
+        detail = f"more than {_MAX_NESTING} entities that hold others"
+        harvest.note_limit(LimitReachedError("limit.parts", detail), mail)
+        return True
+    if mail.data.count(b"=?") > _MAX_WORDS:
+        if strict:
+            harvest.note("integrity.unreadable", mail, "too many encoded words")
+        return True
+    return False
+
+
 def _leaves(raw: bytes) -> Iterator[tuple[str, str, bytes]]:
     """Yield (type, name, content) of the leaves that it sees; a body that it cannot decode is b""."""
+    raw = _COMMENTED.sub(rb"\1", raw)
     for part in fast_mail_parser.walk(fast_mail_parser.parse_email_tree(raw, mode="lazy")):
         if part.children:
             continue

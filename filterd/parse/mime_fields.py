@@ -29,6 +29,17 @@ _CONTROLS: Final = bytes(set(range(32)) - {9, 10, 13}) + b"\x7f"
 _WORD: Final = re.compile(r"=\?([^?\s]{0,75})\?\s?([bBqQ])\s?\?([^?]*+)\?=")
 _BETWEEN_WORDS: Final = re.compile(r"(\?=)[ \t\r\n]++(?==\?)")
 _FOLD: Final = re.compile(r"(?:\r\n|\r|\n)(?=[ \t])|[\r\n]+")
+# RFC 5322 3.4, without comments, groups and routes: whatever else an author may be, he is not plainly one.
+_AUTHOR: Final = re.compile(
+    r"""(?:(?:"(?:[^"\\]|\\.)*+"|[^"<>@,;:()\\]*+)[ \t]*+<([a-z0-9!#$%&'*+/=?^_`{|}~.-]++@[a-z0-9.-]++)>"""
+    r"|([a-z0-9!#$%&'*+/=?^_`{|}~.-]++@[a-z0-9.-]++))"
+)
+_LIKE_ADDRESS: Final = re.compile(r"""[^\s<>"'(),;@]*+@[^\s<>"'(),;]*+""")
+_MAX_COMMENTS: Final = 20  # a parenthesis that stays open is searched to the end
+_COMMENT: Final = re.compile(
+    r"""("(?:[^"\\]|\\.)*+")|(?:(?<=[\s;"])|\A)\((?:[^()\\]|\\.|\((?:[^()\\]|\\.)*+\))*+\)(?=[\s;]|\Z)""",
+    re.DOTALL,
+)
 # The look behind keeps it linear: a long token is tried from its first character only.
 _PARAMETER: Final = re.compile(r'(?<![^\s=;"(),:<>\\])([^\s=;"(),:<>\\]++)\s*+=\s*+')
 
@@ -123,6 +134,21 @@ def _word_bytes(encoding: str, text: str) -> bytes:
     return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
 
 
+def plain_author(values: list[str]) -> str:
+    """Return the address in From, in lower case: ``values`` is the one field, and nothing else there is like an address.
+
+    Else "": two readers may then take two for the author, and a signature that fits one proves nothing of the other.
+    """
+    text = unfolded(values[0]).lower() if len(values) == 1 else ""
+    found = _AUTHOR.fullmatch(text)
+    if found is None:
+        return ""
+    address = found[1] or found[2]
+    # The shown name is decoded as well: some readers look for an address there.
+    shown = _LIKE_ADDRESS.findall(text) + _LIKE_ADDRESS.findall(readable(values[0]).lower())
+    return address if {one.removesuffix(".") for one in shown} == {address} else ""
+
+
 class Parameter(Struct, frozen=True, kw_only=True):
     """One reading of one parameter: lower-case name without RFC 2231's stars, value, how it was written.
 
@@ -168,15 +194,27 @@ def _raw_parameters(value: str) -> Iterable[tuple[str, str, bool]]:
             while end < len(text) and text[end] != '"':
                 end += 2 if text[end] == "\\" else 1
             raw = text[at + 1 : end]
-            at = end + 1
             yield name, re.sub(r"\\(.)", r"\1", raw), True
             if "\\" in raw:
                 yield name, raw, True
+                # Programs that write paths as they are take no backslash for a sign of quoting.
+                yield name, text[at + 1 : text.find('"', at + 1)], True
+            at = end + 1
         else:
             end = text.find(";", at)
             raw = text[at : end if end >= 0 else len(text)]
             at += len(raw)
             yield name, raw.strip(), False
+
+
+def without_comments(value: str) -> str:
+    """Return a field's value without the comments that stand between blanks, quotes and semicolons (RFC 2045 5.1).
+
+    What is in parentheses within a word or quotes is no comment to any reader.
+    """
+    if not 0 < value.count("(") <= _MAX_COMMENTS:
+        return value
+    return _COMMENT.sub(lambda found: found[1] or " ", value)
 
 
 def _extended(text: str) -> str:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from .charsets import is_exotic
 from .harvest import Budget, LimitReachedError
-from .mime_fields import bytes_of, parameters, unfolded
+from .mime_fields import bytes_of, parameters, unfolded, without_comments
 from .names import names_of
 from .transfer import Decoded, decode, encodings
 
@@ -83,7 +83,9 @@ class Entity(Struct, kw_only=True):
     def names(self) -> tuple[str, ...]:
         """Return all readings of its file name."""
         dispositions, types = self.values("content-disposition"), self.values("content-type")
-        return names_of(dispositions[:_MAX_REPEATED], types[:_MAX_REPEATED])
+        return names_of(
+            dispositions[:_MAX_REPEATED], types[:_MAX_REPEATED], self.values("content-description")
+        )
 
     @property
     def disposition(self) -> str:
@@ -123,9 +125,16 @@ class _Counting(Message):
 
         The library's reading of parameters is quadratic, and raises on numbers of 5000 digits.
         """
-        if len(str(self.get("content-type", ""))) > _MAX_TYPE:
+        value = str(self.get("content-type", ""))
+        if len(value) > _MAX_TYPE:
             return failobj
         try:
+            # The library takes a comment for a part of the value.
+            plain = without_comments(value)
+            if plain != value:
+                bare = Message()
+                bare["Content-Type"] = unfolded(plain)
+                return bare.get_boundary(failobj)
             return super().get_boundary(failobj)
         except (ValueError, LookupError, TypeError, AttributeError):
             return failobj

@@ -153,7 +153,10 @@ def open_content(content: Content, harvest: Harvest) -> Iterator[Content]:
     """Yield what is inside a content, by every opener that applies, numbered on from one to the next."""
     start = len(content.path) + 1
     used = 0
-    for opener in openers_of(content):
+    openers = openers_of(content)
+    if content.via == "html" and open_html in openers:
+        harvest.budget.take_page(len(content.data))
+    for opener in openers:
         before = used
         for inner in opener(content, harvest):
             # Each opener counts from one: what the second finds comes behind what the first has found.

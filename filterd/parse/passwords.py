@@ -29,30 +29,53 @@ _MIXED_TEXT: Final = 4000
 _NEAR: Final = 160
 _MAX_NAMES: Final = 4
 _MAX_NEAR: Final = 2  # further away it is prose
+_SEARCHED: Final = 1024 * 1024  # characters of text: some 0.2 s
 # What analysts and the senders of samples use by custom.
 _CUSTOMARY: Final = ("infected",)
 
 
-def candidates(harvest: Harvest) -> list[str]:
-    """Return the passwords to try on an archive or document, at most ``bounds.passwords``, likely ones first."""
-    found: dict[str, None] = {}
-    most = harvest.budget.bounds.passwords
-    texts = [text for _, text in harvest.texts]
+def candidates(harvest: Harvest, most: int | None = None) -> list[str]:
+    """Return the passwords to try on an archive or document, at most ``bounds.passwords``, likely ones first.
+
+    ``most``: fewer still, where each of them takes long. Sets ``harvest.untried`` if there are others than these.
+    """
+    bound = harvest.budget.bounds.passwords
+    most = bound if most is None else min(most, bound)
     # An archive may be called after its password.
     names = [name.rpartition(".")[0] for leaf in harvest.leaves[-_MAX_NAMES:] for name in leaf.names]
-    texts += [value for name, value in harvest.headers if name == "subject"]
-    for source in (_near_words, _quoted, _mixed):
-        for text in texts:
-            for guess in source(text):
-                if len(found) >= most - len(_CUSTOMARY):
-                    break
-                found[guess] = None
-    for guess in (word for name in names for word in name.split()):
-        if len(found) < most - len(_CUSTOMARY):
+    words = (word for name in names for word in name.split())
+    found = list(dict.fromkeys((*_of_texts(harvest, bound), *words)))
+    room = max(most - len(_CUSTOMARY), 0)
+    # Who has forbidden to try any knows that.
+    harvest.untried = bool(most) and (
+        len(set(found) - {*found[:room], *_CUSTOMARY}) > 0 or _length(harvest) > _SEARCHED
+    )
+    return list(dict.fromkeys((*found[:room], *_CUSTOMARY)))[:most]
+
+
+def _of_texts(harvest: Harvest, most: int) -> list[str]:
+    """Return the passwords that the texts give away, and one more than may be tried; worked out once for the same texts."""
+    state = len(harvest.texts) + len(harvest.headers)
+    if harvest.passwords[0] != state:
+        texts, left = [], _SEARCHED
+        for _, text in harvest.texts:
+            texts.append(text[:left])
+            left -= len(texts[-1])
+        texts += [value for name, value in harvest.headers if name == "subject"]
+        guesses = (
+            guess for source in (_near_words, _quoted, _mixed) for text in texts for guess in source(text)
+        )
+        found: dict[str, None] = {}
+        for guess in guesses:
             found[guess] = None
-    for guess in _CUSTOMARY:
-        found[guess] = None
-    return list(found)[:most]
+            if len(found) > most:
+                break
+        harvest.passwords = state, list(found)
+    return harvest.passwords[1]
+
+
+def _length(harvest: Harvest) -> int:
+    return sum(len(text) for _, text in harvest.texts)
 
 
 def _near_words(text: str) -> Iterator[str]:

@@ -13,6 +13,9 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from .script_residue import is_readable
+from .script_sinks import SINKS, builds, name_of, short_codes
+
 _TOKEN: Final = re.compile(
     r"//[^\n]*+|/\*.*?(?:\*/|\Z)"
     r"|\"(?P<double>[^\"\\\n]*+(?:\\.[^\"\\\n]*+)*+)\"?"
@@ -51,11 +54,9 @@ _CHAR_CODE: Final = re.compile(
     r"(?:fromCharCode|fromCodePoint|\bchrw?)\s*\(\s*(0[xX][0-9a-fA-F]{1,4}|\d{1,5})\s*\)", re.IGNORECASE
 )
 _KEY: Final = re.compile(r"\^=?\s*\(?\s*(0[xX][0-9a-fA-F]{1,2}|\d{1,3})(?![\w.])")
-_BUILDS: Final = re.compile(
-    r"createObjectURL|\bBlob\b|msSave(?:OrOpen)?Blob|new\s+File\s*\(|showSaveFilePicker|\bsaveAs\s*\(|\.download\b"
-    r"|[\"']download[\"']|\bdownload\b=|ADODB\.Stream|FileSystemObject|(?:location|href)\b[^;\n]{0,40}data:"
-    r"|open\(\s*[\"']data:"
-)
+_WORDS: Final = re.compile(r"[A-Za-z0-9+/=_-]{64,}")
+_BRACKETS: Final = re.compile(r"\]\s*,\s*\[")
+_ROW: Final = re.compile(rf"(?<![\w.]){_NUMBER}(?:\s*+,\s*+{_NUMBER}){{3,}}+")
 _LETTERS: Final = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _PIECE: Final = re.compile(r"(?!\Z)[A-Za-z0-9+/_-]{0,200}={0,2}")
 _COMMENTS: Final = re.compile(r"//[^\n]*+|/\*.*?\*/", re.DOTALL)
@@ -64,22 +65,21 @@ _REPLACED: Final = re.compile(
     r"\.replace(?:All)?\(\s*(?:/((?:[^/\\\n]|\\.){1,20})/[a-z]{0,3}|([\"'])(.{1,20}?)\2)\s*,\s*([\"'`])(.{0,8}?)\4"
 )
 _REJOINED: Final = re.compile(r"\.split\(\s*([\"'])(.{1,20}?)\1\s*\)\s*\.join\(\s*([\"'`])(.{0,8}?)\3")
-_MAX_REPLACED: Final = 8
+_NO_DIGITS: Final = dict.fromkeys(map(ord, "0123456789-/"))
 _ECHOED: Final = re.compile(r"^[ \t]*@?echo[ .]+([A-Za-z0-9+/=]{4,})[ \t]*>", re.MULTILINE | re.IGNORECASE)
 _ADDED: Final = re.compile(r"[\w)\]]\s*([+-])\s*(\d{1,3})\s*[);,}]")
-_MAX_SHIFTS: Final = 8
 _PACKS: Final = re.compile(
     r"inflate|pako|DecompressionStream|decompress|GZipStream|DeflateStream", re.IGNORECASE
 )
 _INDEX: Final = re.compile(r"[\[\].\d'\"]+\Z")
 _BYTES: Final = frozenset(range(-128, 256))  # signed or not
-_GAP: Final = 400  # characters between two literals in which their relation is looked for
-_TAIL: Final = 80  # characters before a literal in which the name that it is given stands
+_TAIL: Final = 1000  # characters before a literal in which the name that it is given stands
 _SHORT: Final = 4
 _FEW: Final = 2
 _MANY: Final = 8  # single characters that make a text
 _LEAST_ESCAPED: Final = 40  # characters, escapes written out
-_MAX_KEYS: Final = 8
+_BYTE: Final = 255
+_MAX_SEARCHED: Final = 1 << 30  # characters that are searched for what a script replaces
 _MAX_KEY: Final = 64  # characters of a text that may be a key
 
 
@@ -89,18 +89,26 @@ class Constants(Struct):
     ``escaped``: those of its literals that are mostly escapes, which nobody writes who has nothing to conceal.
     ``keys``: byte values that something is combined with by exclusive or; ``key_texts``: texts that may be keys.
     ``builds``: it makes a file. ``reverses``: it turns texts round. ``shifts``: what it adds to bytes. ``unpacks``: it
-    has a decompressor.
+    has a decompressor. ``pieces``: its literals as they stand, and long words of its code. ``numbers``: its lists of
+    numbers; ``rows``: those of texts. ``named``: the name that it gives a file. ``cut``: the bound that was met, if any.
     """
 
     texts: list[str] = field(default_factory=list)
     escaped: list[str] = field(default_factory=list)
     lists: list[bytes] = field(default_factory=list)
     key_texts: list[str] = field(default_factory=list)
+    keys_by_two: dict[bytes, list[bytes]] = field(default_factory=dict)
     keys: tuple[int, ...] = ()
     builds: bool = False
     reverses: bool = False
     shifts: tuple[int, ...] = ()
     unpacks: bool = False
+    pieces: list[str] = field(default_factory=list)
+    numbers: list[list[int]] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    named: str = ""
+    cut: str = ""
+    code: str = ""
 
 
 class _Literal(Struct):
@@ -117,29 +125,47 @@ def constants(code: str) -> Constants:
     bare = _without(code, literals)
     reading.read_sums(bare)
     reading.read_held()
-    for original, other in _replacements(code):
-        reading.replace(original, other)
+    replacements = _replacements(code)
+    if len(replacements) * sum(map(len, reading.texts)) > _MAX_SEARCHED:
+        reading.cut = f"{len(replacements)} replacements in its texts"
+    else:
+        reading.replace_all(replacements)
     if len(echoed := _ECHOED.findall(code)) > 1:
         reading.take("".join(echoed))
     texts = [text for text in dict.fromkeys(reading.texts) if len(text) >= _SHORT]
     words = " ".join(texts)
     ciphers = "^" in bare or "Xor" in bare
+    key_texts = list(dict.fromkeys(one.text for one in literals if ciphers and 1 < len(one.text) <= _MAX_KEY))
+    hidden = " ".join(short_codes(code))
     keys = (_value(key) for key in _KEY.findall(bare))
     return Constants(
         texts=texts,
         escaped=[one.text for one in literals if _LEAST_ESCAPED <= 2 * len(one.text) < one.end - one.start],
         lists=[*_lists(code), *_char_codes(code)],
-        key_texts=[one.text for one in literals if 1 < len(one.text) <= _MAX_KEY][:_MAX_KEYS]
-        if ciphers
-        else [],
-        keys=tuple(dict.fromkeys([*(key for key in keys if key), *([255] if "~" in bare else [])]))[
-            :_MAX_KEYS
-        ],
+        key_texts=key_texts,
+        keys_by_two=_by_two(key_texts),
+        keys=tuple(
+            dict.fromkeys([*(key for key in keys if 0 < key <= _BYTE), *([255] if "~" in bare else [])])
+        ),
         shifts=_shifts(bare),
         unpacks=bool(_PACKS.search(code)),
-        builds=bool(_BUILDS.search(code) or _BUILDS.search(words)),
+        builds=builds(code) or builds(words) or builds(hidden) or not SINKS.isdisjoint(texts),
         reverses="reverse" in code or "reverse" in words,
+        pieces=[*(one.text for one in literals), *_WORDS.findall(bare)],
+        numbers=[list(row) for row in _rows_of_numbers(code)],
+        rows=reading.rows,
+        named=name_of(code, texts),
+        cut=reading.cut,
+        code=code,
     )
+
+
+def _by_two(texts: list[str]) -> dict[bytes, list[bytes]]:
+    found: dict[bytes, list[bytes]] = {}
+    for text in texts:
+        key = text.encode("latin-1", "replace")
+        found.setdefault(key[:2], []).append(key)
+    return found
 
 
 def _shifts(bare: str) -> tuple[int, ...]:
@@ -147,17 +173,17 @@ def _shifts(bare: str) -> tuple[int, ...]:
     if not re.search(r"\.map\(|charCodeAt|fromCharCode|\bord\(|\bAsc\(", bare):
         return ()
     found = (int(f"{sign}{number}") for sign, number in _ADDED.findall(bare))
-    return tuple(dict.fromkeys(one % 256 for one in found if one % 256))[:_MAX_SHIFTS]
+    return tuple(dict.fromkeys(one % 256 for one in found if one % 256))
 
 
 def _replacements(code: str) -> list[tuple[str, str]]:
     """Return (what, by what) of the replacements that a script makes in texts."""
     found = []
-    for pattern, _, text, _, other in _REPLACED.findall(code)[:_MAX_REPLACED]:
+    for pattern, _, text, _, other in _REPLACED.findall(code):
         inner = re.sub(r"\\(.)", r"\1", pattern)
         each = inner[1:-1] if inner[:1] == "[" and inner[-1:] == "]" else ""
         found += [(one, other) for one in each] or [(inner or text, other)]
-    found += [(text, other) for _, text, _, other in _REJOINED.findall(code)[:_MAX_REPLACED]]
+    found += [(text, other) for _, text, _, other in _REJOINED.findall(code)]
     return list(dict.fromkeys(found))
 
 
@@ -193,7 +219,9 @@ class _Reading:
 
     def __init__(self, size: int) -> None:
         self.texts: list[str] = []
-        self._room = 4 * size + 4096  # characters that may be made: a sum can name itself
+        self.rows: list[list[str]] = []
+        self.cut = ""
+        self._room = 16 * size + 65536  # characters that may be made: a sum can name itself
         self._held: dict[str, list[str]] = {}
         self._owner = ""
         self._sum: list[str] = []
@@ -203,7 +231,7 @@ class _Reading:
         """Go through the literals in order."""
         end = 0
         for one in literals:
-            gap = code[end : one.start] if one.start - end <= _GAP else code[one.start - _TAIL : one.start]
+            gap = code[end : one.start]
             gap = _COMMENTS.sub("", gap) if "/" in gap else gap
             if not (self._sum and self._goes_on(gap)):
                 self._finish(code, end)
@@ -211,13 +239,16 @@ class _Reading:
             end = one.end
             self._sum.append(self._filled(one.text) if "${" in one.text else one.text)
         self._finish(code, end)
-        letters = [one.text for one in literals if _LETTERS.fullmatch(one.text)]
-        if len(letters) > 1:
-            self.take("".join(letters))
+        # Dates and numbers are no letters.
+        letters = [
+            one.text for one in literals if one.text.strip("0123456789-/") and _LETTERS.fullmatch(one.text)
+        ]
+        if len(letters) > 1 and not is_readable(joined := "".join(letters)):
+            self.take(joined)
         for is_piece, run in itertools.groupby(literals, lambda one: _PIECE.fullmatch(one.text) is not None):
             pieces = [one.text for one in run] if is_piece else []
-            if len(pieces) > _FEW:
-                self.take("".join(pieces))
+            if len(pieces) > _FEW and not _is_plain(joined := "".join(pieces)):
+                self.take(joined)
                 self.take("".join(reversed(pieces)))
 
     def read_sums(self, bare: str) -> None:
@@ -238,16 +269,24 @@ class _Reading:
             if len(pieces) > 1:
                 self.take("".join(pieces))
 
-    def replace(self, original: str, other: str) -> None:
-        """Take the texts in which something is replaced as well."""
-        for text in list(self.texts):
-            if original in text:
-                self.take(text.replace(original, other))
+    def replace_all(self, pairs: list[tuple[str, str]]) -> None:
+        """Take the texts in which something is replaced: by each alone, and by all in turn."""
+        for text in [one for one in self.texts if not is_readable(one)]:
+            changed = text
+            for original, other in pairs:
+                if original and original in text:
+                    self.take(text.replace(original, other))
+                if original and original in changed and len(changed) < self._room:
+                    changed = changed.replace(original, other)
+            if changed != text:
+                self.take(changed)
 
     def take(self, text: str) -> None:
         if len(text) <= self._room:
             self._room -= len(text)
             self.texts.append(text)
+        else:
+            self.cut = "texts that grow beyond all measure when they are put together"
 
     def _goes_on(self, gap: str) -> bool:
         """Return whether the literal behind ``gap`` belongs to the one before it."""
@@ -279,10 +318,12 @@ class _Reading:
         if found := _AFTER.match(code, end, end + _TAIL):
             self._sum.append(self._values(found[1]))
         self._list.append("".join(self._sum))
+        if len(self._list) >= _MANY:
+            self.rows.append(self._list)
         whole = "".join(self._list)
         if self._owner:
             self._held.setdefault(self._owner, []).append(whole)
-            for number, item in enumerate(self._list[:1000] if len(self._list) > 1 else ()):
+            for number, item in enumerate(self._list if len(self._list) > 1 else ()):
                 self._held[f"{self._owner}[{number}]"] = [item]
         for text in (whole, *(item for item in self._list if len(self._list) > 1 and len(item) > _SHORT)):
             self.take(text)
@@ -291,6 +332,7 @@ class _Reading:
     def _values(self, names: str) -> str:
         text = "".join(self._value_of(name.strip(" \t\r\n(_")) for name in re.split(r"[+&]", names))
         if len(text) > self._room:
+            self.cut = "texts that grow beyond all measure when they are put together"
             return ""
         self._room -= len(text)
         return text
@@ -305,16 +347,33 @@ class _Reading:
 
 def _lists(code: str) -> Iterator[bytes]:
     whole: list[bytes] = []
+    words: list[bytes] = []
     for found in _NUMBERS.finditer(code):
         values = [_value(one) for one in found[0].split(",")]
         if _BYTES.issuperset(values):
             whole.append(bytes(value & 0xFF for value in values))
         elif min(values) >= 0 and max(values) < 1 << 32:
             size = 2 if max(values) < 1 << 16 else 4
-            whole.append(b"".join(value.to_bytes(size, "little") for value in values))
+            words.append(b"".join(value.to_bytes(size, "little") for value in values))
     yield from whole
-    if len(whole) > 1:
-        yield b"".join(whole)
+    yield from words
+    for lists in (whole, words):
+        if len(lists) > 1:
+            yield b"".join(lists)
+
+
+def _is_plain(joined: str) -> bool:
+    """Return whether pieces are words, or dates and numbers, when they stand together."""
+    return is_readable(joined) or len(joined.translate(_NO_DIGITS)) * 8 < len(joined)
+
+
+def _rows_of_numbers(code: str) -> Iterator[list[int]]:
+    """Yield the lists of numbers, nested ones as one; the shorter ones by themselves and joined."""
+    joined = _BRACKETS.sub(",", code)
+    rows = [[_value(one) for one in found[0].split(",")] for found in _ROW.finditer(joined)]
+    yield from (row for row in rows if len(row) >= _MANY)
+    if len(rows) > 1:
+        yield list(itertools.chain.from_iterable(rows))
 
 
 def _char_codes(code: str) -> Iterator[bytes]:

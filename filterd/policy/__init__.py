@@ -11,6 +11,7 @@ from .decide import Explained, decide, explain, settled
 from .fates import STRICTNESS
 from .groups import direction
 from .patience import last_resort
+from .lists import reported
 
 __all__ = [
     "PRECEDENCE",
@@ -25,5 +26,6 @@ __all__ = [
     "direction",
     "explain",
     "last_resort",
+    "reported",
     "settled",
 ]

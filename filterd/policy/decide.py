@@ -9,17 +9,21 @@ import msgspec
 from msgspec import Struct
 
 from filterd.anatomy import Anatomy
-from filterd.config import Config, Group
+from filterd.config import Config, Group, ListEntry
 from filterd.config.actions import Step
 from filterd.disposition import HTML_CHAIN, Attempt, Disposition
 from filterd.findings import Finding, Verdict
 from filterd.message import Envelope
 from filterd.stages import ORDER
+from filterd.stages.lists import REFUSED
+from filterd.stages.lists import STAGE as LISTS
+from filterd.stages.spam import SCORE
 
 from .chains import HTML_STEPS, Course, chain_of, walk, worst
 from .classes import PRECEDENCE, counted
 from .fates import STRICTNESS, outcome, resolved
 from .groups import direction, is_null_sender, meaning, meeting
+from .lists import Listed, accepts, in_force, listed, refusals, sender_of
 
 REQUIRED: Final = frozenset(stage.id for stage in ORDER)
 # Classes of which the sender is never told: the address is as a rule forged, and a notice hits a stranger.
@@ -77,10 +81,11 @@ class _SoFar(Struct, frozen=True, kw_only=True):
 
 
 class Explained(Struct, frozen=True, kw_only=True):
-    """Why recipients meet their fate: the groups that fit them, and the course of each class's chain."""
+    """Why recipients meet their fate: the groups and lists that mean them, and the course of each class's chain."""
 
     recipients: tuple[bytes, ...]
     groups: tuple[str, ...]
+    lists: tuple[Listed, ...]
     courses: tuple[Course, ...]
     disposition: Disposition
 
@@ -94,6 +99,16 @@ class _Case(Struct, frozen=True, kw_only=True):
     now: datetime
     failed: frozenset[Attempt]
     required: frozenset[str]
+    entries: Sequence[ListEntry]
+
+
+class _Weighed(Struct, frozen=True, kw_only=True):
+    """What is decided for one recipient, which others may share."""
+
+    groups: tuple[str, ...]
+    lists: tuple[Listed, ...]
+    courses: tuple[Course, ...]
+    disposition: Disposition
 
 
 def decide(
@@ -104,17 +119,19 @@ def decide(
     now: datetime,
     failed: frozenset[Attempt] = frozenset(),
     required: frozenset[str] = REQUIRED,
+    entries: Sequence[ListEntry] | None = None,
 ) -> tuple[Disposition, ...]:
     """Return the final dispositions; recipients with equal outcomes share one. Pure.
 
     ``now`` is the gateway's local time. ``failed`` are attempts that were tried and did not make the message fit:
     their chains go on. A report that lacks a required stage is "not inspected", so an empty one never lets a message
-    pass. An envelope without recipients gets one disposition without recipients.
+    pass. ``entries`` are the lists of senders, if they are not those of ``config``. An envelope without recipients
+    gets one disposition without recipients.
     """
-    case = _Case(report=report, envelope=envelope, config=config, now=now, failed=failed, required=required)
+    case = _case(report, envelope, config, now, entries, failed=failed, required=required)
     found: dict[Disposition, list[bytes]] = {}
-    for recipient, (_, _, disposition) in zip(_recipients(envelope), _weighed(case), strict=True):
-        found.setdefault(disposition, []).extend([] if recipient is None else [recipient])
+    for recipient, one in zip(_recipients(envelope), _weighed(case), strict=True):
+        found.setdefault(one.disposition, []).extend([] if recipient is None else [recipient])
     return tuple(msgspec.structs.replace(one, recipients=tuple(who)) for one, who in found.items())
 
 
@@ -126,20 +143,43 @@ def explain(
     now: datetime,
     failed: frozenset[Attempt] = frozenset(),
     required: frozenset[str] = REQUIRED,
+    entries: Sequence[ListEntry] | None = None,
 ) -> tuple[Explained, ...]:
     """Return what decide() returns, with the reasons; recipients with the same reasons share one."""
-    case = _Case(report=report, envelope=envelope, config=config, now=now, failed=failed, required=required)
-    found: dict[tuple[tuple[str, ...], tuple[Course, ...], Disposition], list[bytes]] = {}
+    case = _case(report, envelope, config, now, entries, failed=failed, required=required)
+    found: dict[_Weighed, list[bytes]] = {}
     for recipient, one in zip(_recipients(envelope), _weighed(case), strict=True):
         found.setdefault(one, []).extend([] if recipient is None else [recipient])
     return tuple(
         Explained(
             recipients=tuple(who),
-            groups=groups,
-            courses=courses,
-            disposition=msgspec.structs.replace(disposition, recipients=tuple(who)),
+            groups=one.groups,
+            lists=one.lists,
+            courses=one.courses,
+            disposition=msgspec.structs.replace(one.disposition, recipients=tuple(who)),
         )
-        for (groups, courses, disposition), who in found.items()
+        for one, who in found.items()
+    )
+
+
+def _case(
+    report: Report,
+    envelope: Envelope,
+    config: Config,
+    now: datetime,
+    entries: Sequence[ListEntry] | None,
+    *,
+    failed: frozenset[Attempt] = frozenset(),
+    required: frozenset[str] = frozenset(),
+) -> _Case:
+    return _Case(
+        report=report,
+        envelope=envelope,
+        config=config,
+        now=now,
+        failed=failed,
+        required=required,
+        entries=in_force(config.list if entries is None else entries, envelope, now),
     )
 
 
@@ -149,32 +189,36 @@ def _recipients(envelope: Envelope) -> Sequence[bytes | None]:
 
 
 def settled(
-    findings: Sequence[Finding], envelope: Envelope, config: Config, now: datetime, *, scanned: bool = True
+    findings: Sequence[Finding],
+    envelope: Envelope,
+    config: Config,
+    now: datetime,
+    *,
+    scanned: bool = True,
+    author: str = "",
+    entries: Sequence[ListEntry] | None = None,
 ) -> bool:
     """Whether no later stage needs to be asked: nobody gets the message, whatever would still be found. Pure.
 
-    Until the virus engine has been asked (``scanned``) only a message over its limits is settled: asking may then cost
-    more than the answer is worth. Of all others the name of the malware is wanted, also where they are refused already.
-    A move or discard waits for a possible reject.
+    Until the virus engine has been asked (``scanned``) only a message over its limits, or from one whom a list refuses,
+    is settled: asking may then cost more than the answer is worth. Of all others the name of the malware is wanted, also
+    where they are refused already. A move or discard waits for a possible reject. ``author`` is Anatomy.author.
     """
-    case = _Case(
-        report=_SoFar(findings=tuple(findings)),
-        envelope=envelope,
-        config=config,
-        now=now,
-        failed=frozenset(),
-        required=frozenset(),
+    case = _case(
+        _SoFar(findings=tuple(findings), anatomy=Anatomy(author=author)), envelope, config, now, entries
     )
     wanted = _wanted(case)
-    if not scanned and not all(_is_over(one) for _, _, one in wanted):
+    if not scanned and not all(_is_cheap(one.disposition) for _, one in wanted):
         return False
-    if any(one.fate == "tempfail" for _, _, one in wanted):
+    if any(one.disposition.fate == "tempfail" for _, one in wanted):
         return True
-    return all(_is_final(groups, one, config) for groups, _, one in wanted)
+    return all(_is_final(groups, one.disposition, config) for groups, one in wanted)
 
 
-def _is_over(one: Disposition) -> bool:
-    return any(finding.verdict is Verdict.OVER_LIMIT for finding in one.findings)
+def _is_cheap(one: Disposition) -> bool:
+    return any(
+        finding.verdict is Verdict.OVER_LIMIT or finding.rule == REFUSED.id for finding in one.findings
+    )
 
 
 def _is_final(groups: tuple[Group, ...], one: Disposition, config: Config) -> bool:
@@ -186,35 +230,47 @@ def _is_final(groups: tuple[Group, ...], one: Disposition, config: Config) -> bo
     return min(map(STRICTNESS.index, ends)) >= STRICTNESS.index(one.fate)
 
 
-def _weighed(case: _Case) -> list[tuple[tuple[str, ...], tuple[Course, ...], Disposition]]:
-    """Return names of groups, courses and final disposition (without recipients) for each recipient."""
-    wanted = _wanted(case)
-    final = resolved([one for _, _, one in wanted])
-    return [
-        (tuple(group.name for group in groups), courses, one)
-        for (groups, courses, _), one in zip(wanted, final, strict=True)
-    ]
+def _weighed(case: _Case) -> list[_Weighed]:
+    """Return what is finally decided for each recipient; the dispositions' recipients are empty."""
+    wanted = [one for _, one in _wanted(case)]
+    final = resolved([one.disposition for one in wanted])
+    return [msgspec.structs.replace(one, disposition=made) for one, made in zip(wanted, final, strict=True)]
 
 
-def _wanted(case: _Case) -> list[tuple[tuple[Group, ...], tuple[Course, ...], Disposition]]:
-    """Return groups, courses and own outcome for each recipient; recipients of the same groups are decided once."""
-    known: dict[tuple[int, ...], tuple[tuple[Course, ...], Disposition]] = {}
+def _wanted(case: _Case) -> list[tuple[tuple[Group, ...], _Weighed]]:
+    """Return groups and own outcome for each recipient; recipients of the same groups and lists are decided once."""
+    known: dict[tuple[tuple[int, ...], tuple[Listed, ...]], _Weighed] = {}
     result = []
     candidates = meeting(case.envelope, case.config, case.now)
+    author = case.report.anatomy.author if case.report.anatomy is not None else ""
+    sender = sender_of(case.envelope, author, case.report.findings, case.config)
     for recipient in case.envelope.recipients or [b""]:
         groups = meaning(recipient, candidates)
-        key = tuple(map(id, groups))
+        lists = listed(case.entries, sender, recipient)
+        key = tuple(map(id, groups)), lists
         if key not in known:
-            courses = _courses(groups, case)
-            known[key] = courses, outcome(courses, case.config)
-        result.append((groups, *known[key]))
+            courses = _courses(groups, lists, case)
+            known[key] = _Weighed(
+                groups=tuple(group.name for group in groups),
+                lists=lists,
+                courses=courses,
+                disposition=outcome(courses, case.config),
+            )
+        result.append((groups, known[key]))
     return result
 
 
-def _courses(groups: tuple[Group, ...], case: _Case) -> tuple[Course, ...]:
-    """Return the courses for recipients of these groups, the gravest class first; at least one."""
+def _of_lists(findings: Sequence[Finding], lists: tuple[Listed, ...]) -> tuple[Finding, ...]:
+    """Return the findings that are this recipient's: refusals by his lists, and no score where they accept the sender."""
+    accepted = accepts(lists)
+    others = (one for one in findings if one.stage != LISTS.id and not (accepted and one.rule == SCORE.id))
+    return (*others, *refusals(lists))
+
+
+def _courses(groups: tuple[Group, ...], lists: tuple[Listed, ...], case: _Case) -> tuple[Course, ...]:
+    """Return the courses for recipients of these groups and lists, the gravest class first; at least one."""
     way = direction(case.envelope, case.config)
-    classes = counted(case.report.findings, groups, way, case.config)
+    classes = counted(_of_lists(case.report.findings, lists), groups, way, case.config)
     courses = _walked(classes, groups, case)
     missing = sorted(case.required - {result.stage for result in case.report.results})
     # A stage that was not asked matters only to those who would get the message.

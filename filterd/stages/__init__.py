@@ -5,7 +5,20 @@ The attack it stops: a check that is forgotten. The policy asks for the result o
 
 from typing import Final
 
-from . import archive, attachment, content, document, html, integrity, limits, links, parse, spam, virus
+from . import (
+    archive,
+    attachment,
+    content,
+    document,
+    html,
+    integrity,
+    limits,
+    links,
+    lists,
+    parse,
+    spam,
+    virus,
+)
 from .stage import Finding, Rule, Stage, Verdict
 
 # They look at what a parse worker makes of a message, there.
@@ -22,6 +35,7 @@ CONTENT: Final[tuple[Stage, ...]] = (
 )
 # They ask an engine.
 ENGINES: Final[tuple[Stage, ...]] = (virus.STAGE, spam.STAGE)
-ORDER: Final[tuple[Stage, ...]] = CONTENT + ENGINES
+# The policy itself says who is on a list: before a message is taken apart, and again once its From is known.
+ORDER: Final[tuple[Stage, ...]] = (lists.STAGE, *CONTENT, *ENGINES)
 
 __all__ = ["CONTENT", "ENGINES", "ORDER", "Finding", "Rule", "Stage", "Verdict"]

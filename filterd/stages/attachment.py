@@ -21,6 +21,7 @@ _ZIPS: Final = frozenset({"zip", "ooxml", "odf", "jar", "apk"})
 _TEXTS: Final = frozenset(
     {"text", "html", "xml", "svg", "mail", "mbox", "script", "url", "pgp", "sylk", "rtf", "card"}
 )
+_SEPARATORS: Final = '/\\" \t'
 _NO_KIND: Final = frozenset({"unknown", "empty"})
 _TYPES: Final = {
     name: frozenset(kind.id for kind in KINDS.values() if name in kind.types)
@@ -81,7 +82,7 @@ def _of_leaves(anatomy: Anatomy, settings: AttachmentSettings) -> Iterator[tuple
     for leaf in anatomy.leaves:
         if "!" in leaf.path and not settings.inside_archives:
             continue
-        ends = {extension_of(name): name for name in leaf.names}
+        ends = {_extension(leaf, name): name for name in leaf.names}
         for end in ends.keys() & extensions:
             yield "attachment.extension", leaf, ends[end]
         if leaf.kind in settings.banned_kinds:
@@ -94,6 +95,11 @@ def _of_leaves(anatomy: Anatomy, settings: AttachmentSettings) -> Iterator[tuple
             yield "attachment.disk-image", leaf, leaf.kind
         if mismatch := _mismatch(leaf, ends):
             yield "attachment.type-mismatch", leaf, f"{leaf.kind} as {mismatch}"
+
+
+def _extension(leaf: Leaf, name: str) -> str:
+    """Return the extension of a name, without separators behind it; a folder of an archive has none."""
+    return extension_of(name.rstrip(_SEPARATORS) if leaf.size or "!" not in leaf.path else name)
 
 
 def _looks_harmless(leaf: Leaf, ends: dict[str, str]) -> bool:

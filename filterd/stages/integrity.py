@@ -100,6 +100,7 @@ _ESCAPES: Final = re.compile(r"\x1b\$?[()]?[@-Z]")
 _MARKED_EXTENSION: Final = re.compile(r"\.[A-Za-z0-9]*(?:" + _MARK.pattern + r"[A-Za-z0-9]*)+$")
 _TRAILING: Final = re.compile(r"\.([A-Za-z0-9]{1,8})[ .\t\u00a0\u2000-\u200a\u3000]+$")
 _BLANKS_BEFORE_EXTENSION: Final = re.compile(r"[ \t\u00a0\u2000-\u200a\u3000]{8,}\.[A-Za-z0-9]{1,8}$")
+_END: Final = ' ."/\\'  # what systems leave out behind a name, or a reader of a quoted path
 _INNOCENT: Final = frozenset({
     "avi", "bmp", "csv", "doc", "docx", "gif", "htm", "html", "jpeg", "jpg", "log", "mov", "mp3", "mp4", "odt", "pdf",
     "png", "pps", "ppt", "pptx", "rtf", "svg", "tif", "tiff", "txt", "wav", "webp", "xls", "xlsx", "xml", "zip",
@@ -135,7 +136,7 @@ def _name_rules(leaf: Leaf, banned: frozenset[str]) -> Iterator[str]:
         yield from _of_end(name, banned)
         if own:
             yield from _of_own(name, banned)
-        *before, last = name.lower().rstrip(" .").split(".")
+        *before, last = name.lower().rstrip(_END).split(".")
         if before:
             extensions.add(last.strip())
         dangerous = last.strip() in banned

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
+from itertools import islice
 from typing import Final, Literal
 from urllib.parse import unquote
 
@@ -70,6 +71,13 @@ _CORRESPONDENTS: Final = frozenset({"from", "to", "cc", "reply-to", "sender"})
 _MAX_DOMAINS: Final = 50
 _LEAST_IP: Final = 7  # characters: what is shorter is somebody's number
 _MAX_SHOWN: Final = 80
+_MAX_ADDRESSES: Final = 50_000  # in texts: a quarter of a second
+_TOO_MANY: Final = Finding(
+    stage="limit",
+    verdict=Verdict.OVER_LIMIT,
+    rule="limit.body-text",
+    detail=f"more than {_MAX_ADDRESSES} addresses",
+)
 
 
 def judge(anatomy: Anatomy, inspection: Inspection) -> tuple[Finding, ...]:
@@ -88,13 +96,20 @@ def judge(anatomy: Anatomy, inspection: Inspection) -> tuple[Finding, ...]:
                 _add(found, rule, path, f"{text[:_MAX_SHOWN]!r} leads to {address[:_MAX_SHOWN]!r}")
             if _below(target.host, shorteners):
                 _add(found, "shortener", path, address[:_MAX_SHOWN])
+    addresses = list(islice(_in_texts(anatomy), _MAX_ADDRESSES + 1))
+    for part, address in addresses[:_MAX_ADDRESSES]:
+        target = read_target(address)
+        if not _below(target.host, allowed):
+            for rule in _hidden(target, domains, address):
+                _add(found, rule, part, address[:_MAX_SHOWN])
+    return (*found.values(), *([_TOO_MANY] if len(addresses) > _MAX_ADDRESSES else []))
+
+
+def _in_texts(anatomy: Anatomy) -> Iterator[tuple[str, str]]:
+    """Yield (part, address) of all addresses that stand in texts."""
     for part, text in anatomy.texts:
         for address in dict.fromkeys(addresses_in(text)):
-            target = read_target(address)
-            if not _below(target.host, allowed):
-                for rule in _hidden(target, domains, address):
-                    _add(found, rule, part, address[:_MAX_SHOWN])
-    return tuple(found.values())
+            yield part, address
 
 
 def _add(found: dict[tuple[str, str], Finding], rule: str, path: str, detail: str) -> None:

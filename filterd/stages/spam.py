@@ -8,7 +8,7 @@ from filterd.scanners.engines import Engines
 
 from .stage import Finding, Rule, Stage, Verdict
 
-_SCORE: Final = Rule(
+SCORE: Final = Rule(
     id="spam.score",
     verdict=Verdict.SPAM,
     title="The spam engine's score: spam or bulk from the bounds of `[policy] precision` on",
@@ -22,7 +22,7 @@ async def examine(message: Message, engines: Engines, _: Dissection) -> tuple[Fi
     """Report the score and the rules that made it, whatever it is: the policy knows what is too much."""
     answer = await engines.spamd.score(message)
     detail = ",".join(answer.symbols)
-    return (Finding(stage=STAGE.id, verdict=Verdict.SPAM, rule=_SCORE.id, detail=detail, score=answer.score),)
+    return (Finding(stage=STAGE.id, verdict=Verdict.SPAM, rule=SCORE.id, detail=detail, score=answer.score),)
 
 
 STAGE: Final = Stage(
@@ -30,6 +30,6 @@ STAGE: Final = Stage(
     title="The message is scored for spam",
     why="A score from many weak signs refuses bulk mail that no single sign would.",
     cost=7,
-    rules=(_SCORE, _UNAVAILABLE),
+    rules=(SCORE, _UNAVAILABLE),
     examine=examine,
 )

@@ -6,6 +6,7 @@ it while the deploy is planned, long before a host is touched.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, Final
 
 from filterd.config import taken
@@ -17,6 +18,7 @@ CHAINS: Final = Chains.__struct_fields__
 _OPEN: Final[Mapping[str, tuple[str, ...] | None]] = {
     "policy": ("chains", "tag_subject"),
     "group": None,
+    "list": None,
     "rules": None,
     "content": None,
     "attachments": None,
@@ -110,6 +112,8 @@ def _value(value: object) -> str:
     """Return a value; JSON's spelling of texts, numbers and lists is TOML's too, but for DEL, which must be escaped."""
     if isinstance(value, str | bool | int | float):
         return json.dumps(value).replace("\x7f", "\\u007f")
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, Sequence):
         return f"[{', '.join(_value(each) for each in value)}]"
-    raise TypeError(f"{value!r} is neither text, number, truth value nor list")
+    raise TypeError(f"{value!r} is neither text, number, truth value, day nor list")

@@ -5,6 +5,7 @@ from functools import partial
 from roles.claims import Greeting, Reply, Verdict
 from roles.defence import Defence
 from roles.kinds import HostAnswer, MainCf, PostfixMap, Restriction, RestrictionList, UnitOption
+from roles.mta.injection import INJECTION_DEFENCE, OVERRIDES
 
 # Replies of a server that takes what it should refuse.
 _TAKEN = "250 2.1.5 Ok"
@@ -29,18 +30,6 @@ RELAY_SPELLINGS = (
     ("address-literal", "<victim@[198.51.100.53]>"),
     ("own-name", "<victim%elsewhere.example@{hostname}>"),
 )
-
-# What differs for mail that filterd hands in through its own unix socket, for which Postfix sees the client
-# "localhost[127.0.0.1]". The size limit stays: what is injected is hardly larger than what came.
-INJECTION = {
-    # It was filtered, or filterd wrote it: once more would be a loop, and waits for the filter that waits for this.
-    "receive_override_options": "no_milters",
-    # Recipients were verified when the message came; those of notices and forwards are the administrator's.
-    "smtpd_relay_restrictions": "permit_mynetworks,reject",
-    "smtpd_recipient_restrictions": "permit_mynetworks,reject",
-    # mta.unchanged: no rewriting of addresses and no completing of headers, as for mail from outside.
-    "local_header_rewrite_clients": "",
-}
 
 
 def _relay_attempt(name: str, recipient: str) -> Reply:
@@ -329,28 +318,7 @@ DEFENCES = (
         ),
         unseen="Seeing it means stopping the filter; the acceptance tests do that in the lab.",
     ),
-    Defence(
-        id="mta.injection",
-        title="Only filterd hands in mail that is not filtered",
-        why="A way past the filter must be no way for anybody else: no network reaches it, and no other user of the host.",
-        rows=("P01", "P02"),
-        sets=(
-            HostAnswer(
-                subject="who may open the sockets of Postfix that are for its own programs",
-                # A socket's own mode says nothing (unix(7)): the directory decides.
-                command="stat -c '%a %U %G' /var/spool/postfix/public; getent group postdrop | cut -d: -f4",
-                matches="2710 postfix postdrop\nfilterd",
-                refuted_by="755 postfix postdrop\nfilterd",
-            ),
-            HostAnswer(
-                subject="the service for filterd",
-                command="postconf -M filterd-inject/unix | awk '{ print $2, $3, $5, $8 }'",
-                matches="unix n y smtpd",
-                refuted_by="inet n y smtpd",
-            ),
-        ),
-        unseen="It is a unix socket: there is nothing that an outsider could see.",
-    ),
+    INJECTION_DEFENCE,
     Defence(
         id="mta.tls-outbound",
         title="Mail to next hops is encrypted wherever they offer it",
@@ -396,10 +364,7 @@ DEFENCES = (
             HostAnswer(
                 subject="parameters that a service of master.cf overrides",
                 command="postconf -P | sed 's/ *$//' | LC_ALL=C sort",
-                matches="\n".join(
-                    f"filterd-inject/unix/{name} = {value}".strip()
-                    for name, value in sorted(INJECTION.items())
-                ),
+                matches=OVERRIDES,
                 refuted_by="smtp/inet/milter_default_action = accept",
             ),
             HostAnswer(

@@ -1,7 +1,8 @@
 """Put Postfix on a host."""
 
 from roles.kinds import MainCf
-from roles.mta.defences import DEFENCES, INJECTION
+from roles.mta.defences import DEFENCES
+from roles.mta.injection import INJECTION
 from roles.operations import files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, lines, rendered, restriction_lists

@@ -22,6 +22,7 @@ from roles.registry import DEFENCES
 from tests.acceptance.gateway import ROOT, GatewayHost
 from tests.acceptance.lacking import lacks
 from tests.acceptance.outside import Outside, seen_from
+from tests.acceptance.policy import restored
 
 # Two runs side by side have a lab each; the process id also tells whose lab a crashed run left behind.
 NAME = f"accept{os.getpid()}"
@@ -75,7 +76,9 @@ def target(lab: LabState) -> Target:
 
 @pytest.fixture(scope="session")
 def gateway(lab: LabState) -> GatewayHost:
-    return GatewayHost(lab=lab, host=lab.hosts["gw1"])
+    found = GatewayHost(lab=lab, host=lab.hosts["gw1"])
+    restored(found)
+    return found
 
 
 @pytest.fixture(scope="session")

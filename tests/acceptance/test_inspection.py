@@ -82,6 +82,7 @@ def twins(wan: Outside, gateway: GatewayHost) -> dict[str, Fate]:
 
 @pytest.mark.parametrize("family", [pytest.param(name, id=f"R01-{name}") for name in FAMILIES])
 def test_no_disguise_gets_through_unseen(family: str, disguised: dict[str, Fate]) -> None:
+    # M06, P16, C01
     for variant in DISGUISES[family]:
         fate = disguised[variant.id]
         told = f"{variant.id}: {fate.reply}"
@@ -159,6 +160,7 @@ SECOND = {
 
 
 def test_m08_second_engine_works_in_the_daemon(wan: Outside, gateway: GatewayHost) -> None:
+    # M08
     with policy(gateway, {}, tables={"scanner": [SECOND]}):
         clean, infected = fates(wan, gateway, [HAM, INFECTED])
         found = logged(gateway, infected.reply)["findings"]
@@ -214,6 +216,7 @@ def attached(data: bytes, name: bytes = b"notes.dat") -> bytes:
 
 
 def test_r02_documents_and_programs_by_the_default_policy(wan: Outside, gateway: GatewayHost) -> None:
+    # R02
     old, new, quiet, enciphered, broken = fates(
         wan,
         gateway,
@@ -297,6 +300,7 @@ def word_rules(direction: str, mode: str = "on") -> list[dict[str, Any]]:
 def test_r04_words_are_refused_where_they_stand_and_which_way_they_go(
     direction: str, wan: Outside, gateway: GatewayHost
 ) -> None:
+    # R04
     own = ["198.51.100.0/24"] if direction == "out" else []
     rules = [*word_rules("in"), *word_rules("out")]
     with policy(gateway, {}, tables={"content": rules, "policy": {"internal_networks": own}}):

@@ -1,6 +1,8 @@
 """What fuzzing has found, each made small: none of these may come out of `anatomise` or into a notice as it did."""
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,14 @@ def _broken_agile() -> bytes:
     return compound({"EncryptionInfo": info, "EncryptedPackage": bytes(5000)})
 
 
+def _levels(count: int) -> bytes:
+    """Multiparts within each other: the second parser calls itself for each, and 33,000 end an 8 MiB stack."""
+    fields = (
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (at, at) for at in range(count)
+    )
+    return b"From: a@b.example\r\nMIME-Version: 1.0\r\n" + b"".join(fields) + b"\r\nhi\r\n"
+
+
 _CASES = {
     "eight-bit-body-without-header": b"\r\n\r\n\x80",
     "yenc-that-never-begins": single("found by fuzzing", b"=ybegin line=128\r\n=yend\r\n"),
@@ -44,10 +54,29 @@ _CASES = {
 }
 
 
+_READ = """
+import sys
+from filterd.config.inspection import Inspection
+from filterd.parse.anatomise import anatomise
+print({found.verdict.value for found in anatomise(sys.stdin.buffer.read(), Inspection())[0].findings})
+"""
+
+
 @pytest.mark.parametrize("name", _CASES)
 def test_it_returns(name: str) -> None:
     anatomy, leaves = anatomise(_CASES[name], Inspection())
     assert len(leaves) == len(anatomy.contents)
+
+
+@pytest.mark.parametrize("folded", [b":", b" :", b":\r\n ", b": =?utf-8?q??="])
+def test_levels_without_end_do_not_end_the_process(folded: bytes) -> None:
+    """SIGSEGV in fast-mail-parser 0.10.0: so this runs in a child, whose end is looked at."""
+    raw = _levels(130_000).replace(b"Content-Type:", b"Content-Type" + folded)
+    done = subprocess.run(
+        [sys.executable, "-c", _READ], input=raw, capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr[-500:]
+    assert b"over-limit" in done.stdout
 
 
 @pytest.mark.parametrize(

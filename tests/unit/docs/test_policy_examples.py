@@ -2,14 +2,19 @@
 
 import re
 from datetime import datetime
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec import convert, structs
 
-from filterd.anatomy import Anatomy
+from filterd.anatomy import Anatomy, Leaf
+from filterd.carry.notices import Facts, Notices
+from filterd.carry.templates import PLACEHOLDERS, problems
 from filterd.config import Config, taken
-from filterd.disposition import Attempt, Disposition
+from filterd.disposition import Attempt, Disposition, Side
 from filterd.findings import Finding, Verdict
 from filterd.message import Envelope
 from filterd.pipeline import Report, StageResult
@@ -47,6 +52,16 @@ def outcome(made: Disposition) -> str:
     return "; ".join([made.fate, *items])
 
 
+def reported(found: tuple[Finding, ...], symbols: str, anatomy: Anatomy) -> Report:
+    """Return a report in which every stage ran; ``symbols`` stand beside the spam score."""
+    told = tuple(structs.replace(one, detail=symbols) if one.rule == "spam.score" else one for one in found)
+    results = tuple(
+        StageResult(stage=stage.id, milliseconds=0.0, findings=told if number == 0 else ())
+        for number, stage in enumerate(ORDER)
+    )
+    return Report(results=results, anatomy=anatomy)
+
+
 def decided(config: Config, line: str) -> str:
     """Return what becomes of the mail that a line of an example describes."""
     what, *conditions = (piece.strip() for piece in line.split("|"))
@@ -54,6 +69,7 @@ def decided(config: Config, line: str) -> str:
     envelope = Envelope(
         recipients=[b"<joe@example.org>"], sender=b"<s@sender.example>", client_address=b"198.51.100.9"
     )
+    symbols, author = [], ""
     now, protected, failed = datetime(2026, 3, 2, 10, 30), "", set()  # noqa: DTZ001 - the gateway's own clock
     for condition in conditions:
         match condition.split(maxsplit=1):
@@ -61,6 +77,10 @@ def decided(config: Config, line: str) -> str:
                 envelope.recipients = [f"<{each}>".encode() for each in who.split(", ")]
             case ["from", who]:
                 envelope.sender = who.encode()
+            case ["by", symbol]:
+                symbols.append(symbol)
+            case ["author", who]:
+                author = who
             case ["client", address]:
                 envelope.client_address = address.encode()
             case ["at", moment]:
@@ -73,11 +93,7 @@ def decided(config: Config, line: str) -> str:
                 failed.add(Attempt(chain=chain, action=action, parts=parts))  # type: ignore[arg-type]  # of the page
             case _:
                 raise AssertionError(condition)
-    results = tuple(
-        StageResult(stage=stage.id, milliseconds=0.0, findings=found if number == 0 else ())
-        for number, stage in enumerate(ORDER)
-    )
-    report = Report(results=results, anatomy=Anatomy(protected=protected))
+    report = reported(found, ",".join(symbols), Anatomy(protected=protected, author=author))
     made = decide(report, envelope, config, now=now, failed=frozenset(failed))
     by_recipient = {who: each for each in made for who in each.recipients}
     return " / ".join(outcome(by_recipient[who]) for who in envelope.recipients)
@@ -97,6 +113,7 @@ def test_there_is_an_example_for_each_thing_that_the_page_promises() -> None:
         "Try a rule before it bites",
         "By the clock",
         "Copies, notices, rename and HTML",
+        "Lists of senders",
     ]
     assert PAGE.read_text().count("```toml") == len(EXAMPLES)
 
@@ -110,3 +127,48 @@ def test_examples_name_rules_that_exist() -> None:
         if not word.startswith("content.")
     }
     assert named <= known
+
+
+def test_the_template_of_the_page_makes_the_notice_beside_it(tmp_path: Path) -> None:
+    # R22
+    blocks = dict(
+        re.findall(r"^```(template|notice)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    )
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "admin.txt").write_text(blocks["template"])
+    notify = {"templates": str(tmp_path), "admin": "root@example.org"}
+    config = convert({"notify": notify}, Config)
+    assert not list(problems(config))
+    infected = Finding(
+        stage="virus",
+        verdict=Verdict.INFECTED,
+        rule="virus.signature",
+        detail="Eicar-Test-Signature",
+        part="1.2",
+        path="1.2",
+        name="invoice.com",
+    )
+    made = Disposition(
+        recipients=(b"<ann@example.org>", b"<bob@example.org>"),
+        verdict=Verdict.INFECTED,
+        fate="move",
+        wanted="move",
+        rule=infected.rule,
+        findings=(infected,),
+        sides=(Side(action="notify", argument="admin", verdict=Verdict.INFECTED, rule=infected.rule),),
+    )
+    facts = Facts(
+        envelope=Envelope(sender=b"<joe@sender.example>", recipients=list(made.recipients)),
+        anatomy=Anatomy(leaves=(Leaf(path="1.2", names=("invoice.com",)),)),
+        findings=(infected,),
+        host="mx.example.org",
+        queue_id="4XyZ",
+    )
+    (letter,), _ = Notices(config).letters([made], facts)
+    notice = message_from_bytes(b"".join(letter.content), policy=default)
+    body = notice.get_content().replace("\r\n", "\n")
+    assert f"Subject: {notice['subject']}\n\n{body}" == blocks["notice"]
+
+
+def test_every_placeholder_is_on_the_page() -> None:
+    assert all(f"`${{{name}}}`" in PAGE.read_text() for name in PLACEHOLDERS)

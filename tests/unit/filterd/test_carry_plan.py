@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from filterd.anatomy import Edit, RewriteOrder
 from filterd.carry.heading import Heading, Marks, as_replies, edits, tagged
 from filterd.carry.plan import Share, Variant, needed, planned, variant
-from filterd.config import Config, Group, HtmlSettings, PolicySettings
+from filterd.config import Config, Group, HtmlSettings, ListEntry, PolicySettings
 from filterd.config.policy import Chains, GroupChains
 from filterd.disposition import Disposition, Fate, Side
 from filterd.fields import edited
@@ -160,6 +160,11 @@ def test_each_recipient_gets_his_variant_exactly_once_or_is_in_the_store(
                 group=(Group(name="x", chains=GroupChains(spam=("forward a@b.example", "move"))),),
             ),
             Action.DELETE_RECIPIENTS | Action.ADD_RECIPIENTS_WITH_PARAMETERS,
+        ),
+        (Config(list=(ListEntry(name="x", verdict="reject", senders=("a@b.example",)),)), HEADERS),
+        (
+            Config(list=(ListEntry(name="x", verdict="accept", senders=("a@b.example",), recipients=("c@d.example",)),)),
+            HEADERS | Action.DELETE_RECIPIENTS,
         ),
     ],
 )  # fmt: skip

@@ -100,6 +100,7 @@ def test_mutations_do_not_survive(html: str, treatment: HtmlTreatment) -> None:
 @given(st.lists(st.sampled_from(PIECES), max_size=25), st.sampled_from(FATES))
 @settings(max_examples=400, deadline=None)
 def test_the_result_has_nothing_that_was_to_be_treated(pieces: list[str], fates: tuple[str, ...]) -> None:
+    # M04
     treatment = msgspec.convert(dict(zip(ACTIVE, fates, strict=True)), HtmlTreatment)
     assert_harmless("".join(pieces), treatment)
 

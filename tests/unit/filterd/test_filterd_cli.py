@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +54,19 @@ def test_scan_of_a_missing_file_is_two(config: str, capsys: pytest.CaptureFixtur
 def test_serve_with_a_bad_file_is_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--config", str(tmp_path / "missing")]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["stages"], ["stages", "--json"], ["check", "--json", "--config"]])
+def test_reader_who_leaves_early_is_no_error(command: list[str], config: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [*command, config] if command[-1] == "--config" else command
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "filterd.cli", *words],
+            stdout=writer, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False, timeout=60,
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+    # As a shell shows the end of a program by SIGPIPE.
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -1,5 +1,6 @@
 """`filterd scan` and `filterd stages`: what they print, the documented schema, the envelope's options, exit codes."""
 
+import asyncio
 import io
 import json
 import os
@@ -180,6 +181,7 @@ def record(*findings: Finding, protected: str = "", **sections: Any) -> scan.Sca
 
 
 def test_the_text_names_group_chain_steps_and_deeds() -> None:
+    # R24
     seen = record(
         found("banned", rule="attachment.extension", name="a.exe", detail="exe"),
         found("suspicious", "1.1", rule="html.form"),
@@ -276,3 +278,20 @@ def test_the_schema_is_checked_by_the_helper_of_this_test() -> None:
     assert mistakes(good, STAGES, STAGES) == []
     assert mistakes({**good, "x": 1}, STAGES, STAGES) == ["$.x is not in the schema"]
     assert mistakes({**good, "rules": [{"rule": 3}]}, STAGES, STAGES)
+
+
+def test_scan_does_not_wait_for_ever_for_a_parse_worker(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("filterd.service.Service.rewrite", never)
+    changes: dict[str, Any] = {
+        "milter": {"scan_timeout_s": 4.0, "progress_s": 3.0},
+        "parse": {"timeout_s": 3.5, "seconds": 3.0},
+        "policy.chains": {"infected": ["clean", "reject"]},
+    }
+    (home / "filterd.toml").write_text(configuration(home, **changes))
+    code, shown = scanned(home, capsys, str(home / "attached"))
+    assert (code, shown["trouble"]) == (3, "the changed message was not there in 4 s")

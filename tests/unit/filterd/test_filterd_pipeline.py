@@ -13,8 +13,16 @@ import msgspec
 import pytest
 
 from filterd import pipeline
-from filterd.anatomy import Leaf
-from filterd.config import ClamdSettings, Config, ExecScanner, MilterSettings, SpamdSettings
+from filterd.anatomy import Anatomy, Leaf
+from filterd.config import (
+    Bounds,
+    ClamdSettings,
+    Config,
+    ContentRule,
+    ExecScanner,
+    MilterSettings,
+    SpamdSettings,
+)
 from filterd.errors import ScannerDownError
 from filterd.findings import Finding, Rule, Verdict
 from filterd.log import Log
@@ -46,11 +54,20 @@ def config(home: Path, **more: Any) -> Config:
     )
 
 
-def examined(settings: Config, message: Message, *, seconds: float = 10.0, **options: Any) -> Report:
+def examined(
+    settings: Config,
+    message: Message,
+    *,
+    seconds: float = 10.0,
+    command: tuple[str, ...] | None = DOUBLE,
+    **options: Any,
+) -> Report:
     async def run() -> Report:
         parts = connect(settings, Log(-1), workers=1)
-        made = ParsePool(settings, slots=2, log=Log(-1), command=DOUBLE)
-        parts = msgspec.structs.replace(parts, parse=made)
+        made = parts.parse
+        if command is not None:
+            made = ParsePool(settings, slots=2, log=Log(-1), command=command)
+            parts = msgspec.structs.replace(parts, parse=made)
         try:
             return await pipeline.examine(message, parts, seconds=seconds, **options)
         finally:
@@ -196,7 +213,7 @@ def test_a_message_that_kills_its_parser_is_not_inspected(tmp_path: Path, body: 
     assert [(one.stage, one.rule, one.verdict) for one in report.findings] == [
         ("parse", "parse.unavailable", Verdict.NOT_INSPECTED)
     ]
-    assert [result.stage for result in report.results] == ["parse"]
+    assert [result.stage for result in report.results] == ["lists", "parse"]
     assert clamd.requests == []
 
 
@@ -221,6 +238,43 @@ def test_a_finding_of_a_content_stage_stands_there(tmp_path: Path) -> None:
     assert {result.stage: len(result.findings) for result in report.results}["content"] == 1
 
 
+def test_content_rules_that_take_too_long_are_stopped_within_the_sandbox(tmp_path: Path) -> None:
+    """By its real parse worker: a killed one would be told to come again, each time with the same end."""
+    rule = ContentRule(name="slow", pattern="x.*.*y")
+    with running(tmp_path):
+        settings = msgspec.structs.replace(config(tmp_path, content=(rule,)), parse=Bounds(seconds=2))
+        report = examined(settings, mail(b"x" * 90_000), command=None)
+    assert [(one.rule, one.verdict) for one in report.findings if one.stage == "limit"] == [
+        ("limit.content-time", Verdict.OVER_LIMIT)
+    ]
+    assert not [one for one in report.findings if one.verdict is Verdict.NOT_INSPECTED]
+
+
+def test_whom_a_list_refuses_is_not_even_taken_apart(tmp_path: Path) -> None:
+    refused = Finding(stage="lists", verdict=Verdict.BANNED, rule="list.reject")
+    with running(tmp_path) as (clamd, _):
+        report = examined(
+            config(tmp_path),
+            mail(b"abort"),
+            listed=lambda _: (refused,),
+            settled=lambda report: bool(rules(report)),
+        )
+    assert [result.stage for result in report.results] == ["lists"]
+    assert not clamd.requests
+
+
+def test_lists_are_asked_again_once_the_author_is_known(tmp_path: Path) -> None:
+    asked: list[Anatomy] = []
+
+    def listed(anatomy: Anatomy) -> tuple[Finding, ...]:
+        asked.append(anatomy)
+        return ()
+
+    with running(tmp_path):
+        report = examined(config(tmp_path), mail(HARMLESS), listed=listed)
+    assert asked == [Anatomy(), report.anatomy]
+
+
 def test_a_clamd_that_is_down_is_asked_once_a_message(tmp_path: Path) -> None:
     with engines.Spamd(tmp_path / "spamd.sock"):
         report = examined(config(tmp_path), mail(b"\r\n--\r\n".join(b"%d" % n for n in range(30))))
@@ -243,7 +297,7 @@ def stage(name: str, cost: int, *, raises: Exception | None = None, seconds: flo
 
 
 def ran(report: Report) -> list[str]:
-    return [result.stage for result in report.results][len(CONTENT) :]
+    return [result.stage for result in report.results][1 + len(CONTENT) :]  # "lists" is the first
 
 
 def test_cheapest_first(tmp_path: Path) -> None:
@@ -269,7 +323,7 @@ def test_a_message_beyond_the_limit_is_not_looked_at(tmp_path: Path) -> None:
     assert [(one.stage, one.verdict, one.rule) for one in report.findings] == [
         ("limit", Verdict.OVER_LIMIT, "limit.message")
     ]
-    assert [result.stage for result in report.results] == ["limit"]
+    assert [result.stage for result in report.results] == ["lists", "limit"]
 
 
 @pytest.mark.parametrize(

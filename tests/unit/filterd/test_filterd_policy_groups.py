@@ -103,6 +103,7 @@ def test_a_message_without_recipients_gets_one_disposition() -> None:
     ids=str,
 )
 def test_conditions_of_a_group(conditions: dict[str, Any], *, fits: bool) -> None:
+    # R20
     settings = config(group=[group("g", **conditions, chains={"banned": ["move"]})])
     made = one(report(found("banned")), settings, envelope("a@example.org"))
     assert made.fate == ("move" if fits else "reject")
@@ -139,6 +140,7 @@ def test_quoting_is_read_as_an_mta_reads_it(pattern: str, address: str, fate: st
 
 
 def test_the_first_group_that_fits_and_has_a_chain_decides() -> None:
+    # R20
     settings = config(
         group=[
             group("none", recipients=["x@example.org"], chains={"banned": ["discard"]}),

@@ -1,6 +1,7 @@
 """Injection: all recipients of all variants, or nobody."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from filterd.carry.inject import InjectError, Letter, inject
+from filterd.carry.inject import InjectError, Letter, NeverInjectedError, inject
 from filterd.config import InjectSettings
 from tests.unit.filterd.mta import Mta
 
@@ -120,7 +121,19 @@ def test_address_that_would_be_a_command_is_not_sent(mta: Mta, bad: bytes) -> No
     assert mta.lines == []
 
 
-@pytest.mark.parametrize("address", [b'<"a b"@d.example>', b'<"a\\" b"@d.example>', b'<"a\\\\"@d.example>'])
+@pytest.mark.parametrize(
+    "address",
+    [
+        b'<"a b"@d.example>',
+        b'<"a\\" b"@d.example>',
+        b'<"a\\\\"@d.example>',
+        # RFC 5322 4.4 and RFC 5321 appendix C: pieces of a local part, and whoever is behind a source route.
+        b'<a."b c"@d.example>',
+        b'<@x.example:"a b"@d.example>',
+        b"<a\\ b@d.example>",
+        b'<"a<b>"@d.example>',
+    ],
+)
 def test_quoted_local_part_is_an_address(mta: Mta, address: bytes) -> None:
     send(mta, letter(b"\r\n", address))
     assert mta.letters[0][1] == [address]
@@ -128,8 +141,35 @@ def test_quoted_local_part_is_an_address(mta: Mta, address: bytes) -> None:
 
 @pytest.mark.parametrize("bad", [b'<"a\\"@d.example>', b'<"a" b"@d.example>', b'<"a\\\r\n"@d.example>'])
 def test_quoting_that_does_not_end_is_no_address(mta: Mta, bad: bytes) -> None:
-    with pytest.raises(InjectError, match="SMTP command"):
+    with pytest.raises(NeverInjectedError, match="SMTP command") as caught:
         send(mta, letter(b" \r\n", bad, b"<c d@x>"))
+    assert caught.value.obstacle == "address"
+
+
+def test_address_of_any_length_is_looked_at_quickly(mta: Mta) -> None:
+    started = time.monotonic()
+    for long in (b'<"' + b"a " * 50_000 + b"@d>", b'<"a"' * 50_000, b"<" + b"\\a" * 480 + b'"'):
+        with pytest.raises(NeverInjectedError, match="SMTP command"):
+            send(mta, letter(b"\r\n", long))
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("stage", [b"MAIL", b"."])
+def test_mta_that_says_too_large_will_say_so_for_ever(mta: Mta, stage: bytes) -> None:
+    mta.answers[stage] = b"552 5.3.4 Error: message file too big"
+    with pytest.raises(NeverInjectedError, match=r"552 5\.3\.4") as caught:
+        send(mta, letter())
+    assert caught.value.obstacle == "size"
+    # RFC 5321 4.5.3.1.10: there it means too many recipients.
+    mta.answers = {b"RCPT": b"552 5.3.4 Too many"}
+    with pytest.raises(InjectError) as other:
+        send(mta, letter())
+    assert not isinstance(other.value, NeverInjectedError)
+
+
+def test_mta_is_told_the_size_before_the_content(mta: Mta) -> None:
+    send(mta, Letter(sender=b"<>", recipients=(b"<c@d.example>",), content=[b"x\r\n"], size=3))
+    assert b"MAIL FROM:<> BODY=8BITMIME SIZE=3\r\n" in mta.lines
 
 
 def test_what_the_sender_asked_to_be_told_goes_on(mta: Mta) -> None:

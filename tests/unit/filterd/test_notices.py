@@ -9,6 +9,7 @@ from email.policy import SMTP
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,23 +22,9 @@ from filterd.config import Config, NotifySettings
 from filterd.disposition import Disposition, Side
 from filterd.findings import Finding, Verdict
 from filterd.message import Envelope
+from tests.unit.filterd.carrying import BANNED, VIRUS
 
-FOUND = Finding(
-    stage="attachment",
-    verdict=Verdict.BANNED,
-    rule="attachment.extension",
-    part="1.2",
-    path="1.2",
-    name="x.exe",
-)
-VIRUS = Finding(
-    stage="virus",
-    verdict=Verdict.INFECTED,
-    rule="virus.signature",
-    part="1.3",
-    name="y.zip",
-    detail="Eicar-Test",
-)
+OTHER = msgspec.structs.replace(VIRUS, part="1.3", name="y.zip")
 
 
 def config(**notify: Any) -> Config:
@@ -45,7 +32,7 @@ def config(**notify: Any) -> Config:
     return Config(notify=NotifySettings(**values))
 
 
-def disposition(*who: str, findings: tuple[Finding, ...] = (FOUND,), **more: Any) -> Disposition:
+def disposition(*who: str, findings: tuple[Finding, ...] = (BANNED,), **more: Any) -> Disposition:
     values: dict[str, Any] = {
         "recipients": (b"<b@rcpt.example>", b"<c@rcpt.example>"), "verdict": Verdict.ENCRYPTED, "fate": "move",
         "wanted": "move", "rule": "archive.encrypted", "findings": findings,
@@ -128,6 +115,16 @@ def test_sender_of_malware_is_never_told(verdict: Verdict) -> None:
     assert written(disposition("sender", findings=(), verdict=verdict)) == []
     found = Finding(stage="x", verdict=verdict, rule="x.y")
     assert written(disposition("sender", findings=(found,))) == []
+
+
+def test_score_that_every_message_has_convicts_no_sender() -> None:
+    # The spam stage reports its score whatever it is: in the lab no sender was ever told anything.
+    score = Finding(stage="spam", verdict=Verdict.SPAM, rule="spam.score", score=4.6)
+    bug = Finding(stage="html", verdict=Verdict.SUSPICIOUS, rule="html.webbug")
+    about = msgspec.structs.replace(facts(), findings=(score, bug))
+    assert len(written(disposition("sender", findings=()), about)) == 1
+    about = msgspec.structs.replace(facts(), findings=(score, VIRUS))
+    assert written(disposition("sender", findings=()), about) == []
 
 
 def test_refused_sender_is_told_by_his_own_server() -> None:
@@ -252,10 +249,10 @@ def test_values_are_not_looked_at_for_placeholders() -> None:
 
 
 def test_deleted_part_is_named_by_what_was_found_in_it() -> None:
-    one = disposition(findings=(FOUND, VIRUS), order=RewriteOrder(edits=(Edit(part="1.3", action="warn"),)))
+    one = disposition(findings=(BANNED, OTHER), order=RewriteOrder(edits=(Edit(part="1.3", action="warn"),)))
     text = Notices(config()).deleted(one, ("1.3",), facts())
     assert "y.zip" in text
-    assert "Eicar-Test" in text
+    assert VIRUS.detail in text
     assert "infected (virus.signature)" in text
     assert "x.exe" not in text
 

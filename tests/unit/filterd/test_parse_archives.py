@@ -72,6 +72,7 @@ def test_an_ordinary_zip_is_read_once_and_without_a_finding() -> None:
     ids=["rar4-stored", "rar5-stored", "arj", "cab", "cab-mszip", "gz", "gz-zip", "zlib"],
 )  # fmt: skip
 def test_formats_that_clamav_or_others_cannot_open(data: bytes) -> None:
+    # C01
     anatomy, contents = opened(data)
     assert PAYLOAD in contents
     assert rules(anatomy) == set()
@@ -175,12 +176,14 @@ def locked(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[bytes]:
     "words", [b"The password is: Tulip-42\r\n", b"Passwort\r\n\r\nTulip-42", b"mot de passe 'Tulip-42'."]
 )
 def test_a_password_in_the_body_opens_an_archive(locked: bytes, words: bytes) -> None:
+    # P09
     anatomy, contents = opened(locked, words=words)
     assert PAYLOAD in contents
     assert rules(anatomy) == {"archive.password-in-body"}
 
 
 def test_without_a_password_names_are_seen_and_the_class_is_encrypted(locked: bytes) -> None:
+    # P09
     anatomy, contents = opened(locked)
     assert PAYLOAD not in contents
     assert rules(anatomy) == {"archive.encrypted"}

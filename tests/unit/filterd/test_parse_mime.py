@@ -37,7 +37,6 @@ def test_paths_and_bytes_are_those_of_the_standard_library() -> None:
     assert [leaf.path for leaf in anatomy.leaves] == ["1.1.1", "1.1.2", "1.2", "1.3.1"]
     assert contents[2] == b"\0\1\2" * 5000
     assert anatomy.leaves[2].name == "ä.dat"
-    assert [one for one in anatomy.texts if one[0] == "1.1.1"] == [("1.1.1", "Grüße\r\n")]
     assert not anatomy.findings
 
 

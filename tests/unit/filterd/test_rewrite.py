@@ -1,71 +1,20 @@
 """Rewriting: what is changed is changed exactly, and not a byte beside it."""
 
 import email
-import io
-import zipfile
-from email.message import Message
-from email.policy import compat32
 from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filterd.anatomy import Edit, EditAction, HtmlTreatment, RewriteOrder
+from filterd.anatomy import EditAction, RewriteOrder
 from filterd.fields import Change, changed, split
 from filterd.rewrite import rewrite
-from filterd.rewrite.macros import without_macros
 from filterd.rewrite.naming import harmless_name
 from filterd.rewrite.outline import outline
 from filterd.rewrite.parts import exactly
 from filterd.rewrite.transfer import as_base64, as_quoted, decoded
-
-
-def crlf(text: str) -> bytes:
-    return text.replace("\n", "\r\n").encode()
-
-
-PLAIN = crlf("Content-Type: text/plain; charset=utf-8\n\nSalve   \n\n--not a boundary\n.dots\n")
-HTML = crlf("Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable\n\n<p>a =3D b=\n c</p>\n")
-ODD = b"Content-Type: text/plain\r\nX-Odd:\t folded\r\n\t and on  \r\n\r\nbare\nlf and \xff\xfe\rcr\n\n"
-
-
-def attachment(content: bytes, name: str = "x.exe") -> bytes:
-    head = f'Content-Type: application/x-msdownload; name="{name}"\nContent-Transfer-Encoding: base64\n'
-    return crlf(f'{head}Content-Disposition: attachment; filename="{name}"\n\n') + as_base64(content)
-
-
-def mixed(*parts: bytes, boundary: str = "=_b", kind: str = "mixed", head: str = "") -> bytes:
-    start = crlf(
-        f'From: a@sender.example\n{head}MIME-Version: 1.0\nContent-Type: multipart/{kind}; boundary="{boundary}"\n\npreamble\n'
-    )
-    mark = f"--{boundary}".encode()
-    return start + b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts) + mark + b"--\r\nepilogue\r\n"
-
-
-def order(*edits: tuple[str, EditAction], text: str = "gone", **more: Any) -> RewriteOrder:
-    return RewriteOrder(
-        edits=tuple(Edit(part=part, action=action, text=text) for part, action in edits), **more
-    )
-
-
-def part(raw: bytes, path: str) -> "Message[str, str]":
-    return outline(raw)[path].message
-
-
-def span(raw: bytes, path: str) -> bytes:
-    one = outline(raw)[path]
-    return raw[one.start : one.end]
-
-
-def parsed(raw: bytes, path: str) -> "Message[str, str]":
-    """The part as the standard library has it, its transfer encoding included."""
-    found: Any = email.message_from_bytes(raw, policy=compat32)
-    for number in path.split(".")[1:]:
-        found = found.get_payload()[int(number) - 1]
-    assert isinstance(found, Message)
-    return found
-
+from tests.unit.filterd.rewritten import HTML, ODD, PLAIN, attachment, crlf, mixed, order, parsed, span
 
 NESTED = mixed(
     PLAIN,
@@ -269,186 +218,6 @@ def test_renaming_the_root_is_header_edits_alone() -> None:
     assert whole[result.body_offset :] == as_base64(b"MZ")
     assert [one.name for one in result.headers] == ["MIME-Version", "Content-Type", "Content-Disposition"]
     assert result.headers[1].value == b' application/octet-stream;\n name="x.exe.txt"'
-
-
-def document(*names: str) -> bytes:
-    types = (
-        b'<Types><Default Extension="xml" ContentType="application/xml"/>'
-        b'<Default Extension="bin" ContentType="application/vnd.ms-office.vbaProject"/>'
-        b'<Override PartName="/word/vbaData.xml" ContentType="application/vnd.ms-word.vbaData+xml"/></Types>'
-    )
-    rels = (
-        b'<Relationships><Relationship Id="rId1" Type="http://x/styles" Target="styles.xml"/>'
-        b'<Relationship Id="rId2" Type="http://x/vbaProject" Target="vbaProject.bin"></Relationship></Relationships>'
-    )
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as made:
-        made.writestr("[Content_Types].xml", types)
-        made.writestr("word/_rels/document.xml.rels", rels)
-        made.writestr("word/document.xml", b"<w/>")
-        for name in names:
-            made.writestr(name, b"macro")
-    return out.getvalue()
-
-
-def test_macros_go_with_all_that_refers_to_them() -> None:
-    clean = without_macros(
-        document("word/vbaProject.bin", "word/vbaData.xml", "word/_rels/vbaProject.bin.rels")
-    )
-    assert clean is not None
-    with zipfile.ZipFile(io.BytesIO(clean)) as left:
-        assert left.namelist() == ["[Content_Types].xml", "word/_rels/document.xml.rels", "word/document.xml"]
-        assert left.testzip() is None
-        everything = b"".join(left.read(name) for name in left.namelist())
-        assert b"vba" not in everything
-        assert b"styles.xml" in everything
-        assert left.read("[Content_Types].xml").count(b"<") == 3
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        document(), document("word/vbaProject.bin", "xl/macrosheets/sheet1.xml"), b"PK\x03\x04 and no more",
-        document("word/vbaProject.bin")[:-40], document("word/vbaProject.bin", "word/activeX/activeX1.bin"),
-    ],
-)  # fmt: skip
-def test_document_that_cannot_be_disarmed_fails(bad: bytes) -> None:
-    raw = mixed(PLAIN, attachment(bad, "x.docm"))
-    result, whole = rewrite(raw, order(("1.1", "remove"), ("1.2", "disarm")))
-    assert result.failed == (1,)
-    assert whole == raw
-
-
-def test_disarmed_document_keeps_its_name() -> None:
-    raw = mixed(PLAIN, attachment(document("word/vbaProject.bin"), "x.docm"), HTML)
-    result, whole = rewrite(raw, order(("1.2", "disarm")))
-    assert result.failed == ()
-    got = parsed(whole, "1.2")
-    content = got.get_payload(decode=True)
-    assert isinstance(content, bytes)
-    assert without_macros(content) is None
-    assert got.get_filename() == "x.docm"
-    assert span(whole, "1.3") == HTML
-
-
-STRIP = HtmlTreatment(scripts="strip", forms="strip", iframes="strip", objects="strip", webbugs="strip")
-
-
-def test_disarmed_html_keeps_charset_and_encoding() -> None:
-    page = "<html><body><p>Grüße</p><script>alert(1)</script></body></html>\r\n".encode("latin-1")
-    head = crlf(
-        "Content-Type: text/html; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\n"
-    )
-    raw = mixed(PLAIN, head + as_quoted(page))
-    result, whole = rewrite(raw, order(("1.2", "disarm"), html=STRIP))
-    assert result.failed == ()
-    got = parsed(whole, "1.2")
-    content = got.get_payload(decode=True)
-    assert isinstance(content, bytes)
-    assert b"script" not in content
-    assert "Grüße" in content.decode("latin-1")
-    assert span(whole, "1.1") == PLAIN
-
-
-def test_html_without_active_content_stays_byte_for_byte() -> None:
-    raw = mixed(PLAIN, HTML)
-    result, whole = rewrite(raw, order(("1.2", "disarm"), html=STRIP))
-    assert (result.failed, whole) == ((), raw)
-
-
-UTF16 = as_base64("Grüße\r\n".encode("utf-16-le"))
-UTF16_BIG = as_base64(b"\xfe\xff" + "Grüße\r\n".encode("utf-16-be"))
-STAMP = "Checked by the gateway.\nSecond line"
-UMLAUTS = "Geprüft: § Ω"
-
-
-@pytest.mark.parametrize(
-    ("head", "body", "stamp"),
-    [
-        ("Content-Type: text/plain\n", b"text\r\n", STAMP),
-        ("", b"text\r\n", STAMP),
-        ("Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n", "Grüße\r\n".encode(), UMLAUTS),
-        ("Content-Type: text/plain; charset=utf-8\n", b"text\r\n", UMLAUTS),
-        ("Content-Type: text/plain\n", b"text\r\n", UMLAUTS),
-        ("Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n", b"Gr=FC=DFe\r\n", UMLAUTS),
-        ("Content-Type: text/plain; charset=iso-8859-15\nContent-Transfer-Encoding: quoted-printable\n", b"Gr=FC=DFe=", "grüßt"),
-        ("Content-Type: text/plain; charset=utf-16le\nContent-Transfer-Encoding: base64\n", UTF16, UMLAUTS),
-        ("Content-Type: text/plain; charset=utf-16\nContent-Transfer-Encoding: base64\n", UTF16_BIG, UMLAUTS),
-        ("Content-Type: text/html; charset=iso-8859-1\n", b"<html><body><p>x</p></body></html>\r\n", UMLAUTS),
-        ("Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: base64\n", as_base64("<p>ü".encode()), UMLAUTS),
-        ("Content-Type: text/plain; charset=iso-2022-jp\n", "日本\r\n".encode("iso-2022-jp"), STAMP),
-    ],
-)  # fmt: skip
-def test_stamp_stands_behind_the_text_in_its_own_charset(head: str, body: bytes, stamp: str) -> None:
-    raw = b"Subject: x\r\nMIME-Version: 1.0\r\n" + crlf(head) + b"\r\n" + body
-    result, whole = rewrite(raw, RewriteOrder(stamp=stamp))
-    assert result.stamped
-    before, after = parsed(raw, "1"), parsed(whole, "1")
-
-    def text(message: "Message[str, str]") -> str:
-        content = message.get_payload(decode=True)
-        assert isinstance(content, bytes)
-        return content.decode(message.get_content_charset("ascii"))
-
-    import html  # noqa: PLC0415 - beside a test's parameter of that name
-
-    seen = html.unescape(text(after))
-    for line in stamp.splitlines():
-        assert line in seen
-    if after.get_content_type() == "text/plain":
-        assert text(after).startswith(text(before).removesuffix("="))
-        assert text(after).replace("\r\n", "\n").count("\n\n" + stamp.split("\n", maxsplit=1)[0]) <= 1
-    assert max(map(len, whole.split(b"\r\n"))) <= 998
-    # What the milter is told is what the whole message has.
-    rebuilt, _ = changed(
-        raw[: raw.index(b"\r\n\r\n") + 2], [Change(name=e.name, value=e.value) for e in result.headers]
-    )
-    assert whole.startswith(rebuilt + b"\r\n")
-
-
-def test_stamp_leaves_lines_that_are_joined_joined() -> None:
-    raw = b"MIME-Version: 1.0\r\nContent-Type: text/plain; format=Flowed; delsp=yes\r\n\r\none \r\ntwo\r\n"
-    _, whole = rewrite(raw, RewriteOrder(stamp=UMLAUTS))
-    assert b"Content-Type: text/plain; charset=utf-8; format=flowed; delsp=yes\r\n" in whole
-
-
-def test_stamp_stands_in_both_alternatives_and_in_no_attachment() -> None:
-    alternative = mixed(PLAIN, HTML, boundary="inner", kind="alternative").split(b"MIME-Version: 1.0\r\n", 1)[
-        1
-    ]
-    named = b'Content-Type: text/plain; name="notes.txt"\r\n\r\nnotes\r\n'
-    raw = mixed(alternative, named, attachment(b"MZ"))
-    result, whole = rewrite(raw, RewriteOrder(stamp="Stamp words"))
-    assert result.stamped
-    assert whole.count(b"Stamp words") == 2
-    assert b"Stamp words" in span(whole, "1.1.1")
-    assert b"Stamp words" in span(whole, "1.1.2")
-    assert span(whole, "1.2") == named
-    assert result.headers == ()
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        mixed(PLAIN, attachment(b"s", "smime.p7s"), kind="signed"),
-        mixed(PLAIN, b"Content-Type: text/calendar; method=REQUEST\r\n\r\nBEGIN:VCALENDAR\r\n"),
-        crlf("Content-Type: application/pkcs7-mime; name=smime.p7m\n\nabc\n"),
-        crlf("Subject: x\n\n-----BEGIN PGP SIGNED MESSAGE-----\ntext\n"),
-        crlf("Subject: x\n\n-----BEGIN PGP MESSAGE-----\ntext\n"),
-        crlf("Content-Type: application/pdf\n\nabc\n"),
-        crlf("Content-Type: text/plain; charset=x-none\n\nabc\n"),
-    ],
-)
-def test_signed_and_encrypted_mail_is_not_stamped(raw: bytes) -> None:
-    result, whole = rewrite(raw, RewriteOrder(stamp=STAMP))
-    assert (result.stamped, whole) == (False, raw)
-
-
-def test_stamp_and_edit_go_together() -> None:
-    result, whole = rewrite(mixed(PLAIN, attachment(b"MZ")), order(("1.2", "warn"), stamp="Stamp words"))
-    assert result.stamped
-    assert b"Stamp words" in span(whole, "1.1")
-    assert parsed(whole, "1.2").get_filename() == "warn.txt"
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ def scan(
 
 
 def test_exit_codes_and_the_name_of_what_was_found() -> None:
+    # M08
     with spooled(b"fine") as content:
         assert scan(content, LOOK) == ScanAnswer()
         # The next one starts at the beginning of the content again.

@@ -6,6 +6,8 @@ from filterd.anatomy import Anatomy, Leaf
 from filterd.config.inspection import AttachmentSettings, Inspection
 from filterd.stages.attachment import STAGE, judge
 
+from .reading import mixed, read, rules_of
+
 
 def judged(*leaves: Leaf, settings: AttachmentSettings | None = None) -> set[str]:
     found = judge(Anatomy(leaves=leaves), Inspection(attachments=settings or AttachmentSettings()))
@@ -22,6 +24,10 @@ def leaf(*names: str, kind: str = "unknown", claimed: str = "", path: str = "1.2
         (leaf("a.exe"), {"extension"}),
         (leaf("a.txt", "a.txt.JS "), {"extension"}),
         (leaf("a.pdf.scr..."), {"extension"}),
+        (leaf("C:\\temp\\a.exe\\"), {"extension"}),
+        (leaf("a.exe//"), {"extension"}),
+        (leaf("made.of.js/", path="1.2!3", size=0), set()),
+        (leaf("a.exe/", path="1.2!3"), {"extension"}),
         (leaf("folder/a.vbs", path="1.2!3"), {"extension"}),
         (leaf("a.com"), set()),
         (leaf("a.txt", kind="pe"), {"kind", "disguised", "type-mismatch"}),
@@ -41,6 +47,40 @@ def leaf(*names: str, kind: str = "unknown", claimed: str = "", path: str = "1.2
 )
 def test_rules(one: Leaf, rules: set[str]) -> None:
     assert judged(one) == rules
+
+
+PROGRAM = b"Content-Transfer-Encoding: base64\r\n\r\nAAECAwQF"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b'Content-Type: application/octet-stream; name="C:\\temp\\a.exe\\"\r\n',
+        b'Content-Disposition: attachment; filename="C:\\temp\\a.exe\\"; size=9\r\n',
+        b'Content-Disposition: attachment; filename="C:\\\\temp\\\\a.exe\\\\"\r\n',
+        b"Content-Disposition: attachment; filename=/tmp/a.exe/\r\n",
+        b"Content-Type: application/octet-stream\r\nContent-Description: a.exe\r\n",
+        b"Content-Type: application/octet-stream\r\nContent-Description: =?utf-8?q?your_invoice=2Eexe?=\r\n",
+    ],
+)
+def test_a_name_reaches_the_policy_wherever_it_stands(fields: bytes) -> None:
+    found = rules_of(mixed(b"Content-Type: text/plain\r\n\r\nGood morning.", fields + PROGRAM))
+    assert "attachment.extension" in found
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Description: OpenPGP digital signature\r\n",
+        b"Content-Description: Delivery report. exe\r\n",
+        b"Content-Disposition: attachment; filename=a.txt\r\nContent-Description: made by a.exe\r\n",
+        b'Content-Disposition: attachment; filename="the \\"new\\" report.pdf"\r\n',
+        b'Content-Disposition: attachment; filename="C:\\docs\\report.pdf"\r\n',
+    ],
+)
+def test_a_description_is_no_name_where_it_does_not_end_like_one_or_another_stands(fields: bytes) -> None:
+    found = read(mixed(b"Content-Type: text/plain\r\n\r\nGood morning.", fields + PROGRAM))[0].findings
+    assert found == ()
 
 
 def test_members_of_archives_can_be_left_out() -> None:

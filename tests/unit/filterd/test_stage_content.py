@@ -1,7 +1,11 @@
+import resource
+import signal
+import time
+
 import pytest
 
 from filterd.anatomy import Anatomy, Leaf
-from filterd.config.inspection import ContentRule, Inspection
+from filterd.config.inspection import Bounds, ContentRule, Inspection
 from filterd.findings import Finding, Verdict
 from filterd.stages import content
 
@@ -90,3 +94,61 @@ def test_the_rules_are_checked_with_the_configuration() -> None:
     assert len(problems) == 2
     assert "[[content]] b" in problems[0]
     assert "'a' stands twice" in problems[1]
+
+
+# --- patterns that take for ever, and texts that make others slow
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(a+)+$", "(a|aa)+$", "(a|a)*$", r"invoice: (\d+)+x", r"(\w+\s?)+$", "(?:x+x+)+y", "(.*)*x",
+        r"([^\n]+\n?)+!", "(a{1,20}){1,20}b", "^(([a-z])+.)+[A-Z]([a-z])+$",
+    ],
+)  # fmt: skip
+def test_a_pattern_that_takes_for_ever_is_refused_and_named(pattern: str) -> None:
+    (problem,) = content.check((ContentRule(name="slow", pattern=pattern),))
+    assert problem.startswith("[[content]] slow: pattern takes for ever on texts like ")
+    assert problem.endswith("as (a+)+ can be written a+")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "overdue invoice", r"(\w+\s+)+end", "project (heron|osprey)", r"(?:\d{4}[ -]?){3}\d{4}", ".*foo.*bar.*", "(foo|bar)+",
+        r"[\w.+-]+@([\w-]+\.)+[a-z]{2,}", "(a++)+$", r"(\s*,\s*\w+)+;", r"(?<!x)(?P<n>[^a])(?P=n)+",
+        r"\b(?:bitcoin|btc)\b.{0,80}(?:wallet|address)",
+    ],
+)  # fmt: skip
+def test_an_honest_pattern_is_taken(pattern: str) -> None:
+    assert not list(content.check((ContentRule(name="good", pattern=pattern),)))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"), [("(a+)+$", "a" * 60 + "b"), ("x.*y", "x" * 3_000_000), ("x.*.*y", "x" * 100_000)]
+)
+def test_rules_that_take_too_long_make_it_over_limit_and_keep_what_was_found(pattern: str, text: str) -> None:
+    rules = (ContentRule(name="first", pattern="invoice"), ContentRule(name="slow", pattern=pattern))
+    mail = Anatomy(headers=(("subject", "Invoice"),), texts=(("1", text),))
+    before = resource.getrlimit(resource.RLIMIT_CPU), signal.getsignal(signal.SIGXCPU)
+    begun = time.process_time()
+    first, second = content.judge(mail, Inspection(parse=Bounds(seconds=2), content=rules))
+    assert time.process_time() - begun < 4
+    assert first.rule == "content.first"
+    assert (second.stage, second.verdict, second.rule) == ("limit", Verdict.OVER_LIMIT, "limit.content-time")
+    assert second.detail == "content.slow: more than 1 s"
+    assert (resource.getrlimit(resource.RLIMIT_CPU), signal.getsignal(signal.SIGXCPU)) == before
+
+
+@pytest.mark.parametrize("at", [0, 90_000, 131_070, 131_072, 200_000, 399_990])
+@pytest.mark.parametrize("filler", ["x", "x\n"])
+def test_a_match_is_found_wherever_it_stands_in_a_long_text(at: int, filler: str) -> None:
+    text = (filler * 400_000)[:at] + "\nneedle end\n" + (filler * 400_000)[at:400_000]
+    for pattern in ("^needle end$", r"needle\s+end\b", "(?s)needle.*?end"):
+        assert judged(pattern, "body", mail=Anatomy(texts=(("1", text),)))
+
+
+def test_the_end_of_a_piece_is_not_the_end_of_the_text() -> None:
+    text = "x" * 400_000
+    for pattern in (r"x{9}\Z(?<!x)|x\Z(?=y)", r"x$(?!\Z)"):
+        assert not judged(pattern, "body", mail=Anatomy(texts=(("1", text + "!"),)))

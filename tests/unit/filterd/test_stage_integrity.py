@@ -82,11 +82,13 @@ NAMES = (
 
 @pytest.mark.parametrize(("rule", "raw"), EXAMPLES, ids=[one[0] for one in EXAMPLES])
 def test_each_rule_matches_its_example(rule: str, raw: bytes) -> None:
+    # R06, M03, P16
     assert f"integrity.{rule}" in {found.rule for found in read(raw)[0].findings}
 
 
 @pytest.mark.parametrize(("rule", "name"), NAMES)
 def test_names(rule: str, name: str) -> None:
+    # M03
     anatomy = Anatomy(leaves=(Leaf(path="1.2", names=(name,)),))
     assert f"integrity.{rule}" in {found.rule for found in integrity.judge(anatomy, Inspection())}
 
@@ -107,6 +109,48 @@ def test_ordinary_names(name: str) -> None:
 )
 def test_one_mailbox_is_one(value: bytes) -> None:
     assert not rules_of(HEAD.replace(b"Anna <anna@sender.example>", value) + b"\r\nx\r\n")
+
+
+SEVERAL = HEAD.replace(b"Anna <", b"<boss@bastide.example>, Anna <")
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        (b"Sender: Anna <anna@sender.example>\r\n", False),
+        (b"", True),
+        (b"Sender: \r\n", True),
+        (b"Sender: <a@b.example>, <c@d.example>\r\n", True),
+        (b"Sender: <a@b.example>\r\nSender: <c@d.example>\r\n", True),
+    ],
+)
+def test_several_authors_with_one_sender_are_legal(fields: bytes, *, refused: bool) -> None:
+    """RFC 5322 3.6.2."""
+    found = rules_of(SEVERAL + fields + b"\r\nx\r\n")
+    assert ("integrity.from-several" in found) is refused
+
+
+@pytest.mark.parametrize(
+    "boundary",
+    [
+        b'boundary="=_part" (comment)',
+        b'boundary="=_part" (a comment; of two)',
+        b'boundary="=_part"\r\n (folded); charset=us-ascii',
+        b'boundary="=_part" (one (within) another)',
+    ],
+)
+def test_a_comment_behind_a_boundary_is_legal(boundary: bytes) -> None:
+    """RFC 2045 5.1: both readers see the parts."""
+    anatomy, contents = read(MIXED.replace(b'boundary="=_part"', boundary))
+    assert anatomy.findings == ()
+    assert [leaf.path for leaf in anatomy.leaves] == ["1.1", "1.2"]
+    assert contents == read(MIXED)[1]
+
+
+def test_lines_for_who_reads_no_comments_are_a_second_boundary() -> None:
+    raw = MIXED.replace(b'boundary="=_part"', b'boundary="=_part" (comment)')
+    raw = raw.replace(b"--=_part\r\n", b'--"=_part" (comment)\r\n', 1)
+    assert "integrity.boundary-ambiguous" in rules_of(raw)
 
 
 def test_ordinary_mail_has_no_finding() -> None:

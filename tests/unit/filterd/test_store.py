@@ -114,7 +114,26 @@ def test_tidy_removes_old_discarded_messages_and_left_overs_only(
     monkeypatch.setattr("filterd.carry.store.time.time", lambda: later)
     assert store.tidy(30) == 1
     left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
-    assert left == sorted(path.name for path in kept.paths if path.parent.name != "discarded")
+    assert left == sorted([".tidied", *(path.name for path in kept.paths if path.parent.name != "discarded")])
+
+
+def test_store_is_tidied_once_in_a_while_by_whoever_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = Store(str(tmp_path)), Store(str(tmp_path))
+    one.keep(pieces(), [entry("discarded")])
+    now = time.time() + 60
+    monkeypatch.setattr("filterd.carry.store.time.time", lambda: now)
+    assert one.tidy(0, every_s=3600) == 1
+    one.keep(pieces(), [entry("discarded")])
+    assert one.tidy(0, every_s=3600) == other.tidy(0, every_s=3600) == 0
+    now += 3600
+    assert other.tidy(0, every_s=3600) == 1
+    # A clock that was set back does not put it off for good.
+    one.keep(pieces(), [entry("discarded")])
+    now -= 1800
+    os.utime(tmp_path / ".tidied", (now + 7200, now + 7200))
+    assert one.tidy(0, every_s=3600) == 1
 
 
 def test_one_process_tidies_at_a_time(tmp_path: Path) -> None:

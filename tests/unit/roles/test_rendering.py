@@ -15,7 +15,7 @@ from roles.filterd.defences import DEFENCES as FILTERD_RECORDS
 from roles.hardening.defences import DEFENCES as HARDENING
 from roles.kinds import ClamdOption, FreshclamOption, Kind, MainCf, Restriction, SshdOption, Sysctl
 from roles.mta.defences import DEFENCES as MTA
-from roles.mta.defences import INJECTION
+from roles.mta.injection import INJECTION
 from roles.rendering import filterd_options, lines, rendered, restriction_lists
 from tests.unit.roles.examples import gateway
 
@@ -127,13 +127,16 @@ def test_master_cf_listens_on_port_25_alone() -> None:
 def test_master_cf_overrides_settings_for_injected_mail_alone() -> None:
     # master(5): -o name=value stands on lines of its own, indented, behind its service.
     text = rendered("mta", "master.cf.j2", GATEWAY, injection=INJECTION)
-    at = text.index("\nfilterd-inject unix ")
-    block = text[at + 1 :].split("\n")
-    count = len(INJECTION)
-    assert block[1 : count + 1] == [f"  -o {name}={value}" for name, value in INJECTION.items()]
-    assert block[count + 1].startswith("pickup ")
-    assert "-o" not in text.replace("\n".join(block[1 : count + 1]), "")
-    assert all(" " not in value for value in INJECTION.values())
+    rest = text
+    for service, settings in INJECTION.items():
+        at = text.index(f"\n{service} unix ")
+        block = text[at + 1 :].split("\n")
+        count = len(settings)
+        assert block[1 : count + 1] == [f"  -o {name}={value}" for name, value in settings.items()]
+        assert not block[count + 1].startswith(" ")
+        rest = rest.replace("\n".join(block[1 : count + 1]), "")
+        assert all(" " not in value for value in settings.values())
+    assert "-o" not in rest
 
 
 def test_sshd_listens_where_the_firewall_lets_administrators_in() -> None:

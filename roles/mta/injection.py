@@ -1,0 +1,63 @@
+"""How filterd hands mail in: a service of Postfix for it alone, and what differs there from mail of the network.
+
+The attack it stops: a way past the filter that somebody else finds, or that mail is lost on.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from roles.defence import Defence
+from roles.kinds import HostAnswer
+
+SERVICE: Final = "filterd-inject"
+CLEANUP: Final = "filterd-cleanup"
+
+# Its services by their names in master.cf, with the parameters that differ there. Postfix sees filterd as the client
+# "localhost[127.0.0.1]".
+INJECTION: Final[Mapping[str, Mapping[str, str]]] = {
+    SERVICE: {
+        # It was filtered, or filterd wrote it: once more would be a loop, and waits for the filter that waits for this.
+        "receive_override_options": "no_milters",
+        # Recipients were verified when the message came; those of notices and forwards are the administrator's.
+        "smtpd_relay_restrictions": "permit_mynetworks,reject",
+        "smtpd_recipient_restrictions": "permit_mynetworks,reject",
+        # mta.unchanged: no rewriting of addresses and no completing of headers, as for mail from outside.
+        "local_header_rewrite_clients": "",
+        # What came within the limit goes out a little longer, by a Received line and our marks: filterd's own bound
+        # holds here. cleanup(8) counts as well, so this way has one of its own.
+        "message_size_limit": "0",
+        "cleanup_service_name": CLEANUP,
+    },
+    CLEANUP: {"message_size_limit": "0"},
+}
+# The answer of `postconf -P`, its lines sorted.
+OVERRIDES: Final = "\n".join(
+    sorted(
+        f"{service}/unix/{name} = {value}".strip()
+        for service, settings in INJECTION.items()
+        for name, value in settings.items()
+    )
+)
+
+INJECTION_DEFENCE: Final = Defence(
+    id="mta.injection",
+    title="Only filterd hands in mail that is not filtered",
+    why="A way past the filter must be no way for anybody else: no network reaches it, and no other user of the host.",
+    rows=("P01", "P02"),
+    sets=(
+        HostAnswer(
+            subject="who may open the sockets of Postfix that are for its own programs",
+            # A socket's own mode says nothing (unix(7)): the directory decides.
+            command="stat -c '%a %U %G' /var/spool/postfix/public; getent group postdrop | cut -d: -f4",
+            matches="2710 postfix postdrop\nfilterd",
+            refuted_by="755 postfix postdrop\nfilterd",
+        ),
+        HostAnswer(
+            subject="the service for filterd",
+            command="postconf -M filterd-inject/unix | awk '{ print $2, $3, $5, $8 }'",
+            matches="unix n y smtpd",
+            refuted_by="inet n y smtpd",
+        ),
+    ),
+    unseen="It is a unix socket: there is nothing that an outsider could see.",
+)

@@ -1,0 +1,50 @@
+"""One supervisor for all daemons: each runs once, under its own unit, and in order (M07)."""
+
+import pytest
+
+from tests.acceptance.gateway import GatewayHost
+
+UNITS = ("postfix.service", "filterd.service", "clamav-daemon.service", "spamd.service")
+# What another supervisor, or a second filter, would be started by.
+STRANGERS = ("sendmail", "exim4", "mailscanner", "amavis", "rspamd", "opendkim", "mimedefang")
+
+
+def shown(gateway: GatewayHost, unit: str, *names: str) -> dict[str, str]:
+    lines = gateway.run(f"systemctl show -p {','.join(names)} {unit}").splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_each_daemon_is_one_enabled_unit(unit: str, gateway: GatewayHost) -> None:
+    # M07
+    assert shown(gateway, unit, "ActiveState", "UnitFileState") == {
+        "ActiveState": "active",
+        "UnitFileState": "enabled",
+    }
+
+
+def test_no_process_of_a_daemon_is_outside_of_its_unit(gateway: GatewayHost) -> None:
+    # M07: a second supervisor starts what the first one knows nothing of.
+    rows = [line.split() for line in gateway.run("ps -eo comm=,cgroup=").splitlines()]
+    homes = {
+        "clamd": "clamav-daemon",
+        "spamd": "spamd",
+        "filterd": "filterd",
+        "smtpd": "postfix",
+        "qmgr": "postfix",
+    }
+    seen = set()
+    for row in rows:
+        if row[0] in homes:
+            seen.add(row[0])
+            assert f"{homes[row[0]]}" in row[-1], row
+    assert {"clamd", "qmgr"} <= seen
+
+
+def test_the_filter_is_there_before_the_mta_and_nothing_else_is(gateway: GatewayHost) -> None:
+    # M07
+    order = shown(gateway, "filterd.service", "Before", "After")
+    assert "postfix.service" in order["Before"].split()
+    assert {"clamav-daemon.service", "spamd.service"} <= set(order["After"].split())
+    enabled = gateway.run("systemctl list-unit-files --state=enabled --no-legend")
+    assert not [name for name in STRANGERS if f"{name}.service" in enabled.lower()]
