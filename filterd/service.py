@@ -19,6 +19,7 @@ from .ledger.client import LedgerClient, LedgerDownError
 from .log import Log, shown
 from .message import Envelope, Message, Spool
 from .pipeline import Report
+from .recent import Recent
 from .scanners import engines
 from .stages import virus
 
@@ -47,6 +48,7 @@ class Service:
         self.engines = engines.connect(config, log, workers=workers)
         self.ledger = LedgerClient(config.ledger, log)
         self.carrier = Carrier(config, log, self, self.ledger, self.health)
+        self._recent = Recent(config, self.ledger)
         self._last_resort = policy.last_resort(config)
 
     async def rest(self) -> None:
@@ -85,7 +87,7 @@ class Service:
 
     async def judge(self, message: Message) -> Judgement:
         """Examine a message and decide."""
-        report = await self.examine(message)
+        report = await self._recent.report(message, lambda: self.examine(message))
         dispositions = self.decide(report, message.envelope)
         if _put_off(dispositions) and await self._often_enough(message):
             dispositions = policy.decide(report, message.envelope, self._last_resort, now=_now())

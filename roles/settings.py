@@ -139,6 +139,15 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     filterd_workers: Annotated[
         int, Meta(ge=0, le=64, description="Milter worker processes; 0: one a processor core.")
     ] = 0
+    filterd_metrics_port: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=65535,
+            description="TCP port of 127.0.0.1 on which filterd serves `/metrics` and `/health` by HTTP; 0: none, only its "
+            "unix socket.",
+        ),
+    ] = 0
     clamav_official_databases: Annotated[
         bool,
         Meta(

@@ -2,12 +2,14 @@
 
 import argparse
 import asyncio
+import sys
 from pathlib import Path
 
 import msgspec
 
 from filterd import listing
 from filterd.config import Config, load
+from filterd.config.hints import hints
 from filterd.live import check_live
 
 from .codes import GOOD, UNREACHABLE
@@ -29,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(path: Path, *, live: bool, as_json: bool) -> int:
     config = load(path)
+    for hint in hints(config):
+        print(f"filterd: {path}: note: {hint}", file=sys.stderr)
     print(
         msgspec.json.encode(config).decode()
         if as_json

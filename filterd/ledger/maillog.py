@@ -21,9 +21,9 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 _TAG: Final = re.compile(
     r"([A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*)/([a-z0-9_-]+)\[\d+\]: (?:warning: )?(.*)", re.ASCII
 )
-# Short: hex of microseconds and inode. Long: without vowels, seconds and microseconds, "z", inode.
+# Short: hex of microseconds and inode. Long: without vowels, seconds and microseconds, "z", inode (without "z").
 _QUEUE_ID: Final = re.compile(
-    r"([0-9A-F]{6,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-y]{10,12}z[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-y]{1,16}): (.*)",
+    r"([0-9A-F]{6,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,12}z[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-y]{1,16}): (.*)",
     re.ASCII,
 )
 _CLIENT: Final = re.compile(r"client=(\S*\[[^\]]*\])(?::\d+)?(?:, .*)?")
@@ -62,7 +62,8 @@ class Line(Struct, frozen=True):
 class Trail(Struct, kw_only=True):
     """What the log says of one message in the queue. Times in ms since 1970.
 
-    ``client``: it came by SMTP from there. ``answer``: what a milter had the client told; ``queued``: it was taken.
+    ``client``: it came by SMTP from there. ``answer``: what the client was told by a filter (``ours``:
+    by filterd, whose replies name the queue id) or the MTA; ``queued``: it was taken.
     ``statuses`` counts deliveries: sent, bounced, deferred, expired …. ``by_hand``: postsuper removed it.
     """
 
@@ -74,6 +75,7 @@ class Trail(Struct, kw_only=True):
     client: str = ""
     message_id: str = ""
     answer: Answer = ""
+    ours: bool = False
     queued: bool = False
     held: bool = False
     removed: bool = False
@@ -170,6 +172,7 @@ def _answered(trail: Trail, found: "re.Match[str]") -> None:
         pass  # one recipient was refused; the others may go on
     else:
         trail.answer = "refused" if (found[3] or found[4]) == "5" else "later"
+        trail.ours = f" id={trail.queue_id}; from=<" in found.string
 
 
 def parsed(text: str, now: datetime) -> Line | None:

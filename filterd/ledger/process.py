@@ -260,14 +260,12 @@ class LedgerProcess:
                 answer(one)
                 self._queue.task_done()
             self._count(requests, answers, time.monotonic() - begun)
-            self._judge(requests, [one.error for one in answers])
+            self._judge([one.error for one in answers])
 
-    def _judge(self, requests: Sequence[Written], errors: Sequence[str]) -> None:
-        """Say what a transaction tells of the database. A record that no table takes fails alone: then we ask."""
-        if not all(errors):
-            self._say("")
-        elif len(errors) > 1 or isinstance(requests[0], Ping):
-            self._say(errors[0])
+    def _judge(self, errors: Sequence[str]) -> None:
+        """Say what a transaction tells of the database; where something was not written, ask whether that is all."""
+        self._ready = not all(errors)
+        self._say(next((error for error in errors if error), ""))
         if any(errors):
             self._doubt.set()
 
@@ -313,7 +311,6 @@ class LedgerProcess:
     def _say(self, problem: str) -> None:
         """Log that the database fails, and that it works again; not for each message."""
         now = time.monotonic()
-        self._ready = not problem
         self._watch.ledger(problem)
         if problem and now - self._said >= _SAY_EVERY_S:
             self._said = now

@@ -76,7 +76,7 @@ class Reconciled(Struct, frozen=True, kw_only=True):
 def known(connection: Connection, since_ms: int, until_ms: int) -> Iterator[Known]:
     """Yield what the ledger says of the messages of a range of time, in batches that end where memory would."""
     m, r, i = s.MESSAGES.c, s.RECIPIENTS.c, s.INJECTIONS.c
-    last = (since_ms - 1, "")
+    last = (since_ms, "")
     while True:
         rows = connection.execute(
             select(m.id, m.queue_id, m.received_ms, m.gateway, m.message_id)
@@ -173,7 +173,7 @@ class _Comparison:
             if one.outcomes - {"refused", "deferred"}:
                 self._blame("ledger", one.queue_id, one.id, one.received_ms, "the log has nothing of it")
             return
-        self._same(one, end_of(trail, self.until_ms))
+        self._same(one, trail, end_of(trail, self.until_ms))
 
     def _trail_of(self, one: Known) -> Trail | None:
         """Return the trail of a record: of those with its queue id the one that lies about its time."""
@@ -186,13 +186,17 @@ class _Comparison:
         ]
         return near[-1] if near else None
 
-    def _same(self, one: Known, end: End) -> None:
+    def _same(self, one: Known, trail: Trail, end: End) -> None:
         """Compare what the ledger says with how it ended."""
         at = one.received_ms
         if end in {"later", "broken off"}:
             # Whatever was decided, the client was not told 250: it comes again, or was refused after all.
             if one.outcomes - {"deferred", "refused"}:
                 self.explained[f"{end}: decided, but not answered so; it comes again"] += 1
+            return
+        if end == "refused" and not trail.ours and one.outcomes - {"refused", "deferred"}:
+            # Postfix says no after the filter, for instance to a queue file that has become too big.
+            self.explained["refused by the MTA or another filter after filterd: the sender was told"] += 1
             return
         taken = end in _ENDED or end == "vanished"
         if "passed" in one.outcomes and not taken:

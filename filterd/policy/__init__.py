@@ -10,8 +10,8 @@ from .classes import PRECEDENCE, PRECISION, counted
 from .decide import Explained, decide, explain, settled
 from .fates import STRICTNESS
 from .groups import direction
-from .patience import last_resort
 from .lists import reported
+from .patience import last_resort
 
 __all__ = [
     "PRECEDENCE",

@@ -10,6 +10,7 @@ from roles.settings import CLAMD_SOCKET, MILTER_DIRECTORY, SPAMD_SOCKET, Gateway
 
 CONFIG_FILE = "/etc/filterd/filterd.toml"
 UNIT_FILE = "/etc/systemd/system/filterd.service"
+METRICS_FILE = "/etc/systemd/system/filterd-metrics.socket"
 _GROUPS = "id -nG filterd 2>/dev/null | tr ' ' '\\n' | sort | xargs"
 
 
@@ -64,6 +65,9 @@ def _files(gateway: Gateway) -> list[OwnedFile]:
         "socket_directory": MILTER_DIRECTORY,
         "options": filterd_options(DEFENCES),
     }
+    metrics = OwnedFile(
+        path=METRICS_FILE, content=rendered("filterd", "filterd-metrics.socket.j2", gateway, **values)
+    )
     return [
         OwnedFile(
             path=CONFIG_FILE,
@@ -71,5 +75,7 @@ def _files(gateway: Gateway) -> list[OwnedFile]:
             mode="640",
             group="filterd",
         ),
+        # Before the service, whose unit names it.
+        *([metrics] if gateway.filterd_metrics_port else []),
         OwnedFile(path=UNIT_FILE, content=rendered("filterd", "filterd.service.j2", gateway, **values)),
     ]

@@ -1,4 +1,4 @@
-"""As much of JSON Schema as the schemas of docs/filterd.md use; a keyword that is not here is an error."""
+"""As much of JSON Schema as the schemas of docs/filterd.md and docs/ledger.md use; a keyword that is not here is an error."""
 
 from typing import Any
 
@@ -7,10 +7,13 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "array": (list,),
     "string": (str,),
     "number": (int, float),
+    "integer": (int,),
     "boolean": (bool,),
     "null": (type(None),),
 }
-_SILENT = frozenset({"title", "description", "default", "$defs", "items", "properties", "required"})
+_SILENT = frozenset(
+    {"title", "description", "default", "$defs", "items", "properties", "required", "additionalProperties"}
+)
 
 
 def mistakes(value: Any, schema: dict[str, Any], top: dict[str, Any], path: str = "$") -> list[str]:
@@ -47,6 +50,9 @@ def _inside(value: Any, schema: dict[str, Any], top: dict[str, Any], path: str) 
         ]
         for name in value.keys() & schema["properties"].keys():
             found += mistakes(value[name], schema["properties"][name], top, f"{path}.{name}")
+    if isinstance(value, dict) and isinstance(each := schema.get("additionalProperties"), dict):
+        for name in value.keys() - schema.get("properties", {}).keys():
+            found += mistakes(value[name], each, top, f"{path}.{name}")
     if isinstance(value, list) and "items" in schema:
         for number, each in enumerate(value):
             found += mistakes(each, schema["items"], top, f"{path}[{number}]")

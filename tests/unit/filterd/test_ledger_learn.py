@@ -76,7 +76,7 @@ def test_an_entry_is_learnt_with_its_trace_and_the_act_is_written_down(
                     kept_id=one.kept[0].id,
                     actor=ALICE,
                     spam=spam,
-                )  # fmt: skip
+                )
             )
 
         assert teach(spam=False)
@@ -107,5 +107,5 @@ def test_operators_teach_nothing(ledger: Engine, tmp_path: Path) -> None:
                 kept_id=one.kept[0].id,
                 actor=OTTO,
                 spam=True,
-            )  # fmt: skip
+            )
         )

@@ -125,12 +125,12 @@ def test_queue_ids_of_released_messages_are_noted(home: Home) -> None:
 def test_nobody_else_gets_it(home: Home) -> None:
     """P11: a release goes to the recipient for whom it is, not to all."""
     kept_id = home.keep("a@example.org", "b@example.org", content=SPAM)
-    with pytest.raises(RefusedError, match="is not kept for eve@evil.example"):
+    with pytest.raises(RefusedError, match="is not kept for eve@evil"):
         home.release(kept_id, "eve@evil.example")
     assert home.release(kept_id, "b@example.org").status == "released"
     assert [letter[1] for letter in home.mta.letters] == [[b"<b@example.org>"]]
     assert home.states(kept_id) == {"a@example.org": "kept", "b@example.org": "released"}
-    with pytest.raises(RefusedError, match="has been released to b@example.org already"):
+    with pytest.raises(RefusedError, match="has been released to b@"):
         home.release(kept_id, "b@example.org")
     assert home.release(kept_id).recipients == ("a@example.org",)
     with pytest.raises(RefusedError, match="got it already"):

@@ -1,0 +1,392 @@
+"""Every cell of the failure table: the part is made to fail, a message is sent, the part is mended, another is sent."""
+
+import asyncio
+import errno
+import os
+import resource
+import socket
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import uvloop
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from filterd import failures
+from filterd.config import load
+from filterd.connection import Connection
+from filterd.failures import TABLE, Failure
+from filterd.ledger import database
+from filterd.ledger.blobs import Blobs
+from filterd.ledger.records import HEAD, Answer, Request, framed
+from filterd.log import Log
+from filterd.message import Spool
+from filterd.parse.pool import ParsePool
+from filterd.reporter import Reporter
+from filterd.service import Service
+from tests.unit.filterd import engines
+from tests.unit.filterd.daemon import configuration
+from tests.unit.filterd.dialogue import Client
+from tests.unit.filterd.engines import GTUBE, Engine, wait_for
+from tests.unit.filterd.mta import Mta
+from tests.unit.filterd.test_ledger_process import Ledger
+from tests.unit.filterd.test_parse_pool import DOUBLE
+
+_REQUEST = msgspec.msgpack.Decoder(Request)
+SCANNER = "#!/bin/sh\n{}\n"
+
+
+class LedgerDouble(Engine):
+    """A ledger that takes all, or misbehaves in a mode of the table."""
+
+    mode = ""
+
+    def serve(self, peer: socket.socket) -> None:
+        peer.settimeout(30)
+        with peer.makefile("rb") as source:
+            while head := source.read(HEAD.size):
+                request: Any = _REQUEST.decode(source.read(*HEAD.unpack(head)))
+                number = getattr(request, "number", None)
+                if number is None:
+                    continue
+                if self.mode == "dying":
+                    return
+                if self.mode == "hanging":
+                    self.gate.wait(10)
+                peer.sendall(b"\0\0\0\4zzzz" if self.mode == "garbage" else framed(Answer(number=number)))
+
+
+class Bench:
+    """One worker in this process, with doubles of all it asks. ``mended`` is called before the last message."""
+
+    def __init__(self, home: Path, stack: ExitStack) -> None:
+        self.home = home
+        self.stack = stack
+        self.body = b"first line\r\n"
+        self.command = DOUBLE
+        self.parts: list[tuple[str, Any]] = []
+        self.ledger: Any = None
+        self.clamd = stack.enter_context(engines.Clamd(home / "clamd.sock"))
+        self.spamd = stack.enter_context(engines.Spamd(home / "spamd.sock"))
+        self.script = home / "scan.sh"
+        self.scans("cat >/dev/null; exit 0")
+
+    def scans(self, deed: str) -> None:
+        self.script.write_text(SCANNER.format(deed))
+        self.script.chmod(0o755)
+
+    def config(self) -> str:
+        chains = {
+            "spam": ["forward b@rcpt.example", "move"] if self.body == GTUBE and self.injects else ["move"]
+        }
+        text = configuration(
+            self.home,
+            clamd={"timeout_s": 0.5}, spamd={"timeout_s": 0.5}, parse={"seconds": 0.4, "timeout_s": 0.7},
+            ledger={"timeout_s": 1.0}, inject={"socket": str(self.home / "inject.sock"), "timeout_s": 0.5},
+        )  # fmt: skip
+        text += f"[policy.chains]\nspam = {chains['spam']}\n".replace("'", '"')
+        return text + f'[[scanner]]\nname = "second"\ncommand = ["{self.script}"]\ntimeout_s = 0.5\n'
+
+    injects = False
+
+
+Breaks = Callable[[Bench, pytest.MonkeyPatch], Iterator[None]]
+DEEDS: dict[str, Breaks] = {}
+
+
+def breaks(*ids: str) -> Callable[[Breaks], Breaks]:
+    def note(deed: Breaks) -> Breaks:
+        DEEDS.update(dict.fromkeys(ids, deed))
+        return deed
+
+    return note
+
+
+def mode(cell: str) -> str:
+    return cell.partition("-")[2]
+
+
+def engine(bench: Bench, name: str, cell: str) -> Iterator[None]:
+    one: Any = getattr(bench, name)
+    match cell:
+        case "down":
+            one.path.rename(bench.home / "away")
+            yield
+            (bench.home / "away").rename(one.path)
+        case "hanging":
+            one.gate.clear()
+            yield
+            one.gate.set()
+        case "garbage":
+            one.answer = b"220 mx.example ESMTP\r\n"
+            yield
+            one.answer = None
+        case _:
+            one.answer = b"" if name == "clamd" else b"SPAMD/1.1 0 EX_OK\r\nContent-le"
+            yield
+            one.answer = None
+
+
+def _engine(name: str, cell: str) -> None:
+    DEEDS[f"{name}-{cell}"] = lambda bench, _: engine(bench, name, cell)
+
+
+for _name in ("clamd", "spamd"):
+    for _mode in ("down", "hanging", "garbage", "dying"):
+        _engine(_name, _mode)
+
+
+@breaks("scanner-down")
+def scanner_down(bench: Bench, _: pytest.MonkeyPatch) -> Iterator[None]:
+    bench.script.rename(bench.home / "away")
+    yield
+    (bench.home / "away").rename(bench.script)
+
+
+def _scanner(cell: str, deed: str) -> None:
+    def breaking(bench: Bench, _: pytest.MonkeyPatch) -> Iterator[None]:
+        bench.scans(deed)
+        yield
+        bench.scans("exit 0")
+
+    DEEDS[f"scanner-{cell}"] = breaking
+
+
+_scanner("hanging", "exec sleep 20")
+_scanner("garbage", "exit 77")
+_scanner("dying", "kill -9 $$")
+
+
+@breaks("parse-down")
+def parse_down(bench: Bench, _: pytest.MonkeyPatch) -> Iterator[None]:
+    program = bench.home / "python"
+    bench.command = (str(program), *DOUBLE[1:])
+    yield
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    program.chmod(0o755)
+
+
+def _parse(cell: str, body: bytes) -> None:
+    def breaking(bench: Bench, _: pytest.MonkeyPatch) -> Iterator[None]:
+        bench.body = body
+        yield
+        bench.body = b"harmless\r\n"
+
+    DEEDS[f"parse-{cell}"] = breaking
+
+
+_parse("hanging", b"hang\r\n")
+_parse("garbage", b"long-file 99999999999\r\n")
+_parse("dying", b"abort\r\n")
+
+
+def _ledger(cell: str) -> None:
+    def breaking(bench: Bench, _: pytest.MonkeyPatch) -> Iterator[None]:
+        ledger: LedgerDouble = bench.ledger
+        if cell == "down":
+            ledger.path.rename(bench.home / "away")
+        ledger.mode = cell
+        ledger.gate.clear()
+        yield
+        if cell == "down":
+            (bench.home / "away").rename(ledger.path)
+        ledger.mode = ""
+        ledger.gate.set()
+
+    DEEDS[f"ledger-{cell}"] = breaking
+
+
+for _mode in ("down", "hanging", "garbage", "dying"):
+    _ledger(_mode)
+
+
+class Greeting(Engine):
+    """An MTA that says something once, and nothing more until it is let go."""
+
+    said = b""
+
+    def serve(self, peer: socket.socket) -> None:
+        peer.sendall(self.said)
+        if self.said.startswith(b"220"):
+            peer.recv(1000)
+            return
+        self.gate.wait(10)
+
+
+def _inject(cell: str) -> None:
+    def breaking(bench: Bench, _: pytest.MonkeyPatch) -> Iterator[None]:
+        bench.body, bench.injects = GTUBE, True
+        path = bench.home / "inject.sock"
+        if cell == "down":
+            yield
+        else:
+            mta = Greeting(path)
+            mta.said = {"hanging": b"", "garbage": b"SSH-2.0-x\r\n", "dying": b"220 mx.example\r\n"}[cell]
+            if cell == "hanging":
+                mta.gate.clear()
+            with mta:
+                yield
+        bench.stack.enter_context(Mta(path))
+
+    DEEDS[f"inject-{cell}"] = breaking
+
+
+for _mode in ("down", "hanging", "garbage", "dying"):
+    _inject(_mode)
+
+
+def _disk(cell: str, number: int) -> None:
+    def raising(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    def spool(bench: Bench, patch: pytest.MonkeyPatch) -> Iterator[None]:
+        bench.body = b"x" * 200_000
+        with patch.context() as only:
+            only.setattr(Spool, "_unlinked_file", raising)
+            yield
+
+    def store(bench: Bench, patch: pytest.MonkeyPatch) -> Iterator[None]:
+        bench.body = GTUBE
+        with patch.context() as only:
+            only.setattr(Blobs, "_write", raising)
+            yield
+
+    DEEDS[f"spool-disk-{cell}"] = spool
+    DEEDS[f"store-disk-{cell}"] = store
+
+
+_disk("full", errno.ENOSPC)
+_disk("read-only", errno.EROFS)
+
+
+@breaks("ledger-disk-full")
+def ledger_disk_full(bench: Bench, _: pytest.MonkeyPatch) -> Iterator[None]:
+    pid = real_ledger(bench)
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    # Room for its log, and for no transaction.
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (8192, before[1]))
+    yield
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+@breaks("ledger-disk-read-only")
+def ledger_disk_read_only(bench: Bench, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    flag = bench.home / "read-only"
+    opened = database.opened
+
+    def watched(settings: Any) -> Any:
+        engine = opened(settings)
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def _refuse(_: object, __: object, statement: str, *___: object) -> None:
+            if flag.exists() and statement.startswith(("INSERT", "UPDATE", "DELETE")):
+                why = sqlite3.OperationalError("attempt to write a readonly database")
+                raise OperationalError(statement, None, why)
+
+        return engine
+
+    patch.setattr(database, "opened", watched)
+    real_ledger(bench)
+    flag.touch()
+    yield
+    flag.unlink()
+
+
+def real_ledger(bench: Bench) -> int:
+    """Start a real ledger's process in place of the double, and wait until it has made its tables."""
+    bench.ledger.path.unlink()
+    ledger = Ledger(bench.home, load(bench.home / "filterd.toml"))
+    bench.stack.callback(ledger.close)
+    file = bench.home / "ledger" / "ledger.db"
+
+    def made() -> bool:
+        if not file.exists():
+            return False
+        with sqlite3.connect(file) as connection:
+            return bool(connection.execute("select 1 from sqlite_master where name = 'listed'").fetchone())
+
+    wait_for(made, 20)
+    assert ledger.process.pid is not None
+    return ledger.process.pid
+
+
+@breaks("dns-down", "dns-hanging", "dns-garbage")
+def dns(bench: Bench, _: pytest.MonkeyPatch) -> Iterator[None]:
+    # What is left of it for us: spamd answers later, without the names of network rules.
+    bench.spamd.answer = engines.scored(1.5, b"NO_RECEIVED")
+    yield
+    bench.spamd.answer = None
+
+
+def test_every_cell_has_its_test() -> None:
+    assert {cell.id for cell in TABLE} == set(DEEDS)
+    assert len({cell.id for cell in TABLE}) == len(TABLE)
+
+
+@pytest.mark.parametrize("cell", TABLE, ids=[cell.id for cell in TABLE])
+def test_what_becomes_of_a_message(cell: Failure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as stack:
+        bench = Bench(tmp_path, stack)
+        bench.ledger = stack.enter_context(LedgerDouble(tmp_path / "ledger.sock"))
+        (tmp_path / "filterd.toml").write_text(bench.config())
+        broken = contextmanager(DEEDS[cell.id])(bench, monkeypatch)
+        with broken:
+            (tmp_path / "filterd.toml").write_text(bench.config())
+            first = sent(bench)
+            assert first.startswith(cell.answer)
+        then = sent(bench)
+        assert "451" not in then
+        told(cell, bench)
+
+
+def told(cell: Failure, bench: Bench) -> None:
+    """The part that the table names is the one, and the only one, that was said to fail."""
+    failed = {name for name, condition in bench.parts if condition.failures}
+    if cell.part in ("ledger", "ledger-disk"):
+        assert cell.alert == "ledger"
+        assert failed == set()
+        if cell.part == "ledger-disk":
+            log = (bench.home / "log").read_text()
+            assert log.count('"event":"alert","component":"ledger"') == 1
+        return
+    wanted = {cell.alert.replace("*", "second")} if cell.alert else set()
+    assert failed == wanted
+
+
+def sent(bench: Bench) -> str:
+    """Send one message to a worker in this process, and return what the MTA was answered."""
+    path = bench.home / "milter.sock"
+    path.unlink(missing_ok=True)
+    config = load(bench.home / "filterd.toml")
+
+    async def run() -> str:
+        service = Service(config, Log(-1), workers=1)
+        pool = ParsePool(config, slots=2, log=Log(-1), command=bench.command)
+        service.engines = msgspec.structs.replace(service.engines, parse=pool)
+        reporter = Reporter(service, lambda: 0, Log(-1), workers=1)
+        bench.parts += [(part.name, part.condition) for part in reporter._parts]
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await Connection(service, reader, writer).run()
+
+        server = await asyncio.start_unix_server(serve, path)
+        try:
+            return await asyncio.to_thread(_said, path, bench.body)
+        finally:
+            server.close()
+            await service.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run())
+
+
+def _said(path: Path, body: bytes) -> str:
+    with Client(path) as client:
+        answer = client.message(body)
+    return answer.payload.rstrip(b"\0").decode() if answer.code == b"y" else failures.JUDGED
