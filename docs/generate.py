@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from audit.target import Stands
-from docs import defence_page, filterd_page, policy_page
+from docs import defence_page, failures_page, filterd_page, ledger_page, policy_page
 from docs.markdown import page, paragraph, table
 from docs.struct_table import settings
 from inventory.example import gateways
@@ -34,7 +34,9 @@ def pages() -> Mapping[str, str]:
     """Return every generated page's text by its file name."""
     return {
         "defences.md": defence_page.text(LAYERS, Gateway.of(gateways[0][1])),
+        "failures.md": failures_page.text(),
         "filterd.md": filterd_page.text(),
+        "ledger.md": ledger_page.text(),
         "policy.md": policy_page.text(),
         "settings.md": _settings_page(),
     }

@@ -85,6 +85,8 @@ def _type(kind: types.Type) -> str:
     _, bare = _described(kind)
     if isinstance(bare, types.LiteralType):
         return " or ".join(code(_value(value)) for value in bare.values)
+    if isinstance(bare, types.EnumType):
+        return " or ".join(code(_value(value)) for value in bare.cls)
     if isinstance(bare, types.VarTupleType | types.ListType):
         return f"list of {_type(bare.item_type)}"
     if isinstance(bare, types.DictType):

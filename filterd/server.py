@@ -102,6 +102,8 @@ class Worker:
             if not any(connection.busy for connection in self._connections.values()):
                 # An idle peer may keep us for long, and many reloads leave many like us.
                 await service.rest()
+                if not self._connections:
+                    break  # the last has left meanwhile
             if service.stopping and stop_until is None:
                 stop_until = loop.time() + self._config.milter.drain_s
             until = retire_until if stop_until is None else stop_until

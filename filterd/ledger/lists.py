@@ -1,7 +1,7 @@
 """The lists of senders that are kept in the ledger: rows of the table ``listed``, and what [[list]] would say of them.
 
 Rows are of one sender, recipient and client each, as a person enters and removes them; an entry of the configuration
-holds several of each. ``as_setting`` is the same as a table of ``[[list]]``.
+holds several of each.
 """
 
 import time
@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, Row, delete, insert, select
 
+from filterd.config import ListEntry
 from filterd.config.conditions import NULL_SENDER, network, pattern_problem
 
 from . import schema as s
@@ -23,7 +24,6 @@ Listing = Literal["accept", "reject"]
 Authentication = Literal["required", "none"]
 MOST: Final = 10_000  # rows that are shown or handed to the daemon
 _MAX_NOTE: Final = 300
-_NEVER: Final = date.max
 
 
 class ListRow(Struct, frozen=True, kw_only=True):
@@ -54,17 +54,22 @@ class NewRow(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-def as_setting(row: ListRow) -> dict[str, Any]:
-    """Return a row as a table of ``[[list]]``, to be converted as the configuration is. Pure."""
-    return {
-        "name": f"ledger-{row.id}",
-        "verdict": row.verdict,
-        "senders": [row.sender],
-        "recipients": [row.recipient] if row.recipient else [],
-        "clients": [row.client] if row.client else [],
-        "authentication": row.authentication,
-        "until": date.fromisoformat(row.until) if row.until else _NEVER,
-    }
+def as_entry(row: ListRow) -> ListEntry:
+    """Return a row as an entry of ``[[list]]``, which the policy takes. Pure."""
+    return ListEntry(
+        name=f"ledger-{row.id}",
+        verdict=row.verdict,
+        senders=(row.sender,),
+        recipients=(row.recipient,) if row.recipient else (),
+        clients=(row.client,) if row.client else (),
+        authentication=row.authentication,
+        until=date.fromisoformat(row.until) if row.until else date.max,
+    )
+
+
+def entries(connection: Connection) -> tuple[ListEntry, ...]:
+    """Return what is in force, as the policy takes it beside the entries of the configuration."""
+    return tuple(as_entry(row) for row in rows(connection))
 
 
 def problem(row: NewRow, today: date) -> str:

@@ -25,6 +25,7 @@ _BATCH: Final = 1000
 _NO_QUEUE_ID: Final = frozenset({"", "none"})
 # The MTA's service for filterd, where it logs under a name of its own.
 INJECT: Final = "filterd-inject"
+_NOT_TAKEN: Final = frozenset({"later", "broken off"})
 _ENDED: Final = frozenset({"delivered", "bounced", "queued", "held", "removed by hand"})
 
 End = Literal[
@@ -136,6 +137,34 @@ def end_of(trail: Trail, until_ms: int) -> End:
     return end
 
 
+def _harmless(one: Known, trail: Trail, end: End) -> str:
+    """Return why a difference loses nothing, or "": in all of these the client was not told 250."""
+    if end in _NOT_TAKEN:
+        decided = one.outcomes - {"deferred", "refused"}
+        return f"{end}: decided, but not answered so; it comes again" if decided else ""
+    if end == "refused" and not trail.ours and one.outcomes - {"refused", "deferred"}:
+        # Postfix says no after the filter, for instance to a queue file that has become too big.
+        return "refused by the MTA or another filter after filterd: the sender was told"
+    return ""
+
+
+def _contradiction(one: Known, end: End) -> str:
+    """Return what the ledger and the log say that cannot both be, or ""."""
+    said = ", ".join(sorted(one.outcomes)) or "no recipients"
+    taken = end in _ENDED or end == "vanished"
+    if end == "vanished" and "passed" in one.outcomes:
+        return "taken, and neither delivered, bounced nor queued"
+    if "passed" in one.outcomes and not taken:
+        return f"{said}, but the log says {end}"
+    if "passed" not in one.outcomes and taken:
+        return f"{said}, but the MTA took it ({end})"
+    if end == "refused" and one.outcomes - {"refused"}:
+        return f"{said}, but the log says refused"
+    if end == "discarded" and one.outcomes & {"refused", "deferred"}:
+        return f"{said}, but the log says discarded"
+    return ""
+
+
 class _Comparison:
     """One comparison. What it counts and finds is gathered here."""
 
@@ -188,29 +217,13 @@ class _Comparison:
 
     def _same(self, one: Known, trail: Trail, end: End) -> None:
         """Compare what the ledger says with how it ended."""
-        at = one.received_ms
-        if end in {"later", "broken off"}:
-            # Whatever was decided, the client was not told 250: it comes again, or was refused after all.
-            if one.outcomes - {"deferred", "refused"}:
-                self.explained[f"{end}: decided, but not answered so; it comes again"] += 1
+        if why := _harmless(one, trail, end):
+            self.explained[why] += 1
+        if end in _NOT_TAKEN or why:
             return
-        if end == "refused" and not trail.ours and one.outcomes - {"refused", "deferred"}:
-            # Postfix says no after the filter, for instance to a queue file that has become too big.
-            self.explained["refused by the MTA or another filter after filterd: the sender was told"] += 1
-            return
-        taken = end in _ENDED or end == "vanished"
-        if "passed" in one.outcomes and not taken:
-            self._blame("ledger", one.queue_id, one.id, at, f"passed, but the log says {end}")
-        elif "passed" not in one.outcomes and taken:
-            said = ", ".join(sorted(one.outcomes)) or "no recipients"
-            self._blame("ledger", one.queue_id, one.id, at, f"{said}, but the MTA took it ({end})")
-        elif end == "vanished":
-            self._blame("log", one.queue_id, one.id, at, "taken, and neither delivered, bounced nor queued")
-        elif end == "refused" and one.outcomes - {"refused"}:
-            said = ", ".join(sorted(one.outcomes))
-            self._blame("ledger", one.queue_id, one.id, at, f"{said}, but the log says refused")
-        elif end == "discarded" and one.outcomes & {"refused", "deferred"}:
-            self._blame("ledger", one.queue_id, one.id, at, "refused, but the log says discarded")
+        if contradiction := _contradiction(one, end):
+            side: Literal["log", "ledger"] = "log" if end == "vanished" else "ledger"
+            self._blame(side, one.queue_id, one.id, one.received_ms, contradiction)
         if "injected" in one.outcomes and not one.injections:
             self._not_noted(one)
         for queue_id in one.injections:

@@ -17,7 +17,7 @@ from filterd.findings import Finding, Verdict
 from filterd.message import Envelope
 from filterd.pipeline import Report
 from filterd.policy.decide import REQUIRED
-from filterd.stages import CONTENT, virus
+from filterd.stages import CONTENT, lists, virus
 
 _MAX_DETAIL: Final = 300  # characters of a detail that the ledger has
 _NO_BOUND: Final = 1 << 30
@@ -96,8 +96,11 @@ def objections(
     required = REQUIRED
     if "parse.unavailable" in waived.rules:
         required -= {stage.id for stage in CONTENT}
+    # The policy asks the lists itself: an entry that refuses is waived by its absence.
+    waives_lists = lists.REFUSED.id in waived.rules
+    entries = tuple(one for one in config.list if not (waives_lists and one.verdict == "reject"))
     if not found:
-        for one in policy.decide(left, envelope, config, now=now, required=required):
+        for one in policy.decide(left, envelope, config, now=now, required=required, entries=entries):
             if one.fate == "deliver" and not one.rewritten:
                 continue
             done = "changed" if one.fate == "deliver" else one.fate

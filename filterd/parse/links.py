@@ -22,6 +22,9 @@ _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]*|\d+")
 _IN_TEXT: Final = re.compile(
     r"(?<![\w@])(?:https?|ftp):[/\\]{1,3}[^\s<>\"'\u201c\u201d\u00ab\u00bb]{1,2000}", re.IGNORECASE
 )
+_BEHIND_SCHEME: Final = re.compile(r":(?=[/\\])")
+_SCHEME_END: Final = re.compile(r"(?<![\w@])(?:https?|ftp)\Z", re.IGNORECASE)
+_LONGEST_SCHEME: Final = 5
 _BARE: Final = re.compile(
     r"(?:[a-z][a-z0-9+.-]{1,20}:[/\\]{0,3})?(?:[^\s/@]*@)?([\w.-]{1,253}\.[\w-]{2,63})\.?(?::\d{1,5})?(?:[/?#]\S*)?",
     re.IGNORECASE,
@@ -152,5 +155,11 @@ def looks_like_host(text: str) -> bool:
 
 def addresses_in(text: str) -> Iterator[str]:
     """Yield the addresses that stand in plain text, as mail readers make links of them."""
-    for found in _IN_TEXT.finditer(text):
-        yield found[0].rstrip(".,;:!?)]}>'\"")
+    at = done = 0
+    # The colon first, which is rarer than letters.
+    while colon := _BEHIND_SCHEME.search(text, at):
+        at = colon.end()
+        scheme = _SCHEME_END.search(text, max(done, colon.start() - _LONGEST_SCHEME), colon.start())
+        if scheme and (found := _IN_TEXT.match(text, scheme.start())):
+            at = done = found.end()
+            yield found[0].rstrip(".,;:!?)]}>'\"")

@@ -18,11 +18,14 @@ from .mime_chunks import PASSAGE, bodies_of
 from .mime_compare import second_reading
 from .mime_fields import lenient_head, plain_author, readable
 from .mime_flowed import is_flowed, unflowed
-from .mime_tree import Entity, read_tree
+from .mime_tree import Entity, Skeleton, read_tree, skeleton_of
 from .protection import protection_of
 from .scavenge import OPENED_AS_TEXT, Span, offered, scavenge
 
 _MAX_FIELDS: Final = 2000  # beyond 1000 there is a finding; the rest is kept for the log
+_LARGE: Final = 4096
+_BEGINNING: Final = 64
+_MAX_TRIES: Final = 8
 _MBOX: Final = re.compile(rb"(?:^|(?<=\n))From [^\r\n]{1,300}\r?\n(?=[!-9;-~]{1,76}:)")
 
 
@@ -34,8 +37,9 @@ def open_message(raw: bytes, harvest: Harvest) -> Iterator[Content]:
     if b"\r\n" not in raw:
         raw = raw.replace(b"\n", b"\r\n")
     whole = Content(data=raw, path="1", claimed="message/rfc822", depth=0)
-    check_raw(raw, harvest)
-    yield from _read(whole, harvest, top=True)
+    skeleton = skeleton_of(raw)
+    check_raw(raw, skeleton.data, harvest)
+    yield from _read(whole, skeleton, harvest, top=True)
 
 
 def open_mail(content: Content, harvest: Harvest) -> Iterator[Content]:
@@ -55,7 +59,7 @@ def open_mail(content: Content, harvest: Harvest) -> Iterator[Content]:
             raw = raw.replace(b"\n", b"\r\n")
         claimed = "" if starts else content.claimed
         mail = content.inner(number, raw, "mail", claimed=claimed)
-        for inner in _read(mail, harvest, top=False):
+        for inner in _read(mail, skeleton_of(raw), harvest, top=False):
             if inner.data and raw.endswith(inner.data) and not _claims_mail(content):
                 # A text that begins like a mail may go on like the next: a list of headers is not nested.
                 inner.via = PASSAGE
@@ -70,12 +74,12 @@ def _claims_mail(content: Content) -> bool:
     )
 
 
-def _read(mail: Content, harvest: Harvest, *, top: bool) -> Iterator[Content]:
+def _read(mail: Content, skeleton: Skeleton, harvest: Harvest, *, top: bool) -> Iterator[Content]:
     """Yield the contents of one mail by all readings. ``mail.path`` becomes the path of its root entity."""
     raw = mail.data
     entities: list[Entity] = []
     try:
-        entities = read_tree(raw, mail.path, mail.depth, harvest.budget)
+        entities = read_tree(skeleton, mail.path, mail.depth, harvest.budget)
     except LimitReachedError as reached:
         if reached.rule != "limit.depth":
             raise
@@ -85,7 +89,7 @@ def _read(mail: Content, harvest: Harvest, *, top: bool) -> Iterator[Content]:
     _add_texts(entities, harvest)
     strict = top or _is_declared(mail)
     if strict:
-        check_entities(entities, raw, harvest)
+        check_entities(entities, skeleton.data, harvest)
     else:
         note_encryption(entities, harvest)
     spans = _spans(raw, entities)
@@ -152,12 +156,25 @@ def _spans(raw: bytes, entities: list[Entity]) -> list[Span]:
     for entity in entities:
         if entity.shape != "leaf" or not entity.body:
             continue
-        start = raw.find(entity.body, cursor)
+        start = _place(raw, entity.body, cursor)
         if start >= 0:
             cursor = start + len(entity.body)
             done = entity.decoded.clean and (entity.encodings == ("base64",) or _is_opened(entity))
             spans.append(Span(start=start, end=cursor, path=entity.path, done=done))
     return spans
+
+
+def _place(raw: bytes, body: bytes, at: int) -> int:
+    """Return where a body stands from ``at`` on, or -1.
+
+    The search for a megabyte prepares itself for longer than it takes to look for its beginning.
+    """
+    for _ in range(_MAX_TRIES if len(body) > _LARGE else 0):
+        at = raw.find(body[:_BEGINNING], at)
+        if at < 0 or raw.startswith(body, at):
+            return at
+        at += 1
+    return raw.find(body, at)
 
 
 def _is_opened(entity: Entity) -> bool:

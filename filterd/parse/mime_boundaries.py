@@ -22,12 +22,15 @@ _CONTENT_FIELD: Final = re.compile(
 )
 
 
-def check_boundaries(entities: list[Entity], raw: bytes, harvest: Harvest) -> None:
-    """Note what is wrong with the boundaries of the multiparts among ``entities``; ``raw`` is their whole message."""
+def check_boundaries(entities: list[Entity], bones: bytes, harvest: Harvest) -> None:
+    """Note what is wrong with the boundaries of the multiparts among ``entities``.
+
+    ``bones``: their whole message, its long base64 aside, which has no dashes.
+    """
     multiparts = [entity for entity in entities if entity.claimed.startswith("multipart/")]
     if not multiparts:
         return
-    lines = {text.rstrip() for _, text, _ in dash_lines(raw)}
+    lines = {text.rstrip() for _, text, _ in dash_lines(bones)}
     around: dict[str, tuple[bytes, ...]] = {"": ()}
     for entity in entities:
         outer = around.get(entity.parent, ())

@@ -52,20 +52,23 @@ _AMBIGUOUS_TYPE: Final = re.compile(r"multipart|message", re.IGNORECASE)
 _MAILBOX_NOISE: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|\((?:[^()\\]|\\.)*+\)')
 
 
-def check_raw(raw: bytes, harvest: Harvest) -> None:
-    """Look at the bytes of the whole message: NUL, bare CR and LF, over-long lines."""
-    if b"\0" in raw:
+def check_raw(raw: bytes, bones: bytes, harvest: Harvest) -> None:
+    """Look at the bytes of the whole message: NUL, bare CR and LF, over-long lines.
+
+    ``bones``: the message without its long base64 (mime_tree.Skeleton), where all of these stand as well.
+    """
+    if b"\0" in bones:
         rule = "nul" if _is_nul_at_structure(raw) else "nul-body"
         harvest.note(f"integrity.{rule}", None, f"the first at {raw.index(0)}")
-    pairs = raw.count(b"\r\n")
-    if raw.count(b"\r") != pairs or raw.count(b"\n") != pairs:
+    pairs = bones.count(b"\r\n")
+    if bones.count(b"\r") != pairs or bones.count(b"\n") != pairs:
         end = raw.find(b"\r\n\r\n")
         head = raw[: end if end >= 0 else len(raw)]
         if _BARE_NO_FOLD.search(head) or _is_bare_at_structure(raw, len(head)):
             harvest.note("integrity.bare-line-end")
         elif _BARE.search(raw, len(head)):
             harvest.note("integrity.bare-line-end-body")
-    if _has_long_line(raw):
+    if _has_long_line(bones):
         harvest.note("integrity.long-line")
     if raw.startswith(b"From "):
         harvest.note("integrity.mbox-line")
@@ -134,8 +137,8 @@ def _only_at(found: re.Match[str]) -> str:
     return "<@>" if "@" in found[0] else "<>"
 
 
-def check_entities(entities: list[Entity], raw: bytes, harvest: Harvest) -> None:
-    """Look at every entity's fields and body, and at the boundaries of the whole."""
+def check_entities(entities: list[Entity], bones: bytes, harvest: Harvest) -> None:
+    """Look at every entity's fields and body, and at the boundaries of the whole (``bones`` as in `check_raw`)."""
     opaque: set[str] = set()  # what the library read in the encoded text of a message is no structure
     reports = {entity.path for entity in entities if entity.claimed in _REPORTS}
     for entity in entities:
@@ -153,7 +156,7 @@ def check_entities(entities: list[Entity], raw: bytes, harvest: Harvest) -> None
         _check_encoding(entity, where, harvest)
         if is_encrypted(entity):
             harvest.note("integrity.encrypted", where)
-    check_boundaries(entities, raw, harvest)
+    check_boundaries(entities, bones, harvest)
 
 
 def note_encryption(entities: list[Entity], harvest: Harvest) -> None:
@@ -165,9 +168,11 @@ def note_encryption(entities: list[Entity], harvest: Harvest) -> None:
 
 
 def _check_separator(entity: Entity, where: Content, harvest: Harvest) -> None:
+    if _NO_FIELD.isdisjoint(entity.defects):
+        return
     rest = entity.body.strip()
     cut = entity.parent and len(rest) <= _CUT and b"\n" not in rest and b":" not in rest
-    if not cut and not _NO_FIELD.isdisjoint(entity.defects):
+    if not cut:
         harvest.note("integrity.no-field", where, ",".join(entity.defects))
 
 
@@ -181,7 +186,7 @@ def _check_fields(entity: Entity, where: Content, harvest: Harvest) -> None:
             harvest.note("integrity.long-field", where, f"{name[:40]}: {len(value)}")
         if not value.isascii():
             harvest.note("integrity.eight-bit-header", where, name[:40])
-        if "\x00" in value or _CONTROL.search(value):
+        if not value.isprintable() and ("\x00" in value or _CONTROL.search(value)):
             stops = mime and ("\x00" in value or _CONTROL.search(_ESCAPES.sub("", value)))
             harvest.note(f"integrity.control-{'in-mime' if stops else 'character'}", where, name[:40])
     for name in _MIME_FIELDS:

@@ -17,11 +17,17 @@ from .names import names_of
 from .transfer import decode, encodings
 
 _LINE_REST: Final = re.compile(rb"([^\r\n]*+)(?:\r\n|\r|\n|\Z)")
-_CONTENT_FIELD: Final = re.compile(
-    rb"(?:\A|[\r\n])[\x00-\x09\x0b\x0c\x0e-\x20]{0,8}+content-(?:type|transfer-encoding|disposition)[\x00-\x20:]",
-    re.IGNORECASE,
+_DASHES: Final = re.compile(rb"--")  # sixty times as fast as a pattern that begins with a line's end
+# A dash first, which base64 has not and text seldom: what must stand before it is looked at where one was found.
+_CONTENT: Final = re.compile(
+    rb"-(?<=content-)(?:type|transfer-encoding|disposition)[\x00-\x20:]", re.IGNORECASE
 )
-_LAST_LINE_END: Final = re.compile(rb"(?:\r\n|\r|\n)\Z")
+_BEFORE_CONTENT: Final = re.compile(rb"(?:\A|[\r\n])[\x00-\x09\x0b\x0c\x0e-\x20]{0,8}+\Z")
+_AHEAD: Final = len("content")
+_STRETCH: Final = 4096
+_LONGEST: Final = 32  # more than any of the names has behind its first dash
+_BEFORE: Final = 9  # a line's end and eight controls
+_LARGE: Final = 64 * 1024  # bytes: so many are sooner compared than hashed
 _HEAD: Final = 16 * 1024  # bytes in which a part's first Content- field stands
 _GAPS: Final = (b"\n\n", b"\n\r\n", b"\r\r")  # empty lines
 # How a stretch of a text was found that is offered by itself, as it stands: it was searched with the whole text.
@@ -39,9 +45,33 @@ class Found(Struct, kw_only=True):
     claimed: str = ""
 
 
+class _Field(Struct, frozen=True):
+    """Where a Content- field, with the line end before it, begins, and where its name ends."""
+
+    start: int
+    end: int
+
+
+def _next_field(data: bytes, at: int, stop: int | None = None) -> _Field | None:
+    """Return the first Content- field from ``at`` on that MIME knows, at a line's start, behind up to eight controls."""
+    stop = len(data) if stop is None else stop
+    dash = data.find(b"-", at, stop)
+    while dash >= 0:
+        # A search for one byte is thirty times as fast as one for a pattern: base64 is passed over by that.
+        for found in _CONTENT.finditer(data, dash, min(stop, dash + _STRETCH)):
+            name = found.start() - _AHEAD
+            if name >= at and (before := _BEFORE_CONTENT.search(data, max(at, name - _BEFORE), name)):
+                return _Field(before.start(), found.end())
+        if dash + _STRETCH >= stop:
+            return None
+        dash = data.find(b"-", dash + _STRETCH - _LONGEST, stop)
+    return None
+
+
 def dash_lines(data: bytes, at: int = 0) -> Iterator[tuple[int, bytes, int]]:
     """Yield (where it starts, what stands behind the dashes, where the next line starts) of lines with two dashes."""
-    while (at := data.find(b"--", at)) >= 0:
+    while (at := data.find(b"-", at)) >= 0 and (dashes := _DASHES.search(data, at)):
+        at = dashes.start()
         rest = _LINE_REST.match(data, at + 2)
         if rest is None:
             return
@@ -59,15 +89,15 @@ def chunks(
     """
     start, hollow = 0, 0
     # Pieces without a field are passed over: a text may have a million lines of dashes.
-    while field := _CONTENT_FIELD.search(data, max(0, start - 1)):
+    while field := _next_field(data, max(0, start - 1)):
         budget.take_time()
-        start = _last_start(data, start, field.end())
+        start = _last_start(data, start, field.end)
         mark = next(dash_lines(data, start), None)
         piece = data[start : mark[0]] if mark else data[start:]
         # What stands before the first delimiter is the whole's own header, which may be one part's too.
-        if field.start() - start < _HEAD:
+        if field.start - start < _HEAD:
             if mark:
-                piece = _LAST_LINE_END.sub(b"", piece)
+                piece = _without_line_end(piece)
             head = lenient_head(piece)
             if start and whole:
                 budget.take_part()
@@ -90,8 +120,8 @@ def _passages(
     Each reaches to the next such paragraph, so that a text of many is not read again for each of them.
     """
     begin = at = start
-    while field := _CONTENT_FIELD.search(data, at, end):
-        since, at = at, field.end()
+    while field := _next_field(data, at, end):
+        since, at = at, field.end
         behind = max(data.rfind(gap, since, at) + len(gap) for gap in _GAPS)
         if behind > begin + 1:
             if begin > start:
@@ -110,6 +140,13 @@ def _passage(text: bytes, start: int, handled: set[tuple[bytes, tuple[str, ...]]
             yield found
     elif _is_described(head) and not _holds_parts(head) and not _is_plain_mail(head):
         yield from _piece(text, start, head, handled, whole=False)
+
+
+def _without_line_end(piece: bytes) -> bytes:
+    """Return a piece without the end of its last line, which belongs to the delimiter behind it."""
+    if piece.endswith(b"\r\n"):
+        return piece[:-2]
+    return piece[:-1] if piece.endswith((b"\r", b"\n")) else piece
 
 
 def _last_start(data: bytes, start: int, end: int) -> int:
@@ -135,7 +172,7 @@ def _piece(
     claimed = _claimed(types)
     for offset in head.bodies:
         body = piece[offset:]
-        if not body or (body, named) in handled or _is_beginning(body, named, handled):
+        if not body or _is_handled(body, named, handled):
             continue
         decoded = decode(body, named)
         for data in (decoded.first, *(other for _, other in decoded.others)):
@@ -143,9 +180,11 @@ def _piece(
             yield Found(start=start + offset, data=data, via=via, names=names, claimed=claimed)
 
 
-def _is_beginning(body: bytes, named: tuple[str, ...], handled: set[tuple[bytes, tuple[str, ...]]]) -> bool:
-    """Tell a body that was cut short by dashes within it: the whole one is known."""
-    return any(known.startswith(body) and how == named for known, how in handled)
+def _is_handled(body: bytes, named: tuple[str, ...], handled: set[tuple[bytes, tuple[str, ...]]]) -> bool:
+    """Tell a body that is known, or was cut short by dashes within it: the whole one is known."""
+    if len(body) < _LARGE and (body, named) in handled:
+        return True
+    return any(how == named and known.startswith(body) for known, how in handled)
 
 
 def _claimed(types: list[str]) -> str:

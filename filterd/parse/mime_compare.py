@@ -19,12 +19,14 @@ _MAX_WORDS: Final = 20_000
 # It calls itself for each level, some 250 bytes of stack a time, and counts them afterwards: 30,000 end the process,
 # and 100,000 messages within each other take 2 s. Each level needs a field that says multipart or message.
 _MAX_NESTING: Final = 5000
+# A dash first, as base64 has none.
 _NESTING: Final = re.compile(
-    rb"content-type[^\r\n:]*+:[^A-Za-z=]*+(?:multipart/|message/|=\?)", re.IGNORECASE
+    rb"-(?<=content-)type[^\r\n:]*+:[^A-Za-z=]*+(?:multipart/|message/|=\?)", re.IGNORECASE
 )
+_BOUNDARY: Final = re.compile(rb"=(?<=boundary=)", re.IGNORECASE)
 # It takes a comment behind a boundary (RFC 2045 5.1) for a part of it.
 _COMMENTED: Final = re.compile(
-    rb"""(\bboundary=(?:"[^"\r\n]{1,70}+"|[^"\s;()]{1,70}+(?=\s)))(?:\r?\n(?=[ \t]))?[ \t]*+"""
+    rb"""\b(boundary=(?:"[^"\r\n]{1,70}+"|[^"\s;()]{1,70}+(?=\s)))(?:\r?\n(?=[ \t]))?[ \t]*+"""
     rb"\((?:[^()\r\n]|\([^()\r\n]{0,200}+\)){0,200}+\)(?=[ \t]*+(?:;|\r?\n))",
     re.IGNORECASE,
 )
@@ -49,8 +51,15 @@ def second_reading(
         return
     if not entities:
         return
-    theirs = Counter(_same(content) for _, _, content in leaves)
-    ours = Counter(_same(entity.decoded.first) for entity in entities if entity.shape == "leaf")
+    # Equal contents are one object from here on: they are hashed and copied once.
+    same = {content: _same(content) for content in _first(entities)}
+    plain: list[bytes] = []
+    for _, _, content in leaves:
+        if content not in same:
+            same[content] = _same(content)
+        plain.append(same[content])
+    theirs = Counter(plain)
+    ours = Counter(same[content] for content in _first(entities))
     # Leaves without content say nothing.
     theirs.pop(b"", None)
     ours.pop(b"", None)
@@ -58,9 +67,14 @@ def second_reading(
         harvest.note(
             "integrity.parsers-disagree", mail, f"{sum(ours.values())} and {sum(theirs.values())} leaves"
         )
-    for kind, name, content in leaves:
-        if _same(content) not in ours:
+    for (kind, name, content), bare in zip(leaves, plain, strict=True):
+        if bare not in ours:
             yield Found(start=0, data=content, via="mime", names=(name,) if name else (), claimed=kind)
+
+
+def _first(entities: list[Entity]) -> Iterator[bytes]:
+    """Yield what the leaves are to most readers."""
+    return (entity.decoded.first for entity in entities if entity.shape == "leaf")
 
 
 def _is_too_much(mail: Content, harvest: Harvest, *, strict: bool) -> bool:
@@ -78,7 +92,7 @@ def _is_too_much(mail: Content, harvest: Harvest, *, strict: bool) -> bool:
 
 def _leaves(raw: bytes) -> Iterator[tuple[str, str, bytes]]:
     """Yield (type, name, content) of the leaves that it sees; a body that it cannot decode is b""."""
-    raw = _COMMENTED.sub(rb"\1", raw)
+    raw = _without_comments(raw)
     for part in fast_mail_parser.walk(fast_mail_parser.parse_email_tree(raw, mode="lazy")):
         if part.children:
             continue
@@ -87,6 +101,20 @@ def _leaves(raw: bytes) -> Iterator[tuple[str, str, bytes]]:
         except fast_mail_parser.DecodeError:
             content = b""
         yield part.content_type.lower(), part.filename, content
+
+
+def _without_comments(raw: bytes) -> bytes:
+    """Return the message without the comments behind its boundaries."""
+    if b"(" not in raw:
+        return raw
+    pieces: list[bytes] = []
+    done = 0
+    for found in _BOUNDARY.finditer(raw):
+        start = found.end() - len("boundary=")
+        if start >= done and (commented := _COMMENTED.match(raw, start)):
+            pieces += (raw[done:start], commented[1])
+            done = commented.end()
+    return b"".join((*pieces, raw[done:])) if pieces else raw
 
 
 def _same(content: bytes) -> bytes:

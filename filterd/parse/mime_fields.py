@@ -18,8 +18,12 @@ _MAX_HEAD: Final = 128 * 1024  # bytes of one entity's header that the lenient r
 _MAX_VALUE: Final = 64 * 1024  # characters of one value that are decoded
 _MAX_PARAMETERS: Final = 100
 
-_BLANK_LINE: Final = re.compile(rb"(?:\A|\r\n|\r(?!\n)|\n)(?:\r\n|\r(?!\n)|\n)")
-_BLANKISH_LINE: Final = re.compile(rb"(?:\A|\r\n|\r(?!\n)|\n)[ \t]++(?:\r\n|\r(?!\n)|\n)")
+# Without the start of the text, which would cost them their speed: that is tried by itself.
+_BLANK_LINE: Final = re.compile(rb"(?:\r\n|\r(?!\n)|\n)(?:\r\n?+|\n)")
+_FIRST_BLANK: Final = re.compile(rb"\r\n?+|\n")
+_BLANKISH_LINE: Final = re.compile(rb"[\r\n][ \t]++(?:\r\n?+|\n)")
+_FIRST_BLANKISH: Final = re.compile(rb"[ \t]++(?:\r\n?+|\n)")
+_BLANK_ENDS: Final = (b" \r", b" \n", b"\t\r", b"\t\n")
 _LINE: Final = re.compile(rb"([^\r\n]*+)(\r\n|\r|\n|\Z)")
 # "Content-Type : x" and "Content-Transfer-Encoding base64" too; NULs and controls were taken out before.
 _FIELD: Final = re.compile(
@@ -58,8 +62,8 @@ class Head(Struct, frozen=True, kw_only=True):
 def lenient_head(entity: bytes) -> Head:
     """Read a header as the most forgiving reader would: any line end, blanks before colons, stray lines skipped."""
     window = entity[:_MAX_HEAD]
-    strict = _BLANK_LINE.search(window)
-    blankish = _BLANKISH_LINE.search(window)
+    strict = _FIRST_BLANK.match(window) or _BLANK_LINE.search(window)
+    blankish = _blankish_line(window)
     bodies = [found.end() for found in (strict, blankish) if found]
     stop = strict.end() if strict else len(window)
     fields: list[tuple[str, str]] = []
@@ -89,8 +93,17 @@ def lenient_head(entity: bytes) -> Head:
     return Head(fields=tuple(fields), bodies=tuple(dict.fromkeys(bodies)))
 
 
+def _blankish_line(window: bytes) -> re.Match[bytes] | None:
+    """Return the first line of blanks alone, with its end."""
+    if (b" " not in window and b"\t" not in window) or not any(end in window for end in _BLANK_ENDS):
+        return None
+    return _FIRST_BLANKISH.match(window) or _BLANKISH_LINE.search(window)
+
+
 def unfolded(value: str) -> str:
     """Return a value without its folds and without blanks round it."""
+    if "\n" not in value and "\r" not in value:
+        return value[:_MAX_VALUE].strip(" \t")
     return _FOLD.sub("", value[:_MAX_VALUE]).strip(" \t")
 
 

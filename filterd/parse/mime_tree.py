@@ -17,10 +17,12 @@ from .charsets import is_exotic
 from .harvest import Budget, LimitReachedError
 from .mime_fields import bytes_of, parameters, unfolded, without_comments
 from .names import names_of
-from .transfer import Decoded, decode, encodings
+from .transfer import ALPHABET, Decoded, decode, encodings, equal_lines
 
 # Lines that hold letters of base64 only, or nothing, are no delimiter or field; 40 of them are worth the trouble.
 _RUN: Final = re.compile(rb"(?:[A-Za-z0-9+/]{40,100}+\r\n){40,}+|(?:\r\n){40,}+")
+_LEAST_LINES: Final = 40
+_NARROWEST: Final = 40
 _MAX_TYPE: Final = 8 * 1024  # characters of a Content-Type field; an honest one has 200
 _MAX_REPEATED: Final = 20  # fields of one name that are read; more than one is a finding already
 _CHUNK: Final = 256 * 1024
@@ -51,6 +53,8 @@ class Entity(Struct, kw_only=True):
     parent: str = ""
     _decoded: Decoded | None = None
     _encodings: tuple[str, ...] | None = None
+    _names: tuple[str, ...] | None = None
+    _charset: str | None = None
 
     def values(self, name: str) -> list[str]:
         """Return the raw values of all fields of that lower-case name."""
@@ -82,10 +86,11 @@ class Entity(Struct, kw_only=True):
     @property
     def names(self) -> tuple[str, ...]:
         """Return all readings of its file name."""
-        dispositions, types = self.values("content-disposition"), self.values("content-type")
-        return names_of(
-            dispositions[:_MAX_REPEATED], types[:_MAX_REPEATED], self.values("content-description")
-        )
+        if self._names is None:
+            dispositions, types = self.values("content-disposition"), self.values("content-type")
+            descriptions = self.values("content-description")
+            self._names = names_of(dispositions[:_MAX_REPEATED], types[:_MAX_REPEATED], descriptions)
+        return self._names
 
     @property
     def disposition(self) -> str:
@@ -96,6 +101,11 @@ class Entity(Struct, kw_only=True):
     @property
     def charset(self) -> str:
         """Return the charset that its type names, or ""."""
+        if self._charset is None:
+            self._charset = self._named_charset()
+        return self._charset
+
+    def _named_charset(self) -> str:
         given: list[str] = []
         for value in self.values("content-type")[:_MAX_REPEATED]:
             if "charset" in value[:_MAX_TYPE].lower():
@@ -140,12 +150,35 @@ class _Counting(Message):
             return failobj
 
 
-def read_tree(raw: bytes, root: str, nested: int, budget: Budget) -> list[Entity]:
+class Skeleton(Struct, frozen=True, kw_only=True):
+    """A message whose long runs of base64 lines are one line each: ``mark`` and nine digits, their number in ``runs``.
+
+    What these lines cannot hold (NULs, dashes, bare or far line ends, fields) stands in it as in the message.
+    """
+
+    data: bytes
+    mark: bytes
+    runs: list[bytes]
+
+    def bytes_of(self, payload: object) -> bytes:
+        """Return a body of the library's as it stands in the message."""
+        if not isinstance(payload, str) or not payload:
+            return b""
+        body = payload.encode("ascii", "surrogateescape")
+        if not self.runs or self.mark not in body:
+            return body
+        first, *others = body.split(self.mark)
+        pieces = [first]
+        for other in others:
+            pieces += (self.runs[int(other[:9])], other[9:])
+        return b"".join(pieces)
+
+
+def read_tree(skeleton: Skeleton, root: str, nested: int, budget: Budget) -> list[Entity]:
     """Return the entities of a message, depth first, the root (path ``root``) being the first.
 
     Raises LimitReachedError: "limit.depth", "limit.parts", "limit.time". Source: email.feedparser, compat32.
     """
-    skeleton, mark, runs = _without_runs(raw)
     budget.take_part()
 
     def make(**_: object) -> _Counting:
@@ -154,7 +187,7 @@ def read_tree(raw: bytes, root: str, nested: int, budget: Budget) -> list[Entity
         return message
 
     parser = FeedParser(make)
-    text = skeleton.decode("ascii", "surrogateescape")
+    text = skeleton.data.decode("ascii", "surrogateescape")
     try:
         for at in range(0, len(text), _CHUNK):
             parser.feed(text[at : at + _CHUNK])
@@ -163,7 +196,7 @@ def read_tree(raw: bytes, root: str, nested: int, budget: Budget) -> list[Entity
     except RecursionError as error:
         raise LimitReachedError("limit.depth", "MIME entities nested too deep") from error
     entities: list[Entity] = []
-    _collect(message, _Place(path=root, nested=nested, level=0, parent=""), entities, _Restorer(mark, runs))
+    _collect(message, _Place(path=root, nested=nested, level=0, parent=""), entities, skeleton)
     return entities
 
 
@@ -176,43 +209,38 @@ class _Place(Struct, frozen=True, kw_only=True):
     parent: str
 
 
-class _Restorer:
-    """Puts the runs of base64 lines back into a body."""
-
-    def __init__(self, mark: bytes, runs: list[bytes]) -> None:
-        self._mark = mark
-        self._runs = runs
-        self._pattern = re.compile(re.escape(mark) + rb"(\d{9})")
-
-    def bytes_of(self, payload: object) -> bytes:
-        if not isinstance(payload, str):
-            return b""
-        body = payload.encode("ascii", "surrogateescape") if payload else b""
-        if not self._runs or self._mark not in body:
-            return body
-        return self._pattern.sub(lambda found: self._runs[int(found[1])], body)
-
-
-def _without_runs(raw: bytes) -> tuple[bytes, bytes, list[bytes]]:
+def skeleton_of(raw: bytes) -> Skeleton:
     """Return the message with each long run of base64 lines behind an empty line as one line, and the runs."""
-    mark = b"run" + secrets.token_hex(16).encode()
+    mark = b""
     runs: list[bytes] = []
     pieces: list[bytes] = []
     at = done = 0
     while (at := raw.find(b"\r\n\r\n", at)) >= 0:
         at += 4
-        if found := _RUN.match(raw, at):
+        if end := _end_of_run(raw, at):
+            mark = mark or b"run" + secrets.token_hex(16).encode()
             # The last line's end may belong to the delimiter behind it.
             pieces += (raw[done:at], mark, b"%09d" % len(runs))
-            done = at = found.end() - 2
-            runs.append(found[0][:-2])
+            runs.append(raw[at : end - 2])
+            done = at = end - 2
         else:
             at -= 2
     pieces.append(raw[done:])
-    return (b"".join(pieces) if runs else raw), mark, runs
+    return Skeleton(data=b"".join(pieces) if runs else raw, mark=mark, runs=runs)
 
 
-def _collect(message: Message, place: _Place, entities: list[Entity], restorer: _Restorer) -> None:
+def _end_of_run(raw: bytes, at: int) -> int:
+    """Return where a run of base64 lines ends that begins at ``at``, or 0."""
+    width, count = equal_lines(raw, at)
+    if count >= _LEAST_LINES and width >= _NARROWEST:
+        end = at + count * (width + 2)
+        if raw[at:end].translate(None, ALPHABET) == b"\r\n" * count:
+            return end
+    found = _RUN.match(raw, at)
+    return found.end() if found else 0
+
+
+def _collect(message: Message, place: _Place, entities: list[Entity], skeleton: Skeleton) -> None:
     fields = tuple((name.lower(), str(value)) for name, value in message.raw_items())
     claimed = message.get_content_type()
     # get_payload() would decode 8-bit text by its charset, and lose bytes.
@@ -230,9 +258,9 @@ def _collect(message: Message, place: _Place, entities: list[Entity], restorer: 
             shape=shape,
             nested=place.nested,
             level=place.level,
-            body=b"" if children else restorer.bytes_of(raw_payload),
-            preamble=restorer.bytes_of(message.preamble),
-            epilogue=restorer.bytes_of(message.epilogue),
+            body=b"" if children else skeleton.bytes_of(raw_payload),
+            preamble=skeleton.bytes_of(message.preamble),
+            epilogue=skeleton.bytes_of(message.epilogue),
             defects=tuple(type(defect).__name__ for defect in message.defects),
             boundary=boundary,
             parent=place.parent,
@@ -242,7 +270,7 @@ def _collect(message: Message, place: _Place, entities: list[Entity], restorer: 
     for number, child in enumerate(children, 1):
         path = f"{place.path}.{number}"
         below = _Place(path=path, nested=inner, level=place.level + 1, parent=place.path)
-        _collect(child, below, entities, restorer)
+        _collect(child, below, entities, skeleton)
 
 
 def is_typed(value: str) -> bool:

@@ -232,7 +232,7 @@ def _is_pdf(name: str) -> bool:
 
 def _has_rtf(content: Content) -> bool:
     # By its name Word opens it as RTF, or some program does; an objdata is no prose.
-    return b"\\objdata" in content.data and content.kind in {"text", "unknown", "html", "xml"}
+    return content.kind in {"text", "unknown", "html", "xml"} and b"\\objdata" in content.data
 
 
 def _is_sheet(name: str) -> bool:

@@ -35,6 +35,8 @@ _SHAPE: Final = bytes(
     0x61 if chr(one) in f"{string.ascii_letters}{string.digits}+/_-" else 0x20 for one in range(256)
 )
 _LONG_WORD: Final = b"a" * _LEAST
+_HALF_A_WORD: Final = b"a" * (_LEAST // 2)
+_WHOLE_LINE: Final = re.compile(rb"\n[ \t]*+[A-Za-z0-9+/]++={0,2}+[ \t]*+\n")
 _PADDED: Final = re.compile(rb"={0,2}+")
 _SPACED: Final = re.compile(rb"\n[ \t]{0,8}+(?:[A-Za-z0-9+/]{4}[ \t]++){6,}+[A-Za-z0-9+/=]*+[ \t]*+(?=\n|\Z)")
 # Base64 that begins within a line, as in vCard, calendars and XML, and goes on over whole lines.
@@ -49,13 +51,14 @@ _MAGICS: Final = (
     b"\x78\x9f\x3e\x22", b"dex\n", b"\xe4\x52\x5c\x7b", b"!<arch>", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xff\xfe", b"\xfe\xff",
     b"\0\0\xfe\xff", b"\x78\x9c", b"\x78\xda", b"ISc(", b"SZDD", b"xar!", b"07070", b"\x89PNG", b"GIF8", b"\xff\xd8\xff",
 )  # fmt: skip
-_BEGINS: Final = re.compile(rb"begin[ \t]", re.IGNORECASE)
-_JSON: Final = re.compile(rb"[A-Za-z0-9+\"]\\(?:/|u00|[rn])[A-Za-z0-9+/\\\"]")
+_JSON: Final = re.compile(rb"\\(?<=[A-Za-z0-9+\"]\\)(?:/|u00|[rn])[A-Za-z0-9+/\\\"]")
 _JSON_BREAK: Final = re.compile(rb"\\[rn]")
 _JSON_SIGN: Final = re.compile(rb"\\u00([2-7][0-9A-Fa-f])")
 _LETTERS: Final = re.compile(rb"[A-Za-z0-9+/_=-]++")
 _URLSAFE: Final = bytes.maketrans(b"-_", b"+/")
-_QP_SIGNS: Final = re.compile(rb"(?:=(?:[0-9A-Fa-f]{2}|[ \t]*\r?\n)[^=]{0,200}+){4}")
+# Four of them; the first is written out, as a pattern is found faster that begins with a letter.
+_QP_SIGN: Final = rb"=(?:[0-9A-Fa-f]{2}|[ \t]*\r?\n)[^=]{0,200}+"
+_QP_SIGNS: Final = re.compile(_QP_SIGN + rb"(?:" + _QP_SIGN + rb"){3}")
 _PRINTABLE: Final = string.printable.encode()
 _EMPTY_LINES: Final = re.compile(rb"\n(?:[ \t]*+\n)++")
 _PADS: Final = re.compile(rb"=+")
@@ -134,9 +137,8 @@ def holds_files(text: bytes, harvest: Harvest) -> bool:
 def _codes(text: bytes, at: int, harvest: Harvest) -> Iterator[Found]:
     """Yield what a stretch of text holds; ``at`` is where it stands in the whole."""
     harvest.budget.take_text(len(text))
-    if _BEGINS.search(text):
-        for block in (*uuencoded(text), *(yencoded(text) if b"=ybegin" in text else ())):
-            yield Found(start=at + block.start, data=block.data, via=block.via, names=(block.name,))
+    for block in (*uuencoded(text), *(yencoded(text) if b"=ybegin" in text else ())):
+        yield Found(start=at + block.start, data=block.data, via=block.via, names=(block.name,))
     # Every byte keeps its place.
     lines = b"\n" + text.replace(b"\r\n", b" \n").replace(b"\r", b"\n")
     harvest.budget.take_time()
@@ -161,12 +163,18 @@ def _runs(lines: bytes, shape: bytes, at: int, harvest: Harvest) -> Iterator[Fou
             harvest.budget.take_time()
             for data in _base64(run[0].strip(b"\n")):
                 yield Found(start=at + run.start(), data=data, via="base64")
-    words = itertools.chain((found.span(1) for found in _MIDWAY.finditer(lines)), _long_words(lines, shape))
+    midway = _MIDWAY.finditer(lines) if _may_be_midway(lines, shape) else ()
+    words = itertools.chain((found.span(1) for found in midway), _long_words(lines, shape))
     for start, end in words:
         if end - start >= _LEAST and not _is_line(lines, start, end):
             harvest.budget.take_time()
             for data in _stretch(lines[start:end], set(), shifted=False):
                 yield Found(start=at + start - 1, data=data, via="base64")
+
+
+def _may_be_midway(lines: bytes, shape: bytes) -> bool:
+    """Return whether 60 letters that go on from line to line can be there: half of them in one word, or whole lines."""
+    return _HALF_A_WORD in shape or _WHOLE_LINE.search(lines) is not None
 
 
 def _long_words(lines: bytes, shape: bytes) -> Iterator[tuple[int, int]]:

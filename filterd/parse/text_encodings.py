@@ -16,6 +16,7 @@ _BEGIN: Final = re.compile(
     rb"(?:^|(?<=[\r\n]))((?:- |[ \t\x0b\x0c>|]){0,8})begin[ \t]+(?:[0-9]{1,12}[ \t]*)?([^\r\n]{0,300})[^\r\n]*",
     re.IGNORECASE,
 )
+_LONGEST_PREFIX: Final = 16
 # What a gateway or printer puts between the lines: empty lines, a page's head. These lines end a file.
 _MOST_BETWEEN: Final = 5
 _STOPS: Final = re.compile(rb"\s*(?:end|begin\b.*|=ybegin.*)\s*", re.IGNORECASE | re.DOTALL)
@@ -46,6 +47,8 @@ _MINUS_42: Final = bytes((byte - 42) % 256 for byte in range(256))
 _HQX: Final = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
 _HQX_BODY: Final = re.compile(rb"\n[ \t>|]{0,8}+:([!-,\-0-9@A-NP-V\[XYZ`a-fhijklmpqr\r\n \t]{60,}+):?")
 _HQX_QUOTED: Final = re.compile(rb"\n([>|] ?):[!-,\-0-9@A-NP-V\[XYZ`a-fhijklmpqr]{40}")
+# What either of them holds, with a rarer letter first.
+_HQX_LIKELY: Final = re.compile(rb":[!-,\-0-9@A-NP-V\[XYZ`a-fhijklmpqr\r\n \t]{40}")
 _HQX_TO_B64: Final = bytes.maketrans(_HQX, _B64)
 _HQX_DROP: Final = bytes(set(range(256)) - set(_HQX))
 _HQX_MOST: Final = 64 * 1024 * 1024  # its runs may grow 85-fold: what would be larger is left encoded
@@ -64,7 +67,8 @@ class Block(Struct, frozen=True, kw_only=True):
 def uuencoded(text: bytes) -> Iterator[Block]:
     """Yield the files that stand in ``text`` as uuencode or xxencode, with or without their end."""
     at = 0
-    while begin := _BEGIN.search(text, at):
+    lower = text.lower()
+    while begin := _next_begin(text, lower, at):
         at = begin.end()
         name = begin[2].strip().decode("utf-8", "replace")
         uu, uu_end = _take(text, at, _is_uu, begin[1])
@@ -76,6 +80,23 @@ def uuencoded(text: bytes) -> Iterator[Block]:
         for via, data in readings:
             at = end
             yield Block(data=data, name=name, start=begin.start(), end=end, via=via)
+
+
+def _next_begin(text: bytes, lower: bytes, at: int) -> re.Match[bytes] | None:
+    """Return the first line from ``at`` on with which a file begins; ``lower`` is the text in lower case.
+
+    The word is looked for first: to try the pattern at every line takes a hundred times as long.
+    """
+    place = lower.find(b"begin", at)
+    while place >= 0:
+        if lower[place + 5 : place + 6] in {b" ", b"\t"}:
+            since = max(0, place - _LONGEST_PREFIX - 1)
+            before = text[since:place]
+            start = since + max(before.rfind(b"\n"), before.rfind(b"\r")) + 1
+            if start >= at and (found := _BEGIN.match(text, start)):
+                return found
+        place = lower.find(b"begin", place + 5)
+    return None
 
 
 def uu_bare(text: bytes) -> list[bytes]:
@@ -190,6 +211,8 @@ def _yenc_bytes(text: bytes) -> bytes:
 
 def binhexed(text: bytes) -> Iterator[Block]:
     """Yield the forks of the files that stand in ``text`` as BinHex 4.0 (RFC 1741 appendix A)."""
+    if not _HQX_LIKELY.search(text):
+        return
     text = b"\n" + text
     if quoted := _HQX_QUOTED.search(text):
         text = text.replace(b"\n" + quoted[1], b"\n")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+import fast_mail_parser
 from msgspec import Struct
 
 from .mime_fields import decode_words
@@ -36,6 +37,10 @@ _BASE64_LINE: Final = re.compile(
     rb"(?=[^A-Za-z0-9]*+[A-Za-z0-9])(?:(?=[A-Za-z_-]*+[0-9+/=])[A-Za-z0-9+/_-]{20,}|[A-Za-z0-9+/_-]{60,})={0,2}"
 )
 _SHORT_LINE: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})+={0,2}")
+_WIDEST: Final = 100
+_ROWS: Final = 40
+_LARGE: Final = 16 * 1024  # bytes of base64: below it is not worth the trouble
+_ENCODED_HEAD: Final = b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 _TEXT: Final = 8  # bytes: a text that short says nothing
 # More pieces than this are no mail: reading them all would only cost time.
 _MAX_PIECES: Final = 10_000
@@ -114,7 +119,52 @@ def base64_plain(letters: bytes) -> bytes:
     return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
 
 
+def equal_lines(data: bytes, at: int) -> tuple[int, int]:
+    """Return of the lines from ``at`` on the first one's length, and how many of that length and with CRLF follow.
+
+    At most 100 bytes long, else (0, 0). Only the places where the line ends should stand are looked at.
+    """
+    width = data.find(b"\r\n", at, at + _WIDEST + 2) - at
+    if width <= 0:
+        return 0, 0
+    step, count, asked = width + 2, 0, _ROWS
+    while True:
+        stop = at + asked * step
+        returns, feeds = data[at + width : stop : step], data[at + width + 1 : stop : step]
+        count = min(len(returns) - len(returns.lstrip(b"\r")), len(feeds) - len(feeds.lstrip(b"\n")))
+        if count < asked:
+            return width, count
+        asked *= 8
+
+
+def _even(body: bytes) -> bytes | None:
+    """Return what base64 of the usual shape is, which every reader decodes to the same; None for any other.
+
+    Lines of one length, which holds whole groups, and a shorter one; no letters but base64's. That much of it comes
+    through the library of the second parser, in a tenth of the time.
+    """
+    if len(body) < _LARGE:
+        return None
+    width, count = equal_lines(body, 0)
+    end = count * (width + 2)
+    last = body[end:].rstrip(b"\r\n")
+    core = last.rstrip(b"=")
+    if not width or width % 4 or len(last) > width or len(last) % 4 or len(last) - len(core) > 2:
+        return None
+    if body[:end].translate(None, ALPHABET) != b"\r\n" * count or core.translate(None, ALPHABET):
+        return None
+    try:
+        tree = fast_mail_parser.parse_email_tree(_ENCODED_HEAD + body[:end] + last, mode="lazy")
+        data = tree.content
+    except (fast_mail_parser.ParseError, fast_mail_parser.DecodeError, ValueError):
+        return None
+    expected = (count * width + len(core)) * 3 // 4
+    return data if isinstance(data, bytes) and len(data) == expected else None
+
+
 def _base64(body: bytes) -> tuple[list[bytes], bool, str]:
+    if (even := _even(body)) is not None:
+        return [even], True, ""
     compact = body.translate(None, _BLANKS)
     core = compact.rstrip(b"=")
     if not core.translate(None, ALPHABET):

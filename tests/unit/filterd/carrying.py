@@ -25,11 +25,14 @@ from filterd.config.policy import Chains, GroupChains
 from filterd.disposition import Attempt, Disposition
 from filterd.errors import ScannerDownError
 from filterd.findings import Finding, Verdict
+from filterd.ledger.blobs import Blobs
+from filterd.ledger.records import Kept, MessageRecord
 from filterd.log import Log
 from filterd.message import Envelope, Message, Spool
 from filterd.milter import negotiation
 from filterd.pipeline import Report, StageResult
 from filterd.rewrite import rewrite
+from tests.unit.filterd.recorder import Recorder
 
 VIRUS = Finding(
     stage="virus",
@@ -119,6 +122,7 @@ class Post:
         )
         self.home = home
         self.bench = Bench(self.config, **more)
+        self.ledger = Recorder()
         self.max_bytes = 1_000_000
         (home / "log").touch()
 
@@ -145,7 +149,7 @@ class Post:
 
         async def run() -> Carried:
             with (self.home / "log").open("ab") as log:
-                carrier = Carrier(self.config, Log(log.fileno()), self.bench)
+                carrier = Carrier(self.config, Log(log.fileno()), self.bench, self.ledger)
                 found = report(*findings)
                 return await carrier.carry_out(message, found, self.bench.decide(found, envelope), heading)
 
@@ -159,8 +163,13 @@ class Post:
             assert b"".join(reply.frames(AGREED))
         return carried
 
-    def store(self, kind: str) -> list[Any]:
-        return [json.loads(path.read_bytes()) for path in sorted((self.home / "store" / kind).glob("*.json"))]
+    def store(self, kind: str) -> list[tuple[MessageRecord, Kept]]:
+        """What is kept of that kind, and not taken back."""
+        there = [one for one in self.ledger.records if one.id not in self.ledger.taken_back]
+        return [(one, kept) for one in there for kept in one.kept if kept.kind == kind]
+
+    def content(self, record: MessageRecord) -> bytes:
+        return b"".join(Blobs(self.home / "store").pieces(record.digest))
 
     def log(self) -> list[Any]:
         return [json.loads(line) for line in (self.home / "log").read_text().splitlines()]

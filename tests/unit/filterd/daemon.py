@@ -94,7 +94,9 @@ def _name(pid: str) -> str:
 
 
 @contextmanager
-def running(home: Path, *, ends: int = 0, starts_s: float = 20.0, **changes: dict[str, Any]) -> Iterator[Daemon]:
+def running(
+    home: Path, *, ends: int = 0, starts_s: float = 20.0, **changes: dict[str, Any]
+) -> Iterator[Daemon]:
     """Run a daemon until the block ends; it must then stop by itself, with that exit code and an empty stderr."""
     (home / "filterd.toml").write_text(configuration(home, **changes))
     command = [sys.executable, "-m", "filterd.cli", "serve", "--config", str(home / "filterd.toml")]

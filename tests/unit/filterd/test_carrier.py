@@ -1,31 +1,30 @@
 """Carrying out: variants, marks, the store, and what is answered when something cannot be done."""
 
 import asyncio
-import contextlib
-import time
 from pathlib import Path
 
 import pytest
 
-from filterd.carry.carrier import Carrier
 from filterd.config import (
     MilterSettings,
 )
 from filterd.findings import Finding, Verdict
-from filterd.log import Log
 from filterd.milter import replies
 from filterd.pipeline import Report
 from tests.unit.filterd.carrying import (
     AGREED,
     BANNED,
     BODY,
+    CAREFUL,
     HEAD,
     RAW,
     SPAM,
+    TRUSTING,
     VIRUS,
     A,
     B,
     Bench,
+    C,
     Post,
     kinds,
     report,
@@ -37,6 +36,11 @@ def test_clean_mail_gets_one_reply_and_leaves_no_trace(tmp_path: Path) -> None:
     assert post().replies == (replies.Continue(),)
     assert post.log() == []
     assert not (tmp_path / "store").exists()
+    (record,) = post.ledger.records
+    assert (record.verdict, record.reply, record.digest, record.kept) == ("clean", "continue", "", ())
+    assert [(one.address, one.outcome, one.changed) for one in record.recipients] == [
+        ("a@rcpt.example", "passed", False)
+    ]
     assert post.bench.orders == []
 
 
@@ -54,11 +58,11 @@ def test_chain_goes_on_when_the_variant_is_still_infected(tmp_path: Path) -> Non
     carried = post(VIRUS)
     assert kinds(carried) == ["Discard"]
     assert [edit.action for order in post.bench.orders for edit in order.edits] == ["remove", "warn"]
-    (entry,) = post.store("discarded")
-    assert entry["recipients"] == ["a@rcpt.example"]
-    assert entry["findings"][0]["rule"] == "virus.signature"
-    assert (tmp_path / "store" / "discarded" / f"{entry['id']}.eml").read_bytes() == RAW
-    assert RAW[entry["header_bytes"] :] == BODY
+    ((record, kept),) = post.store("discarded")
+    assert kept.recipients == ("a@rcpt.example",)
+    assert record.findings[0].rule == "virus.signature"
+    assert post.content(record) == RAW
+    assert RAW[record.header_bytes :] == BODY
 
 
 def test_edit_that_cannot_be_made_passes_on_to_the_next_step(tmp_path: Path) -> None:
@@ -117,8 +121,8 @@ def test_move_for_all_drops_the_milter_message(tmp_path: Path) -> None:
     post = Post(tmp_path, {"spam": ("copy", "archive", "move")})
     assert post(SPAM, recipients=(A, B)).replies == (replies.Discard(),)
     for kind in ("copy", "archive", "quarantine"):
-        (entry,) = post.store(kind)
-        assert entry["recipients"] == ["a@rcpt.example", "b@rcpt.example"]
+        ((_, kept),) = post.store(kind)
+        assert kept.recipients == ("a@rcpt.example", "b@rcpt.example")
 
 
 def test_variants_have_a_time_in_which_they_must_be_there(
@@ -156,21 +160,34 @@ def test_what_is_too_long_to_be_kept_whole_is_refused_for_good(tmp_path: Path) -
     assert post.store("quarantine") == []
 
 
-def test_store_is_tidied_without_any_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    post = Post(tmp_path, {"spam": ("discard",)})
-    post(SPAM)
-    (entry,) = post.store("discarded")
-    later = time.time() + 31 * 86_400
-    monkeypatch.setattr("filterd.carry.store.time.time", lambda: later)
+def test_a_ledger_that_is_down_means_later_for_what_would_be_accepted(tmp_path: Path) -> None:
+    post = Post(tmp_path, {"infected": ("reject",), "spam": ("move",)})
+    post.ledger.down = True
+    later = (replies.ReplyCode("451", "4.3.0", ("Message not accepted for now: local problem id=4XyZ",)),)
+    assert post().replies == later
+    assert post(SPAM).replies == later
+    assert [one["event"] for one in post.log()] == ["carry_failed"] * 2
+    # A refusal loses nothing.
+    assert kinds(post(VIRUS)) == ["ReplyCode"]
+    assert post(VIRUS).replies[0] != later[0]
+    assert post.log()[-1]["event"] == "not_recorded"
 
-    async def idle() -> None:
-        with (tmp_path / "log").open("ab") as log:
-            carrier = Carrier(post.config, Log(log.fileno()), post.bench)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.3):
-                    await carrier.keep_tidy()
 
-    asyncio.run(idle())
-    assert entry["id"]
-    assert post.store("discarded") == []
-    assert [one["removed"] for one in post.log() if one["event"] == "store_tidied"] == [1]
+def test_each_fate_is_recorded_for_each_recipient(tmp_path: Path) -> None:
+    post = Post(tmp_path, {"spam": ("reject",)}, [TRUSTING, CAREFUL])
+    post(SPAM, recipients=(B, C))
+    (record,) = post.ledger.records
+    assert [(one.address, one.fate, one.outcome, one.changed) for one in record.recipients] == [
+        ("b@rcpt.example", "deliver", "passed", True),
+        ("c@rcpt.example", "move", "quarantined", False),
+    ]
+    assert [(one.rule, one.counted) for one in record.findings] == [("content.pills", True)]
+    assert (record.queue_id, record.sender, record.gateway) == ("4XyZ", "s@sender.example", "mx.gw.example")
+
+
+def test_what_could_not_be_carried_out_is_recorded_as_put_off(tmp_path: Path) -> None:
+    post = Post(tmp_path, {"infected": ("clean", "reject")}, down=True)
+    post(VIRUS)
+    (record,) = post.ledger.records
+    assert record.reply.startswith("451 4.3.0")
+    assert {one.outcome for one in record.recipients} == {"deferred"}

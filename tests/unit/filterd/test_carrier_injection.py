@@ -33,14 +33,13 @@ def test_each_recipient_meets_his_own_fate(tmp_path: Path, mta: Mta) -> None:
     )
     assert b"EVIL" not in content
     assert (b"Subject:" + rest).startswith(RAW.partition(b"\r\n\r\n")[0] + b"\r\n\r\n--b\r\n")
-    (entry,) = post.store("quarantine")
-    assert (entry["recipients"], entry["fate"], entry["sender"]) == (
-        ["c@rcpt.example"],
-        "move",
-        "s@sender.example",
-    )
+    ((record, kept),) = post.store("quarantine")
+    assert (kept.recipients, record.sender) == (("c@rcpt.example",), "s@sender.example")
+    assert [(one.address, one.outcome) for one in record.recipients] == [
+        ("a@rcpt.example", "injected"), ("b@rcpt.example", "passed"), ("c@rcpt.example", "quarantined"),
+    ]  # fmt: skip
     (event,) = post.log()
-    assert (event["event"], event["stored"], len(event["injected"])) == ("carried", [entry["id"]], 1)
+    assert (event["event"], event["stored"], len(event["injected"])) == ("carried", [kept.id], 1)
 
 
 def test_marked_variant_is_injected_with_its_marks(tmp_path: Path, mta: Mta) -> None:

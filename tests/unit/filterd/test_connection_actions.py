@@ -1,11 +1,15 @@
 """The whole daemon carries out what the policy says: over the milter protocol, with real parse workers."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from filterd.config import load
+from filterd.ledger import database
+from filterd.ledger import schema as s
+from filterd.ledger.blobs import Blobs
 from filterd.milter import mta as wire
 from filterd.milter.commands import EndOfMessage
 from filterd.milter.negotiation import Action
@@ -38,17 +42,16 @@ EOM = EndOfMessage
 
 
 def test_moved_message_is_in_the_store_when_the_mta_is_told(tmp_path: Path) -> None:
-    changes: dict[str, Any] = {
-        "policy.chains": {"infected": ["move"]},
-        "store": {"directory": str(tmp_path / "store")},
-    }
+    changes: dict[str, Any] = {"policy.chains": {"infected": ["move"]}}
     with running(tmp_path, **changes) as daemon, daemon.client() as client:
         assert said(client) == [(b"d", b"")]
-        (entry,) = [
-            json.loads(path.read_bytes()) for path in (tmp_path / "store" / "quarantine").glob("*.json")
-        ]
-        assert entry["recipients"] == ["b@rcpt.example"]
-        assert daemon.wait_for("carried")[0]["stored"] == [entry["id"]]
+        engine = database.opened(load(daemon.config).ledger)
+        with engine.connect() as connection:
+            (kept,) = connection.execute(select(s.KEPT.c.id, s.KEPT.c.digest)).all()
+            assert connection.execute(select(s.KEPT_FOR.c.address)).scalars().all() == ["b@rcpt.example"]
+        engine.dispose()
+        assert b"".join(Blobs(tmp_path / "store").pieces(kept.digest)).endswith(b"\r\n")
+        assert daemon.wait_for("carried")[0]["stored"] == [kept.id]
         assert daemon.wait_for("message")[0]["reply"] == "discard"
 
 

@@ -40,7 +40,9 @@ def test_a_nursery_killed_in_the_middle_costs_a_451_and_no_more(tmp_path: Path) 
         with daemon.client() as client:
             client.begin()
             client.send(
-                dialogue.content() + mta.macros(c.EndOfMessage, {b"i": b"4XyZ"}) + mta.plain(c.EndOfMessage)
+                dialogue.content(body=b"not seen before\r\n")
+                + mta.macros(c.EndOfMessage, {b"i": b"4XyZ"})
+                + mta.plain(c.EndOfMessage)
             )
             time.sleep(0.5)  # the nursery has the job, and does not get to it
             os.kill(pid, signal.SIGKILL)

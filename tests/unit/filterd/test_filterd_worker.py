@@ -161,19 +161,3 @@ def test_workers_that_die_together_are_one_step_of_the_back_off(tmp_path: Path) 
             wait_for(lambda: len(daemon.workers()) == 3)
         with daemon.client() as client:
             assert client.message().code == b"c"
-
-
-def test_store_of_an_idle_gateway_is_tidied_by_one_worker(tmp_path: Path) -> None:
-    # It was tidied only when mail came.
-    discarded = tmp_path / "store" / "discarded"
-    discarded.mkdir(parents=True)
-    for name in ("old.json", "old.eml"):
-        (discarded / name).write_bytes(b"")
-    with running(
-        tmp_path,
-        milter={"workers": 3},
-        store={"directory": str(tmp_path / "store"), "discard_days": 0},
-    ) as daemon:
-        daemon.wait_for("store_tidied")
-        assert [one["removed"] for one in daemon.log("store_tidied")] == [1]
-    assert list(discarded.iterdir()) == []

@@ -7,11 +7,12 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, select
 
+from filterd.config import ListEntry
 from filterd.findings import Verdict
 from filterd.ledger import acts, lists
 from filterd.ledger import schema as s
 from filterd.ledger.blobs import Blobs
-from filterd.ledger.lists import NewRow, as_setting
+from filterd.ledger.lists import NewRow, as_entry
 from filterd.ledger.queries import entry
 from filterd.ledger.retention import tidied
 from filterd.ledger.roles import MATRIX, RefusedError, may
@@ -32,7 +33,7 @@ def test_the_matrix_says_who_may_do_what() -> None:
     assert [one for one in Verdict if may("recipient", "release", one)] == ["spam", "bulk"]
     for role in ("operator", "recipient"):
         for deed in ("delete", "hold", "learn", "export", "release-infected", "change-lists", "search"):
-            assert not any(may(role, deed, one) for one in (*Verdict, "")), (role, deed)  # type: ignore[arg-type] # names from the table
+            assert not any(may(role, deed, one) for one in (*Verdict, "")), (role, deed)
 
 
 def test_a_held_entry_outlives_its_time_until_it_is_let_go(ledger: Engine, tmp_path: Path) -> None:
@@ -116,32 +117,18 @@ def test_the_same_entry_again_takes_the_place_of_the_old_one(ledger: Engine) -> 
 
 
 def test_a_row_is_an_entry_of_the_configuration(ledger: Engine) -> None:
-    class ListEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """As filterd.config has it."""
-
-        name: str
-        verdict: str
-        senders: tuple[str, ...]
-        recipients: tuple[str, ...] = ()
-        clients: tuple[str, ...] = ()
-        authentication: str = "required"
-        until: date = date.max
-
-    number = lists.add(
-        ledger,
-        ALICE,
-        NewRow(
-            verdict="accept", sender="<>", client="192.0.2.0/24", authentication="none", until=lists.day_in(1)
-        ),
-    )
+    until = lists.day_in(1)
+    row = NewRow(verdict="accept", sender="<>", client="192.0.2.0/24", authentication="none", until=until)
+    number = lists.add(ledger, ALICE, row)
     with ledger.connect() as connection:
-        (row,) = lists.rows(connection)
-    made = msgspec.convert(as_setting(row), ListEntry)
+        (made,) = lists.entries(connection)
+        (shown,) = lists.rows(connection)
     assert made == ListEntry(
         name=f"ledger-{number}", verdict="accept", senders=("<>",), clients=("192.0.2.0/24",),
-        authentication="none", until=lists.day_in(1),
+        authentication="none", until=until,
     )  # fmt: skip
-    assert as_setting(msgspec.structs.replace(row, until=""))["until"] == date.max
+    assert msgspec.convert(msgspec.to_builtins(made), ListEntry) == made
+    assert as_entry(msgspec.structs.replace(shown, until="")).until == date.max
 
 
 @pytest.mark.parametrize(

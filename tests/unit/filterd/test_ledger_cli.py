@@ -20,13 +20,15 @@ from filterd.config import Config, StoreSettings
 from filterd.config.ledger import LedgerSettings
 from filterd.ledger import database, reconcile, release, stats
 from filterd.ledger import schema as s
+from filterd.ledger.queries import WholeMessage
 from filterd.ledger.records import MessageRecord
-from filterd.ledger.roles import RefusedError
+from filterd.ledger.roles import Actor, RefusedError
 from tests.unit.filterd import databases, engines
 from tests.unit.filterd.daemon import ROOT, configuration, running
 from tests.unit.filterd.entries import CONTENT, quarantined, record, write
 from tests.unit.filterd.json_schema import mistakes
 from tests.unit.filterd.mta import Mta
+from tests.unit.filterd.test_connection_actions import BODY, said
 
 SPAM: Final = CONTENT + engines.GTUBE + b"\r\n"
 
@@ -55,9 +57,14 @@ class Shell:
 
 @pytest.fixture
 def shell(
-    tmp_path: Path, ledger_settings: LedgerSettings, ledger: Engine, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    ledger_settings: LedgerSettings,
+    ledger: Engine,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Shell]:
-    """A gateway with engines and MTA, on each database."""
+    """A gateway with engines and MTA, on each database, and root at its command line."""
+    as_user(monkeypatch, 0)
     assert ledger.dialect.name
     (tmp_path / "store").mkdir(exist_ok=True)
     (tmp_path / "filterd.toml").write_text(
@@ -100,7 +107,7 @@ def test_messages_are_searched_and_shown(shell: Shell, spam: MessageRecord) -> N
     assert (code, text.splitlines()[0].split()[:2]) == (0, ["ID", "RECEIVED"])
     assert spam.id in text
     assert shell("messages", "--sender", "nobody@x.example")[0] == 1
-    code, whole = shell.json(messages.WholeMessage, "messages", "show", spam.queue_id)
+    code, whole = shell.json(WholeMessage, "messages", "show", spam.queue_id)
     assert (code, whole["message"]["id"], whole["kept"][0]["id"]) == (0, spam.id, spam.kept[0].id)
     code, text, _ = shell("messages", "show", spam.id)
     assert (code, "spam [spam.score]" in text, "findings:" in text) == (0, True, True)
@@ -267,7 +274,7 @@ def test_a_ledger_that_is_not_there_is_three(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_status_asks_the_running_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    changes = {
+    changes: dict[str, Any] = {
         "ledger": {"url": databases.settings(tmp_path).url, "socket": str(tmp_path / "ledger.sock")},
         "store": {"directory": str(tmp_path / "store")},
         "metrics": {"socket": str(tmp_path / "metrics.sock")},
@@ -347,7 +354,7 @@ def test_root_is_whom_it_says_sudo_says_or_who_logged_in(monkeypatch: pytest.Mon
 def test_the_owner_is_an_administrator_and_cannot_take_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = pwd.getpwnam("nobody")
     as_user(monkeypatch, nobody.pw_uid, SUDO_USER="mallory")
-    assert desk._actor("", configured(), nobody.pw_uid) == desk.Actor(name="nobody", role="admin")
+    assert desk._actor("", configured(), nobody.pw_uid) == Actor(name="nobody", role="admin")
     with pytest.raises(RefusedError, match="for root alone"):
         desk._actor("alice", configured(), nobody.pw_uid)
     with pytest.raises(RefusedError, match="has no business here"):
@@ -358,9 +365,9 @@ def test_operators_are_the_members_of_their_group(monkeypatch: pytest.MonkeyPatc
     nobody = pwd.getpwnam("nobody")
     group = grp.getgrgid(nobody.pw_gid).gr_name
     as_user(monkeypatch, nobody.pw_uid)
-    assert desk._actor("", configured(group), 0) == desk.Actor(name="nobody", role="operator")
+    assert desk._actor("", configured(group), 0) == Actor(name="nobody", role="operator")
     as_user(monkeypatch, 0, SUDO_USER="nobody")
-    assert desk._actor("", configured(group), 0) == desk.Actor(name="nobody", role="operator")
+    assert desk._actor("", configured(group), 0) == Actor(name="nobody", role="operator")
     with pytest.raises(RefusedError, match="for root alone"):
         desk._actor("alice", configured(group), 0)
     assert desk._actor("", configured("no-such-group"), 0).role == "admin"
@@ -396,3 +403,47 @@ def test_root_becomes_the_owner_and_leaves_no_file_of_its_own(tmp_path: Path) ->
     assert (done.returncode, done.stderr) == (0, b"")
     owners = {path.stat().st_uid for path in (home / "ledger").iterdir()}
     assert owners == {pwd.getpwnam("nobody").pw_uid}
+
+
+# --- the whole way
+
+
+def test_what_the_daemon_keeps_two_administrators_release(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_user(monkeypatch, 0)
+    changes: dict[str, Any] = {
+        "ledger": {"url": databases.settings(tmp_path).url, "socket": str(tmp_path / "ledger.sock")},
+        "store": {"directory": str(tmp_path / "store")},
+        "inject": {"socket": str(tmp_path / "mta.sock")},
+        "policy.chains": {"infected": ["move"]},
+    }
+    with (
+        Mta(tmp_path / "mta.sock") as mta,
+        running(tmp_path, **changes) as daemon,
+        daemon.client() as client,
+    ):
+        assert said(client, b"<b@rcpt.example>", b"<c@rcpt.example>") == [(b"d", b"")]
+        shell = Shell(tmp_path, capsys)
+        _, page = shell.json(quarantine.KeptPage, "quarantine", "list")
+        ((kept_id, verdict),) = [(one["id"], one["verdict"]) for one in page["entries"]]
+        assert verdict == "infected"
+        release_it = ("quarantine", "release", kept_id, "--recipient", "c@rcpt.example", "--waive-virus")
+        assert shell("quarantine", "release", kept_id, "--as", "carol")[0] == 1
+        code, out, error = shell(*release_it, "--as", "alice")
+        assert (code, "alice has approved it" in out) == (1, True), error
+        code, out, error = shell(*release_it, "--as", "bob")
+        assert (code, f"{kept_id}: released to c@rcpt.example" in out) == (0, True), out + error
+        ((sender, recipients, content),) = mta.letters
+        assert (sender, recipients) == (b"<a@sender.example>", [b"<c@rcpt.example>"])
+        assert content.endswith(BODY)
+        _, whole = shell.json(quarantine.KeptWhole, "quarantine", "show", kept_id)
+        assert {one["address"]: one["state"] for one in whole["entry"]["recipients"]} == {
+            "b@rcpt.example": "kept",
+            "c@rcpt.example": "released",
+        }
+        assert [(one["actor"], one["action"]) for one in whole["events"]] == [
+            ("carol", "release-refused"),
+            ("alice", "approve-infected"),
+            ("bob", "release"),
+        ]

@@ -42,6 +42,7 @@ class Home:
         self.ledger = ledger
         self.mta = mta
         self.clamd = clamd
+        self.lists = ""
         self.changes: dict[str, dict[str, Any]] = {}
 
     def config(self) -> Config:
@@ -52,7 +53,7 @@ class Home:
         for section, values in self.changes.items():
             more.setdefault(section, {}).update(values)
         path = self.at / "filterd.toml"
-        path.write_text(configuration(self.at, **more))
+        path.write_text(configuration(self.at, **more) + self.lists)
         return load(path)
 
     def keep(self, *recipients: str, **more: Any) -> str:
@@ -308,3 +309,10 @@ def test_what_would_be_changed_is_not_let_out_as_it_came(home: Home) -> None:
             0
         ]
     )
+
+
+def test_a_list_that_refuses_the_sender_is_waived_only_where_it_was_the_reason(home: Home) -> None:
+    home.lists = '[[list]]\nname = "x"\nverdict = "reject"\nsenders = ["@sender.example"]\n'
+    assert home.release(home.keep(verdict="banned", rule="list.reject")).status == "released"
+    made = home.release(home.keep(content=SPAM, number=1))
+    assert (made.status, "list.reject" in made.why[0]) == ("refused", True)

@@ -60,8 +60,9 @@ def records(daemon: Daemon) -> int:
 
 def test_worn_workers_are_replaced_and_no_message_is_refused(tmp_path: Path) -> None:
     served = {"max_concurrent": 4}
-    changes = {"milter": {"workers": 2}, "clamd": served, "spamd": served, "recycle": {"messages": 20}}
-    with running(tmp_path, **changes) as daemon:
+    with running(
+        tmp_path, milter={"workers": 2}, clamd=served, spamd=served, recycle={"messages": 20}
+    ) as daemon:
         first = daemon.workers()
         with Traffic(daemon) as traffic:
             wait_for(lambda: len(daemon.log("worker_recycled")) >= 4, 30)
@@ -125,9 +126,7 @@ def test_a_gateway_whose_database_is_away_comes_up_and_says_later(tmp_path: Path
             assert client.message().payload.startswith(b"451 4.3")
             status, text = fetch(tmp_path / "metrics.sock", "/health")
             assert status == 503
-            assert re.search(
-                r'"component":"ledger","problem":"the ledger[^"]* cannot be used', text
-            )
+            assert re.search(r'"component":"ledger","problem":"the ledger[^"]* cannot be used', text)
             (tmp_path / "ledger").unlink()
             wait_for(lambda: fetch(tmp_path / "metrics.sock", "/health")[0] == 200)
             assert client.message().code == b"c"

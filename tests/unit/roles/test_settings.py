@@ -18,6 +18,7 @@ BOUNDS = (
     ("message_size_limit", 65_536, 1_000_000_000),
     ("recipient_limit", 100, 10_000),
     ("filterd_workers", 0, 64),
+    ("filterd_metrics_port", 0, 65_535),
     ("clamav_checks_per_day", 1, 50),
     ("spamd_children", 1, 64),
     ("clamd_threads", 1, 64),
