@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Engine
+import psycopg
+from sqlalchemy import Engine, event
 
 from filterd.config import Config, load
 from filterd.errors import ConfigError
@@ -24,6 +25,7 @@ from filterd.ledger.roles import Actor, Deed, RefusedError, may
 
 _LOGIN_UID: Final = Path("/proc/self/loginuid")
 _MAX_NAME: Final = 64
+_PATIENCE: Final = "SET statement_timeout = '10min'"
 
 
 class Desk:
@@ -54,7 +56,7 @@ def desk(options: argparse.Namespace, *, current: bool = True) -> Iterator[Desk]
     directory = _directory(config)
     actor = _actor(getattr(options, "actor", ""), config, _owner(directory))
     become_owner(directory)
-    engine = database.opened(config.ledger)
+    engine = _patient(database.opened(config.ledger))
     gone: BrokenPipeError | None = None
     try:
         with database.explained(config.ledger):
@@ -68,6 +70,18 @@ def desk(options: argparse.Namespace, *, current: bool = True) -> Iterator[Desk]
             raise gone
     finally:
         engine.dispose()
+
+
+def _patient(engine: Engine) -> Engine:
+    """Let a server take longer over a question than the daemon would wait for it."""
+    if engine.dialect.name == "postgresql":
+
+        @event.listens_for(engine, "connect")
+        def _prepare(connection: psycopg.Connection[object], _: object) -> None:
+            connection.execute(_PATIENCE)
+            connection.commit()
+
+    return engine
 
 
 def _directory(config: Config) -> Path:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    union_all,
 )
 from sqlalchemy.sql.elements import KeyedColumnElement
 
@@ -196,10 +197,15 @@ def _conditions(of: Filter) -> list[ColumnElement[bool]]:
         found.append(or_(like(m.client_address, of.client), like(m.client_name, of.client)))
     if of.recipient:
         r = s.RECIPIENTS.c
-        found.append(exists().where(r.message == m.id, like(r.address, of.recipient)))
+        # A list of ids: SQLite walks the one index that is short, and not all messages.
+        found.append(m.id.in_(select(r.message).where(like(r.address, of.recipient))))
     if of.rule:
         f = s.FINDINGS.c
-        found.append(or_(m.rule == of.rule, exists().where(f.message == m.id, f.rule == of.rule)))
+        decided = s.MESSAGES.alias("decided").c
+        of_rule = union_all(
+            select(f.message).where(f.rule == of.rule), select(decided.id).where(decided.rule == of.rule)
+        )
+        found.append(m.id.in_(of_rule))
     return found
 
 

@@ -33,26 +33,30 @@ _COMMENTED: Final = re.compile(
 
 
 def second_reading(
-    mail: Content, entities: list[Entity], harvest: Harvest, *, strict: bool
+    mail: Content, bones: bytes, entities: list[Entity], harvest: Harvest, *, strict: bool
 ) -> Iterator[Found]:
     """Yield the leaves that only the second parser sees; note where the two do not agree, if it is to be ``strict``.
 
     They agree when both see the same non-text leaves, line ends at the end and within text aside.
+    ``bones``: the mail without its long base64 (mime_tree.Skeleton).
     """
     if len(mail.data) > _MOST:
         return
-    if _is_too_much(mail, harvest, strict=strict):
+    if _is_too_much(mail, bones, harvest, strict=strict):
         return
     try:
-        leaves = list(_leaves(mail.data))
+        leaves = list(_leaves(mail.data, bones))
     except (fast_mail_parser.ParseError, ValueError) as error:
         if strict:
             harvest.note("integrity.unreadable", mail, str(error))
         return
     if not entities:
         return
-    # Equal contents are one object from here on: they are hashed and copied once.
-    same = {content: _same(content) for content in _first(entities)}
+    # What is equal as it stands need not be copied and made alike.
+    firsts = set(_first(entities))
+    if firsts == {content for _, _, content in leaves}:
+        return
+    same = {content: _same(content) for content in firsts}
     plain: list[bytes] = []
     for _, _, content in leaves:
         if content not in same:
@@ -77,22 +81,23 @@ def _first(entities: list[Entity]) -> Iterator[bytes]:
     return (entity.decoded.first for entity in entities if entity.shape == "leaf")
 
 
-def _is_too_much(mail: Content, harvest: Harvest, *, strict: bool) -> bool:
+def _is_too_much(mail: Content, bones: bytes, harvest: Harvest, *, strict: bool) -> bool:
     """Return whether the second parser would not come to its end, or end the process; that is noted."""
-    if sum(1 for _ in islice(_NESTING.finditer(mail.data), _MAX_NESTING + 1)) > _MAX_NESTING:
+    if sum(1 for _ in islice(_NESTING.finditer(bones), _MAX_NESTING + 1)) > _MAX_NESTING:
         detail = f"more than {_MAX_NESTING} entities that hold others"
         harvest.note_limit(LimitReachedError("limit.parts", detail), mail)
         return True
-    if mail.data.count(b"=?") > _MAX_WORDS:
+    if bones.count(b"=?") > _MAX_WORDS:
         if strict:
             harvest.note("integrity.unreadable", mail, "too many encoded words")
         return True
     return False
 
 
-def _leaves(raw: bytes) -> Iterator[tuple[str, str, bytes]]:
+def _leaves(raw: bytes, bones: bytes) -> Iterator[tuple[str, str, bytes]]:
     """Yield (type, name, content) of the leaves that it sees; a body that it cannot decode is b""."""
-    raw = _without_comments(raw)
+    if _without_comments(bones) is not bones:
+        raw = _without_comments(raw)
     for part in fast_mail_parser.walk(fast_mail_parser.parse_email_tree(raw, mode="lazy")):
         if part.children:
             continue

@@ -95,9 +95,10 @@ def lenient_head(entity: bytes) -> Head:
 
 def _blankish_line(window: bytes) -> re.Match[bytes] | None:
     """Return the first line of blanks alone, with its end."""
-    if (b" " not in window and b"\t" not in window) or not any(end in window for end in _BLANK_ENDS):
+    last = max(window.rfind(b" "), window.rfind(b"\t")) + 2
+    if not any(window.find(end, 0, last) >= 0 for end in _BLANK_ENDS):
         return None
-    return _FIRST_BLANKISH.match(window) or _BLANKISH_LINE.search(window)
+    return _FIRST_BLANKISH.match(window) or _BLANKISH_LINE.search(window, 0, last)
 
 
 def unfolded(value: str) -> str:

@@ -21,6 +21,10 @@ from .transfer import ALPHABET, Decoded, decode, encodings, equal_lines
 
 # Lines that hold letters of base64 only, or nothing, are no delimiter or field; 40 of them are worth the trouble.
 _RUN: Final = re.compile(rb"(?:[A-Za-z0-9+/]{40,100}+\r\n){40,}+|(?:\r\n){40,}+")
+# What the library takes for a field or its rest, in a header; and what is no text at all.
+_FIELD_LIKE: Final = re.compile(rb"From |[!-9;-~]*+:|[ \t\r\n]|--")
+_DASHES: Final = re.compile(rb"--(?<=[\r\n]--)")
+_LEAST_TEXT: Final = 1024
 _LEAST_LINES: Final = 40
 _NARROWEST: Final = 40
 _MAX_TYPE: Final = 8 * 1024  # characters of a Content-Type field; an honest one has 200
@@ -164,7 +168,10 @@ class Skeleton(Struct, frozen=True, kw_only=True):
         """Return a body of the library's as it stands in the message."""
         if not isinstance(payload, str) or not payload:
             return b""
-        body = payload.encode("ascii", "surrogateescape")
+        return self.bytes_of_raw(payload.encode("ascii", "surrogateescape"))
+
+    def bytes_of_raw(self, body: bytes) -> bytes:
+        """Return a piece of ``data`` as it stands in the message."""
         if not self.runs or self.mark not in body:
             return body
         first, *others = body.split(self.mark)
@@ -187,6 +194,7 @@ def read_tree(skeleton: Skeleton, root: str, nested: int, budget: Budget) -> lis
         return message
 
     parser = FeedParser(make)
+    skeleton = _without_texts(skeleton)
     text = skeleton.data.decode("ascii", "surrogateescape")
     try:
         for at in range(0, len(text), _CHUNK):
@@ -218,7 +226,7 @@ def skeleton_of(raw: bytes) -> Skeleton:
     while (at := raw.find(b"\r\n\r\n", at)) >= 0:
         at += 4
         if end := _end_of_run(raw, at):
-            mark = mark or b"run" + secrets.token_hex(16).encode()
+            mark = mark or _new_mark()
             # The last line's end may belong to the delimiter behind it.
             pieces += (raw[done:at], mark, b"%09d" % len(runs))
             runs.append(raw[at : end - 2])
@@ -227,6 +235,40 @@ def skeleton_of(raw: bytes) -> Skeleton:
             at -= 2
     pieces.append(raw[done:])
     return Skeleton(data=b"".join(pieces) if runs else raw, mark=mark, runs=runs)
+
+
+def _without_texts(skeleton: Skeleton) -> Skeleton:
+    """Return it with long stretches of text as one line each as well, for the library alone.
+
+    A stretch begins behind an empty line with a line that is no field, so that the library is or now comes to be
+    in a body; it ends where a line begins with dashes, as only such a line means something there.
+    """
+    data = skeleton.data
+    if len(data) < _LEAST_TEXT:
+        return skeleton
+    mark, runs = skeleton.mark or _new_mark(), list(skeleton.runs)
+    pieces: list[bytes] = []
+    at = done = 0
+    while (at := data.find(b"\r\n\r\n", at)) >= 0:
+        at += 4
+        dashes = _DASHES.search(data, at)
+        end = dashes.start() if dashes else len(data)
+        stop = data.rfind(b"\r\n", at, end + 1)
+        if stop + 2 >= end and stop - at >= _LEAST_TEXT and not _FIELD_LIKE.match(data, at):
+            pieces += (data[done:at], mark, b"%09d" % len(runs))
+            runs.append(skeleton.bytes_of_raw(data[at:stop]))
+            done = stop
+        if not dashes:
+            break
+        at = end
+    # There, blank lines within a text part blocks of fields from each other (RFC 3464 2.1).
+    if not pieces or b"delivery-status" in data.lower():
+        return skeleton
+    return Skeleton(data=b"".join((*pieces, data[done:])), mark=mark, runs=runs)
+
+
+def _new_mark() -> bytes:
+    return b"run" + secrets.token_hex(16).encode()
 
 
 def _end_of_run(raw: bytes, at: int) -> int:

@@ -155,10 +155,15 @@ class Nursery:
 
     def _give(self, kind: bytes, descriptors: list[int]) -> None:
         """Give a job to an idle child, or to a new one."""
-        child = self._sent(kind, descriptors) or self._started(kind, descriptors)
+        why = ""
+        try:
+            child = self._sent(kind, descriptors) or self._started(kind, descriptors)
+        except OSError as error:  # no room for a process, at the moment
+            child, why = None, f"no process can be had: {error}"
         job = socket.socket(fileno=descriptors.pop(0))
         _close(descriptors)
         if child is None:
+            self._tell(job, why)
             return
         child.job = job
         child.until = time.monotonic() + self._inspection.parse.timeout_s
@@ -176,16 +181,15 @@ class Nursery:
                     return child
         return None
 
-    def _started(self, kind: bytes, descriptors: list[int]) -> _Child | None:
-        """Return a new child with its first job; None if there is no room for one, which is told."""
+    def _started(self, kind: bytes, descriptors: list[int]) -> _Child:
+        """Return a new child with its first job. Raises OSError."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             pid = os.fork()
-        except OSError as error:  # no room for a process, at the moment
+        except OSError:
             ours.close()
             theirs.close()
-            self._tell(socket.socket(fileno=os.dup(descriptors[0])), f"no process can be had: {error}")
-            return None
+            raise
         if pid == 0:
             ours.close()
             self._be_child(

@@ -37,6 +37,7 @@ _SHAPE: Final = bytes(
 _LONG_WORD: Final = b"a" * _LEAST
 _HALF_A_WORD: Final = b"a" * (_LEAST // 2)
 _WHOLE_LINE: Final = re.compile(rb"\n[ \t]*+[A-Za-z0-9+/]++={0,2}+[ \t]*+\n")
+_START: Final = 4096  # in most texts there are enough letters here
 _PADDED: Final = re.compile(rb"={0,2}+")
 _SPACED: Final = re.compile(rb"\n[ \t]{0,8}+(?:[A-Za-z0-9+/]{4}[ \t]++){6,}+[A-Za-z0-9+/=]*+[ \t]*+(?=\n|\Z)")
 # Base64 that begins within a line, as in vCard, calendars and XML, and goes on over whole lines.
@@ -146,7 +147,7 @@ def _codes(text: bytes, at: int, harvest: Harvest) -> Iterator[Found]:
         yield Found(start=at + block.start, data=block.data, via=block.via, names=(block.name,))
     for reading in (lines, _without_escapes(lines)) if _JSON.search(text) else (lines,):
         shape = reading.translate(_SHAPE)
-        if shape.count(b"a") >= _LEAST:
+        if shape.count(b"a", 0, _START) >= _LEAST or shape.count(b"a") >= _LEAST:
             yield from _runs(reading, shape, at, harvest)
 
 

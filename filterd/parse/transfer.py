@@ -154,7 +154,7 @@ def _even(body: bytes) -> bytes | None:
     if body[:end].translate(None, ALPHABET) != b"\r\n" * count or core.translate(None, ALPHABET):
         return None
     try:
-        tree = fast_mail_parser.parse_email_tree(_ENCODED_HEAD + body[:end] + last, mode="lazy")
+        tree = fast_mail_parser.parse_email_tree(b"".join((_ENCODED_HEAD, memoryview(body)[:end], last)), mode="lazy")
         data = tree.content
     except (fast_mail_parser.ParseError, fast_mail_parser.DecodeError, ValueError):
         return None

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
-from filterd.config import taken
+from filterd.config import StoreSettings, taken
 from filterd.config.policy import Chains
 from filterd.errors import ConfigError
 
 CHAINS: Final = Chains.__struct_fields__
 # What may stand in the setting; None is a whole table. All else of filterd.toml follows from other settings.
 _OPEN: Final[Mapping[str, tuple[str, ...] | None]] = {
-    "policy": ("chains", "tag_subject"),
+    "policy": ("chains", "tag_subject", "tries"),
     "group": None,
     "list": None,
     "rules": None,
@@ -27,10 +27,13 @@ _OPEN: Final[Mapping[str, tuple[str, ...] | None]] = {
     "parse": None,
     "scanner": None,
     "notify": ("stamps", "language", "sender_address", "per_hour"),
-    "store": ("discard_days",),
+    # Where they are is the role's business.
+    "store": tuple(name for name in StoreSettings.__struct_fields__ if name != "directory"),
+    "ledger": ("days", "timeout_s", "busy_s"),
+    "recycle": None,
 }
 # Tables that the template writes itself; it asks for their own lines with `lines`.
-_IN_TEMPLATE: Final = ("policy", "notify", "store")
+_IN_TEMPLATE: Final = ("policy", "notify")
 
 
 def chain(policy: Mapping[str, Any], name: str) -> tuple[str, ...]:

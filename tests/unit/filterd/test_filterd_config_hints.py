@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from filterd import cli
+from filterd.cli import codes
 from filterd.config import taken
 from filterd.config.hints import hints
 from filterd.errors import ConfigError
@@ -33,7 +34,7 @@ def test_it_is_noted_and_taken(
 ) -> None:
     path = tmp_path / "filterd.toml"
     path.write_text(text)
-    assert cli.main(["check", "--config", str(path)]) == cli.GOOD
+    assert cli.main(["check", "--config", str(path)]) == codes.GOOD
     said = capsys.readouterr()
     assert f"filterd: {path}: note: " in said.err
     assert words in said.err

@@ -62,7 +62,7 @@ def test_no_label_holds_what_a_peer_chooses() -> None:
             queue_id=secret,
             recipients=(to("passed", secret),),
             findings=(found,),
-        )  # fmt: skip
+        )
     )
     assert secret not in metrics.text()
 

@@ -59,26 +59,6 @@ def test_what_takes_too_much_to_tell_is_over_limit() -> None:
     pools.run(deed)
 
 
-def test_an_answer_waits_where_too_many_are_on_their_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    sent, real = [], socket.send_fds
-
-    def send(*arguments: object) -> int:
-        sent.append(1)
-        if len(sent) < 3:
-            raise OSError(errno.ETOOMANYREFS, "Too many references")
-        return real(*arguments)  # type: ignore[arg-type] # as it was given
-
-    monkeypatch.setattr(socket, "send_fds", send)
-    parcel = child.Parcel(10)
-    with ours, theirs:
-        parcel.send(theirs, Answer(anatomy=Anatomy()))
-        _, descriptors, _, _ = socket.recv_fds(ours, 100, 10)
-    assert len(descriptors) == 1
-    for descriptor in (*descriptors, *parcel.descriptors, *parcel._spare):
-        os.close(descriptor)
-
-
 def good(rule: str = "limit.time", verdict: Verdict = Verdict.OVER_LIMIT, **more: object) -> Finding:
     return Finding(stage=rule.partition(".")[0], rule=rule, verdict=verdict, **more)  # type: ignore[arg-type] # the case's
 
@@ -201,19 +181,22 @@ def test_a_nursery_that_gets_no_process_fails_the_job_and_lives(monkeypatch: pyt
     made = nursery.Nursery(control, TASKS, Inspection(), walls)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, control, _far:
-        made._start([theirs.detach(), border.memory_file("message")])
+        files = [theirs.detach(), border.memory_file("message"), border.memory_file("contents")]
+        made._give(border.ANATOMISE, files)
         assert ours.recv(1000).startswith(b"Fno process can be had")
-    assert not made._jobs
+    assert not made._children
 
 
 def test_a_nursery_does_not_turn_in_circles_while_a_child_dies() -> None:
     control, far = socket.socketpair()
     walls = sandbox.Sandbox(memory=2**30, seconds=1)
     made = nursery.Nursery(control, TASKS, Inspection(), walls)
-    with control, far, socket.socket() as job:
-        made._jobs[1] = nursery._Job(pid=1, socket=job, until=0.0, killed="late")
+    with control, far, socket.socket() as job, socket.socket() as lane:
+        made._children[1] = nursery._Child(pid=1, lane=lane, job=job, until=0.0, killed="late")
         assert made._patience_ms() is None
-        made._jobs[2] = nursery._Job(pid=2, socket=job, until=0.0)
+        made._children[2] = nursery._Child(pid=2, lane=lane, job=None, until=0.0)
+        assert made._patience_ms() is None
+        made._children[3] = nursery._Child(pid=3, lane=lane, job=job, until=0.0)
         assert made._patience_ms() == 0
 
 
