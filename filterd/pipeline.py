@@ -143,6 +143,7 @@ class _Examination:
             self._note(parse.STAGE, begun, (_not_inspected(parse.STAGE, error),))
             return Dissection(Anatomy())
         if (stray := _stray(dissection.anatomy)) is not None:
+            self._engines.parse.condition.failed(stray)
             dissection.close()
             self._note(parse.STAGE, begun, (_not_inspected(parse.STAGE, stray),))
             return Dissection(Anatomy())

@@ -6,13 +6,13 @@ short time, and none of a message that nobody could inspect; a new signature dat
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 import msgspec
 
 from . import __version__
-from .config import Config
+from .config import Config, ListEntry
 from .findings import Verdict
 from .message import Message
 from .pipeline import Report
@@ -39,9 +39,10 @@ class Memory(Protocol):
 class Recent:
     """The reports of late, as one worker sees them."""
 
-    def __init__(self, config: Config, memory: Memory) -> None:
+    def __init__(self, config: Config, memory: Memory, lists: Sequence[ListEntry] = ()) -> None:
+        """Begin without any. ``lists`` of senders are those in force, on which a report depends as well."""
         self._memory = memory
-        self._salt = hashlib.sha256(__version__.encode() + msgspec.json.encode(config)).digest()
+        self._salt = hashlib.sha256(__version__.encode() + msgspec.json.encode((config, lists))).digest()
         self._going: dict[bytes, asyncio.Event] = {}
 
     async def report(self, message: Message, examine: Examine) -> Report:

@@ -65,7 +65,10 @@ class Worker:
         places = asyncio.Semaphore(max(1, self._config.milter.max_connections // self._workers))
         accepting = asyncio.ensure_future(self._accept(service, places))
         reporter = Reporter(service, lambda: len(self._connections), self._log, workers=self._workers)
-        beside = [asyncio.ensure_future(one) for one in (self._beats(service), reporter.run())]
+        beside = [
+            asyncio.ensure_future(one)
+            for one in (self._beats(service), reporter.run(), service.follow_lists())
+        ]
         loop.add_signal_handler(signal.SIGTERM, self._stop, service)
         loop.add_signal_handler(signal.SIGHUP, self._leave.set)
         # They were held back since the supervisor's fork (supervisor.py).

@@ -1,9 +1,11 @@
 """What the connections of one worker share: configuration, engines, log, and how a message is judged."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NoReturn
 
 from msgspec import Struct
 
@@ -23,6 +25,7 @@ from .recent import Recent
 from .scanners import engines
 from .stages import virus
 
+_LISTS_EVERY_S: Final = 2.0
 # One line a message: the log's bound is on lines, and one message can have hundreds.
 _MAX_FINDINGS: Final = 30
 
@@ -49,7 +52,18 @@ class Service:
         self.ledger = LedgerClient(config.ledger, log)
         self.carrier = Carrier(config, log, self, self.ledger, self.health)
         self._recent = Recent(config, self.ledger)
+        self._lists = config.list
         self._last_resort = policy.last_resort(config)
+
+    async def follow_lists(self) -> NoReturn:
+        """Take over what is added to the lists of senders in the ledger, for ever; while it is down they stay."""
+        while True:
+            with contextlib.suppress(LedgerDownError):
+                lists = (*self.config.list, *await self.ledger.listed())
+                if lists != self._lists:
+                    self._lists = lists
+                    self._recent = Recent(self.config, self.ledger, lists)
+            await asyncio.sleep(_LISTS_EVERY_S)
 
     async def rest(self) -> None:
         """End what works for this one until there is work again."""
@@ -75,22 +89,27 @@ class Service:
                 now,
                 scanned=any(result.stage == virus.STAGE.id for result in report.results),
                 author=report.anatomy.author,
+                entries=self._lists,
             ),
-            listed=lambda anatomy: policy.reported(message.envelope, anatomy.author, self.config, now),
+            listed=lambda anatomy: policy.reported(
+                message.envelope, anatomy.author, self.config, now, entries=self._lists
+            ),
         )
 
     def decide(
         self, report: Report, envelope: Envelope, *, failed: frozenset[Attempt] = frozenset()
     ) -> tuple[Disposition, ...]:
         """Return what becomes of a message. ``failed`` are attempts that did not make it fit for delivery."""
-        return policy.decide(report, envelope, self.config, now=_now(), failed=failed)
+        return policy.decide(report, envelope, self.config, now=_now(), failed=failed, entries=self._lists)
 
     async def judge(self, message: Message) -> Judgement:
         """Examine a message and decide."""
         report = await self._recent.report(message, lambda: self.examine(message))
         dispositions = self.decide(report, message.envelope)
         if _put_off(dispositions) and await self._often_enough(message):
-            dispositions = policy.decide(report, message.envelope, self._last_resort, now=_now())
+            dispositions = policy.decide(
+                report, message.envelope, self._last_resort, now=_now(), entries=self._lists
+            )
         return Judgement(report=report, dispositions=dispositions)
 
     async def _often_enough(self, message: Message) -> bool:

@@ -151,7 +151,10 @@ def needed(config: Config) -> Action:
     Only what may be needed is asked for, so that what is not configured cannot happen to mail.
     """
     policy = config.policy
-    needs = _HEADERS if policy.add_header else Action(0)
+    # Lists of senders make recipients of one message meet different fates; the ledger's may come at any time.
+    needs = Action.DELETE_RECIPIENTS
+    if policy.add_header:
+        needs |= _HEADERS
     chains = [policy.chains, *(group.chains for group in config.group)]
     for chain in chains:
         for name in chain.__struct_fields__:
@@ -160,7 +163,4 @@ def needed(config: Config) -> Action:
     html = config.html
     if any(getattr(html, name) != "allow" for name in html.__struct_fields__):
         needs |= _HEADERS | Action.CHANGE_BODY
-    if config.group or any(entry.recipients for entry in config.list):
-        # Only groups and lists make recipients of one message meet different fates.
-        needs |= Action.DELETE_RECIPIENTS
     return needs

@@ -25,6 +25,7 @@ from .plan import Plan, ToKeep
 
 _MAX_FINDINGS: Final = 100
 _MAX_TEXT: Final = 300  # characters of one text of a finding
+_MAX_SYMBOLS: Final = 4000  # of the spam engine's rules, which are counted one by one
 _MAX_FIELD: Final = 512  # characters of a name or an address
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "deliver": "passed", "reject": "refused", "tempfail": "deferred", "move": "quarantined", "discard": "discarded",
@@ -102,7 +103,7 @@ def _findings(findings: Sequence[Finding], dispositions: Sequence[Disposition]) 
             verdict=found.verdict,
             path=found.path or found.part,
             name=text(found.name, _MAX_TEXT),
-            detail=text(found.detail, _MAX_TEXT),
+            detail=text(found.detail, _MAX_SYMBOLS if found.score is not None else _MAX_TEXT),
             score=found.score,
             counted=(found.rule, found.path, found.part) in counted,
         )

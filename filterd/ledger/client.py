@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from filterd.config import ListEntry
 from filterd.config.ledger import LedgerSettings
 from filterd.errors import FilterdError
 from filterd.log import Log
@@ -18,6 +19,7 @@ from .records import (
     Again,
     Answer,
     Injected,
+    Listed,
     MessageRecord,
     Noted,
     Ping,
@@ -29,6 +31,7 @@ from .records import (
     framed,
 )
 
+_LISTS: Final = msgspec.msgpack.Decoder(tuple[ListEntry, ...])
 _ANSWER: Final = msgspec.msgpack.Decoder(Answer)
 _RETRY_S: Final = 0.05
 # What was found before is asked for to save work: it is not worth a wait.
@@ -82,6 +85,10 @@ class LedgerClient:
     def noted(self, component: str, problem: str = "", gauges: dict[str, float] | None = None) -> None:
         """Say that a component works (``problem`` "") or what is wrong with it, if the ledger is there."""
         self._tell(Noted(component=component, problem=problem, gauges=gauges or {}))
+
+    async def listed(self) -> tuple[ListEntry, ...]:
+        """Return the lists of senders that the ledger has. Raises LedgerDownError."""
+        return _LISTS.decode((await self._ask(lambda number: Listed(number=number))).found)
 
     async def ping(self) -> None:
         """Return when the ledger can write. Raises LedgerDownError."""

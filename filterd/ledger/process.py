@@ -68,6 +68,7 @@ class Memory:
         self._seconds = seconds
         self._held: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
         self._bytes = 0
+        self._database = 0.0
 
     def recall(self, key: bytes) -> bytes:
         """Return what is remembered, or b""."""
@@ -81,6 +82,13 @@ class Memory:
         self._bytes += len(value)
         while self._bytes > self._most:
             self._forget(next(iter(self._held)))
+
+    def under(self, database: float) -> None:
+        """Forget everything once the virus engine has another signature database: it may know better."""
+        if database != self._database:
+            self._database = database
+            self._held.clear()
+            self._bytes = 0
 
     def _forget(self, key: bytes) -> None:
         self._bytes -= len(self._held.pop(key, (0.0, b""))[1])
@@ -242,6 +250,8 @@ class LedgerProcess:
                 self._memory.remember(request.key, request.value)
             case Noted():
                 self._watch.noted(name, request)
+                if "database" in request.gauges:
+                    self._memory.under(request.gauges["database"])
             case _:
                 await self._queue.put((request, answer))
 

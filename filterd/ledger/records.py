@@ -158,7 +158,13 @@ class Ping(Struct, frozen=True, kw_only=True, tag="ping"):
     number: int
 
 
-Request = Record | TakeBack | Injected | Again | Recall | Remember | Noted | Ping
+class Listed(Struct, frozen=True, kw_only=True, tag="listed"):
+    """Ask for the lists of senders that the ledger has; ``found`` is a MessagePack array of ListEntry."""
+
+    number: int
+
+
+Request = Record | TakeBack | Injected | Again | Recall | Remember | Noted | Ping | Listed
 
 
 class Answer(Struct, frozen=True, kw_only=True, array_like=True):

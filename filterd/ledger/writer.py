@@ -7,16 +7,19 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
+from . import lists
 from . import schema as s
 from .database import cause, writing
-from .records import Again, Answer, Injected, MessageRecord, Ping, Record, TakeBack
+from .records import Again, Answer, Injected, Listed, MessageRecord, Ping, Record, TakeBack
 
-Written = Record | TakeBack | Injected | Again | Ping
+Written = Record | TakeBack | Injected | Again | Ping | Listed
 _MAX_NAME: Final = 64
+_ENCODER: Final = msgspec.msgpack.Encoder()
 _TAKEN_BACK: Final = "deferred"
 
 
@@ -68,7 +71,7 @@ class Writer:
         with writing(self._engine) as connection:
             self._records(connection, [one.message for one in requests if isinstance(one, Record)])
             for one in requests:
-                count = 0
+                count, found = 0, b""
                 match one:
                     case TakeBack():
                         _take_back(connection, one)
@@ -76,12 +79,14 @@ class Writer:
                         self._injected(connection, one)
                     case Again():
                         count = self._again(connection, one.fingerprint.hex()[:_MAX_NAME])
+                    case Listed():
+                        found = _ENCODER.encode(lists.entries(connection))
                     case Ping():
                         # A row that is changed to what it was: a full or read-only disk shows here.
                         connection.execute(update(s.READERS).values(oldest=s.READERS.c.oldest))
                     case _:
                         pass
-                answers.append(Answer(number=one.number, count=count))
+                answers.append(Answer(number=one.number, count=count, found=found))
         return answers
 
     def _records(self, connection: Connection, messages: Iterable[MessageRecord]) -> None:

@@ -3,6 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 # The codecs that are character sets of mail. Others (punycode, unicode_escape, idna) are slow or no character sets.
@@ -38,6 +39,7 @@ def text_of(data: bytes, charset: str) -> str:
     return data.decode("cp1252", "replace")
 
 
+@lru_cache(maxsize=256)
 def _codec(name: str) -> str:
     plain = name.strip("\"' \t")
     try:

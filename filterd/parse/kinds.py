@@ -219,31 +219,31 @@ def _confirmed(kind: str, data: bytes, head: bytes) -> bool:
 
 
 def _disk(data: bytes) -> str:
-    for offset in (32769, 34817, 36865):
+    for offset in (32769, 34817, 36865) if len(data) > 32769 else ():
         mark = data[offset : offset + 5]
         if mark == b"CD001":
             return "iso"
         if mark in {b"NSR02", b"NSR03", b"BEA01"}:
             return "udf"
-    found = (
-        ("vhd", data[-512:-504] == b"conectix"),
-        # The file systems in such an image may also come without it.
-        (
-            "dmg",
-            data[-512:-508] == b"koly" or data[1024:1028] in {b"H+\0\4", b"HX\0\5"} or data[32:36] == b"NXSB",
-        ),
-        ("img", data[1080:1082] == b"\x53\xef" and not any(data[:512])),  # ext2 to ext4
-        ("img", len(data) > 1024 and data[510:512] == b"\x55\xaa" and not _is_text(data[:512])),
-    )
-    return next((kind for kind, there in found if there), "")
+    if data[-512:-504] == b"conectix":
+        return "vhd"
+    # The file systems in such an image may also come without it.
+    if data[-512:-508] == b"koly" or data[1024:1028] in {b"H+\0\4", b"HX\0\5"} or data[32:36] == b"NXSB":
+        return "dmg"
+    extended = data[1080:1082] == b"\x53\xef" and not any(data[:512])  # ext2 to ext4
+    boots = len(data) > 1024 and data[510:512] == b"\x55\xaa" and not _is_text(data[:512])
+    return "img" if extended or boots else ""
 
 
 def _tar(head: bytes) -> str:
     """Know a tar without magic (V7) by its header's checksum."""
     if len(head) < 512 or not head[0]:
         return ""
+    digits = head[148:156].strip(b" \0")
+    if digits[:1] not in _NUMBER_STARTS:
+        return ""
     try:
-        said = int(head[148:156].strip(b" \0") or b"x", 8)
+        said = int(digits or b"x", 8)
     except ValueError:
         return ""
     return "tar" if said == sum(head[:148]) + 256 + sum(head[156:512]) else ""
@@ -257,13 +257,15 @@ def _late(data: bytes) -> str:
     if head[4:8] == b"ftyp":
         return "heif" if head[8:12] in {b"heic", b"heix", b"mif1", b"msf1", b"avif"} else "mp4"
     # lzma has no magic: properties, a dictionary of a plausible size and a length (or none).
-    weak = (
-        ("lzma", (head[:3] == b"\x5d\0\0" and head[5:13] == b"\xff" * 8) or _is_lzma(head)),
-        ("bmp", head[:2] == b"BM" and len(data) > 26 and head[6:10] == b"\0\0\0\0"),
-        ("ico", head[:4] in {b"\0\0\x01\0", b"\0\0\x02\0"}),
-        ("zip", b"PK\x05\x06" in data[-ZIP_TAIL:]),
-    )
-    return next((kind for kind, found in weak if found), "") or ("zlib" if _is_zlib(head) else "")
+    if (head[:3] == b"\x5d\0\0" and head[5:13] == b"\xff" * 8) or _is_lzma(head):
+        return "lzma"
+    if head[:2] == b"BM" and len(data) > 26 and head[6:10] == b"\0\0\0\0":
+        return "bmp"
+    if head[:4] in {b"\0\0\x01\0", b"\0\0\x02\0"}:
+        return "ico"
+    if b"PK\x05\x06" in data[-ZIP_TAIL:]:
+        return "zip"
+    return "zlib" if _is_zlib(head) else ""
 
 
 def _is_lzma(head: bytes) -> bool:
@@ -294,6 +296,7 @@ def _is_zlib(head: bytes) -> bool:
         return False
 
 
+_NUMBER_STARTS: Final = frozenset(bytes((sign,)) for sign in b"01234567+-\t\n\r\v\f ")
 _LHA: Final = re.compile(rb"..-(?:lh[0-9dx]|lz[s45]|pm[0-2])-", re.DOTALL)
 
 

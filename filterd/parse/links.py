@@ -80,6 +80,7 @@ def _share(rest: str) -> str:
     return "" if local else host
 
 
+@lru_cache(maxsize=1024)
 def host_of(text: str) -> str:
     """Return a host name in the form that is compared: decoded, lower case, Unicode, no port nor last dot."""
     if text.startswith("["):

@@ -95,7 +95,9 @@ def _read(mail: Content, skeleton: Skeleton, harvest: Harvest, *, top: bool) -> 
     spans = _spans(raw, entities)
     for entity in entities:
         yield from _entity(entity)
-    yield from offered(second_reading(mail, skeleton.data, entities, harvest, strict=strict), mail, spans, harvest)
+    yield from offered(
+        second_reading(mail, skeleton.data, entities, harvest, strict=strict), mail, spans, harvest
+    )
     yield from scavenge(raw, mail, harvest, spans, bodies_of(entities))
 
 

@@ -8,6 +8,7 @@ import binascii
 import re
 import urllib.parse
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from msgspec import Struct
 from .charsets import text_of
 
 _MAX_HEAD: Final = 128 * 1024  # bytes of one entity's header that the lenient reading looks at
+_MAX_KEPT: Final = 16 * 1024  # bytes of a header that is kept to be read again
 _MAX_VALUE: Final = 64 * 1024  # characters of one value that are decoded
 _MAX_PARAMETERS: Final = 100
 
@@ -32,7 +34,6 @@ _FIELD: Final = re.compile(
 _CONTROLS: Final = bytes(set(range(32)) - {9, 10, 13}) + b"\x7f"
 _WORD: Final = re.compile(r"=\?([^?\s]{0,75})\?\s?([bBqQ])\s?\?([^?]*+)\?=")
 _BETWEEN_WORDS: Final = re.compile(r"(\?=)[ \t\r\n]++(?==\?)")
-_FOLD: Final = re.compile(r"(?:\r\n|\r|\n)(?=[ \t])|[\r\n]+")
 # RFC 5322 3.4, without comments, groups and routes: whatever else an author may be, he is not plainly one.
 _AUTHOR: Final = re.compile(
     r"""(?:(?:"(?:[^"\\]|\\.)*+"|[^"<>@,;:()\\]*+)[ \t]*+<([a-z0-9!#$%&'*+/=?^_`{|}~.-]++@[a-z0-9.-]++)>"""
@@ -66,10 +67,18 @@ def lenient_head(entity: bytes) -> Head:
     blankish = _blankish_line(window)
     bodies = [found.end() for found in (strict, blankish) if found]
     stop = strict.end() if strict else len(window)
+    fields, behind_fields = (_fields_again if stop <= _MAX_KEPT else _fields)(window[:stop])
+    if not bodies or behind_fields < stop - 2:
+        bodies.append(behind_fields)
+    return Head(fields=fields, bodies=tuple(dict.fromkeys(bodies)))
+
+
+def _fields(window: bytes) -> tuple[tuple[tuple[str, str], ...], int]:
+    """Return the fields, and where the last line ends before which all are fields."""
     fields: list[tuple[str, str]] = []
     at = behind_fields = 0
     stray = False
-    while at < stop and (line := _LINE.match(window, at)):
+    while at < len(window) and (line := _LINE.match(window, at)):
         if line.end() == at:
             break
         at = line.end()
@@ -88,9 +97,11 @@ def lenient_head(entity: bytes) -> Head:
             stray = True
         if not stray and text.strip():
             behind_fields = at
-    if not bodies or behind_fields < stop - 2:
-        bodies.append(behind_fields)
-    return Head(fields=tuple(fields), bodies=tuple(dict.fromkeys(bodies)))
+    return tuple(fields), behind_fields
+
+
+# The same header is read for the author, among the pieces and, in a mail that is a file, once more.
+_fields_again: Final = lru_cache(maxsize=8)(_fields)
 
 
 def _blankish_line(window: bytes) -> re.Match[bytes] | None:
@@ -103,9 +114,7 @@ def _blankish_line(window: bytes) -> re.Match[bytes] | None:
 
 def unfolded(value: str) -> str:
     """Return a value without its folds and without blanks round it."""
-    if "\n" not in value and "\r" not in value:
-        return value[:_MAX_VALUE].strip(" \t")
-    return _FOLD.sub("", value[:_MAX_VALUE]).strip(" \t")
+    return value[:_MAX_VALUE].replace("\n", "").replace("\r", "").strip(" \t")
 
 
 def bytes_of(value: str) -> bytes:
@@ -121,6 +130,8 @@ def readable(value: str) -> str:
 
 def decode_words(text: str) -> str:
     """Return ``text`` with every encoded word decoded, blanks between two words dropped; broken ones stay."""
+    if "=?" not in text:
+        return text
     joined = _BETWEEN_WORDS.sub(r"\1", text)
     result: list[str] = []
     at = 0

@@ -27,6 +27,7 @@ _DASHES: Final = re.compile(rb"--(?<=[\r\n]--)")
 _LEAST_TEXT: Final = 1024
 _LEAST_LINES: Final = 40
 _NARROWEST: Final = 40
+_FIRST_OF_RUN: Final = re.compile(rb"[A-Za-z0-9+/]{40,100}+\r\n|\r\n")
 _MAX_TYPE: Final = 8 * 1024  # characters of a Content-Type field; an honest one has 200
 _MAX_REPEATED: Final = 20  # fields of one name that are read; more than one is a finding already
 _CHUNK: Final = 256 * 1024
@@ -248,19 +249,19 @@ def _without_texts(skeleton: Skeleton) -> Skeleton:
         return skeleton
     mark, runs = skeleton.mark or _new_mark(), list(skeleton.runs)
     pieces: list[bytes] = []
-    at = done = 0
+    at = done = end = stop = 0
     while (at := data.find(b"\r\n\r\n", at)) >= 0:
         at += 4
-        dashes = _DASHES.search(data, at)
-        end = dashes.start() if dashes else len(data)
-        stop = data.rfind(b"\r\n", at, end + 1)
-        if stop + 2 >= end and stop - at >= _LEAST_TEXT and not _FIELD_LIKE.match(data, at):
+        if at > end:
+            dashes = _DASHES.search(data, at)
+            end = dashes.start() if dashes else len(data)
+            stop = end - 2 if data.startswith(b"\r\n", end - 2) else at
+        if stop - at >= _LEAST_TEXT and not _FIELD_LIKE.match(data, at):
             pieces += (data[done:at], mark, b"%09d" % len(runs))
             runs.append(skeleton.bytes_of_raw(data[at:stop]))
-            done = stop
-        if not dashes:
-            break
-        at = end
+            done = at = stop
+        else:
+            at -= 2
     # There, blank lines within a text part blocks of fields from each other (RFC 3464 2.1).
     if not pieces or b"delivery-status" in data.lower():
         return skeleton
@@ -273,6 +274,8 @@ def _new_mark() -> bytes:
 
 def _end_of_run(raw: bytes, at: int) -> int:
     """Return where a run of base64 lines ends that begins at ``at``, or 0."""
+    if not _FIRST_OF_RUN.match(raw, at):
+        return 0
     width, count = equal_lines(raw, at)
     if count >= _LEAST_LINES and width >= _NARROWEST:
         end = at + count * (width + 2)

@@ -184,14 +184,16 @@ def _long_words(lines: bytes, shape: bytes) -> Iterator[tuple[int, int]]:
     while (start := shape.find(_LONG_WORD, end)) != -1:
         end = shape.find(b" ", start)
         end = end if end != -1 else len(shape)
-        padding = _PADDED.match(lines, end)
+        padding = _PADDED.match(lines, end) if lines.startswith(b"=", end) else None
         yield start, padding.end() if padding else end
 
 
 def _is_line(lines: bytes, start: int, end: int) -> bool:
     """Return whether a word is a whole line: then it was looked at with the lines around it."""
+    if lines[end : end + 1] not in b" \n":
+        return False
     before = lines[max(0, start - 9) : start]
-    return lines[end : end + 1] in b" \n" and not before.rpartition(b"\n")[2].strip(b" \t>|")
+    return before.endswith(b"\n") or not before.rpartition(b"\n")[2].strip(b" \t>|")
 
 
 def _base64(run: bytes) -> Iterator[bytes]:
@@ -204,7 +206,7 @@ def _base64(run: bytes) -> Iterator[bytes]:
         yield from _stretch(stretch, done)
     if not done:
         # A line of one word may stand before it without an empty line.
-        for stretch in (whole, *paragraphs[:20]):
+        for stretch in dict.fromkeys((whole, *paragraphs[:20])):
             yield from _stretch(stretch.partition(b"\n")[2], done)
 
 
@@ -215,11 +217,12 @@ def _stretch(stretch: bytes, done: set[bytes], *, shifted: bool = True) -> Itera
         return
     decoded = [base64_plain(piece.replace(b"=", b"")) for piece in pieces]
     candidates = [b"".join(decoded), *decoded[:20]]
-    if shifted and len(words) <= _MAX_SHIFTED and not any(map(_is_plausible, candidates)):
+    files = [data for data in dict.fromkeys(candidates) if _is_plausible(data)]
+    if shifted and len(words) <= _MAX_SHIFTED and not files:
         # Something may stand before it without a gap: three other places to begin remain.
-        candidates += [base64_plain(pieces[0][shift:]) for shift in (1, 2, 3)]
-    for data in candidates:
-        if data not in done and _is_plausible(data):
+        files = [data for shift in (1, 2, 3) if _is_plausible(data := base64_plain(pieces[0][shift:]))]
+    for data in files:
+        if data not in done:
             done.add(data)
             yield data
 

@@ -7,6 +7,7 @@ of that. So the field is read for every encoding that it names, and a body that 
 import binascii
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 import fast_mail_parser
@@ -76,15 +77,15 @@ def encodings(values: list[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _named(value: str) -> Iterator[str]:
-    """Yield the encodings of one value: outside of comments, else within split words, else anywhere."""
+@lru_cache(maxsize=128)
+def _named(value: str) -> tuple[str, ...]:
+    """Return the encodings of one value: outside of comments, else within split words, else anywhere."""
     text = decode_words(value).lower()
     bare = _without_comments(text, " ")
     for reading in (bare, _NOISE.sub("", _without_comments(text, "")), _NOISE.sub("", text)):
         if names := _ANY_NAME.findall(reading):
-            yield from (_NAMES[name] for name in names)
-            return
-    yield _SHORT.get(bare.strip(" \t\r\n\"';"), "")
+            return tuple(_NAMES[name] for name in names)
+    return (_SHORT.get(bare.strip(" \t\r\n\"';"), ""),)
 
 
 def is_plain_token(value: str) -> bool:
@@ -154,7 +155,9 @@ def _even(body: bytes) -> bytes | None:
     if body[:end].translate(None, ALPHABET) != b"\r\n" * count or core.translate(None, ALPHABET):
         return None
     try:
-        tree = fast_mail_parser.parse_email_tree(b"".join((_ENCODED_HEAD, memoryview(body)[:end], last)), mode="lazy")
+        tree = fast_mail_parser.parse_email_tree(
+            b"".join((_ENCODED_HEAD, memoryview(body)[:end], last)), mode="lazy"
+        )
         data = tree.content
     except (fast_mail_parser.ParseError, fast_mail_parser.DecodeError, ValueError):
         return None

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import islice
 from typing import Final, Literal
@@ -165,6 +166,7 @@ def _hidden(target: Target, domains: frozenset[str], address: str) -> Iterator[s
         yield "lookalike"
 
 
+@lru_cache(maxsize=8)
 def _hosts(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(host_of(name.removeprefix("*.").removeprefix(".")) for name in names)
 

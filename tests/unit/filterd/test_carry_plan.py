@@ -169,7 +169,8 @@ def test_each_recipient_gets_his_variant_exactly_once_or_is_in_the_store(
     ],
 )  # fmt: skip
 def test_only_what_may_be_done_is_asked_for(config: Config, needs: Action) -> None:
-    assert needed(config) == needs
+    # The lists of the ledger may at any time have two recipients meet different fates.
+    assert needed(config) == needs | Action.DELETE_RECIPIENTS
 
 
 MARKS = Marks(verdict="spam", tags=("spam spam.score", "bulk x.y"), subject="[spam] ")

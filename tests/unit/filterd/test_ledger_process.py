@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, insert, select
 
 from filterd.config import Config, LedgerSettings, StoreSettings
 from filterd.ledger import database
@@ -286,6 +286,11 @@ def test_what_was_found_is_remembered_for_all_and_not_for_long(tmp_path: Path) -
     for number in range(20):
         memory.remember(bytes([number]), b"four")
     assert [number for number in range(20) if memory.recall(bytes([number]))] == [18, 19]
+    memory.under(27000.0)
+    assert memory.recall(b"\x13") == b""
+    memory.remember(b"x", b"y")
+    memory.under(27000.0)
+    assert memory.recall(b"x") == b"y"
     old = Memory(seconds=0)
     old.remember(b"x", b"y")
     assert old.recall(b"x") == b""
@@ -301,5 +306,28 @@ def test_a_frame_that_is_none_ends_its_connection_alone(tmp_path: Path, sent: by
             assert await reader.read() == b""
             writer.close()
             await client.ping()
+
+    run(deed)
+
+
+def test_lists_of_senders_come_from_the_ledger(tmp_path: Path) -> None:
+    """R08: what an administrator adds holds for the next message."""
+
+    async def deed() -> None:
+        async with running(tmp_path) as (_, client, settings):
+            assert await client.listed() == ()
+            engine = database.opened(settings.ledger)
+            with database.writing(engine) as connection:
+                connection.execute(
+                    insert(s.LISTED).values(
+                        verdict="reject", sender="@spam.example", recipient="b@rcpt.example", client="",
+                        authentication="none", expires_ms=0, made_ms=1, made_by="root", note="",
+                    )
+                )  # fmt: skip
+            engine.dispose()
+            (entry,) = await client.listed()
+            assert (entry.verdict, entry.senders, entry.recipients) == (
+                "reject", ("@spam.example",), ("b@rcpt.example",),
+            )  # fmt: skip
 
     run(deed)
