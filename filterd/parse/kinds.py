@@ -261,8 +261,10 @@ def _late(data: bytes) -> str:
         return "lzma"
     if head[:2] == b"BM" and len(data) > 26 and head[6:10] == b"\0\0\0\0":
         return "bmp"
-    if head[:4] in {b"\0\0\x01\0", b"\0\0\x02\0"}:
-        return "ico"
+    return "ico" if head[:4] in {b"\0\0\x01\0", b"\0\0\x02\0"} else _weakest(data, head)
+
+
+def _weakest(data: bytes, head: bytes) -> str:
     if b"PK\x05\x06" in data[-ZIP_TAIL:]:
         return "zip"
     return "zlib" if _is_zlib(head) else ""

@@ -40,9 +40,7 @@ def second_reading(
     They agree when both see the same non-text leaves, line ends at the end and within text aside.
     ``bones``: the mail without its long base64 (mime_tree.Skeleton).
     """
-    if len(mail.data) > _MOST:
-        return
-    if _is_too_much(mail, bones, harvest, strict=strict):
+    if len(mail.data) > _MOST or _is_too_much(mail, bones, harvest, strict=strict):
         return
     try:
         leaves = list(_leaves(mail.data, bones))
@@ -50,35 +48,29 @@ def second_reading(
         if strict:
             harvest.note("integrity.unreadable", mail, str(error))
         return
-    if not entities:
-        return
+    firsts = [entity.decoded.first for entity in entities if entity.shape == "leaf"]
     # What is equal as it stands need not be copied and made alike.
-    firsts = set(_first(entities))
-    if firsts == {content for _, _, content in leaves}:
-        return
-    same = {content: _same(content) for content in firsts}
-    plain: list[bytes] = []
-    for _, _, content in leaves:
-        if content not in same:
-            same[content] = _same(content)
-        plain.append(same[content])
-    theirs = Counter(plain)
-    ours = Counter(same[content] for content in _first(entities))
+    if entities and set(firsts) != {content for _, _, content in leaves}:
+        yield from _differing(leaves, firsts, mail, harvest if strict else None)
+
+
+def _differing(
+    leaves: list[tuple[str, str, bytes]], firsts: list[bytes], mail: Content, harvest: Harvest | None
+) -> Iterator[Found]:
+    """Yield those of ``leaves`` (type, name, content) that are not among ours, and note into ``harvest`` that they are."""
+    same = {content: _same(content) for content in {*firsts, *(content for _, _, content in leaves)}}
+    theirs = Counter(same[content] for _, _, content in leaves)
+    ours = Counter(same[content] for content in firsts)
     # Leaves without content say nothing.
     theirs.pop(b"", None)
     ours.pop(b"", None)
-    if strict and set(theirs) != set(ours):
+    if harvest and set(theirs) != set(ours):
         harvest.note(
             "integrity.parsers-disagree", mail, f"{sum(ours.values())} and {sum(theirs.values())} leaves"
         )
-    for (kind, name, content), bare in zip(leaves, plain, strict=True):
-        if bare not in ours:
+    for kind, name, content in leaves:
+        if same[content] not in ours:
             yield Found(start=0, data=content, via="mime", names=(name,) if name else (), claimed=kind)
-
-
-def _first(entities: list[Entity]) -> Iterator[bytes]:
-    """Yield what the leaves are to most readers."""
-    return (entity.decoded.first for entity in entities if entity.shape == "leaf")
 
 
 def _is_too_much(mail: Content, bones: bytes, harvest: Harvest, *, strict: bool) -> bool:

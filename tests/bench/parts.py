@@ -33,13 +33,10 @@ def prose(rng: random.Random, size: int) -> bytes:
     """Return lines of words, no two alike, some ``size`` bytes long."""
     words = ["".join(rng.choices(string.ascii_lowercase, k=rng.randrange(2, 11))) for _ in range(400)]
     lines: list[str] = []
-    while sum(map(len, lines)) < size if size < _JOINED else len(lines) * 60 < size:
-        line = " ".join(rng.choices(words, k=9))
-        lines.append(f"{line}{rng.choice(('', ',', '.', '', ';', ': 12'))}\r\n" + "\r\n" * (len(lines) % 9 == 0))
+    for number in range(1 + size // 40):
+        end = rng.choice(("", ",", ".", "", ";", ": 12")) + "\r\n" * (1 + (number % 9 == 0))
+        lines.append(" ".join(rng.choices(words, k=9)) + end)
     return "".join(lines).encode()[:size] + b"\r\n"
-
-
-_JOINED: Final = 4000
 
 
 def plain(rng: random.Random, size: int) -> bytes:
@@ -50,7 +47,8 @@ def plain(rng: random.Random, size: int) -> bytes:
 def _multipart(kind: bytes, *parts: bytes) -> bytes:
     mark = b"=_0123456789"
     head = b"Content-Type: multipart/" + kind + b'; boundary="' + mark + b'"\r\n\r\n'
-    return _FIELDS + head + b"".join(b"--" + mark + b"\r\n" + part + b"\r\n" for part in parts) + b"--" + mark + b"--\r\n"
+    pieces = [b"--" + mark + b"\r\n" + part + b"\r\n" for part in parts]
+    return b"".join((_FIELDS, head, *pieces, b"--", mark, b"--\r\n"))
 
 
 def both(rng: random.Random, size: int) -> bytes:

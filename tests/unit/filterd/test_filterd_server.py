@@ -126,7 +126,7 @@ def test_a_slow_engine_means_progress_and_then_later(tmp_path: Path) -> None:
         assert client.message().code == b"c"
         daemon.clamd.gate.clear()
         client.begin()
-        client.send(dialogue.content() + mta.plain(c.EndOfMessage))
+        client.send(dialogue.content(body=b"another\r\n") + mta.plain(c.EndOfMessage))
         assert client.answer().code == b"p"
         assert client.verdict().payload.startswith(b"451 4.7.1 ")
         daemon.clamd.gate.set()
