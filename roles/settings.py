@@ -37,6 +37,8 @@ CLAMD_SOCKET = "/run/clamav/clamd.ctl"
 SPAMD_SOCKET = "/run/spamd/spamd.sock"
 # Inside Postfix's queue directory, which its chrooted daemons see as their root.
 MILTER_DIRECTORY = "/var/spool/postfix/filterd"
+# Of kept messages; it is made on the gateway and never leaves it.
+STORE_KEY = "/etc/filterd/store.key"
 
 Bytes = Annotated[int, Meta(ge=65_536)]
 
@@ -139,6 +141,14 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     filterd_workers: Annotated[
         int, Meta(ge=0, le=64, description="Milter worker processes; 0: one a processor core.")
     ] = 0
+    filterd_store_encrypted: Annotated[
+        bool,
+        Meta(
+            description="Encrypt kept messages on disk. The key is made on the gateway where it is missing "
+            "(`/etc/filterd/store.key`) and stays there: back it up apart from the store, which nothing else opens. "
+            "Off again only when nothing encrypted is kept any more."
+        ),
+    ] = False
     filterd_metrics_port: Annotated[
         int,
         Meta(

@@ -22,7 +22,7 @@ _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]*|\d+")
 _IN_TEXT: Final = re.compile(
     r"(?<![\w@])(?:https?|ftp):[/\\]{1,3}[^\s<>\"'\u201c\u201d\u00ab\u00bb]{1,2000}", re.IGNORECASE
 )
-_BEHIND_SCHEME: Final = re.compile(r":(?=[/\\])")
+_BEHIND_SCHEME: Final = re.compile(r":(?<=tp:|ps:)(?=[/\\])", re.IGNORECASE)
 _SCHEME_END: Final = re.compile(r"(?<![\w@])(?:https?|ftp)\Z", re.IGNORECASE)
 _LONGEST_SCHEME: Final = 5
 _BARE: Final = re.compile(

@@ -106,7 +106,7 @@ _fields_again: Final = lru_cache(maxsize=8)(_fields)
 
 def _blankish_line(window: bytes) -> re.Match[bytes] | None:
     """Return the first line of blanks alone, with its end."""
-    last = max(window.rfind(b" "), window.rfind(b"\t")) + 2
+    last = max(window.rfind(b" "), window.rfind(b"\t")) + len(" \r\n")
     if not any(window.find(end, 0, last) >= 0 for end in _BLANK_ENDS):
         return None
     return _FIRST_BLANKISH.match(window) or _BLANKISH_LINE.search(window, 0, last)

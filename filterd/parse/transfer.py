@@ -202,7 +202,7 @@ def _by_line(body: bytes) -> Iterator[bytes]:
     """Yield what a decoder makes of it that takes every line by itself, where a line is no whole number of groups."""
     lines = [line.strip() for line in body.splitlines()] if len(body) <= _MAX_BY_LINE else []
     if any(len(line) % 4 for line in lines[:-1]):
-        yield b"".join(base64_plain(line.rstrip(b"=")) for line in lines)
+        yield b"".join(base64_plain(line.translate(None, _BLANKS).rstrip(b"=")) for line in lines)
 
 
 def _base64_problem(body: bytes) -> str:

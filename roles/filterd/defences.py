@@ -7,7 +7,7 @@ from functools import partial
 from roles.claims import Arrival, Delivered, Verdict
 from roles.defence import Defence
 from roles.kinds import FileMode, FilterdOption, HostAnswer, UnitOption
-from roles.settings import MILTER_DIRECTORY, Gateway
+from roles.settings import MILTER_DIRECTORY, STORE_KEY, Gateway
 
 # The classes that are refused, or wait, unless the operator says otherwise.
 _REFUSED = ("infected", "suspicious", "banned", "malformed", "over_limit", "not_inspected", "spam")
@@ -138,6 +138,25 @@ DEFENCES = (
             FileMode(path="/etc/filterd/filterd.toml", mode="640", group="filterd"),
             FileMode(path=MILTER_DIRECTORY, mode="2750", owner="filterd", group="postfix"),
             FileMode(path=f"{MILTER_DIRECTORY}/milter.sock", mode="660", owner="filterd", group="postfix"),
+        ),
+        unseen="File modes are seen from the host alone.",
+    ),
+    Defence(
+        id="filterd.private-mail",
+        title="Kept mail, its records and their key are filterd's alone",
+        why="Kept mail is other people's mail, and some of it is malware; who can write the records decides who gets it.",
+        rows=("P12", "M05"),
+        sets=(
+            FileMode(path="/var/lib/filterd", mode="700", owner="filterd", group="filterd"),
+            FileMode(path="/var/lib/filterd/ledger", mode="700", owner="filterd", group="filterd"),
+            FileMode(path="/var/lib/filterd/ledger/ledger.db", mode="600", owner="filterd", group="filterd"),
+            FileMode(path="/run/filterd/ledger.sock", mode="600", owner="filterd", group="filterd"),
+            HostAnswer(
+                subject="mode and owner of the key, where there is one",
+                command=f"for key in {STORE_KEY}; do test ! -e $key || stat -c '%a %U %G' $key; done",
+                matches="(400 filterd filterd)?",
+                refuted_by="644 root root",
+            ),
         ),
         unseen="File modes are seen from the host alone.",
     ),

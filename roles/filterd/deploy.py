@@ -1,16 +1,29 @@
 """Put filterd on a host."""
 
 from roles.filterd.defences import DEFENCES
-from roles.filterd.release import release_installed
+from roles.filterd.release import DIRECTORY, release_installed
 from roles.filterd.wheelhouse import WHEELHOUSE, files, release
 from roles.operations import converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, filterd_options, rendered
-from roles.settings import CLAMD_SOCKET, MILTER_DIRECTORY, SPAMD_SOCKET, Gateway
+from roles.settings import CLAMD_SOCKET, MILTER_DIRECTORY, SPAMD_SOCKET, STORE_KEY, Gateway
 
 CONFIG_FILE = "/etc/filterd/filterd.toml"
 UNIT_FILE = "/etc/systemd/system/filterd.service"
-METRICS_FILE = "/etc/systemd/system/filterd-metrics.socket"
+COMMAND = "/usr/local/bin/filterd"
+METRICS_UNIT = "filterd-metrics.socket"
+METRICS_FILE = f"/etc/systemd/system/{METRICS_UNIT}"
+# Never over one that is there: it is the only way to what was kept. The key itself is on no command line.
+_NEW_KEY = f"""umask 377
+mkdir -p -m 755 $(dirname {STORE_KEY})
+if ! [ -s {STORE_KEY} ]; then
+  head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \\n' >{STORE_KEY}.new
+  [ $(wc -c <{STORE_KEY}.new) -eq 64 ]
+  sync {STORE_KEY}.new
+  mv -fT {STORE_KEY}.new {STORE_KEY}
+fi
+chown filterd:filterd {STORE_KEY}
+chmod 400 {STORE_KEY}"""
 _GROUPS = "id -nG filterd 2>/dev/null | tr ' ' '\\n' | sort | xargs"
 
 
@@ -36,17 +49,40 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         wanted="2750 filterd postfix",
         remedy=f"install -d -m 2750 -o filterd -g postfix {MILTER_DIRECTORY}",
     )
+    converged(
+        name="Have the command filterd in the path",
+        question=f"readlink {COMMAND}",
+        wanted=f"{DIRECTORY}/current/bin/filterd",
+        remedy=f"ln -sfn {DIRECTORY}/current/bin/filterd {COMMAND}",
+    )
+    if gateway.filterd_store_encrypted:
+        converged(
+            name="Make the key of kept messages",
+            question=f"test -s {STORE_KEY} && stat -c '%a %U %G' {STORE_KEY}",
+            wanted="400 filterd filterd",
+            remedy=_NEW_KEY,
+        )
     files_owned(
         name="Write filterd's configuration",
         files=_files(gateway),
         check=f"/opt/filterd/current/bin/filterd check --config $stage{CONFIG_FILE}; "
         f"systemd-analyze verify $stage{UNIT_FILE}",
     )
+    metered = bool(gateway.filterd_metrics_port)
+    if not metered:
+        converged(
+            name="Have no metrics on the network",
+            question=f"test -e {METRICS_FILE} || echo none",
+            wanted="none",
+            # Before the restart: filterd has the socket for as long as it runs.
+            remedy=f"systemctl stop {METRICS_UNIT}; rm {METRICS_FILE}",
+        )
     unit_current(
         name="Run filterd with its release and unit",
         unit="filterd.service",
-        files=("/opt/filterd/current", UNIT_FILE),
+        files=("/opt/filterd/current", UNIT_FILE, *((METRICS_FILE,) if metered else ())),
         on_change="restart",
+        along=(METRICS_UNIT,) if metered else (),
     )
     # A reload loses no connection: new workers take over while the old ones finish.
     unit_current(
@@ -63,6 +99,7 @@ def _files(gateway: Gateway) -> list[OwnedFile]:
         "clamd_socket": CLAMD_SOCKET,
         "spamd_socket": SPAMD_SOCKET,
         "socket_directory": MILTER_DIRECTORY,
+        "store_key": STORE_KEY,
         "options": filterd_options(DEFENCES),
     }
     metrics = OwnedFile(

@@ -28,12 +28,12 @@ _OPEN: Final[Mapping[str, tuple[str, ...] | None]] = {
     "scanner": None,
     "notify": ("stamps", "language", "sender_address", "per_hour"),
     # Where they are is the role's business.
-    "store": tuple(name for name in StoreSettings.__struct_fields__ if name != "directory"),
+    "store": tuple(name for name in StoreSettings.__struct_fields__ if name not in {"directory", "key_file"}),
     "ledger": ("days", "timeout_s", "busy_s"),
     "recycle": None,
 }
 # Tables that the template writes itself; it asks for their own lines with `lines`.
-_IN_TEMPLATE: Final = ("policy", "notify")
+_IN_TEMPLATE: Final = ("policy", "notify", "store")
 
 
 def chain(policy: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -10,12 +10,14 @@ from roles.defence import Defence
 from roles.kinds import HostAnswer
 
 SERVICE: Final = "filterd-inject"
+_LOGGED_AS: Final = f"postfix/{SERVICE}"  # by which `filterd reconcile` tells it from mail of the network
 CLEANUP: Final = "filterd-cleanup"
 
 # Its services by their names in master.cf, with the parameters that differ there. Postfix sees filterd as the client
 # "localhost[127.0.0.1]".
 INJECTION: Final[Mapping[str, Mapping[str, str]]] = {
     SERVICE: {
+        "syslog_name": _LOGGED_AS,
         # It was filtered, or filterd wrote it: once more would be a loop, and waits for the filter that waits for this.
         "receive_override_options": "no_milters",
         # Recipients were verified when the message came; those of notices and forwards are the administrator's.
@@ -28,7 +30,7 @@ INJECTION: Final[Mapping[str, Mapping[str, str]]] = {
         "message_size_limit": "0",
         "cleanup_service_name": CLEANUP,
     },
-    CLEANUP: {"message_size_limit": "0"},
+    CLEANUP: {"syslog_name": _LOGGED_AS, "message_size_limit": "0"},
 }
 # The answer of `postconf -P`, its lines sorted.
 OVERRIDES: Final = "\n".join(

@@ -5,6 +5,8 @@ from roles.defence import Defence
 from roles.kinds import FileMode, HostAnswer, SpamassassinOption, UnitOption
 from roles.settings import SPAMD_SOCKET
 
+BAYES_DIRECTORY = "/var/lib/spamassassin/bayes"
+
 DEFENCES = (
     Defence(
         id="spamassassin.spam-refused",
@@ -54,6 +56,17 @@ DEFENCES = (
             ),
         ),
         unseen="Which user a process runs as is seen from the host alone.",
+    ),
+    Defence(
+        id="spamassassin.taught-by-people",
+        title="SpamAssassin learns what is spam from administrators alone",
+        why="What teaches itself by its own scores learns from whoever sends most; only `filterd quarantine learn` teaches it.",
+        rows=("S02",),
+        sets=(
+            SpamassassinOption("bayes_auto_learn", "0"),
+            FileMode(path=BAYES_DIRECTORY, mode="700", owner="debian-spamd", group="debian-spamd"),
+        ),
+        unseen="What was learnt shows only after hundreds of messages.",
     ),
     Defence(
         id="spamassassin.lists-asked-once",

@@ -5,7 +5,7 @@ from roles.operations import files_owned, layer, packages_installed, unit_curren
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, lines, rendered
 from roles.settings import SPAMD_SOCKET, Gateway
-from roles.spamassassin.defences import DEFENCES
+from roles.spamassassin.defences import BAYES_DIRECTORY, DEFENCES
 
 RULES_FILE = "/etc/spamassassin/local.cf"
 DROP_IN = "/etc/systemd/system/spamd.service.d/bastide.conf"
@@ -24,6 +24,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
                     "spamassassin",
                     "local.cf.j2",
                     gateway,
+                    bayes=BAYES_DIRECTORY,
                     options=list(lines(DEFENCES, SpamassassinOption, gateway)),
                 ),
             ),

@@ -2,7 +2,6 @@
 
 import base64
 import fcntl
-import json
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,6 @@ from roles.filterd.policy import toml
 from tests.acceptance.gateway import GatewayHost
 
 CONFIG: Final = "/etc/filterd/filterd.toml"
-STORE: Final = "/var/lib/filterd/store"
 # The longest test under another policy takes some minutes.
 LOCK_SECONDS: Final = 1200.0
 _LOOK_SECONDS: Final = 0.2
@@ -98,16 +96,3 @@ def policy(
             yield
         finally:
             gateway.run(_RESTORE)
-
-
-def stored(gateway: GatewayHost, kind: str, mark: str) -> list[tuple[dict[str, Any], bytes]]:
-    """Return the store's entries of a kind whose message holds ``mark``: what the entry says, and the message."""
-    script = (
-        f"cd {STORE}/{kind} 2>/dev/null || exit 0; for file in $(grep -l -e {mark} -- *.eml 2>/dev/null); do "
-        'base64 -w0 "$file"; echo; base64 -w0 "${file%.eml}.json"; echo; done'
-    )
-    lines = gateway.run(script).splitlines()
-    return [
-        (json.loads(base64.b64decode(entry)), base64.b64decode(content))
-        for content, entry in zip(lines[::2], lines[1::2], strict=True)
-    ]

@@ -7,6 +7,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 
 from audit.samples import EICAR
+from tests.acceptance.desk import stored
 from tests.acceptance.gateway import GatewayHost, Record
 from tests.acceptance.letters import (
     ADMIN,
@@ -24,7 +25,7 @@ from tests.acceptance.letters import (
     send,
 )
 from tests.acceptance.outside import Outside
-from tests.acceptance.policy import policy, stored
+from tests.acceptance.policy import policy
 from tests.corpus.writers.zips import scrambled, zipped
 
 

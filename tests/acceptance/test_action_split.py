@@ -5,6 +5,7 @@ import bisect
 import pytest
 
 from audit.samples import EICAR
+from tests.acceptance.desk import stored
 from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.letters import (
     BOB,
@@ -23,7 +24,7 @@ from tests.acceptance.letters import (
     send,
 )
 from tests.acceptance.outside import Outside
-from tests.acceptance.policy import policy, stored
+from tests.acceptance.policy import policy
 
 
 def test_recipients_of_one_message_meet_different_fates(wan: Outside, gateway: GatewayHost) -> None:

@@ -1,11 +1,13 @@
 """What cannot be kept or handed on, and what becomes of mail then."""
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from audit.samples import EICAR
+from tests.acceptance.desk import LEDGER, STORE, stored
 from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.letters import (
     BOB,
@@ -21,8 +23,14 @@ from tests.acceptance.letters import (
     send,
 )
 from tests.acceptance.outside import Outside
-from tests.acceptance.policy import STORE, policy, stored
+from tests.acceptance.policy import policy
 
+# Whoever holds the write lock keeps all others out, as a full or dead disk would.
+LOCK = (
+    f"import sqlite3, time; c = sqlite3.connect('{LEDGER}', isolation_level=None); c.execute('BEGIN IMMEDIATE'); "
+    "open('/run/filterd/locked', 'w').close(); time.sleep(600)"
+)
+LOCKED = "timeout 20 sh -c 'until [ -e /run/filterd/locked ]; do sleep 0.1; done'"
 BROKEN = {
     "injection-service-is-away": (
         "chmod 600 /var/spool/postfix/public/filterd-inject",
@@ -31,6 +39,10 @@ BROKEN = {
     "store-cannot-be-written": (
         "mv /var/lib/filterd/store /var/lib/filterd/away; touch /var/lib/filterd/store",
         "rm /var/lib/filterd/store; mv /var/lib/filterd/away /var/lib/filterd/store",
+    ),
+    "ledger-cannot-be-written": (
+        f'systemd-run --quiet --unit=ledger-lock --uid=filterd python3 -c "{LOCK}"; {LOCKED}',
+        "systemctl stop ledger-lock; rm -f /run/filterd/locked",
     ),
 }
 
@@ -54,20 +66,21 @@ def test_what_cannot_be_carried_out_comes_again(broken: str, wan: Outside, gatew
 
 def test_disk_of_the_store_is_full(wan: Outside, gateway: GatewayHost) -> None:
     unique, small = mark(), mark()
-    sent = letter(unique, PLAIN, attachment(EICAR, "eicar.com"), attachment(b"x" * 300_000, "data.bin"))
+    sent = letter(unique, PLAIN, attachment(EICAR, "eicar.com"), attachment(os.urandom(300_000), "data.bin"))
+    contents = f"find {STORE} -mindepth 2 -type f | sort"
     mount = f"mount -t tmpfs -o size=128k,mode=700,uid=$(id -u filterd),gid=$(id -g filterd) tmpfs {STORE}"
     with policy(gateway, {"infected": ("archive", "clean", "reject")}, *GROUPS):
         gateway.run(f"install -d -m 700 -o filterd -g filterd {STORE}")
-        kept = gateway.run(f"find {STORE} -type f ! -name .tidied | sort")
+        kept = gateway.run(contents)
         # What is mounted later is not seen inside of a service.
         restart = "systemctl restart filterd"
         with gateway.altered(f"{mount}; {restart}", f"umount -l {STORE}; {restart}"):
             assert send(wan, sent, BOB, CAROL, DAVE).startswith("451 4.3.0 ")
-            assert gateway.run(f"find {STORE} -type f ! -name .tidied") == ""
+            assert gateway.run(f"{contents}; ls -A {STORE}") == "ledger\n"
             # There is room for a small one, so it goes its way.
             assert send(wan, letter(small, PLAIN, attachment(EICAR, "e.com")), DAVE).startswith("250 ")
         assert nothing_arrived(wan, gateway, unique)
-        assert gateway.run(f"find {STORE} -type f ! -name .tidied | sort") == kept
+        assert gateway.run(contents) == kept
         # The sender tries again: now everybody has it once.
         assert send(wan, sent, BOB, CAROL, DAVE).startswith("250 ")
         assert len(delivered(gateway, unique, count=2)) == 2

@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from audit.samples import EICAR
 from lab.plan import LabState
 from tests.acceptance import dkim
+from tests.acceptance.desk import stored
 from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.letters import BOB, CAROL, PLAIN, attachment, delivered, letter, mark
 from tests.acceptance.outside import HELO, Outside, content, line
-from tests.acceptance.policy import policy, stored
+from tests.acceptance.policy import policy
 from tests.acceptance.scored import SCORED
 
 # sender.example's SPF record names the client; spoof.example has none.

@@ -49,7 +49,9 @@ OPERATIONS = {
         "Make filterd's user",
         "Install filterd's release",
         "Make the directory of filterd's socket",
+        "Have the command filterd in the path",
         "Write filterd's configuration",
+        "Have no metrics on the network",
         "Run filterd with its release and unit",
         "Run filterd with its configuration",
     ],
@@ -113,6 +115,8 @@ def settled(plan: Plan) -> Answers:
         "id -nG filterd": ["clamav debian-spamd filterd postdrop postfix"],
         "readlink /opt/filterd/current": [RELEASE],
         "%G' /var/spool/postfix/filterd": ["2750 filterd postfix"],
+        "readlink /usr/local/bin/filterd": ["/opt/filterd/current/bin/filterd"],
+        "test -e /etc/systemd/system/filterd-metrics.socket": ["none"],
     }
 
 
