@@ -5,6 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 LAB ?= lab
+MINUTES ?= 10
 INVENTORY ?= inventory/lab.py
 export BASTIDE_LAB := $(LAB)
 
@@ -13,10 +14,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
 CODE := filterd roles audit lab docs tests deploy.py inventory
-# Debian's packages that the lab and its hosts are made with, and what filterd loads. Vagrant is only for `make check`.
-APT_LAB := apt-utils bind9-dnsutils ca-certificates iproute2 iptables libarchive13 mmdebstrap openssh-client python3-venv systemd-container
+# Debian's packages that the lab and its hosts are made with, what filterd loads, and the tests' second database.
+# Vagrant is only for `make check`.
+APT_LAB := apt-utils bind9-dnsutils ca-certificates iproute2 iptables libarchive13 mmdebstrap openssh-client postgresql python3-venv systemd-container
 
-.PHONY: help setup demo test unit accept check fmt lab-up lab-down deploy audit docs bench wheel
+.PHONY: help setup demo test unit accept chaos check fmt lab-up lab-down deploy audit bench wheel
 
 help: ## show this text
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -37,7 +39,10 @@ demo: lab-up deploy ## build a lab, provision a gateway in it, attack it, and pr
 test: unit accept ## all tests: unit, then acceptance in labs of their own
 
 unit: $(READY) ## tests without host, root or network
-	$(BIN)/pytest tests/unit tests/fuzz
+	$(BIN)/pytest tests/unit tests/chaos tests/fuzz
+
+chaos: $(READY) ## kill, fill and reload filterd under traffic; MINUTES=10 of it
+	$(BIN)/python -m tests.chaos --minutes $(MINUTES)
 
 accept: $(READY) wheel ## tests against live hosts in labs of their own (as root)
 	$(BIN)/pytest tests/acceptance
@@ -50,9 +55,10 @@ check: $(READY) ## linters, types, stale pages, the Vagrantfile
 	@.ci/packages vagrant
 	cd vagrant && vagrant validate --ignore-provider
 
-fmt: $(READY) ## format the code and mend what the linter can mend
+fmt: $(READY) ## format the code, mend what the linter can mend, write the generated pages anew
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(BIN)/python -m docs.generate
 
 lab-up: $(READY) ## start the lab (as root); LAB=name for another one
 	$(BIN)/python -m lab up --name $(LAB)
@@ -66,11 +72,10 @@ deploy: $(READY) wheel ## provision the hosts of INVENTORY (inventory/lab.py)
 audit: $(READY) ## try every claim against the hosts of INVENTORY; exit 2 on findings, 3 if it could not
 	$(BIN)/python -m audit $(INVENTORY)
 
-docs: $(READY) ## write the generated pages anew
-	$(BIN)/python -m docs.generate
-
 bench: $(READY) ## print filterd's cost as ratios to floors measured in the same run
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.parts
+	$(BIN)/python -m tests.bench.processor
 
 wheel: $(READY) ## build filterd's hash-locked wheelhouse, dist/wheelhouse
 	$(BIN)/python -m roles.filterd.wheelhouse

@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
     names = stale(folder, texts)
     if options.check:
         for name in names:
-            print(f"docs/{name} is stale: run `{COMMAND}` (or `make docs`) and commit it", file=sys.stderr)
+            print(f"docs/{name} is stale: run `{COMMAND}` (or `make fmt`) and commit it", file=sys.stderr)
         return STALE if names else 0
     for name in names:
         (folder / name).write_text(texts[name])

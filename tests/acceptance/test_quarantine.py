@@ -151,14 +151,15 @@ def test_spamd_learns_what_it_is_told_over_its_socket_alone(wan: Outside, gatewa
     assert (after["nham"] - before["nham"], after["nspam"] - before["nspam"]) == (0, 1)
     assert [action for _, action in did] == ["learn-ham", "learn-ham", "learn-spam"]
     assert gateway.run("ss -H -l -t -n -p | grep -c spamd || true").strip() == "0"
-    assert "nobody" not in gateway.run("stat -c '%a %U %G' /run/spamd/spamd.sock")
+    assert gateway.run("stat -c '%a %U %G' /run/spamd/spamd.sock").strip() == "660 debian-spamd debian-spamd"
 
 
 def learnt(gateway: GatewayHost) -> dict[str, int]:
     """Return how many messages Bayes has learnt."""
-    lines = gateway.run("runuser -u debian-spamd -- sa-learn --dump magic")
+    # Before the first one there is no database, and this fails.
+    lines = gateway.run("runuser -u debian-spamd -- sa-learn --dump magic", check=False)
     found = re.findall(r"(\d+)\s+\d+\s+non-token data: (nspam|nham)", lines)
-    return {name: int(count) for count, name in found}
+    return {"nspam": 0, "nham": 0, **{name: int(count) for count, name in found}}
 
 
 def test_hold_keeps_and_delete_removes_the_content_and_not_the_record(
@@ -199,7 +200,7 @@ def test_only_administrators_and_operators_have_a_say(wan: Outside, gateway: Gat
 
         def as_olga(*words: str) -> tuple[int, str]:
             done = gateway.run(
-                f"cd /; {sudo} /usr/local/bin/filterd {' '.join(words)} 2>&1; echo; echo $?"
+                f"cd /; {sudo} /usr/local/bin/filterd {' '.join(words)} 2>&1; code=$?; echo; echo $code"
             ).rstrip("\n")
             text, _, code = done.rpartition("\n")
             return int(code), text
@@ -240,7 +241,7 @@ def test_searches_and_counts_say_what_was_sent(wan: Outside, gateway: GatewayHos
         ["refused"],
     )
     whole = good(gateway, "messages", "show", queue_id)
-    assert whole["findings"][0]["rule"] == "virus.signature"
+    assert "virus.signature" in {one["rule"] for one in whole["findings"] if one["counted"]}
     assert {"virus", "parse"} <= set(whole["stage_ms"])
     seen = good(gateway, "messages", "--since", "5m", "--recipient", "*@BASTIDE.example", "--limit", "1000")
     assert {one["id"], other["id"]} <= {each["id"] for each in seen["messages"]}

@@ -11,6 +11,7 @@ from jinja2 import TemplateNotFound, UndefinedError
 from filterd.config import load
 from roles.clamav.defences import DEFENCES as CLAMAV
 from roles.defence import Defence
+from roles.errors import SettingError
 from roles.filterd.defences import DEFENCES as FILTERD_RECORDS
 from roles.hardening.defences import DEFENCES as HARDENING
 from roles.kinds import ClamdOption, FreshclamOption, Kind, MainCf, Restriction, SshdOption, Sysctl
@@ -195,7 +196,12 @@ def test_spamd_has_as_many_children_as_filterd_asks_at_a_time() -> None:
     assert not re.search(r"--port|--listen|-i\b", unit)
 
 
-FILTERD = {"clamd_socket": "/run/c", "spamd_socket": "/run/s", "socket_directory": "/run/f"}
+FILTERD = {
+    "clamd_socket": "/run/c",
+    "spamd_socket": "/run/s",
+    "socket_directory": "/run/f",
+    "store_key": "/etc/k",
+}
 
 
 # One of everything that an operator may set, with characters that TOML has a word on.
@@ -235,6 +241,23 @@ def test_an_operators_policy_arrives_as_it_was_written(tmp_path: Path) -> None:
         for name, value in own.items():
             shown = {key: written[table][name][key] for key in value} if isinstance(value, dict) else None
             assert (shown or written[table][name]) == value
+
+
+def test_kept_mail_is_encrypted_where_it_is_asked_for() -> None:
+    def store(**changes: Any) -> dict[str, Any]:
+        chosen = gateway(**changes)
+        text = rendered(
+            "filterd", "filterd.toml.j2", chosen, options=filterd_options(FILTERD_RECORDS), **FILTERD
+        )
+        found: dict[str, Any] = tomllib.loads(text)["store"]
+        return found
+
+    days = {"store": {"discard_days": 3, "class_days": {"spam": 5}}}
+    assert store() == {}
+    assert store(filterd_policy=days) == days["store"]
+    assert store(filterd_policy=days, filterd_store_encrypted=True) == {"key_file": "/etc/k", **days["store"]}
+    with pytest.raises(SettingError, match="key_file"):
+        gateway(filterd_policy={"store": {"key_file": "/etc/k"}})
 
 
 @pytest.mark.parametrize(
