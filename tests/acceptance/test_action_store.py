@@ -76,7 +76,7 @@ def test_disk_of_the_store_is_full(wan: Outside, gateway: GatewayHost) -> None:
         restart = "systemctl restart filterd"
         with gateway.altered(f"{mount}; {restart}", f"umount -l {STORE}; {restart}"):
             assert send(wan, sent, BOB, CAROL, DAVE).startswith("451 4.3.0 ")
-            assert gateway.run(f"{contents}; ls -A {STORE}") == "ledger\n"
+            assert gateway.run(f"{contents}; ls -A {STORE} | grep -vx ledger || true") == ""
             # There is room for a small one, so it goes its way.
             assert send(wan, letter(small, PLAIN, attachment(EICAR, "e.com")), DAVE).startswith("250 ")
         assert nothing_arrived(wan, gateway, unique)

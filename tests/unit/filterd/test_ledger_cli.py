@@ -1,9 +1,6 @@
 """The commands about the ledger: what they print, the documented schemas, exit codes, who one is at the command line."""
 
-import grp
 import json
-import os
-import pwd
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,20 +12,19 @@ import pytest
 from msgspec import Struct
 from sqlalchemy import Engine, select
 
-from filterd.cli import desk, lists, main, messages, quarantine, status, tables
-from filterd.config import Config, StoreSettings
+from filterd.cli import lists, main, messages, quarantine, status, tables
 from filterd.config.ledger import LedgerSettings
 from filterd.ledger import database, reconcile, release, stats
 from filterd.ledger import schema as s
 from filterd.ledger.queries import WholeMessage
 from filterd.ledger.records import MessageRecord
-from filterd.ledger.roles import Actor, RefusedError
 from tests.unit.filterd import databases, engines
 from tests.unit.filterd.daemon import ROOT, configuration, running
 from tests.unit.filterd.entries import CONTENT, quarantined, record, write
 from tests.unit.filterd.json_schema import mistakes
 from tests.unit.filterd.mta import Mta
 from tests.unit.filterd.test_connection_actions import BODY, said
+from tests.unit.filterd.test_ledger_actors import as_user
 
 SPAM: Final = CONTENT + engines.GTUBE + b"\r\n"
 
@@ -325,87 +321,6 @@ def test_what_the_daemon_starts_with_loads_no_database() -> None:
 
 
 # --- who one is
-
-
-def configured(operators: str = "") -> Config:
-    return Config(store=StoreSettings(operators=operators))
-
-
-def as_user(monkeypatch: pytest.MonkeyPatch, uid: int, login: str = "", **environment: str) -> None:
-    monkeypatch.setattr("os.getuid", lambda: uid)
-    monkeypatch.setattr(desk, "_logged_in", lambda: login)
-    monkeypatch.delenv("SUDO_USER", raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-
-
-def test_root_is_whom_it_says_sudo_says_or_who_logged_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    as_user(monkeypatch, 0, SUDO_USER="alice", login="bob")
-    assert desk._actor("carol", configured(), 1000).name == "carol"
-    assert desk._actor("", configured(), 1000).name == "alice"
-    as_user(monkeypatch, 0, login="bob")
-    assert desk._actor("", configured(), 1000) == msgspec.structs.replace(desk._actor("bob", configured(), 0))
-    as_user(monkeypatch, 0)
-    assert desk._actor("", configured(), 1000).name == "root"
-    with pytest.raises(RefusedError, match="printable"):
-        desk._actor("a\x1bb", configured(), 1000)
-
-
-def test_the_owner_is_an_administrator_and_cannot_take_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    nobody = pwd.getpwnam("nobody")
-    as_user(monkeypatch, nobody.pw_uid, SUDO_USER="mallory")
-    assert desk._actor("", configured(), nobody.pw_uid) == Actor(name="nobody", role="admin")
-    with pytest.raises(RefusedError, match="for root alone"):
-        desk._actor("alice", configured(), nobody.pw_uid)
-    with pytest.raises(RefusedError, match="has no business here"):
-        desk._actor("", configured(), 0)
-
-
-def test_operators_are_the_members_of_their_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    nobody = pwd.getpwnam("nobody")
-    group = grp.getgrgid(nobody.pw_gid).gr_name
-    as_user(monkeypatch, nobody.pw_uid)
-    assert desk._actor("", configured(group), 0) == Actor(name="nobody", role="operator")
-    as_user(monkeypatch, 0, SUDO_USER="nobody")
-    assert desk._actor("", configured(group), 0) == Actor(name="nobody", role="operator")
-    with pytest.raises(RefusedError, match="for root alone"):
-        desk._actor("alice", configured(group), 0)
-    assert desk._actor("", configured("no-such-group"), 0).role == "admin"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
-def test_root_becomes_the_owner_and_leaves_no_file_of_its_own(tmp_path: Path) -> None:
-    home = tmp_path
-    for directory in (home, *list(home.parents)[:-1]):
-        if directory.name.startswith(("pytest-", "test_")):
-            directory.chmod(0o755)
-    settings = databases.settings(home)
-    engine = database.prepared(settings)
-    write(engine, quarantined(home))
-    engine.dispose()
-    for path in (home / "ledger", *(home / "ledger").iterdir(), *(home / "store").rglob("*"), home / "store"):
-        os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
-    config = configuration(home, ledger={"url": settings.url}, store={"directory": str(home / "store")})
-    (home / "filterd.toml").write_text(config)
-    (home / "filterd.toml").chmod(0o600)
-    command = [
-        sys.executable,
-        "-m",
-        "filterd.cli",
-        "lists",
-        "add",
-        "reject",
-        "@x.example",
-        "--config",
-        str(home / "filterd.toml"),
-    ]
-    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, b"")
-    owners = {path.stat().st_uid for path in (home / "ledger").iterdir()}
-    assert owners == {pwd.getpwnam("nobody").pw_uid}
-
-
-# --- the whole way
 
 
 def test_what_the_daemon_keeps_two_administrators_release(
