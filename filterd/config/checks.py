@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from filterd.carry.templates import problems as template_problems
+from filterd.errors import ConfigError
 from filterd.findings import Mode, Verdict
+from filterd.ledger.blobs import key_from
 from filterd.parse.kinds_table import KINDS
 from filterd.stages import ORDER
 from filterd.stages.content import check as content_problems
@@ -35,6 +37,15 @@ def problems(config: Config, *, here: bool = True) -> Iterator[str]:
         yield from check(config)
     if here:
         yield from template_problems(config)
+        yield from _key_problem(config)
+
+
+def _key_problem(config: Config) -> Iterator[str]:
+    """Without the store's key nothing could be kept, and nothing read."""
+    try:
+        key_from(config.store.key_file)
+    except ConfigError as error:
+        yield str(error)
 
 
 def _places(config: Config) -> Iterator[str]:
