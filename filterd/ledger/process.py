@@ -58,6 +58,7 @@ _DRAIN_S: Final = 5.0
 _TIDY_EVERY_S: Final = 3600.0
 _TIDY_FIRST_S: Final = 60.0
 _SAY_EVERY_S: Final = 10.0
+_CLOSE_S: Final = 2.0
 
 
 class Memory:
@@ -170,6 +171,10 @@ class LedgerProcess:
                 one.cancel()
             await web.close()
             self._watch.close()
+            if self._engine is not None:
+                # The database is one file again; who hangs at the disk is not waited for.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(loop.run_in_executor(self._thread, self._engine.dispose), _CLOSE_S)
             self._thread.shutdown(wait=False)
 
     async def _drain(self) -> None:
@@ -195,7 +200,6 @@ class LedgerProcess:
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one worker until it leaves."""
         name = f"worker {next(self._names)}"
-        # A stream's transport goes both ways, whatever the type of StreamWriter's attribute says.
         # A stream's transport goes both ways, whatever the type of StreamWriter's attribute says.
         transport = cast("asyncio.Transport", writer.transport)
         client = _Client(reader=reader, transport=transport, read=asyncio.Event())

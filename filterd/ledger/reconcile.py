@@ -274,8 +274,10 @@ class _Comparison:
             self.explained["broken off: the session ended before the message was taken"] += 1
         elif end == "refused":
             self.explained["refused without a record: the sender was told"] += 1
-        elif INJECT in trail.name or (trail.message_id and trail.message_id in self._message_ids):
+        elif trail.message_id and trail.message_id in self._message_ids:
             self.explained["handed over; a crash kept the queue id from being noted"] += 1
+        elif INJECT in trail.name:
+            self.explained["handed over, and nothing that the ledger has: filterd's own notices"] += 1
         else:
             self._blame("log", trail.queue_id, "", trail.first_ms, f"the ledger does not know it ({end})")
 

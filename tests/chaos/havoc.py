@@ -1,0 +1,59 @@
+"""Those who break things: each a loop that goes on until its time is over, and says what it did."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from tests.chaos.gateway import Gateway
+
+_EVERY_S: Final = (0.2, 1.0)
+_LOOKS: Final = 50
+
+
+def kills(
+    gateway: Gateway, seconds: float, chance: random.Random, seen: set[tuple[int, str]]
+) -> Counter[str]:
+    """Kill a random process below the supervisor every 0.2 to 1 s. Returns how many of each role; notes all seen."""
+    done: Counter[str] = Counter()
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        seen |= gateway.everybody()
+        role = chance.choice(("worker", "ledger", "cradle", "parse"))
+        if (pid := _one(gateway, role, chance)) is not None:
+            try:
+                os.kill(pid, signal.SIGKILL)
+                done[role] += 1
+            except ProcessLookupError:
+                pass
+        time.sleep(chance.uniform(*_EVERY_S))
+    return done
+
+
+def _one(gateway: Gateway, role: str, chance: random.Random) -> int | None:
+    """Return a process of a role; parse workers live for milliseconds, so they are waited for."""
+    for _ in range(_LOOKS):
+        if there := gateway.family()[role]:
+            return chance.choice(there)
+        time.sleep(0.002)
+    return None
+
+
+def reloads(gateway: Gateway, going: Callable[[], bool], chance: random.Random) -> Counter[str]:
+    """Reload again and again while ``going()``: now this configuration, now that, now a broken one."""
+    broken = (
+        gateway.text + "[milter\n",
+        gateway.text + "\n[no-such-section]\nx = 1\n",
+        gateway.text.replace("milter.sock", "other.sock"),
+        gateway.text.replace('spam = ["tag", "ignore"]', 'spam = ["no such action"]'),
+    )
+    done: Counter[str] = Counter()
+    while going():
+        bad = chance.random() < 0.4
+        gateway.reload(chance.choice(broken) if bad else gateway.text + f"# {time.monotonic_ns()}\n")
+        done["broken" if bad else "good"] += 1
+        time.sleep(chance.uniform(0.1, 1.0))
+    return done

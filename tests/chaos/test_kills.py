@@ -1,0 +1,32 @@
+"""P01, P02: SIGKILL at random below the supervisor, and of the supervisor; restarts; recycling and reloads."""
+
+from pathlib import Path
+
+from tests.chaos import trials
+
+
+def test_whatever_is_killed_no_accepted_message_is_lost(tmp_path: Path) -> None:
+    result = trials.killing(tmp_path, 12.0, seed=1)
+    assert not result.wrong, result
+    assert result.done["worker"]
+    assert result.done["ledger"]
+    assert result.done["cradle"]
+    assert result.account.tries["accepted"] > 20, result
+
+
+def test_no_message_is_refused_while_workers_recycle_and_reloads_come(tmp_path: Path) -> None:
+    result = trials.recycling(tmp_path, 2000, seed=1)
+    assert not result.wrong, result
+    assert result.done["worker_recycled"] > 5, result
+    assert result.done["reload_refused"], result
+    assert result.done["reloaded"], result
+
+
+def test_a_restart_refuses_nothing_but_by_451_and_loses_nothing(tmp_path: Path) -> None:
+    result = trials.restarting(tmp_path, 5, seed=1)
+    assert not result.wrong, result
+
+
+def test_a_killed_supervisor_takes_its_children_along_and_a_new_one_works(tmp_path: Path) -> None:
+    result = trials.restarting(tmp_path, 2, seed=1, kill=True)
+    assert not result.wrong, result
