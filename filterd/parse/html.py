@@ -21,15 +21,16 @@ from .html_payloads import (
     is_dangerous,
     is_dangerous_name,
     is_opaque,
+    is_small_text,
     is_worth_offering,
     sensible,
 )
 from .html_tree import LONG_WORD, Page, is_word, read_page
 from .script_codes import of_invisible, of_script, reveals_builder
 from .script_masks import starts_like_a_file
-from .script_residue import conceals
+from .script_residue import conceals, is_outline
 from .script_sinks import builds
-from .smuggling import Constants, constants
+from .smuggling import LIBRARY, Constants, constants
 from .xml_text import flattened
 
 _CHARSET: Final = re.compile(
@@ -43,6 +44,7 @@ _MARKUP: Final = re.compile(
 _LEADS_AWAY: Final = re.compile(r"[^/?#\\]*:|[/\\]{2}")  # of relative addresses nothing is to be said
 _NAME: Final = re.compile(r"[\w\s.,:;/()&=+#-]*")  # names and paths of programs, which no file consists of
 _MAX_PAYLOADS: Final = 1000  # one document's; a page of a hundred inline pictures has a tenth
+_MAX_SMALL: Final = 200  # short texts of scripts that are offered one by one; further ones together
 _MAX_WRITTEN: Final = 200  # texts of a script that builds files, offered as they are
 _LEAST_WRITTEN: Final = 64
 _SMALL: Final = 64 * 1024  # characters of a script that does nothing else
@@ -88,15 +90,35 @@ def open_html(content: Content, harvest: Harvest) -> Iterator[Content]:
     for nested in page.nested:
         yield content.inner(next(numbers), nested.encode("utf-8", "replace"), "html", claimed="text/html")
     verdict = _Verdict()
-    for number, payload in enumerate(_payloads(page, source, verdict)):
-        if number == _MAX_PAYLOADS:
-            harvest.note("html.payloads", content, f"more than {_MAX_PAYLOADS}")
-            break
+    yield from _carried(_payloads(page, source, verdict), verdict, content, harvest, numbers)
+    verdict.report(content, harvest)
+
+
+def _carried(
+    payloads: Iterator[Payload],
+    verdict: "_Verdict",
+    content: Content,
+    harvest: Harvest,
+    numbers: Iterator[int],
+) -> Iterator[Content]:
+    """Yield what a page carries, each by itself; of its short texts the later ones together."""
+    number, small = 0, list[bytes]()
+    for payload in payloads:
         harvest.budget.take_time()
         harvest.budget.take_bytes(len(payload.data))
         verdict.take(payload)
+        if is_small_text(payload):
+            small.append(payload.data)
+            if len(small) > _MAX_SMALL:
+                continue
+        number += 1
+        if number > _MAX_PAYLOADS:
+            harvest.note("html.payloads", content, f"more than {_MAX_PAYLOADS}")
+            break
         yield content.inner(next(numbers), payload.data, "html", name=payload.name, claimed=payload.claimed)
-    verdict.report(content, harvest)
+    if len(small) > _MAX_SMALL:
+        together = b"\n".join(dict.fromkeys(small[_MAX_SMALL:]))
+        yield content.inner(next(numbers), together, "html")
 
 
 def declared_charset(data: bytes) -> str:
@@ -147,7 +169,7 @@ class _Verdict:
         self.builds = False
         self.name = ""
         self.unread = ""
-        self.tries = 0
+        self.size = 0
         self.explained: dict[bytes, int] = {}
         self._dangerous = ""
         self._document = ""
@@ -167,7 +189,7 @@ class _Verdict:
         if is_dangerous(payload) and (payload.script or not is_active_page(payload.data)):
             self._dangerous = self._dangerous or seen
             self.builds = self.builds or payload.opened
-        elif is_opaque(payload):
+        elif is_opaque(payload, self.size):
             self.unread = self.unread or f"{seen} of no known kind"
 
     def give_up(self, reason: str) -> None:
@@ -204,7 +226,10 @@ def _payloads(page: Page, source: str, verdict: _Verdict) -> Iterator[Payload]:
         target[:5].lower() == "data:" for _, target in page.downloads
     )
     found.builds = found.builds or verdict.builds
-    verdict.name = dangerous_name([*(name for name, _ in page.downloads), *found.texts])
+    verdict.size = len(found.code)
+    # In the many texts of a library names of files mean nothing.
+    names_of_texts = found.texts if verdict.size < LIBRARY else ()
+    verdict.name = dangerous_name([*(name for name, _ in page.downloads), found.named, *names_of_texts])
     names = {target: name for name, target in page.downloads}
     for address, opened in page.addresses.items():
         for one in from_address(address, opened=opened):
@@ -306,13 +331,18 @@ def _from_texts(found: Constants, verdict: _Verdict) -> Iterator[Payload]:
         elif not decoded:
             if not is_word(text) and not (found.builds and len(text) >= _LEAST_WRITTEN):
                 continue
-            if not is_word(text) and not room and not starts_like_a_file(_bytes(text[:16])):
+            if _may_wait(text, room):
                 rest.append(text)
                 continue
             room = max(0, room - 1)
             yield from _with_ciphers(_bytes(text), found, script=found.builds, name=verdict.name)
     if rest:
         yield Payload(data=_bytes("\n".join(rest)))
+
+
+def _may_wait(text: str, room: int) -> bool:
+    """Return whether a text need not be offered by itself: outlines, and whatever comes too late and is no long word."""
+    return is_outline(text) or not (is_word(text) or room or starts_like_a_file(_bytes(text[:16])))
 
 
 def _with_ciphers(data: bytes, found: Constants, *, script: bool, name: str = "") -> Iterator[Payload]:

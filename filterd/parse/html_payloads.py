@@ -6,7 +6,7 @@ import re
 import string
 import zlib
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -15,8 +15,8 @@ from msgspec import Struct
 from filterd.config.inspection import BANNED_EXTENSIONS
 
 from .kinds import KINDS, extension_of, kind_of
-from .script_masks import FIRST_TWO, combined, starts_like_a_file
-from .script_residue import is_plain
+from .script_masks import FIRST_TWO, HEADS, combined, is_recovered, starts_like_a_file
+from .script_residue import SHARE, is_outline, is_plain, is_plainly_readable, is_readable, is_words
 from .smuggling import Constants
 from .transfer import base64_plain
 
@@ -39,7 +39,11 @@ _LONG: Final = 1024  # bytes: so much is offered whatever it looks like
 _MIXED: Final = (
     160  # different byte values of 1 KiB that make it packed or ciphered: text and tables have fewer
 )
+_SMALL: Final = 512
 _LEAST: Final = 12
+_LEAST_BINARY: Final = 22  # bytes: of the shortest archive, an empty one
+_BY_TEXT: Final = frozenset({"script", "url"})
+_LEAST_FILE: Final = 64  # bytes: what is shorter and begins like a file does so by accident
 _FIRST: Final = 512
 _FIRST_KEYS: Final = 32
 _DISK: Final = 32768
@@ -47,6 +51,10 @@ _XORS: Final = tuple(bytes(byte ^ key for byte in range(256)) for key in range(2
 _SUMS: Final = tuple(bytes((byte + shift) & 0xFF for byte in range(256)) for shift in range(256))
 _SAMPLE: Final = 8192
 _BYTE: Final = 0xFF
+# Kinds with marks of two or three bytes, which one key in some hundreds makes of anything.
+_SHORT_MARKS: Final = frozenset(
+    {"pe", "script", "gz", "bz2", "arj", "compress", "cpio", "swf", "rare", "mp3", "jpeg"}
+)
 _MAX_INFLATED: Final = 16 << 20
 _NO_KIND: Final = frozenset({"empty", "unknown", "text"})  # text in whatever charset: any bytes but controls
 
@@ -66,7 +74,7 @@ _COMMON: Final = frozenset(
 )
 _DANGEROUS_NAMES: Final = (_PACKED | frozenset(BANNED_EXTENSIONS)) - _COMMON
 _ACTIVE_PAGE: Final = re.compile(rb"<script|<iframe|\son[a-z]{3,20}\s*=|javascript:", re.IGNORECASE)
-_FILE_NAME: Final = re.compile(r"[^/\\<>:\"|?*\r\n\t{}();=]{1,120}\.[A-Za-z0-9_-]{1,12}")
+_FILE_NAME: Final = re.compile(r"(?=[^.]*\w)[^/\\<>:\"|?*\r\n\t{}();=]{1,120}\.[A-Za-z0-9_-]{1,12}")
 
 
 class Payload(Struct, frozen=True, kw_only=True):
@@ -136,7 +144,7 @@ def _decoded(text: str) -> Iterator[bytes]:
     digits = _HEX_NOISE.sub("", text) if text[:1] in _HEX_STARTS else ""
     if len(digits) % 2 == 0 and _HEX.fullmatch(digits):
         yield bytes.fromhex(digits)
-    elif data := base64_bytes(text):
+    elif (data := base64_bytes(text)) and (len(data) < _LONG or not is_words(text)):
         yield data
     if _DECIMALS.fullmatch(text.strip("[]() \t\r\n")):
         values = [int(one) for one in re.findall(r"\d+", text)]
@@ -159,34 +167,72 @@ def _unescaped(text: str) -> Iterator[bytes]:
 def deciphered(data: bytes, found: Constants) -> Iterator[bytes]:
     """Yield ``data`` under exclusive or with each key that the script names, where that makes something of it."""
     head = data[:_FIRST]
-    is_text = _is_text(head)
-    for table in (*(_XORS[key] for key in found.keys), *(_SUMS[shift] for shift in found.shifts)):
-        # Most keys are seen not to fit by the first bytes; an image of a disk has its mark far behind.
-        first = head.translate(table)
-        worth = starts_like_a_file(first) or kind_of(first) not in _NO_KIND or len(data) > _DISK
-        # Of text another key makes text as well; it is something only if it reads better.
-        worth = worth or (_is_text(first) and (not is_text or (is_plain(first) and not is_plain(head))))
-        if worth and _makes_sense(plain := data.translate(table)):
-            yield plain
+    if is_plain(head) and len(data) <= _DISK:
+        return  # no cipher is readable
+    yield from _by_bytes(data, head, found)
     if found.unpacks and (plain := _inflated(data)):
         yield plain
     for key_bytes in _keys_for(head, found):
-        if _may_be_text(combined(data[:_LEAST], key_bytes)) or starts_like_a_file(
-            combined(data[:_LEAST], key_bytes)
-        ):
-            first = combined(head, key_bytes)
-            better = (
-                starts_like_a_file(first) or (is_plain(first) and not is_plain(head)) or len(data) > _DISK
-            )
-            if better and _makes_sense(plain := combined(data, key_bytes)):
-                yield plain
+        start = combined(data[:_LEAST], key_bytes)
+        worth = starts_like_a_file(start) or (_may_be_text(start) and _says_words(combined(head, key_bytes)))
+        if worth and _is_found(plain := combined(data, key_bytes)):
+            yield plain
+        elif not worth and len(data) > _DISK and _is_disk_under(data, key_bytes):
+            yield combined(data, key_bytes)
+
+
+def _by_bytes(data: bytes, head: bytes, found: Constants) -> Iterator[bytes]:
+    """Yield ``data`` with each byte changed by a key or sum that the script names, where that makes a file or text."""
+    is_text = _is_text(head)
+    if is_text and len(data) <= _DISK and is_outline(head.decode("latin-1")):
+        return
+    for table in (*(_XORS[key] for key in found.keys), *(_SUMS[shift] for shift in found.shifts)):
+        start = head[:_LEAST].translate(table)
+        # Most keys are seen not to fit by the first bytes; an image of a disk has its mark far behind.
+        worth = starts_like_a_file(start) or (len(data) > _DISK and _is_disk(data, table))
+        if not worth and (len(data) >= _LEAST_FILE or _may_be_text(start)):
+            first = head.translate(table)
+            worth = len(data) >= _LEAST_FILE and kind_of(first) not in _NO_KIND
+            # Of text another key makes text as well; it is something only if it reads better.
+            worth = worth or (_is_text(first) and (not is_text or _says_words(first)))
+        if worth and _is_found(plain := data.translate(table)):
+            yield plain
+
+
+def _says_words(data: bytes) -> bool:
+    """Return whether bytes are readable for more than signs that look like code's."""
+    return is_plain(data) and is_plainly_readable(data.decode("utf-8", "ignore"))
+
+
+def _is_disk(data: bytes, table: bytes) -> bool:
+    """Return whether ``table`` makes an image of a disk of these bytes: its mark stands far from the start."""
+    return any(data[at : at + len(mark)].translate(table) == mark for at, mark in HEADS if at)
+
+
+def _is_disk_under(data: bytes, key: bytes) -> bool:
+    """Return the like for a key that repeats."""
+    return any(
+        combined(data[at : at + len(mark)], key[at % len(key) :] + key[: at % len(key)]) == mark
+        for at, mark in HEADS
+        if at
+    )
+
+
+def _is_found(plain: bytes) -> bool:
+    """Return whether what a key made is something: a file that has more than a mark of two bytes, or a text."""
+    if not _makes_sense(plain):
+        return False
+    if starts_like_a_file(plain):
+        return is_recovered(plain) and (len(plain) >= _LEAST_FILE or is_plain(plain))
+    return kind_of(plain) not in _SHORT_MARKS or (plain[:1] != b"#" and _is_text(plain[:_FIRST]))
 
 
 def _keys_for(head: bytes, found: Constants) -> Iterator[bytes]:
     """Yield the texts that are tried as a key: the first ones, and each that makes a file's start of these bytes."""
-    yield from (text.encode("latin-1", "replace") for text in found.key_texts[:_FIRST_KEYS])
-    for two in FIRST_TWO:
-        yield from found.keys_by_two.get(combined(head[:2], two), ())
+    near = (found.keys_by_two.get(combined(head[:2], two), ()) for two in FIRST_TWO)
+    keys = (text.encode("latin-1", "replace") for text in found.key_texts[:_FIRST_KEYS])
+    # A key that begins like a file makes one of zeros.
+    yield from (key for key in chain(keys, *near) if not starts_like_a_file(key))
 
 
 def _inflated(data: bytes) -> bytes:
@@ -198,9 +244,14 @@ def _inflated(data: bytes) -> bytes:
     return plain if _makes_sense(plain) else b""
 
 
+def _is_name(text: str) -> bool:
+    """Return whether a text of base64's letters is the words of a name, whatever it decodes to."""
+    return is_words(text) and is_readable(text)
+
+
 def concealed(text: str, found: Constants) -> Iterator[bytes]:
     """Yield what is in a text that is nothing in itself, by the keys, shifts and packing that the script names."""
-    if found.keys or found.key_texts or found.shifts or found.unpacks:
+    if (found.keys or found.key_texts or found.shifts or found.unpacks) and not _is_name(text):
         for data in _decoded(text):
             yield from deciphered(data, found)
 
@@ -235,6 +286,8 @@ def is_dangerous(payload: Payload) -> bool:
     kind = kind_of(payload.data, payload.name)
     if kind in {"html", "svg", "xml"}:
         return is_active_page(payload.data)
+    if kind not in _BY_TEXT and len(payload.data) < _LEAST_BINARY:
+        kind = ""
     return kind in DANGEROUS or extension_of(payload.name) in _DANGEROUS_NAMES
 
 
@@ -248,15 +301,30 @@ def explains(data: bytes) -> bool:
     return len(data) >= _LEAST and (kind_of(data) not in _NO_KIND or is_plain(data))
 
 
-def is_opaque(payload: Payload) -> bool:
-    """Return whether these are at least 1 KiB of bytes of no known kind that look packed or ciphered."""
+def is_opaque(payload: Payload, size: int = 0) -> bool:
+    """Return whether these are bytes of no known kind that look packed or ciphered.
+
+    At least 1 KiB, and a little more in a script of many characters (``size``): libraries have tables.
+    """
     data = payload.data[:_SAMPLE]
-    if len(data) < _LONG or kind_of(payload.data) not in _NO_KIND or len(set(data)) < _MIXED:
+    if (
+        len(payload.data) < _LONG + size // SHARE
+        or kind_of(payload.data) not in _NO_KIND
+        or len(set(data)) < _MIXED
+    ):
         return False
     if min(len(set(data[at::4])) for at in range(4)) < _MIXED // 4:
         return False  # numbers of two or four bytes, the higher ones of which are small
     # A table that rises and falls has many values, but few steps from one to the next.
     return len({(after - before) & _BYTE for before, after in pairwise(data)}) >= _MIXED
+
+
+def is_small_text(payload: Payload) -> bool:
+    """Return whether this is a short text of a script, of which libraries have thousands, and no file by its start."""
+    data = payload.data
+    return (
+        payload.script and len(data) < _SMALL and not starts_like_a_file(data) and kind_of(data) in _NO_KIND
+    )
 
 
 def dangerous_name(texts: list[str]) -> str:

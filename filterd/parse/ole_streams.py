@@ -55,6 +55,7 @@ class _Ole:
 
     def read(self) -> Iterator[Content]:
         """Yield what is inside."""
+        self._bound_sizes()
         paths = self.ole.listdir(streams=True, storages=False)
         encrypted = any(path[-1] in {"EncryptedPackage", "EncryptedSummary"} for path in paths)
         for path in paths:
@@ -69,6 +70,14 @@ class _Ole:
             yield from self._numbered(open_encrypted(self.content, self.harvest))
 
     _is_encrypted = False
+
+    def _bound_sizes(self) -> None:
+        """Bound the declared size of each stream: in a chain of sectors that goes round, olefile reads all of it."""
+        most = len(self.content.data)
+        for entry in self.ole.direntries:
+            if entry and entry.size > most:
+                self.note("document.broken", "a stream that is larger than its file")
+                entry.size = most
 
     def note(self, rule: str, detail: str = "") -> None:
         """Report ``rule`` for this file."""

@@ -7,9 +7,8 @@ from itertools import chain
 from typing import Final
 
 from .html_payloads import decodings
+from .script_alphabets import Alphabets, alphabets_of
 from .script_letters import (
-    Alphabets,
-    alphabets_of,
     base64_of,
     big_numbers,
     from_invisible,
@@ -18,12 +17,16 @@ from .script_letters import (
     recovered,
 )
 from .script_masks import combined, is_recovered, may_be_masked, starts_like_a_file, unmasked
-from .script_residue import is_plainly_readable
+from .script_residue import is_outline, is_plainly_readable, is_words
 from .script_sinks import builds
-from .smuggling import Constants
+from .smuggling import LIBRARY, Constants
 
 _LEAST: Final = 20
+_LEAST_OF_LIBRARY: Final = (
+    64  # characters: of shorter ones a library has thousands, and no file but a few lines fits
+)
 _MOST: Final = 400  # texts and lists that are tried: a second's work
+_MOST_OF_LIBRARY: Final = 1200
 _COLUMNS: Final = range(1, 9)  # letters that stand before each piece
 _FEW: Final = 6
 _SAMPLE: Final = 4000  # characters by which a text is known as words
@@ -58,15 +61,16 @@ def of_script(found: Constants, words: Iterable[str]) -> Iterator[bytes | None]:
 
     What the usual codes give is not sought here.
     """
-    tries = _MOST
+    is_library = len(found.code) >= LIBRARY
+    least, tries = (_LEAST_OF_LIBRARY, _MOST_OF_LIBRARY) if is_library else (_LEAST, _MOST)
     alphabets = alphabets_of(found.code, dict.fromkeys((*found.pieces, *found.texts)))
-    texts = [one for one in dict.fromkeys((*found.texts, *_long(found.pieces), *words)) if len(one) >= _LEAST]
+    texts = [one for one in dict.fromkeys((*found.texts, *_long(found.pieces), *words)) if len(one) >= least]
     texts += list(_without_prefixes(found.pieces))
     for source in chain(_from_numbers(found, alphabets), map(_Text, texts)):
         if isinstance(source, bytes):
             yield source
             continue
-        if not source or (is_plainly_readable(source[:_SAMPLE]) and not source.isalnum()):
+        if not source or _says_itself(source[:_SAMPLE]):
             continue
         if not tries:
             yield None
@@ -74,6 +78,11 @@ def of_script(found: Constants, words: Iterable[str]) -> Iterator[bytes | None]:
         tries -= 1
         yield from recovered(source, alphabets)
     yield from _pairs(found, texts)
+
+
+def _says_itself(text: str) -> bool:
+    """Return whether a text is what it seems: words, joined or not, or the outline of a picture."""
+    return is_outline(text) or (is_plainly_readable(text) and (not text.isalnum() or is_words(text)))
 
 
 class _Text(str):

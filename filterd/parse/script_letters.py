@@ -12,9 +12,8 @@ import string
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from msgspec import Struct
-
-from .script_masks import from_numbers, is_recovered, may_be_masked, starts_like_a_file, unmasked
+from .script_alphabets import Alphabets
+from .script_masks import STARTS, from_numbers, is_recovered, may_be_masked, starts_like_a_file, unmasked
 
 _LEAST: Final = 20  # letters that can be a file
 _LEAST_NUMBERS: Final = 12
@@ -22,6 +21,7 @@ _HEAD: Final = 48  # letters that are tried
 _BYTE: Final = 0xFF
 _TWO: Final = 2
 _LONGEST: Final = 10  # digits of one byte, however it is written
+_MAX_VALUE: Final = 1 << 24  # a byte and what it may be multiplied by
 _WIDTHS: Final = ((8, "01"), (7, "01"), (3, "0-9"), (2, "0-9a-zA-Z"), (4, "0-9a-fA-F"))
 _INVISIBLE: Final = (
     re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u180e\u034f]"),
@@ -31,25 +31,15 @@ _INVISIBLE: Final = (
     re.compile("[ \t\u00a0\u2000-\u200a\u3000]{16,}"),
 )
 _MAX_DIGITS: Final = 60_000  # of one number that is no power of two's: its cost grows faster than its length
-_PIECE: Final = 4000  # digits that are read at once; Python refuses more than 4300
 _STEPS: Final = range(2, 9)  # every so manieth letter
-_UNSEEN: Final = dict.fromkeys(
-    (
-        0xAD,
-        0x34F,
-        0x61C,
-        0x180E,
-        *range(0x200B, 0x2010),
-        *range(0x202A, 0x202F),
-        *range(0x2060, 0x2070),
-        0xFEFF,
-    )
-)
+_UNSEEN: Final = dict.fromkeys((0xAD, 0x34F, 0x61C, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F),
+    *range(0x2060, 0x2070), 0xFEFF))  # fmt: skip
 _UPPER: Final = string.ascii_uppercase
 _LOWER: Final = string.ascii_lowercase
 _SHOWN: Final = "".join(map(chr, range(33, 127)))
 _B64: Final = _UPPER + _LOWER + string.digits + "+/"
 _B32: Final = _UPPER + "234567"
+_HEX_LETTERS: Final = 16  # in one case
 _HEX_SIGNS: Final = string.hexdigits.encode()
 _DIGITS36: Final = string.digits + _LOWER
 _NOT_B64: Final = re.compile(r"[^A-Za-z0-9+/]+")
@@ -57,6 +47,7 @@ _Z85: Final = string.digits + _LOWER + _UPPER + ".-:+=^!/*?&<>()[]{}@%$#"
 _B85: Final = string.digits + _UPPER + _LOWER + "!#$%&()*+-;<=>?@^_`{|}~"
 _A85: Final = "".join(map(chr, range(33, 118)))
 _RADIX: Final = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 20, 24, 30, 32, 36)
+_PARTING: Final = re.compile(r"[\s,;|.:_-]+")
 _TOKENS: Final = (
     re.compile(r"[0-9A-Za-z]+"),
     re.compile(r"-?[0-9]+"),
@@ -70,27 +61,6 @@ _MARKS: Final = re.compile(
     r"|504b0304|58354f2150|255044462d|7f454c46|d0cf11e0|X5O!P%@AP|PK\x03\x04"
 )
 _MAX_MARKS: Final = 20
-# A table that gives each sign its number or letter: {a:77,"b":90} or [["a",77],["b",90]].
-_PAIR: Final = r"[\"']?([^\s\"',:;\[\](){}]{1,8})[\"']?\s*+[:,]\s*+(?:(-?(?:0x[0-9a-fA-F]{1,2}|\d{1,3}))|([\"'])([^\"'\\]{1,4})\3)"
-_ENTRY: Final = re.compile(_PAIR)
-_TABLE: Final = re.compile(rf"(?:{_PAIR.replace(chr(92) + '3', chr(92) + '3')}[\s,\[\]]*+){{8,}}+")
-
-
-class Alphabets(Struct, frozen=True):
-    """What a script may look signs up in. ``texts``: of different characters each. ``tables``: sign to number or sign."""
-
-    texts: tuple[str, ...] = ()
-    tables: tuple[dict[str, str], ...] = ()
-
-
-def alphabets_of(code: str, texts: Iterable[str]) -> Alphabets:
-    """Return the alphabets among the ``texts`` of a script and the tables in its ``code``."""
-    found = [one for one in texts if 16 <= len(one) <= 260 and len(set(one)) >= len(one) - 1]
-    tables = []
-    for run in _TABLE.finditer(code):
-        pairs = {key: number or sign for key, number, _, sign in _ENTRY.findall(run[0])}
-        tables += [pairs, {value: key for key, value in pairs.items()}]
-    return Alphabets(texts=tuple(dict.fromkeys(found)), tables=tuple(tables))
 
 
 def _table(signs: str, others: str) -> bytes:
@@ -117,6 +87,21 @@ def _substitutions() -> tuple[bytes, ...]:
 
 
 _SUBSTITUTIONS: Final = _substitutions()
+
+
+def _by_pair() -> dict[bytes, list[bytes]]:
+    """Return, by the first two letters, the substitutions under which they begin a file, in base64 or as it stands."""
+    starts = {start[:2] for start in STARTS}
+    starts |= {binascii.b2a_base64(start + bytes((after,)))[:2] for start in STARTS for after in (0, 255)}
+    found: dict[bytes, list[bytes]] = {}
+    for table in _SUBSTITUTIONS:
+        inverse = bytes.maketrans(table, bytes(range(256)))
+        for pair in {start.translate(inverse) for start in starts}:
+            found.setdefault(pair, []).append(table)
+    return found
+
+
+_BY_PAIR: Final = _by_pair()
 
 
 def recovered(text: str, alphabets: Alphabets) -> Iterator[bytes]:
@@ -181,7 +166,8 @@ def _by_letters(text: str) -> Iterator[bytes]:
     for view in (text, text[::-1], text[half:] + text[:half]):
         letters = view.encode("latin-1", "replace").rstrip(b"=")
         head = letters[: _HEAD // 2]
-        for table in _SUBSTITUTIONS:
+        may_be_hex = len(set(head)) <= _HEX_LETTERS
+        for table in _SUBSTITUTIONS if may_be_hex else _BY_PAIR.get(head[:2], ()):
             shifted = head.translate(table)
             if starts_like_a_file(_of_letters(shifted)) or starts_like_a_file(shifted):
                 plain = letters.translate(table)
@@ -204,12 +190,16 @@ def _by_alphabets(bare: str, text: str, alphabets: Alphabets) -> Iterator[bytes]
         if bare[:_HEAD].strip(alphabet + "="):
             continue
         yield from _in_alphabet(bare.rstrip("="), alphabet)
+    parted = _PARTING.split(text[: 8 * _HEAD].strip())[:8]
     for table in alphabets.tables:
         width = min(map(len, table), default=1)
-        signs = [bare[at : at + width] for at in range(0, len(bare), width)]
-        if not all(one in table for one in signs[:8]):
-            signs = re.split(r"[\s,;|.:_-]+", text.strip())
-        if len(signs) >= _LEAST_NUMBERS and all(one in table for one in signs[:8]):
+        if all(bare[at : at + width] in table for at in range(0, 8 * width, width)):
+            signs = [bare[at : at + width] for at in range(0, len(bare), width)]
+        elif all(one in table for one in parted):
+            signs = _PARTING.split(text.strip())
+        else:
+            continue
+        if len(signs) >= _LEAST_NUMBERS:
             looked = [table.get(one, "") for one in signs]
             if all(re.fullmatch(r"-?(?:0x[0-9a-fA-F]+|0|[1-9]\d*)", one) for one in looked[:8]):
                 numbers = [
@@ -222,10 +212,17 @@ def _by_alphabets(bare: str, text: str, alphabets: Alphabets) -> Iterator[bytes]
 def _in_alphabet(text: str, alphabet: str) -> Iterator[bytes]:
     place = {sign: at for at, sign in enumerate(alphabet)}
     count = len(alphabet) - (len(alphabet) in {17, 33, 65})  # the last one pads
+    head = [place[one] for one in text[: 4 * _HEAD] if one in place and place[one] < count]
+    width = count.bit_length() - 1
+    is_packed = count & (count - 1) == 0
+    by_fives = alphabet in {_Z85, _A85, _B85} or count == 85
+    # What the first letters are says whether the rest is worth it, unless all are one number.
+    if (is_packed and not _may_be(_packed(head, width))) or (by_fives and not _may_be(_by_fives(head))):
+        return
     values = [place[one] for one in text if one in place and place[one] < count]
-    if count & (count - 1) == 0:
-        yield _packed(values, count.bit_length() - 1)
-    elif alphabet in {_Z85, _A85, _B85} or count == 85:
+    if is_packed:
+        yield _packed(values, width)
+    elif by_fives:
         yield _by_fives(values)
     else:
         if count >= 128:
@@ -299,9 +296,11 @@ def big_numbers(code: str) -> Iterator[bytes]:
 
 def _by_numbers(text: str, bare: str) -> Iterator[bytes]:
     """Yield what a text is as a list of numbers to any base, whatever stands between them, or nothing."""
+    seen: list[list[str]] = []
     for pattern in _TOKENS:
         tokens = pattern.findall(text, 0, 4 * _HEAD)
-        if len(tokens) >= _LEAST_NUMBERS and len(tokens[0]) <= _LONGEST:
+        if len(tokens) >= _LEAST_NUMBERS and len(tokens[0]) <= _LONGEST and tokens not in seen:
+            seen.append(tokens)
             yield from from_tokens(pattern.findall(text))
     for width, signs in _WIDTHS:
         if len(bare) >= width * _LEAST_NUMBERS and re.fullmatch(f"[{signs}]+", bare[: 4 * _HEAD]):
@@ -329,6 +328,8 @@ def from_tokens(tokens: Sequence[str]) -> Iterator[bytes]:
         if base <= digits:
             continue
         values = [int(one, base) for one in tokens[:_HEAD]]
+        if max(values) > _MAX_VALUE:
+            break  # and with a greater base the more so
         if any(True for data in numbers_as_bytes(values) if _may_be(data)):
             with contextlib.suppress(ValueError):  # the last token of a text may be anything
                 yield from numbers_as_bytes([int(one, base) for one in tokens])

@@ -18,7 +18,7 @@ _STRONG: Final = 4  # bytes of a start that is no accident, whatever the key
 _SURE: Final = 6  # bytes that need no second opinion
 _LEAST: Final = 64  # bytes of a file that is known by a shorter start
 # How files begin that do harm, or hold what does; text as its authors write it.
-_STARTS: Final = (
+STARTS: Final = (
     b"MZ", b"X5O!P%@AP", b"PK\x03\x04", b"%PDF-1.", b"\x7fELF", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"L\0\0\0\x01\x14\x02\0",
     b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"MSCF\0\0\0\0", b"\x1f\x8b\x08", b"BZh91AY&SY", b"\xfd7zXZ\0", b"ITSF\x03\0\0\0",
     b"{\\rtf1", b"\xca\xfe\xba\xbe\0\0\0", b"\xcf\xfa\xed\xfe\x07\0\0\x01", b"dex\n03", b"\xe4\x52\x5c\x7b\x8c\xd8",
@@ -29,14 +29,14 @@ _STARTS: Final = (
 )  # fmt: skip
 # (place, bytes): a few kinds have their mark far from the start.
 HEADS: Final = (
-    *((0, start) for start in _STARTS),
+    *((0, start) for start in STARTS),
     (257, b"ustar"),
     (32769, b"CD001"),
     (34817, b"CD001"),
     (32769, b"BEA01"),
 )
 _BY_TWO: Final[dict[bytes, tuple[bytes, ...]]] = {
-    two: tuple(start for start in _STARTS if start[:2] == two) for two in {start[:2] for start in _STARTS}
+    two: tuple(start for start in STARTS if start[:2] == two) for two in {start[:2] for start in STARTS}
 }
 
 FIRST_TWO: Final = tuple(_BY_TWO)
@@ -89,7 +89,7 @@ def unmasked(data: bytes) -> Iterator[bytes]:
     The key may be any byte, or grow by any number from place to place. What is a file as it stands is not yielded.
     """
     done: set[bytes] = {data}
-    for place, head, pair in _HEADS:
+    for place, head, pair in (*_near(data[:_STRONG]), *(_FAR if len(data) > _FAR[0][0] else ())):
         seen = data[place : place + len(head)]
         if len(seen) == len(head) and seen != head:
             for make in _solutions(seen, head, place, pair):
@@ -102,6 +102,19 @@ def unmasked(data: bytes) -> Iterator[bytes]:
         if starts_like_a_file(make(data[:32])) and is_recovered(plain := make(data)) and plain not in done:
             done.add(plain)
             yield plain
+
+
+def _near(seen: bytes) -> Iterator[tuple[int, bytes, tuple[int, int, int]]]:
+    """Yield the heads at the start of a file that a simple cipher may make of these four bytes; mostly none."""
+    if len(seen) >= 2 and _WEAK_PAIRS[seen[0] << 8 | seen[1]]:
+        yield from _WEAK
+    if len(seen) >= _STRONG:
+        first, second, third, fourth = seen
+        steps = ((second - first) & _BYTE, (third - second) & _BYTE, (fourth - third) & _BYTE)
+        bends = ((steps[1] - steps[0]) & _BYTE, (steps[2] - steps[1]) & _BYTE)
+        low = (first & 15) << 12 | (second & 15) << 8 | (third & 15) << 4 | fourth & 15
+        if _LOW_HALVES[low] or bends in _BENDS_BOTH or steps in _MULTIPLES:
+            yield from _STRONG_HEADS
 
 
 def may_be_masked(head: bytes) -> bool:
@@ -124,12 +137,56 @@ def may_be_masked(head: bytes) -> bool:
     )
 
 
-_STRONG_STARTS: Final = tuple(start for start in _STARTS if len(start) >= _STRONG)
+_STRONG_STARTS: Final = tuple(start for start in STARTS if len(start) >= _STRONG)
 _XORS_OF_TWO: Final = frozenset({0x17})  # "MZ"
 _STEPS_OF_TWO: Final = frozenset({0x0D})
 _XORS: Final = frozenset((one[0] ^ one[1], one[1] ^ one[2], one[2] ^ one[3]) for one in _STRONG_STARTS)
 _BENDS: Final = frozenset(
     ((one[2] - 2 * one[1] + one[0]) & _BYTE, (one[3] - 2 * one[2] + one[1]) & _BYTE) for one in _STRONG_STARTS
+)
+
+
+_STRONG_HEADS: Final = tuple(row for row in _HEADS if not row[0] and len(row[1]) >= _STRONG)
+_WEAK: Final = tuple(row for row in _HEADS if not row[0] and len(row[1]) < _STRONG)
+_FAR: Final = tuple(row for row in _HEADS if row[0])
+
+
+def _low_halves() -> bytes:
+    """Return a flag for each four halves of bytes (the lower ones) that a growing key makes of a strong start."""
+    flags = bytearray(1 << 16)
+    for _, head, _ in _STRONG_HEADS:
+        for key in range(16):
+            for step in range(16):
+                index = 0
+                for at in range(_STRONG):
+                    index = index << 4 | (head[at] ^ (key + step * at)) & 15
+                flags[index] = 1
+    return bytes(flags)
+
+
+def _weak_pairs() -> bytes:
+    """Return a flag for each two bytes that a key makes of a short start, as it stands or growing or falling by one."""
+    flags = bytearray(1 << 16)
+    for _, head, _ in _WEAK:
+        for key in range(256):
+            for step in (0, 1, -1):
+                first, second = key, key + step
+                for pair in (
+                    (head[0] ^ first, head[1] ^ second),
+                    (head[0] + first, head[1] + second),
+                    (first - head[0], second - head[1]),
+                ):
+                    flags[(pair[0] & _BYTE) << 8 | pair[1] & _BYTE] = 1
+    return bytes(flags)
+
+
+_LOW_HALVES: Final = _low_halves()
+_WEAK_PAIRS: Final = _weak_pairs()
+_BENDS_BOTH: Final = _BENDS | {(-one & _BYTE, -other & _BYTE) for one, other in _BENDS}
+_MULTIPLES: Final = frozenset(
+    tuple(factor * (head[at + 1] - head[at]) & _BYTE for at in range(_STRONG - 1))
+    for _, head, _ in _STRONG_HEADS
+    for factor in range(1, 256, 2)
 )
 
 
@@ -229,22 +286,31 @@ _WHOLE: Final[tuple[Callable[[bytes], bytes], ...]] = (
 )
 
 
+# Each start with the first place whose byte differs from that before all.
+_MULTIPLIED: Final = tuple(
+    (place, start, next(at for at in range(1, len(start)) if start[at] != start[0]))
+    for place, start in HEADS
+    if len(set(start)) > 1
+)
+
+
 def from_numbers(values: Sequence[int]) -> Iterator[bytes]:
     """Yield the files that numbers are: multiples of bytes and a sum, or the halves of bytes (nibbles) by turns."""
     head = values[:64]
     if max(head) < 16 and len(values) % 2 == 0 and min(values) >= 0 and max(values) < 16:
         for high, low in ((values[::2], values[1::2]), (values[1::2], values[::2]), _halved(values)):
             yield bytes(one << 4 | other for one, other in zip(high, low, strict=True))
-    for place, start in HEADS:
-        if place + len(start) > len(values) or len(set(start)) == 1:
+    for place, start, other in _MULTIPLIED:
+        if place + len(start) > len(values):
+            continue
+        factor, rest = divmod(values[place + other] - values[place], start[other] - start[0])
+        if rest or not factor:
             continue
         seen = values[place : place + len(start)]
-        other = next(at for at in range(1, len(start)) if start[at] != start[0])
-        factor, rest = divmod(seen[other] - seen[0], start[other] - start[0])
         shift = seen[0] - factor * start[0]
-        if rest or not factor or (factor, shift) == (1, 0):
-            continue
-        if all(factor * plain + shift == one for one, plain in zip(seen, start, strict=True)):
+        if (factor, shift) != (1, 0) and all(
+            factor * plain + shift == one for one, plain in zip(seen, start, strict=True)
+        ):
             plain = [divmod(one - shift, factor) for one in values]
             if all(not left and 0 <= one <= _BYTE for one, left in plain):
                 yield bytes(one for one, _ in plain)

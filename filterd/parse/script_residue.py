@@ -18,7 +18,7 @@ from .script_letters import base64_of
 # the search for texts astray, one character in 500 is left at the most; below a megabyte, 600 in all.
 _MAX_LONG: Final = 1024
 _MAX_ALL: Final = 4096
-_SHARE: Final = 400
+SHARE: Final = 256
 _LONG: Final = 160  # characters of a text that is looked at by itself
 _PIECE: Final = 3  # shorter ones say nothing
 _WINDOW: Final = 256
@@ -31,9 +31,14 @@ _RANGES: Final = re.compile(
     r"(?:\\u[0-9A-Fa-f]{4})++(?:-(?:\\u[0-9A-Fa-f]{4})++)++"
 )  # of a regular expression
 _OUTLINES: Final = re.compile(r"\sd=[\"'][MmLlHhVvCcSsQqTtAaZz\d\s.,eE+-]*[\"']")  # of pictures (SVG)
+_OUTLINE: Final = re.compile(r"(?:[0-9a-f]{4}(?=M))?[MmLlHhVvCcSsQqTtAaZz\d\s.,eE+-]*+")
+_COMMAND: Final = re.compile(r"[MLHVCSQTAZ]", re.IGNORECASE)
+_INTEGER: Final = re.compile(r"\d++")
+_FRACTION: Final = re.compile(r"\.\d")
 _KEYWORD: Final = re.compile(
     r"function|return|=>|\bthis\b|\.length|\bvar |null|void 0|color|width|\w{4}=[\"']"
 )
+_NO_LETTERS: Final = re.compile(r"[^a-zA-Z]+")
 _TOKEN: Final = re.compile(r"[0-9A-Za-z]+")
 _ENCODED: Final = re.compile(r"[A-Za-z0-9+/_=-]{40,}")
 _ADDRESS: Final = re.compile(r"(?:https?:)?//[^\s\"'<>]{4,2000}|data:(?:image|font|audio|video)/[^\s\"'<>)]+")
@@ -59,6 +64,26 @@ def _is_word(word: str) -> bool:
         return True
     pairs = [one + other for one, other in pairwise(word.lower())]
     return sum(pair in _TOGETHER for pair in pairs) * 10 >= 7 * len(pairs)
+
+
+def is_outline(text: str) -> bool:
+    """Return whether a text is the outline of a picture or letter (SVG 2, 9.3) with fractions or numbers beyond a byte."""
+    if not _OUTLINE.fullmatch(text) or len(_COMMAND.findall(text)) * 40 < len(text):
+        return False
+    numbers = _INTEGER.findall(text)
+    return _FRACTION.search(text) is not None or sum(
+        len(one) > 2 and one > "255" for one in numbers
+    ) * 5 > len(numbers)
+
+
+def is_words(text: str) -> bool:
+    """Return whether a text is words without anything between them, as names of a program are when they are joined.
+
+    Of base64 half of the letters that stand together stand so in words too; of words nine in ten.
+    """
+    letters = _NO_LETTERS.sub("", text[:_SAMPLE]).lower()
+    known = sum(one + other in _TOGETHER for one, other in pairwise(letters))
+    return known * 10 >= 7 * len(letters) > 0
 
 
 def is_plainly_readable(text: str) -> bool:
@@ -111,7 +136,7 @@ def conceals(pieces: Iterable[str], explained: int, size: int) -> str:
     ``explained``: characters that were decoded to something of a known kind.
     """
     long, whole = (max(0, count - explained) for count in unread(pieces))
-    if long > _MAX_LONG + size // _SHARE or whole > _MAX_ALL + size // _SHARE:
+    if long > _MAX_LONG + size // SHARE or whole > _MAX_ALL + size // SHARE:
         return f"{whole} characters of texts and numbers that nothing decodes"
     return ""
 

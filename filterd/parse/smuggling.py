@@ -13,30 +13,11 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from .script_residue import is_readable
+from .script_residue import is_outline, is_readable, is_words
 from .script_sinks import SINKS, builds, name_of, short_codes
+from .script_tokens import Literal, without
+from .script_tokens import literals as literals_of
 
-_TOKEN: Final = re.compile(
-    r"//[^\n]*+|/\*.*?(?:\*/|\Z)"
-    r"|\"(?P<double>[^\"\\\n]*+(?:\\.[^\"\\\n]*+)*+)\"?"
-    r"|'(?P<single>[^'\\\n]*+(?:\\.[^'\\\n]*+)*+)'?"
-    r"|`(?P<template>[^`\\]*+(?:\\.[^`\\]*+)*+)`?",
-    re.DOTALL,
-)
-_ESCAPE: Final = re.compile(
-    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|([0-7]{1,3})|(\r\n|.))", re.DOTALL
-)
-_PLAIN_ESCAPES: Final = {
-    "n": "\n",
-    "r": "\r",
-    "t": "\t",
-    "b": "\b",
-    "f": "\f",
-    "v": "\v",
-    "\n": "",
-    "\r\n": "",
-    "\r": "",
-}
 _NAME: Final = r"[A-Za-z_$][\w$]*+(?:\.[A-Za-z_$][\w$]*+|\[\w{1,10}\])*+"
 # What stands between two literals that are one text, or two entries of one list. "&" and "_" are VBScript's.
 _PLUS: Final = re.compile(rf"[\s)]*+(?:\+|&|\.concat\s*\()[\s(_]*+((?:{_NAME}\s*+[+&][\s(_]*+)*+)")
@@ -58,6 +39,8 @@ _WORDS: Final = re.compile(r"[A-Za-z0-9+/=_-]{64,}")
 _BRACKETS: Final = re.compile(r"\]\s*,\s*\[")
 _ROW: Final = re.compile(rf"(?<![\w.]){_NUMBER}(?:\s*+,\s*+{_NUMBER}){{3,}}+")
 _LETTERS: Final = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
+_COLOURS: Final = re.compile(r"[0-9a-f]+")
+_CODED: Final = re.compile(r"[A-Za-z0-9+/=_\s,%\\-]*+")
 _PIECE: Final = re.compile(r"(?!\Z)[A-Za-z0-9+/_-]{0,200}={0,2}")
 _COMMENTS: Final = re.compile(r"//[^\n]*+|/\*.*?\*/", re.DOTALL)
 # A text from which a script takes out, or in which it replaces, what was put in to conceal it.
@@ -80,6 +63,10 @@ _MANY: Final = 8  # single characters that make a text
 _LEAST_ESCAPED: Final = 40  # characters, escapes written out
 _BYTE: Final = 255
 _MAX_SEARCHED: Final = 1 << 30  # characters that are searched for what a script replaces
+LIBRARY: Final = 256 * 1024  # characters of a script that others wrote for the greater part
+_MAX_HINTS: Final = 40  # keys and shifts of a library; a page that names its key names few
+_LEAST_REPLACED: Final = 64  # characters of a text of such a one in which what is replaced is sought
+_MAX_NAME: Final = 200  # characters of what may be the name of something when it is joined
 _MAX_KEY: Final = 64  # characters of a text that may be a key
 
 
@@ -111,25 +98,19 @@ class Constants(Struct):
     code: str = ""
 
 
-class _Literal(Struct):
-    text: str
-    start: int
-    end: int
-
-
 def constants(code: str) -> Constants:
     """Return the constants of JavaScript (of VBScript, as far as its literals are alike). Linear in its length."""
-    literals = list(_literals(code))
+    literals = list(literals_of(code))
     reading = _Reading(len(code))
     reading.read(code, literals)
-    bare = _without(code, literals)
+    bare = without(code, literals)
     reading.read_sums(bare)
     reading.read_held()
     replacements = _replacements(code)
     if len(replacements) * sum(map(len, reading.texts)) > _MAX_SEARCHED:
         reading.cut = f"{len(replacements)} replacements in its texts"
     else:
-        reading.replace_all(replacements)
+        reading.replace_all(replacements, _LEAST_REPLACED if len(code) > LIBRARY else 1)
     if len(echoed := _ECHOED.findall(code)) > 1:
         reading.take("".join(echoed))
     texts = [text for text in dict.fromkeys(reading.texts) if len(text) >= _SHORT]
@@ -137,17 +118,19 @@ def constants(code: str) -> Constants:
     ciphers = "^" in bare or "Xor" in bare
     key_texts = list(dict.fromkeys(one.text for one in literals if ciphers and 1 < len(one.text) <= _MAX_KEY))
     hidden = " ".join(short_codes(code))
-    keys = (_value(key) for key in _KEY.findall(bare))
+    keys = [_value(key) for key in _KEY.findall(bare)]
+    keys = list(dict.fromkeys([*(key for key in keys if 0 < key <= _BYTE), *([255] if "~" in bare else [])]))
+    shifts = _shifts(bare)
+    if len(code) > LIBRARY and len(keys) + len(shifts) > _MAX_HINTS:
+        keys, shifts = [], ()  # so many are no hint; by the starts of files every key is tried anyway
     return Constants(
         texts=texts,
         escaped=[one.text for one in literals if _LEAST_ESCAPED <= 2 * len(one.text) < one.end - one.start],
         lists=[*_lists(code), *_char_codes(code)],
         key_texts=key_texts,
         keys_by_two=_by_two(key_texts),
-        keys=tuple(
-            dict.fromkeys([*(key for key in keys if 0 < key <= _BYTE), *([255] if "~" in bare else [])])
-        ),
-        shifts=_shifts(bare),
+        keys=tuple(keys),
+        shifts=shifts,
         unpacks=bool(_PACKS.search(code)),
         builds=builds(code) or builds(words) or builds(hidden) or not SINKS.isdisjoint(texts),
         reverses="reverse" in code or "reverse" in words,
@@ -187,33 +170,6 @@ def _replacements(code: str) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-def _literals(code: str) -> Iterator[_Literal]:
-    for found in _TOKEN.finditer(code):
-        if kind := found.lastgroup:
-            raw = found[kind]
-            text = _ESCAPE.sub(_unescaped, raw) if "\\" in raw else raw
-            yield _Literal(text, found.start(), found.end())
-
-
-def _unescaped(found: re.Match[str]) -> str:
-    """Return what a JavaScript escape stands for (ECMA-262 12.9.4)."""
-    for group in (1, 2, 3):
-        if digits := found[group]:
-            return chr(min(int(digits, 16), sys.maxunicode))
-    if found[4]:
-        return chr(int(found[4], 8))
-    return _PLAIN_ESCAPES.get(found[5], found[5])
-
-
-def _without(code: str, literals: list[_Literal]) -> str:
-    pieces, at = [], 0
-    for one in literals:
-        pieces.append(code[at : one.start])
-        at = one.end
-    pieces.append(code[at:])
-    return '""'.join(pieces)
-
-
 class _Reading:
     """Literals put together: what a sum or a list of them is, and what the variables then hold."""
 
@@ -227,7 +183,7 @@ class _Reading:
         self._sum: list[str] = []
         self._list: list[str] = []
 
-    def read(self, code: str, literals: list[_Literal]) -> None:
+    def read(self, code: str, literals: list[Literal]) -> None:
         """Go through the literals in order."""
         end = 0
         for one in literals:
@@ -243,12 +199,13 @@ class _Reading:
         letters = [
             one.text for one in literals if one.text.strip("0123456789-/") and _LETTERS.fullmatch(one.text)
         ]
-        if len(letters) > 1 and not is_readable(joined := "".join(letters)):
-            self.take(joined)
+        letters = _without_names(letters) if len(code) > LIBRARY else letters
+        if len(letters) > 1 and not is_readable(" ".join(letters)):
+            self.take("".join(letters))
         for is_piece, run in itertools.groupby(literals, lambda one: _PIECE.fullmatch(one.text) is not None):
             pieces = [one.text for one in run] if is_piece else []
-            if len(pieces) > _FEW and not _is_plain(joined := "".join(pieces)):
-                self.take(joined)
+            if len(pieces) > _FEW and not _is_plain(" ".join(pieces)):
+                self.take("".join(pieces))
                 self.take("".join(reversed(pieces)))
 
     def read_sums(self, bare: str) -> None:
@@ -269,13 +226,17 @@ class _Reading:
             if len(pieces) > 1:
                 self.take("".join(pieces))
 
-    def replace_all(self, pairs: list[tuple[str, str]]) -> None:
-        """Take the texts in which something is replaced: by each alone, and by all in turn."""
-        for text in [one for one in self.texts if not is_readable(one)]:
+    def replace_all(self, pairs: list[tuple[str, str]], least: int) -> None:
+        """Take the texts in which something is replaced, of ``least`` characters: by each alone, and by all in turn."""
+        texts = dict.fromkeys(one for one in self.texts if len(one) >= least)
+        for text in [one for one in texts if not is_readable(one) and not is_outline(one)]:
             changed = text
             for original, other in pairs:
                 if original and original in text:
-                    self.take(text.replace(original, other))
+                    alone = text.replace(original, other)
+                    # Of all that a library replaces somewhere, only what leaves mere letters of a code makes a file.
+                    if least == 1 or _CODED.fullmatch(alone):
+                        self.take(alone)
                 if original and original in changed and len(changed) < self._room:
                     changed = changed.replace(original, other)
             if changed != text:
@@ -321,11 +282,17 @@ class _Reading:
         if len(self._list) >= _MANY:
             self.rows.append(self._list)
         whole = "".join(self._list)
+        is_list_of_words = (
+            len(whole) > _MAX_NAME and len(self._list) > _FEW and _is_plain(" ".join(self._list))
+        )
         if self._owner:
             self._held.setdefault(self._owner, []).append(whole)
             for number, item in enumerate(self._list if len(self._list) > 1 else ()):
                 self._held[f"{self._owner}[{number}]"] = [item]
-        for text in (whole, *(item for item in self._list if len(self._list) > 1 and len(item) > _SHORT)):
+        for text in (
+            *(() if is_list_of_words else (whole,)),
+            *(item for item in self._list if len(self._list) > 1 and len(item) > _SHORT),
+        ):
             self.take(text)
         self._sum, self._list = [], []
 
@@ -343,6 +310,17 @@ class _Reading:
 
     def _filled(self, template: str) -> str:
         return _IN_TEMPLATE.sub(lambda found: self._value_of(found[1]), template)
+
+
+def _without_names(letters: list[str]) -> list[str]:
+    """Return what is left of a library's texts of letters without its names and its palettes of colours."""
+    rest = [one for one in letters if not (is_words(one) and is_readable(one))]
+    colours = [one for one in rest if len(one) % 6 == 0 and _COLOURS.fullmatch(one)]
+    triples = [one[at : at + 6] for one in colours for at in range(0, len(one), 6)]
+    if len(set(triples)) * 10 < len(triples) * 9:
+        # Palettes share many colours; of ciphered bytes no three come twice.
+        return [one for one in rest if len(one) % 6 or not _COLOURS.fullmatch(one)]
+    return rest
 
 
 def _lists(code: str) -> Iterator[bytes]:

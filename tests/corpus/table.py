@@ -19,6 +19,7 @@ from . import (
     nesting,
     smuggling,
     smuggling_built,
+    smuggling_code,
     text,
     text_odd,
     transfer,
@@ -44,6 +45,7 @@ _MODULES: Final = (
     archive_odd,
     document_odd,
     smuggling_built,
+    smuggling_code,
 )
 
 VARIANTS: Final[tuple[Variant, ...]] = tuple(chain.from_iterable(module.VARIANTS for module in _MODULES))

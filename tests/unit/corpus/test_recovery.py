@@ -16,9 +16,10 @@ from tests.unit.corpus import lenient_files as files
 from tests.unit.corpus import lenient_mail as mail
 from tests.unit.corpus import lenient_seals as seals
 from tests.unit.corpus.lenient_pages import pages
+from tests.unit.corpus.lenient_scripts import saved
 
 _READERS: tuple[Callable[[bytes], Iterator[bytes]], ...] = (
-    mail.parts, mail.begun, mail.yenc, mail.binhex, mail.charsets, mail.unfolded, pages,
+    mail.parts, mail.begun, mail.yenc, mail.binhex, mail.charsets, mail.unfolded, pages, saved,
     files.zips, files.archives, files.streams, files.tar, files.arj, files.macintosh, files.compound, files.rich_text,
     files.pdf, files.tnef, files.cms, files.pgp, seals.seven_zip, seals.rar_5, seals.pdf, seals.office, mail.base64_run,
 )  # fmt: skip

@@ -1,10 +1,13 @@
 """One message that would stop the filter: each ends with a verdict in two seconds. (Archives: test_parse_dos_archives.)"""
 
 import base64
+import struct
 import time
 from collections.abc import Callable
 
 import pytest
+
+from tests.corpus.writers.ole import compound
 
 from .reading import HEAD, read
 
@@ -18,6 +21,17 @@ MIXED = HEAD + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
 
 def _nested(number: int) -> bytes:
     return b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (number, number)
+
+
+def _round() -> bytes:
+    """A compound file whose small streams stand in one sector that follows itself, said to be 256 MB long."""
+    raw = bytearray(compound({"a": b"x" * 100}))
+    at = raw.index("Root Entry".encode("utf-16-le"))
+    (sector,) = struct.unpack_from("<I", raw, at + 116)
+    (fat,) = struct.unpack_from("<I", raw, 76)
+    struct.pack_into("<I", raw, at + 120, 1 << 28)
+    struct.pack_into("<I", raw, (fat + 1) * 512 + 4 * sector, sector)
+    return bytes(raw)
 
 
 def _file(name: bytes, content: bytes) -> bytes:
@@ -59,6 +73,7 @@ ATTACKS: tuple[tuple[str, Callable[[], bytes], bool], ...] = (
     ("noise", lambda: HEAD + b"\r\n" + NOISE, False),
     ("noise-said", lambda: HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + NOISE, False),
     ("noise-one-line", lambda: HEAD + b"\r\n" + NOISE.replace(b"\r\n", b""), False),
+    ("ole-round", lambda: _file(b"a.doc", _round()), True),
     ("padding", lambda: HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + b"A=A=A=" * 300_000, True),
     ("xml-comments", lambda: _file(b"a.xml", b"<?xml version='1.0'?>" + b"<!--" * 300_000), False),
     ("xml-doctypes", lambda: _file(b"a.xml", b"<?xml version='1.0'?>" + b"<!ENTITY a 'b'><!DOCTYPE x [" * 30_000), False),

@@ -136,7 +136,8 @@ def test_rules_that_take_too_long_make_it_over_limit_and_keep_what_was_found(pat
     assert time.process_time() - begun < 4
     assert first.rule == "content.first"
     assert (second.stage, second.verdict, second.rule) == ("limit", Verdict.OVER_LIMIT, "limit.content-time")
-    assert second.detail == "content.slow: more than 1 s"
+    # On a busy machine it may be spent before the slow one has its turn.
+    assert second.detail.endswith(": more than 1 s")
     assert (resource.getrlimit(resource.RLIMIT_CPU), signal.getsignal(signal.SIGXCPU)) == before
 
 
