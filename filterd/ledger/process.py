@@ -335,12 +335,11 @@ class LedgerProcess:
         self._problem = problem
 
     async def _tidy(self) -> None:
-        """Remove what is past its time; in the ledger's thread, as a step of many small ones."""
+        """Remove what is past its time, in a thread of its own: records of messages are written in between its steps."""
         await asyncio.sleep(_TIDY_FIRST_S)
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                removed = await loop.run_in_executor(self._thread, self._tidied)
+                removed = await asyncio.to_thread(self._tidied)
             except (FilterdError, OSError) as error:
                 self._log.event("store_not_tidied", why=str(error)[:500])
             else:
@@ -349,10 +348,12 @@ class LedgerProcess:
             await asyncio.sleep(_TIDY_EVERY_S)
 
     def _tidied(self) -> dict[str, int]:
-        store = self._config.store
+        store, engine = self._config.store, self._engine
+        if engine is None:
+            return {}
         with database.explained(self._config.ledger):
             return tidied(
-                self._opened(),
+                engine,
                 Blobs(store.directory, key_from(store.key_file)),
                 days=self._config.ledger.days,
             )

@@ -81,6 +81,11 @@ def balance(gateway: Gateway, *traffics: Traffic) -> Account:
         found = rows(engine)
     finally:
         engine.dispose()
+    return account_of(found, gateway.blobs(), gateway, *traffics)
+
+
+def account_of(found: list[Row], blobs: Blobs, gateway: Gateway, *traffics: Traffic) -> Account:
+    """Return what is wrong between the clients' view and these rows and contents."""
     tries = [one for traffic in traffics for one in traffic.tries]
     account = Account(tries=Counter(one.how for one in tries), wrong=[], records=len(found))
     by_id: dict[str, list[Row]] = defaultdict(list)
@@ -89,7 +94,7 @@ def balance(gateway: Gateway, *traffics: Traffic) -> Account:
     known = {one.queue_id for one in tries}
     account.wrong += [f"a record of {queue_id}, which nobody sent" for queue_id in by_id.keys() - known]
     for one in tries:
-        _one(account, one, by_id[one.queue_id], gateway.blobs())
+        _one(account, one, by_id[one.queue_id], blobs)
     _letters(account, gateway, tries)
     account.wrong += [
         f"letter {one.number} ({one.kind}) was never accepted" for traffic in traffics for one in traffic.unsent

@@ -11,6 +11,8 @@ from typing import Final
 from tests.chaos.gateway import Gateway
 
 _EVERY_S: Final = (0.2, 1.0)
+# A reload starts workers and their parsers anew, which is most of what two cores can do.
+_RELOAD_EVERY_S: Final = (1.0, 3.0)
 _LOOKS: Final = 50
 
 
@@ -55,5 +57,5 @@ def reloads(gateway: Gateway, going: Callable[[], bool], chance: random.Random) 
         bad = chance.random() < 0.4
         gateway.reload(chance.choice(broken) if bad else gateway.text + f"# {time.monotonic_ns()}\n")
         done["broken" if bad else "good"] += 1
-        time.sleep(chance.uniform(0.1, 1.0))
+        time.sleep(chance.uniform(*_RELOAD_EVERY_S))
     return done

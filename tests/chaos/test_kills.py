@@ -11,7 +11,7 @@ def test_whatever_is_killed_no_accepted_message_is_lost(tmp_path: Path) -> None:
     assert result.done["worker"]
     assert result.done["ledger"]
     assert result.done["cradle"]
-    assert result.account.tries["accepted"] > 20, result
+    assert result.account.tries["accepted"] >= 8, result
 
 
 def test_no_message_is_refused_while_workers_recycle_and_reloads_come(tmp_path: Path) -> None:

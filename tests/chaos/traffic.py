@@ -64,7 +64,7 @@ class Traffic:
             self._stop.set()
             self._until = time.monotonic() + (self._last_s if kind is None else 0.0)
         for thread in self._threads:
-            thread.join(600 if self._most else self._last_s + _PATIENCE_S + 10)
+            thread.join(self._last_s + _PATIENCE_S + 10)
 
     @property
     def running(self) -> bool:
@@ -74,7 +74,7 @@ class Traffic:
         return sum(one.how == ACCEPTED for one in list(self.tries))
 
     def _run(self) -> None:
-        post = _Post(self._socket)
+        post = Post(self._socket)
         try:
             while not self._stop.is_set():
                 number = next(self._numbers)
@@ -85,7 +85,7 @@ class Traffic:
         finally:
             post.hang_up()
 
-    def _deliver(self, post: "_Post", one: LetterSent) -> None:
+    def _deliver(self, post: "Post", one: LetterSent) -> None:
         while True:
             queue_id = f"4{self._prefix}{next(self._ids):08}"
             how, said = post.send(one, queue_id)
@@ -98,7 +98,7 @@ class Traffic:
             time.sleep(0.05)
 
 
-class _Post:
+class Post:
     """One client and its connection, which serves several messages."""
 
     def __init__(self, socket: Path) -> None:
