@@ -110,7 +110,13 @@ def pattern_problem(text: str, *, sender: bool) -> str:
         return ""
     local_part, at, domain = text.rpartition("@")
     host = domain.removeprefix(".") if not local_part else domain
-    if at and (local_part or host) and (not local_part or _LOCAL_PART.fullmatch(local_part)):
+    # RFC 5321 lets a mailbox be called that, and whoever writes it means anybody.
+    if (
+        "*" not in text
+        and at
+        and (local_part or host)
+        and (not local_part or _LOCAL_PART.fullmatch(local_part))
+    ):
         if not host and local_part:
             return ""
         if is_address(f"{local_part or 'x'}@{host}"):

@@ -2,24 +2,23 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
+
+from filterd.stages.content import compiled
 
 from . import Config
 from .conditions import network
 
 _VIRUS: Final = "virus.signature"
+_LETS_IN: Final = frozenset({"ignore", "rename"})
 
 
 def hints(config: Config) -> Iterator[str]:
     """Yield one sentence each: the setting, what it leads to, and what would be usual."""
-    tables = [("[rules]", config.rules)]
-    tables += [(f"[[group]] {group.name} rules", group.rules) for group in config.group]
-    for where, rules in tables:
-        if (mode := rules.get(_VIRUS, "on")) != "on":
-            yield (
-                f'{where} {_VIRUS!r} = "{mode}" delivers known malware: remove the line, or say what becomes of it in the'
-                " chain infected"
-            )
+    yield from _of_rules(config)
+    yield from _of_chains(config)
+    yield from _of_lists(config)
     for scanner in config.scanner:
         if shutil.which(scanner.command[0]) is None:
             yield (
@@ -29,7 +28,46 @@ def hints(config: Config) -> Iterator[str]:
     for text in config.policy.internal_networks:
         if network(text).prefixlen == 0:
             yield f"[policy] internal_networks: {text} makes all mail outbound: name your own networks"
+
+
+def _of_rules(config: Config) -> Iterator[str]:
+    tables = [("[rules]", config.rules)]
+    tables += [(f"[[group]] {group.name} rules", group.rules) for group in config.group]
+    for where, rules in tables:
+        if (mode := rules.get(_VIRUS, "on")) != "on":
+            yield (
+                f'{where} {_VIRUS!r} = "{mode}" delivers known malware: remove the line, or say what becomes of it in the'
+                " chain infected"
+            )
+    for rule in config.content:
+        if compiled(rule.pattern, case=rule.case).search(""):
+            yield (
+                f"[[content]] {rule.name} pattern matches the empty text, and so all mail: let it ask for a letter at"
+                " least, as a+ instead of a*"
+            )
+
+
+def _of_chains(config: Config) -> Iterator[str]:
+    places = [("[policy.chains]", config.policy.chains.infected)]
+    places += [(f"[[group]] {group.name} chains", group.chains.infected) for group in config.group]
+    for where, chain in places:
+        if (first := next((one for one in chain if one in _LETS_IN), "")) == "ignore":
+            yield f"{where} infected: ignore delivers known malware: end the chain with reject, discard or move"
+        elif first:
+            yield f"{where} infected: a file that is renamed is still infected: use clean or delete"
+    for group in config.group:
+        if (
+            not (group.recipients or group.senders or group.clients or group.times)
+            and group.direction == "any"
+        ):
+            yield f"[[group]] {group.name} has no condition, so it means all mail: name recipients or senders"
+
+
+def _of_lists(config: Config) -> Iterator[str]:
+    today = datetime.now(UTC).astimezone().date()
     for entry in config.list:
+        if entry.until < today:
+            yield f"[[list]] {entry.name} until = {entry.until} has passed: it holds no more, remove it"
         if entry.verdict == "accept" and entry.authentication == "none" and not entry.clients:
             yield (
                 f'[[list]] {entry.name} authentication = "none": whoever writes that sender passes the spam engine; remove the'

@@ -27,6 +27,17 @@ LIST = '[[list]]\nname = "x"\nverdict = "accept"\nsenders = ["{}"]\n{}\n'
         ('[policy]\ninternal_networks = ["0.0.0.0/0"]', "0.0.0.0/0 makes all mail outbound"),
         ('[policy]\ninternal_networks = ["::/0"]', "::/0 makes all mail outbound"),
         (LIST.format("a@b.example", 'authentication = "none"'), '[[list]] x authentication = "none"'),
+        (LIST.format("a@b.example", "until = 2020-01-31"), "[[list]] x until = 2020-01-31 has passed"),
+        ('[[content]]\nname = "c"\npattern = "a*"', "[[content]] c pattern matches the empty text"),
+        (
+            '[policy.chains]\ninfected = ["rename", "reject"]',
+            "[policy.chains] infected: a file that is renamed",
+        ),
+        (
+            '[[group]]\nname = "g"\nrecipients = ["@b.example"]\n[group.chains]\ninfected = ["tag", "ignore"]',
+            "[[group]] g chains infected: ignore delivers known malware",
+        ),
+        ('[[group]]\nname = "g"\n[group.chains]\nspam = ["tag", "ignore"]', "[[group]] g has no condition"),
     ],
 )
 def test_it_is_noted_and_taken(
@@ -82,3 +93,9 @@ def test_a_day_is_written_with_quotes_or_without() -> None:
     for day in ("2026-12-31", '"2026-12-31"'):
         (entry,) = taken(LIST.format("a@b.example", f"until = {day}").encode(), "F").list
         assert entry.until.isoformat() == "2026-12-31"
+
+
+@pytest.mark.parametrize("sender", ["*@example.org", "*", "@*.example.org", "a*@example.org"])
+def test_a_star_in_a_pattern_is_refused_with_what_is_meant(sender: str) -> None:
+    with pytest.raises(ConfigError, match=r"write user@example\.org, @example\.org"):
+        taken(LIST.format(sender, "").encode(), "filterd.toml")
