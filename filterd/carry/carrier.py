@@ -89,6 +89,7 @@ class Carrier:
         self._health = health or Health()
         self._blobs = Blobs(config.store.directory, key_from(config.store.key_file))
         self._notices = Notices(config)
+        self._late: set[asyncio.Task[None]] = set()
 
     async def carry_out(
         self, message: Message, report: Report, dispositions: Sequence[Disposition], heading: Heading
@@ -113,12 +114,16 @@ class Carrier:
             record = await carriage.record_failure(dispositions, answer)
         return Carried(replies=(answer,), dispositions=tuple(dispositions), record=record)
 
-    async def not_answered(self, record: str) -> None:
+    async def not_answered(self, record: str, why: str = "the MTA left before the answer") -> None:
         """Take a record back: the MTA went away before it was answered, and has told its client to come again."""
-        if not record:
-            return
-        with contextlib.suppress(LedgerDownError):
-            await self.ledger.take_back(record, "the MTA left before the answer")
+        if record:
+            with contextlib.suppress(LedgerDownError):
+                await self.ledger.take_back(record, why)
+
+    def take_back_later(self, record: str) -> None:
+        """Take back what may yet be written: a ledger that did not answer in time still reads what it was sent."""
+        self._late.add(task := asyncio.ensure_future(self.not_answered(record, "451: the ledger was late")))
+        task.add_done_callback(self._late.discard)
 
     @property
     def config(self) -> Config:
@@ -235,6 +240,7 @@ class _Carriage:
             await self._carrier.ledger.record(record)
         except LedgerDownError as error:
             if actions.refusal(final, self._message.envelope.queue_id) is None:
+                self._carrier.take_back_later(record.id)
                 raise
             self._carrier.log("not_recorded", id=self._facts.queue_id, why=str(error)[:500])
         except BaseException:

@@ -178,8 +178,12 @@ class Blobs:
         mark = self._directory / _OWNER
         self._directory.mkdir(mode=0o700, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
-            return mark.read_text(encoding="ascii").strip() == ledger
-        mark.write_text(ledger + "\n", encoding="ascii")
+            # An empty one was begun when there was no room for it.
+            if owner := mark.read_text(encoding="ascii").strip():
+                return owner == ledger
+        fresh = self._directory / f"{_FRESH}{_OWNER}"
+        fresh.write_text(ledger + "\n", encoding="ascii")
+        fresh.rename(mark)
         return True
 
     def digests(self) -> Iterator[tuple[str, float]]:

@@ -66,7 +66,9 @@ def rows(engine: Engine) -> list[Row]:
             outcomes[message][address] = outcome
         for entry, address in fetch(s.KEPT_FOR.c.kept, s.KEPT_FOR.c.address):
             for_whom[entry].add(address)
-        for entry, message, kind, digest in fetch(s.KEPT.c.id, s.KEPT.c.message, s.KEPT.c.kind, s.KEPT.c.digest):
+        for entry, message, kind, digest in fetch(
+            s.KEPT.c.id, s.KEPT.c.message, s.KEPT.c.kind, s.KEPT.c.digest
+        ):
             kept[message].append(Entry(kind=kind, recipients=for_whom[entry], digest=digest))
         return [
             Row(id=id_, queue_id=queue_id, outcomes=outcomes[id_], kept=kept[id_])
@@ -97,7 +99,9 @@ def account_of(found: list[Row], blobs: Blobs, gateway: Gateway, *traffics: Traf
         _one(account, one, by_id[one.queue_id], blobs)
     _letters(account, gateway, tries)
     account.wrong += [
-        f"letter {one.number} ({one.kind}) was never accepted" for traffic in traffics for one in traffic.unsent
+        f"letter {one.number} ({one.kind}) was never accepted"
+        for traffic in traffics
+        for one in traffic.unsent
     ]
     return account
 
@@ -128,7 +132,9 @@ def _differs(account: Account, letter: LetterSent, row: Row, blobs: Blobs) -> li
     fate, wrong = letter.fate, []
     if row.outcomes != fate.outcomes:
         wrong.append(f"the outcomes are {row.outcomes}")
-    if [(one.kind, one.recipients) for one in row.kept] != ([(fate.kind, set(fate.kept))] if fate.kept else []):
+    if [(one.kind, one.recipients) for one in row.kept] != (
+        [(fate.kind, set(fate.kept))] if fate.kept else []
+    ):
         wrong.append(f"kept are {row.kept}")
     for one in row.kept:
         try:
@@ -151,8 +157,12 @@ def _letters(account: Account, gateway: Gateway, tries: list[Try]) -> None:
         if recipients != [f"<{A}>".encode()]:
             account.wrong.append(f"{token!r} was injected for {recipients}")
     sent = Counter(one.letter.token for one in tries if one.letter.kind == "split" and one.how != NOBODY)
-    done = {one.letter.token: one.letter for one in tries if one.letter.kind == "split" and one.how == ACCEPTED}
-    account.wrong += [f"{token!r} was accepted, its variant not injected" for token in done if not injected[token]]
+    done = {
+        one.letter.token: one.letter for one in tries if one.letter.kind == "split" and one.how == ACCEPTED
+    }
+    account.wrong += [
+        f"{token!r} was accepted, its variant not injected" for token in done if not injected[token]
+    ]
     account.wrong += [
         f"{token!r} was injected {count} times, sent {sent[token]} times"
         for token, count in injected.items()

@@ -77,7 +77,9 @@ class Gateway:
         """Start the daemon; with ``wait``, return when it says that it is ready."""
         command = [*self.prefix, sys.executable, "-m", "filterd.cli", "serve", "--config", str(self.config)]
         environment = {
-            name: value for name, value in os.environ.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")
         }
         before = len(self.log("ready"))
         with (self.home / "log").open("ab") as log, (self.home / "stderr").open("ab") as stderr:

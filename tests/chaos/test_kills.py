@@ -4,9 +4,12 @@ from pathlib import Path
 
 from tests.chaos import trials
 
+# 2,000 a minute in the long form (`python -m tests.chaos`).
+MESSAGES = 600
+
 
 def test_whatever_is_killed_no_accepted_message_is_lost(tmp_path: Path) -> None:
-    result = trials.killing(tmp_path, 12.0, seed=1)
+    result = trials.killing(tmp_path, 10.0, seed=1)
     assert not result.wrong, result
     assert result.done["worker"]
     assert result.done["ledger"]
@@ -15,9 +18,9 @@ def test_whatever_is_killed_no_accepted_message_is_lost(tmp_path: Path) -> None:
 
 
 def test_no_message_is_refused_while_workers_recycle_and_reloads_come(tmp_path: Path) -> None:
-    result = trials.recycling(tmp_path, 2000, seed=1)
+    result = trials.recycling(tmp_path, MESSAGES, seed=1)
     assert not result.wrong, result
-    assert result.done["worker_recycled"] > 5, result
+    assert result.done["worker_recycled"], result
     assert result.done["reload_refused"], result
     assert result.done["reloaded"], result
 
@@ -28,5 +31,12 @@ def test_a_restart_refuses_nothing_but_by_451_and_loses_nothing(tmp_path: Path) 
 
 
 def test_a_killed_supervisor_takes_its_children_along_and_a_new_one_works(tmp_path: Path) -> None:
-    result = trials.restarting(tmp_path, 2, seed=1, kill=True)
+    result = trials.restarting(tmp_path, 1, seed=1, kill=True)
     assert not result.wrong, result
+
+
+def test_a_record_that_is_written_too_late_is_taken_back(tmp_path: Path) -> None:
+    # The client of the milter was answered 451 meanwhile; what was kept for it would be there twice.
+    result = trials.stopping_the_ledger(tmp_path, 2)
+    assert not result.wrong, result
+    assert result.account.tries["451"], result

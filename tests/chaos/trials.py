@@ -1,6 +1,7 @@
 """The trials that have a long form. Each returns its account and figures; pytest and ``python -m tests.chaos`` judge."""
 
-import random
+import os
+import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -35,7 +36,7 @@ class Result(Struct, kw_only=True):
 
 
 def _gateway(home: Path, **changes: dict[str, Any]) -> Gateway:
-    return Gateway(home, clamd=dict(_SERVED), spamd=dict(_SERVED), **changes)
+    return Gateway(home, prefix=(), clamd=dict(_SERVED), spamd=dict(_SERVED), **changes)
 
 
 def _result(gateway: Gateway, done: Counter[str], began: float, *traffics: Traffic) -> Result:
@@ -48,7 +49,7 @@ def _result(gateway: Gateway, done: Counter[str], began: float, *traffics: Traff
 
 def killing(home: Path, seconds: float, seed: int) -> Result:
     """Kill processes below the supervisor under traffic for so long."""
-    began, chance = time.monotonic(), random.Random(seed)
+    began, chance = time.monotonic(), havoc.chance_of(seed)
     with _gateway(home, ledger={"timeout_s": 12.0}) as gateway:
         gateway.start()
         seen: set[tuple[int, str]] = set()
@@ -69,7 +70,7 @@ def killing(home: Path, seconds: float, seed: int) -> Result:
 
 def recycling(home: Path, messages: int, seed: int) -> Result:
     """Send messages while workers are replaced by count and by reloads: each is to be accepted at the first try."""
-    began, chance = time.monotonic(), random.Random(seed)
+    began, chance = time.monotonic(), havoc.chance_of(seed)
     with _gateway(home, recycle={"messages": 50}) as gateway:
         gateway.start()
         done: Counter[str] = Counter()
@@ -79,29 +80,35 @@ def recycling(home: Path, messages: int, seed: int) -> Result:
         gateway.stop()
         result = _result(gateway, done, began, traffic)
         refused = [one for one in traffic.tries if one.how != ACCEPTED]
-        result.wrong.extend(f"{one.queue_id} was not accepted at once: {one.how} {one.said}" for one in refused)
+        result.wrong.extend(
+            f"{one.queue_id} was not accepted at once: {one.how} {one.said}" for one in refused
+        )
         if len(traffic.tries) - len(refused) != messages:
             result.wrong.append(f"of {messages} messages {len(traffic.tries) - len(refused)} were accepted")
         for event in ("worker_recycled", "reloaded", "reload_refused", "worker_died", "ledger_died"):
             done[event] = len(gateway.log(event))
-        result.wrong.extend(f"{event}: {done[event]}" for event in ("worker_died", "ledger_died") if done[event])
+        result.wrong.extend(
+            f"{event}: {done[event]}" for event in ("worker_died", "ledger_died") if done[event]
+        )
         return result
 
 
 def restarting(home: Path, times: int, seed: int, *, kill: bool = False) -> Result:
     """Stop and start the whole daemon under traffic so often; ``kill``: its supervisor is killed instead."""
-    began, chance = time.monotonic(), random.Random(seed)
+    began, chance = time.monotonic(), havoc.chance_of(seed)
     with _gateway(home) as gateway:
         gateway.start()
         seen: set[tuple[int, str]] = set()
         with Traffic(gateway.daemon.socket, clients=_CLIENTS) as traffic:
             for _ in range(times):
-                wanted = traffic.accepted() + 20
+                wanted = traffic.accepted() + 5
                 wait_for(lambda wanted=wanted: traffic.accepted() >= wanted, 30)  # type: ignore[misc] # mypy cannot type a lambda's default
                 time.sleep(chance.uniform(0.0, 0.5))
                 seen |= gateway.everybody()
                 if kill:
                     gateway.kill()
+                    # They notice by their pipes that nobody hears them; until then their sockets are theirs.
+                    _ended(seen)
                 else:
                     gateway.stop()
                     time.sleep(chance.uniform(0.0, 0.5))
@@ -111,3 +118,24 @@ def restarting(home: Path, times: int, seed: int, *, kill: bool = False) -> Resu
         result = _result(gateway, Counter(restarts=times), began, traffic)
         result.wrong.extend(f"process {pid} of an earlier daemon still ran" for pid, _ in left)
         return result
+
+
+def _ended(processes: set[tuple[int, str]]) -> None:
+    wait_for(lambda: not alive(processes), 20)
+
+
+def stopping_the_ledger(home: Path, times: int) -> Result:
+    """Let the ledger's process stand still for longer than a message waits for it, so often, under traffic."""
+    began = time.monotonic()
+    with _gateway(home, ledger={"timeout_s": 0.5}) as gateway:
+        gateway.start()
+        with Traffic(gateway.daemon.socket, clients=4) as traffic:
+            for _ in range(times):
+                wanted = traffic.accepted() + 5
+                wait_for(lambda wanted=wanted: traffic.accepted() >= wanted, 30)  # type: ignore[misc] # mypy cannot type a lambda's default
+                ledger = gateway.daemon.ledger()
+                os.kill(ledger, signal.SIGSTOP)
+                time.sleep(2.0)
+                os.kill(ledger, signal.SIGCONT)
+        gateway.stop()
+        return _result(gateway, Counter(stops=times), began, traffic)

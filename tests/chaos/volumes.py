@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.chaos.gateway import Gateway
 from tests.unit.filterd.databases import lacks
+from tests.unit.filterd.engines import wait_for
 
 _ROOT: Final = os.geteuid() == 0
 _UNSHARE: Final = ("unshare", "-m") if _ROOT else ("unshare", "-Urm")
@@ -32,7 +33,8 @@ def needed() -> None:
 def prefix(volumes: Mapping[Path, str]) -> Sequence[str]:
     """Return what is put before a command so that it sees a tmpfs with these options at each path."""
     mounts = [
-        f"mount -t tmpfs -o mode=0700,{options} tmpfs {shlex.quote(str(path))}" for path, options in volumes.items()
+        f"mount -t tmpfs -o mode=0700,{options} tmpfs {shlex.quote(str(path))}"
+        for path, options in volumes.items()
     ]
     for path in volumes:
         path.mkdir(mode=0o700, exist_ok=True)
@@ -78,4 +80,8 @@ class Volume:
         enter = ["nsenter", "-t", str(self._gateway.process.pid), "-m"]
         if not _ROOT:
             enter += ["-U", "--preserve-credentials"]
-        subprocess.run([*enter, "mount", "-o", f"remount,{how}", str(self._path)], check=True, timeout=10)
+        command = [*enter, "mount", "-o", f"remount,{how}", str(self._path)]
+        # A killed process's last thread may still be closing its files.
+        wait_for(
+            lambda: subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 0
+        )

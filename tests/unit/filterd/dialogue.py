@@ -89,7 +89,11 @@ class Client:
     def __init__(self, path: Path, *, steps: int = mta.ALL_STEPS, actions: int = mta.ALL_ACTIONS) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(10)
-        self._socket.connect(str(path))
+        try:
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise
         self._replies = mta.Replies()
         self._steps = steps
         self._actions = actions
@@ -100,7 +104,7 @@ class Client:
         try:
             self.send(mta.offer(6, self._actions, self._steps))
             self.agreed = mta.agreed(self.answer())
-        except ConnectionError:
+        except OSError:
             self._socket.close()
             raise
         return self
