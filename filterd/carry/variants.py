@@ -142,10 +142,16 @@ def unfit(one: Disposition, before: Report, after: Report) -> bool:
     """Return whether a variant must not go out. Pure.
 
     It must not if anything is infected that was not in the message before, or if a rule that an attempt was about
-    matches as often as before. Renaming leaves the content as it is, and is not measured by this.
+    matches as often as before; nor if it reaches a limit that the message did not, since then not all of it was looked
+    at. Renaming leaves the content as it is, and is not measured by the rules.
     """
     known = {found.detail for found in before.findings if found.verdict is Verdict.INFECTED}
     if any(found.verdict is Verdict.INFECTED and found.detail not in known for found in after.findings):
+        return True
+    limits = {found.rule for found in before.findings if found.verdict is Verdict.OVER_LIMIT}
+    if one.attempts and any(
+        found.verdict is Verdict.OVER_LIMIT and found.rule not in limits for found in after.findings
+    ):
         return True
     treated = {part for attempt in one.attempts if attempt.action != "rename" for part in attempt.parts}
     cured = Counter(found.rule for found in one.findings if _lies_in(found, treated))

@@ -13,11 +13,12 @@ Direction = Literal["any", "in", "out"]
 # What the usual desktop runs on a double click. Not "com": a present-day system runs only a PE under that name,
 # which `attachment.kind` knows by its content.
 BANNED_EXTENSIONS = (
-    "ade", "adp", "appx", "appxbundle", "application", "bat", "chm", "cmd", "cpl", "diagcab", "dll", "exe", "gadget",
-    "hlp", "hta", "inf", "ins", "isp", "jar", "jnlp", "js", "jse", "lib", "library-ms", "lnk", "mde", "msc", "msh",
-    "msh1", "msh2", "mshxml", "msi", "msix", "msp", "mst", "pif", "ps1", "ps1xml", "ps2", "ps2xml", "psc1", "psc2",
-    "reg", "scf", "scr", "sct", "search-ms", "settingcontent-ms", "shb", "sys", "url", "vb", "vbe", "vbs", "vxd",
-    "website", "wsc", "wsf", "wsh", "xbap", "xll",
+    "ade", "adp", "application", "appref-ms", "appx", "appxbundle", "bat", "chm", "cmd", "cpl", "desktop", "diagcab",
+    "dll", "exe", "gadget", "hlp", "hta", "inf", "ins", "iqy", "isp", "jar", "jnlp", "js", "jse", "lib", "library-ms",
+    "lnk", "mde", "msc", "msh", "msh1", "msh2", "mshxml", "msi", "msix", "msp", "mst", "pif", "ps1", "ps1xml", "ps2",
+    "ps2xml", "psc1", "psc2", "pyw", "rdp", "reg", "scf", "scr", "sct", "search-ms", "searchconnector-ms",
+    "settingcontent-ms", "shb", "slk", "sys", "theme", "url", "vb", "vbe", "vbs", "vxd", "website", "wsb", "wsc",
+    "wsf", "wsh", "xbap", "xll",
 )  # fmt: skip
 BANNED_KINDS = ("pe", "elf", "macho", "lnk", "java-class", "dex", "chm", "msi")
 SHORTENERS = (

@@ -77,12 +77,24 @@ def open_onenote(content: Content, harvest: Harvest) -> Iterator[Content]:
 
 
 def open_sheet_text(content: Content, harvest: Harvest) -> Iterator[Content]:
-    """Report a sheet as text (CSV, SYLK) with a formula that starts a program."""
+    """Report a sheet as text (CSV, SYLK) with a formula that starts a program, a SYLK sheet with Excel 4 macros."""
     if _FORMULA.search(content.data):
         harvest.note("document.dde", content)
+    if content.kind == "sylk":
+        if _SYLK_AUTO.search(content.data):
+            harvest.note("document.macro-autorun", content, "Excel 4 macro that opens itself")
+        elif _SYLK_MACRO.search(content.data):
+            harvest.note("document.macro", content, "Excel 4 macro")
     yield from ()
 
 
+# Records of SYLK: NN defines a name, O;E says that the sheet is one of macros, E is a cell's formula.
+_SYLK_AUTO: Final = re.compile(rb"[\r\n][ \t]*+NN;(?:[^\r\n]*;)?N[ ]*+Auto_?Open", re.IGNORECASE)
+_SYLK_MACRO: Final = re.compile(
+    rb"[\r\n][ \t]*+O;(?:[^\r\n]*;)?E[ \t]*+(?=[;\r\n]|\Z)"
+    rb"|;E[^;\r\n(]{0,100}(?<![A-Z])(?:EXEC|CALL|REGISTER|RUN|FOPEN)[ ]*+\(",
+    re.IGNORECASE,
+)
 _FORMULA: Final = re.compile(
     rb"(?:^|[,;\t\"'])[ ]{0,20}(?:[=+@-][ ]{0,20}|E)(?:cmd|mshta|powershell|rundll32|regsvr32|[cw]script|msiexec|certutil)"
     rb"(?:\.exe)?[ ]{0,20}\|",

@@ -12,6 +12,8 @@ from filterd.anatomy import Leaf
 from filterd.config.inspection import Bounds
 from filterd.findings import Finding, Rule
 
+from .script_watch import SECONDS, Watch
+
 _MAX_DETAIL: Final = 200
 _MAX_FINDINGS: Final = 2000
 _MAX_WITHIN: Final = (
@@ -86,6 +88,7 @@ class Budget:
         self.text = 0
         self.passages = 0
         self.pages = 0
+        self.scripts = Watch(SECONDS)
         self._inside: dict[str, tuple[int, int]] = {}
         # Of the processor: under load, which is no fault of this message, the clock runs faster.
         self._ends = time.process_time() + bounds.seconds

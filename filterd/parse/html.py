@@ -10,26 +10,24 @@ from .harvest import Content, Harvest
 from .html_payloads import (
     Payload,
     addresses_in,
+    base64_bytes,
     concealed,
     dangerous_name,
     deciphered,
     decodings,
     entities_in,
-    explains,
     from_address,
-    is_active_page,
-    is_dangerous,
-    is_dangerous_name,
-    is_opaque,
     is_small_text,
     is_worth_offering,
     sensible,
 )
 from .html_tree import LONG_WORD, Page, is_word, read_page
+from .html_verdict import IS_PART, Verdict
 from .script_codes import of_invisible, of_script, reveals_builder
 from .script_masks import starts_like_a_file
-from .script_residue import conceals, is_outline
+from .script_residue import is_outline
 from .script_sinks import builds
+from .script_watch import UNBOUND, ScriptTooLongError, Watch
 from .smuggling import LIBRARY, Constants, constants
 from .xml_text import flattened
 
@@ -47,7 +45,7 @@ _MAX_PAYLOADS: Final = 1000  # one document's; a page of a hundred inline pictur
 _MAX_SMALL: Final = 200  # short texts of scripts that are offered one by one; further ones together
 _MAX_WRITTEN: Final = 200  # texts of a script that builds files, offered as they are
 _LEAST_WRITTEN: Final = 64
-_SMALL: Final = 64 * 1024  # characters of a script that does nothing else
+_LONGEST: Final = 5  # texts and lists that are decoded of a script that was read in part
 _MAX_SCRIPT: Final = 4 * 1024 * 1024  # bytes of a script by itself
 _MANY_TOKENS: Final = 200_000  # it is they that cost time: of a script with more only the start is read
 _MAX_DENSE: Final = 1024 * 1024
@@ -89,14 +87,16 @@ def open_html(content: Content, harvest: Harvest) -> Iterator[Content]:
     _report(page, content, harvest)
     for nested in page.nested:
         yield content.inner(next(numbers), nested.encode("utf-8", "replace"), "html", claimed="text/html")
-    verdict = _Verdict()
-    yield from _carried(_payloads(page, source, verdict), verdict, content, harvest, numbers)
+    watch = harvest.budget.scripts
+    verdict = Verdict(watch)
+    payloads = watch.metered(_payloads(page, source, verdict))
+    yield from _carried(payloads, verdict, content, harvest, numbers)
     verdict.report(content, harvest)
 
 
 def _carried(
     payloads: Iterator[Payload],
-    verdict: "_Verdict",
+    verdict: "Verdict",
     content: Content,
     harvest: Harvest,
     numbers: Iterator[int],
@@ -145,7 +145,8 @@ def open_script(content: Content, harvest: Harvest) -> Iterator[Content]:
     if sum(map(text.count, ("'", '"', ",", "`"))) > _MANY_TOKENS and len(text) > _MAX_DENSE:
         harvest.note("html.payloads", content, f"a script of more than {_MANY_TOKENS} texts and numbers")
         text = text[:_MAX_DENSE]
-    for number, data in enumerate(built_by(text), 1):
+    watch = harvest.budget.scripts
+    for number, data in enumerate(_within(built_by(text, watch), watch, content, harvest), 1):
         if number > _MAX_PAYLOADS:
             harvest.note("html.payloads", content, f"more than {_MAX_PAYLOADS}")
             return
@@ -154,78 +155,52 @@ def open_script(content: Content, harvest: Harvest) -> Iterator[Content]:
         yield content.inner(number, data, "script")
 
 
-def built_by(script: str) -> Iterator[bytes]:
-    """Yield what the texts and lists of numbers of a script are, decoded."""
-    for payload in _from_script(constants(script), _Verdict()):
+def _within(items: Iterator[bytes], watch: Watch, content: Content, harvest: Harvest) -> Iterator[bytes]:
+    """Yield the items as long as there is time for scripts, and report when there is none."""
+    try:
+        yield from watch.metered(items)
+    except ScriptTooLongError:
+        harvest.note("html.script-long", content, IS_PART)
+
+
+def built_by(script: str, watch: Watch = UNBOUND) -> Iterator[bytes]:
+    """Yield what the texts and lists of numbers of a script are, decoded.
+
+    Raises ScriptTooLongError when the time of ``watch`` is spent.
+    """
+    found = constants(script, watch)
+    for payload in _from_script(found, Verdict(watch)):
         yield payload.data
-    for found in _HEX_LISTS.finditer(script):
-        yield bytes.fromhex(re.sub(r"[^0-9a-fA-F]", "", found[1]))
+    if found.is_part:
+        raise ScriptTooLongError
+    for row in _HEX_LISTS.finditer(script):
+        yield bytes.fromhex(re.sub(r"[^0-9a-fA-F]", "", row[1]))
 
 
-class _Verdict:
-    """Whether a document builds files, and what files these are: gathered payload by payload."""
-
-    def __init__(self) -> None:
-        self.builds = False
-        self.name = ""
-        self.unread = ""
-        self.size = 0
-        self.explained: dict[bytes, int] = {}
-        self._dangerous = ""
-        self._document = ""
-        self._any = False
-
-    def take(self, payload: Payload) -> None:
-        """Add one payload."""
-        seen = f"{payload.name or payload.claimed or 'a file'}, {len(payload.data)} bytes"
-        if payload.opened and is_active_page(payload.data):
-            self._document = seen
-        if not (payload.script or payload.opened):
-            return
-        self._any = True
-        if payload.data not in self.explained and explains(payload.data):
-            # Base64 is a third longer than what it holds.
-            self.explained[payload.data] = len(payload.data) * 4 // 3
-        if is_dangerous(payload) and (payload.script or not is_active_page(payload.data)):
-            self._dangerous = self._dangerous or seen
-            self.builds = self.builds or payload.opened
-        elif is_opaque(payload, self.size):
-            self.unread = self.unread or f"{seen} of no known kind"
-
-    def give_up(self, reason: str) -> None:
-        """Remember that a script holds more than is read: in one that builds a file, that conceals something."""
-        self.unread = self.unread or reason
-
-    def judge(self, found: Constants, page: Page) -> None:
-        """Look, when all payloads were taken, at what is left of a script that builds files."""
-        if not self.builds:
-            return
-        if found.cut:
-            self.give_up(found.cut)
-        pieces = chain(found.pieces, page.words, *page.pieces.values())
-        if not self.unread and (reason := conceals(pieces, sum(self.explained.values()), len(found.code))):
-            self.give_up(reason)
-        if found.named and is_dangerous_name(found.named) and len(found.code) < _SMALL and not self.explained:
-            self.give_up(f"a file named {found.named} whose content nobody sees")
-
-    def report(self, content: Content, harvest: Harvest) -> None:
-        """Note what was found."""
-        if self._document:
-            harvest.note("html.data-document", content, self._document)
-        if not self.builds:
-            return
-        if reason := self._dangerous or self.unread or (self.name if self._any else ""):
-            harvest.note("html.smuggling", content, reason)
-        else:
-            harvest.note("html.builds-file", content, self.name)
+def _payloads(page: Page, source: str, verdict: Verdict) -> Iterator[Payload]:
+    """Yield what a page carries, as far as the time for scripts lets it be sought, and judge its scripts."""
+    found = constants("\n".join(page.scripts), verdict.watch) if page.scripts else Constants()
+    found.builds = found.builds or any(target[:5].lower() == "data:" for _, target in page.downloads)
+    verdict.builds = found.builds
+    try:
+        yield from _sought(page, source, found, verdict)
+    except ScriptTooLongError:
+        verdict.is_part = True
+        yield from _longest(found, verdict)
+    verdict.is_part = verdict.is_part or found.is_part
+    verdict.judge(found, page)
 
 
-def _payloads(page: Page, source: str, verdict: _Verdict) -> Iterator[Payload]:
-    found = constants("\n".join(page.scripts)) if page.scripts else Constants()
-    verdict.builds = reveals_builder(found) or any(
-        target[:5].lower() == "data:" for _, target in page.downloads
-    )
-    found.builds = found.builds or verdict.builds
+def _longest(found: Constants, verdict: Verdict) -> Iterator[Payload]:
+    """Yield what the longest texts and lists of a script are in the commonest codes: a file of some size is there."""
+    texts = sorted({*found.pieces, *found.texts}, key=len)[-_LONGEST:]
+    for data in (*sorted(found.lists, key=len)[-_LONGEST:], *map(base64_bytes, texts)):
+        if len(data) >= _LEAST_WRITTEN and is_worth_offering(data):
+            yield Payload(data=data, script=True, name=verdict.name)
+
+
+def _sought(page: Page, source: str, found: Constants, verdict: Verdict) -> Iterator[Payload]:
+    verdict.builds = found.builds = reveals_builder(found, verdict.watch)
     verdict.size = len(found.code)
     # In the many texts of a library names of files mean nothing.
     names_of_texts = found.texts if verdict.size < LIBRARY else ()
@@ -243,27 +218,26 @@ def _payloads(page: Page, source: str, verdict: _Verdict) -> Iterator[Payload]:
     for address in dict.fromkeys(addresses_in(source)):
         if address not in page.addresses:
             yield from from_address(address)
-    yield from _from_words(page, source, found)
+    yield from _from_words(page, source, found, verdict.watch)
     if "concat(" in source and ":stylesheet" in source:
-        yield from (Payload(data=data) for data in built_by(source))
+        yield from (Payload(data=data) for data in built_by(source, verdict.watch))
     yield from _from_script(found, verdict)
     if verdict.builds:
         yield from (Payload(data=data, script=True, name=verdict.name) for data in of_invisible(source))
         words = chain(page.words, ("".join(one) for one in page.pieces.values()))
         yield from _recovered(found, words, verdict)
-    verdict.judge(found, page)
 
 
-def _recovered(found: Constants, words: Iterable[str], verdict: _Verdict) -> Iterator[Payload]:
+def _recovered(found: Constants, words: Iterable[str], verdict: Verdict) -> Iterator[Payload]:
     """Yield what a script that builds a file, or ``words`` of its page, hold in codes of their author's own."""
-    for data in of_script(found, words):
+    for data in of_script(found, words, verdict.watch):
         if data is None:
             verdict.give_up("more texts in no usual code than are tried")
         else:
             yield Payload(data=data, script=True, name=verdict.name)
 
 
-def _from_words(page: Page, source: str, found: Constants) -> Iterator[Payload]:
+def _from_words(page: Page, source: str, found: Constants, watch: Watch) -> Iterator[Payload]:
     """Yield what is in texts that no reader is meant to read; a script of the page may fetch them."""
     for text in entities_in(source):
         yield Payload(data=text.encode("utf-8", "replace"))
@@ -275,7 +249,7 @@ def _from_words(page: Page, source: str, found: Constants) -> Iterator[Payload]:
         if len(pieces) > 1:
             for data in sensible("".join(pieces)):
                 yield Payload(data=data)
-    for word in dict.fromkeys(chain(page.words, lines)):
+    for word in watch.over(dict.fromkeys(chain(page.words, lines))):
         decoded = list(decodings(word, reverses=found.reverses))
         if not decoded and not _NAME.fullmatch(word):
             decoded = [word.strip().encode("utf-8", "replace")]
@@ -283,22 +257,23 @@ def _from_words(page: Page, source: str, found: Constants) -> Iterator[Payload]:
             yield from _with_ciphers(data, found, script=found.builds)
 
 
-def _from_script(found: Constants, verdict: _Verdict, level: int = 0) -> Iterator[Payload]:
+def _from_script(found: Constants, verdict: Verdict, level: int = 0) -> Iterator[Payload]:
     yield from _from_texts(found, verdict)
     if level < _NESTED:
-        for text in found.texts:
+        for text in verdict.watch.over(found.texts):
+            verdict.watch.look()
             yield from _from_nested(text, found, verdict, level + 1)
     elif any(_CODE.search(text) and builds(text) for text in found.texts):
         verdict.give_up(f"scripts in texts of scripts, more than {_NESTED} deep")
     for text in found.escaped:
         yield from _with_ciphers(_bytes(text), found, script=True, name=verdict.name)
-    for data in found.lists:
+    for data in verdict.watch.over(found.lists):
         for reading in (data, data[::-1]) if found.reverses else (data,):
             if is_worth_offering(reading) or found.keys or found.key_texts or found.shifts:
                 yield from _with_ciphers(reading, found, script=True, name=verdict.name)
 
 
-def _from_nested(text: str, found: Constants, verdict: _Verdict, level: int) -> Iterator[Payload]:
+def _from_nested(text: str, found: Constants, verdict: Verdict, level: int) -> Iterator[Payload]:
     """Yield what a text builds that is a script itself, as it stands or decoded."""
     if len(text) < _LEAST_NESTED:
         return
@@ -306,7 +281,8 @@ def _from_nested(text: str, found: Constants, verdict: _Verdict, level: int) -> 
     scripts += [data.decode("latin-1") for data in decodings(text, reverses=found.reverses, layers=1)]
     for code in scripts:
         if (code is text or code.isascii()) and _CODE.search(code):
-            inner = constants(code)
+            inner = constants(code, verdict.watch)
+            verdict.is_part = verdict.is_part or inner.is_part
             inner.builds = inner.builds or found.builds
             verdict.builds = verdict.builds or inner.builds
             yield from _from_script(inner, verdict, level)
@@ -314,10 +290,11 @@ def _from_nested(text: str, found: Constants, verdict: _Verdict, level: int) -> 
                 yield from _recovered(inner, (), verdict)
 
 
-def _from_texts(found: Constants, verdict: _Verdict) -> Iterator[Payload]:
+def _from_texts(found: Constants, verdict: Verdict) -> Iterator[Payload]:
     room = _MAX_WRITTEN if found.builds else 0
     rest: list[str] = []
-    for text in found.texts:
+    for text in verdict.watch.over(found.texts):
+        verdict.watch.look()
         if text[:5].lower() == "data:":
             yield from from_address(text, script=True)
             continue

@@ -70,7 +70,7 @@ _PACKED: Final = frozenset(
 ) | frozenset({"docm", "xlsm", "xlsb", "dotm", "pptm"})
 # Names of pages stand in many a script; these extensions count only where the kind of the content says so too.
 _COMMON: Final = frozenset(
-    {"js", "bin", "o", "so", "z", "ar", "lib", "py", "pl", "php", "rb", "sh", "com", "a"}
+    {"js", "bin", "o", "so", "z", "ar", "lib", "py", "pl", "php", "rb", "sh", "com", "a", "theme", "desktop"}
 )
 _DANGEROUS_NAMES: Final = (_PACKED | frozenset(BANNED_EXTENSIONS)) - _COMMON
 _ACTIVE_PAGE: Final = re.compile(rb"<script|<iframe|\son[a-z]{3,20}\s*=|javascript:", re.IGNORECASE)

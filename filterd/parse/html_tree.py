@@ -17,6 +17,7 @@ from .html_words import (
     FRAME,
     LOADED_BY,
     LOADING,
+    MAX_STYLE,
     NAVIGATES,
     OBJECT,
     REMOTE,
@@ -40,6 +41,9 @@ _LETTERS: Final = re.compile(r"[A-Za-z0-9+/_-]{0,400}={0,2}")
 _CARRYING: Final = frozenset(
     {"class", "title", "alt", "value", "content", "id", "name", "label", "placeholder"}
 )
+# What loads from elsewhere and is no picture among the text, nor treated by itself as frames and objects are.
+_BEHIND: Final = frozenset({"background", "poster", "lowsrc", "dynsrc"})
+_UNSEEN_LOADING: Final = frozenset({"bgsound", "video", "audio", "source", "track", "layer", "ilayer"})
 LONG_WORD: Final = 40  # characters of a word that nobody writes
 _MAX_LINK_TEXT: Final = 300
 _MAX_TEXT: Final = 64 * 1024 * 1024  # characters; what the rules see of it is bounded later
@@ -51,7 +55,8 @@ class Page(Struct):
     ``links``: (text, target) of everything that leads elsewhere. ``addresses``: ``data:`` addresses, each with
     whether it is opened as a document. ``scripts``: texts of scripts and handlers. ``nested``: further HTML.
     ``words``: texts and attributes that are one long word; ``pieces``: the shorter ones of base64 letters, by element
-    and attribute. ``downloads``: (file name, target) of download links.
+    and attribute. ``downloads``: (file name, target) of download links. ``loads``: styles and backgrounds that a
+    document loads from elsewhere when it is shown, the first of them.
     """
 
     facts: dict[str, str] = field(default_factory=dict)
@@ -64,6 +69,7 @@ class Page(Struct):
     downloads: list[tuple[str, str]] = field(default_factory=list)
     text: str = ""
     too_costly: str = ""
+    loads: str = ""
 
 
 @lru_cache(maxsize=4)
@@ -201,6 +207,8 @@ class _Walk:
             self._on_data(tag, name, address)
         elif tag in LOADING and name.lower() in LOADED_BY and (REMOTE.match(address) or name == "srcset"):
             self._fact("html.remote-content", address)
+            if name.lower() in _BEHIND or tag in _UNSEEN_LOADING:
+                self.page.loads = self.page.loads or address
 
     def _on_piece(self, place: str, text: str) -> None:
         """Keep what may be a piece of base64 that a script puts together, with those of the like places."""
@@ -230,6 +238,7 @@ class _Walk:
             self._fact("html.base-href", target)
         elif tag == "link" and REMOTE.match(target):
             self._fact("html.remote-content", target)
+            self.page.loads = self.page.loads or target
         elif tag == "meta":
             self._on_meta(attributes)
         elif tag == "img":
@@ -262,6 +271,8 @@ class _Walk:
             self._fact("html.css-expression", style.active)
         if style.remote:
             self._fact("html.remote-content", style.remote)
+        if style.remote or len(css) > MAX_STYLE:
+            self.page.loads = self.page.loads or style.remote or "a style too long to be read"
 
     def _on_end(self) -> None:
         tag, unshown = self._open.pop()

@@ -36,7 +36,9 @@ NAVIGATES: Final = _names("a area iframe frame object embed form meta button inp
 SCRIPT_SCHEME: Final = re.compile(r"(?:javascript|vbscript|livescript|mocha):", re.IGNORECASE)
 REMOTE: Final = re.compile(r"(?:https?:|ftp:|//|\\\\|/\\|\\/)", re.IGNORECASE)
 REMOTE_STYLE: Final = re.compile(
-    r"(?:url\(|@import)\s*+[\"']?\s*+(?:url\([\"']?)?(?:https?:)?//", re.IGNORECASE
+    r"(?:(?:url|src)\(|@import)\s*+[\"']?\s*+(?:url\(\s*+[\"']?\s*+)?(?:https?:|ftp:|[/\\]{2})"
+    r"|image-set\([^;{}]{0,1000}?[\"'](?:https?:|ftp:|[/\\]{2})",
+    re.IGNORECASE,
 )
 ACTIVE_STYLE: Final = re.compile(
     r"expression\s*+\(|behaviou?r\s*+:|-moz-binding\s*+:|(?:java|vb)script\s*+:", re.IGNORECASE
@@ -51,7 +53,7 @@ _COMMENT: Final = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _ESCAPE: Final = re.compile(r"\\([0-9a-fA-F]{1,6})\s?|\\(.)", re.DOTALL)
 _UNSEEN_IN_ADDRESS: Final = re.compile(r"[\t\n\r\0]")
 _CONTROLS: Final = "".join(map(chr, range(33)))
-_MAX_STYLE: Final = 1024 * 1024  # characters of one style that are looked at
+MAX_STYLE: Final = 1024 * 1024  # characters of one style that are looked at
 _SHOWN: Final = 100
 
 
@@ -62,7 +64,7 @@ def plain_address(value: str) -> str:
 
 def plain_style(css: str) -> str:
     """Return CSS without comments and escapes (CSS Syntax 4.3.2, 4.3.7), so that words stand whole."""
-    css = _COMMENT.sub("", css[:_MAX_STYLE] if len(css) > _MAX_STYLE else css)
+    css = _COMMENT.sub("", css[:MAX_STYLE] if len(css) > MAX_STYLE else css)
     return _ESCAPE.sub(_unescaped, css) if "\\" in css else css
 
 

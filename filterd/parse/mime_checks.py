@@ -10,7 +10,7 @@ from typing import Final
 
 from .harvest import Content, Harvest
 from .mime_boundaries import check_boundaries
-from .mime_fields import decode_words, parameters, unfolded
+from .mime_fields import decode_words, parameters, unfolded, without_noise
 from .mime_tree import Entity, is_typed
 from .protection import is_encrypted
 from .transfer import encodings, is_plain_token
@@ -49,7 +49,6 @@ _NO_FIELD: Final = frozenset(
     {"MissingHeaderBodySeparatorDefect", "FirstHeaderLineIsContinuationDefect", "MalformedHeaderDefect"}
 )
 _AMBIGUOUS_TYPE: Final = re.compile(r"multipart|message", re.IGNORECASE)
-_MAILBOX_NOISE: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|\((?:[^()\\]|\\.)*+\)')
 
 
 def check_raw(raw: bytes, bones: bytes, harvest: Harvest) -> None:
@@ -128,7 +127,7 @@ def check_head(fields: Iterable[tuple[str, str]], harvest: Harvest) -> None:
 
 def _mailboxes(value: str) -> list[str]:
     """Return what of the field is like a mailbox, without quoted names and comments."""
-    bare = re.sub(r"<[^<>]*>", _only_at, _MAILBOX_NOISE.sub("", value))
+    bare = re.sub(r"<[^<>]*+>", _only_at, without_noise(value))
     return [mailbox.strip().lower() for mailbox in re.split(r"[,;]", bare) if "@" in mailbox]
 
 

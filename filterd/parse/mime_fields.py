@@ -7,7 +7,7 @@ classes: reading one hostile header through them takes 17 s.
 import binascii
 import re
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -42,9 +42,13 @@ _AUTHOR: Final = re.compile(
 _LIKE_ADDRESS: Final = re.compile(r"""[^\s<>"'(),;@]*+@[^\s<>"'(),;]*+""")
 _MAX_COMMENTS: Final = 20  # a parenthesis that stays open is searched to the end
 _COMMENT: Final = re.compile(
-    r"""("(?:[^"\\]|\\.)*+")|(?:(?<=[\s;"])|\A)\((?:[^()\\]|\\.|\((?:[^()\\]|\\.)*+\))*+\)(?=[\s;]|\Z)""",
-    re.DOTALL,
+    r"""(?:(?<=[\s;"])|\A)\((?:[^()\\]|\\.|\((?:[^()\\]|\\.)*+\))*+\)(?=[\s;]|\Z)""", re.DOTALL
 )
+_OPENING: Final = re.compile(r'["(]')
+_NOISE: Final = {
+    '"': (re.compile(r'"(?:[^"\\]|\\.)*+', re.DOTALL), '"'),
+    "(": (re.compile(r"\((?:[^()\\]|\\.)*+", re.DOTALL), ")"),
+}
 # The look behind keeps it linear: a long token is tried from its first character only.
 _PARAMETER: Final = re.compile(r'(?<![^\s=;"(),:<>\\])([^\s=;"(),:<>\\]++)\s*+=\s*+')
 
@@ -239,7 +243,45 @@ def without_comments(value: str) -> str:
     """
     if not 0 < value.count("(") <= _MAX_COMMENTS:
         return value
-    return _COMMENT.sub(lambda found: found[1] or " ", value)
+    return _cut(value, lambda start: _comment_end(value, start))
+
+
+def without_noise(value: str) -> str:
+    """Return a field's value without quoted strings and innermost comments (RFC 5322 3.2.2, 3.2.4)."""
+    return _cut(value, None)
+
+
+def _comment_end(value: str, start: int) -> int:
+    found = _COMMENT.match(value, start)
+    return found.end() if found else start
+
+
+def _cut(value: str, comment_end: Callable[[int], int] | None) -> str:
+    """Return ``value`` without its comments: a blank each where ``comment_end`` tells where they end, quotes stay.
+
+    Else innermost comments and quotes go without a trace. What stays open is tried once: from every sign of the same
+    sort within it, the search would come to the same end.
+    """
+    kept: list[str] = []
+    at, barren = 0, {'"': 0, "(": 0}
+    for opening in _OPENING.finditer(value):
+        start, sign = opening.start(), opening[0]
+        if start < max(at, barren[sign]):
+            continue
+        if sign == "(" and comment_end is not None:
+            if (end := comment_end(start)) > start:
+                kept += (value[at:start], " ")
+                at = end
+            continue
+        pattern, close = _NOISE[sign]
+        found = pattern.match(value, start)
+        end = found.end() if found else start
+        if not value.startswith(close, end):
+            barren[sign] = end
+            continue
+        kept.append(value[at : start if comment_end is None else end + 1])
+        at = end + 1
+    return "".join((*kept, value[at:]))
 
 
 def _extended(text: str) -> str:

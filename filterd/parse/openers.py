@@ -25,7 +25,7 @@ from .documents_cards import open_card
 from .forks import is_macbinary, open_apple, open_macbinary
 from .harvest import Content, Harvest
 from .html import open_html, open_script
-from .kinds import KINDS, ZIP_TAIL, extension_of
+from .kinds import KINDS, ZIP_TAIL, as_bytes_text, extension_of
 from .mime import open_mail
 from .mime_chunks import PASSAGE
 from .ole_streams import open_ole
@@ -239,6 +239,10 @@ def _is_sheet(name: str) -> bool:
     return extension_of(name) in {"csv", "tsv", "slk", "iqy"}
 
 
+def _is_sheet_text(content: Content) -> bool:
+    return content.kind == "sylk" or (content.kind == "text" and _any_name(content, _is_sheet))
+
+
 def _is_script(content: Content) -> bool:
     # Pages have their own reading of scripts.
     if content.kind not in {"script", "text", "unknown", "mail"}:
@@ -254,6 +258,16 @@ def _any_name(content: Content, holds: Callable[[str], bool]) -> bool:
     return any(holds(name) for name in content.names)
 
 
+def _is_part(content: Content) -> bool:
+    """Return whether a program reads it as XML by its name, or by its place in a package, whatever it begins with."""
+    if content.kind in UNPACKED:
+        return False
+    if _any_name(content, lambda name: extension_of(name) in _XML_EXTENSIONS):
+        return True
+    return content.via == "zip" and as_bytes_text(content.data[:_HEAD]).lstrip(b" \t\r\n\0").startswith(b"<")
+
+
+_XML_EXTENSIONS: Final = frozenset({"xml", "rels", "vml", "fodt", "fods", "fodp", "fodg"})
 _INSIDE: Final[tuple[tuple[Callable[[Content], bool], Opener], ...]] = (
     (_is_volume, open_volume),
     (_has_zip, open_zip),
@@ -265,7 +279,8 @@ _INSIDE: Final[tuple[tuple[Callable[[Content], bool], Opener], ...]] = (
     (lambda content: is_macbinary(content.data), open_macbinary),
     (_has_pdf, open_pdf),
     (_has_rtf, open_rtf),
-    (lambda content: content.kind in {"text", "sylk"} and _any_name(content, _is_sheet), open_sheet_text),
+    (_is_sheet_text, open_sheet_text),
+    (_is_part, ooxml_parts.open_xml),
     (lambda content: _any_name(content, ooxml_parts.is_macro_sheet), ooxml_parts.open_macro_sheet),
     (lambda content: _any_name(content, ooxml_parts.is_binary_workbook), ooxml_parts.open_binary_workbook),
     (lambda content: content.kind not in _NOT_CARVED and content.via != "carved", archives.open_carved),

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from .documents import SHARED
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -44,3 +46,39 @@ def is_harmless(script: str) -> bool:
 def is_neighbour(target: str) -> bool:
     """Return whether a launched file is a document in the same folder or below."""
     return "//" not in target and ".." not in target and _NEIGHBOUR.fullmatch(target) is not None
+
+
+def opening_action(head: bytes) -> bytes:
+    """Return what stands behind the words for what happens on opening (ISO 32000-1 12.6.3), as far as it is there."""
+    pieces: list[bytes] = []
+    end = 0
+    for found in _OPENING.finditer(head):
+        if found.end() >= end:
+            end = _end_of_dictionary(head, found.end())
+            pieces.append(head[found.end() : end])
+    return b" ".join(pieces)
+
+
+def _end_of_dictionary(head: bytes, start: int) -> int:
+    depth = 0
+    for sign in _NESTING.finditer(head, start):
+        depth += 1 if sign[0] == b"<<" else -1
+        if depth <= 0:
+            return sign.end()
+    return len(head)
+
+
+def call_of(action: bytes, targets: list[str]) -> str:
+    """Return the rule for what an action on opening does with its targets; "" for a jump within the file or beside it."""
+    if any(_RUNS.match(target) for target in targets):
+        return "document.pdf-javascript-auto"
+    if any(SHARED.match(target.strip()) for target in targets) or any(map(_SERVER.match, targets)):
+        return "document.external-share"
+    return "document.pdf-call" if _CALLS.search(action) else ""
+
+
+_OPENING: Final = re.compile(rb"/(?:OpenAction|AA)\b[\0\t\n\f\r ]*+(?=<<)")
+_NESTING: Final = re.compile(rb"<<|>>")
+_CALLS: Final = re.compile(rb"/S[\0\t\n\f\r ]*+/(?:SubmitForm|ImportData|URI)\b")
+_RUNS: Final = re.compile(r"\s*(?:javascript|vbscript|data)\s*:", re.IGNORECASE)
+_SERVER: Final = re.compile(r"\s*[\\/]{2}[\w.-]")

@@ -8,7 +8,7 @@ from . import passwords
 from .harvest import Content, Harvest
 from .html import built_by
 from .kinds import kind_of
-from .pdf_actions import is_harmless, is_neighbour
+from .pdf_actions import call_of, is_harmless, is_neighbour, opening_action
 from .pdf_crypt import Key, find_key
 from .pdf_filters import FILTERS, differences, predicted
 from .pdf_objects import Object, filters, inner_objects, objects, references, strings
@@ -29,6 +29,8 @@ _MAX_OTHERS: Final = 200
 _LEAST_PREDICTOR: Final = 2  # TIFF's; those of PNG are 10 and above
 _SCRIPT: Final = re.compile(rb"/JavaScript\b|/JS\b")
 _LAUNCH: Final = re.compile(rb"/S\s*/Launch\b")
+_PAGE: Final = re.compile(rb"/Type\s*/(?:Catalog|Pages?)\b")
+_OPENED: Final = re.compile(rb"/OpenAction[\0\t\n\f\r ]++(\d{1,10})[\0\t\n\f\r ]++\d{1,5}[\0\t\n\f\r ]++R\b")
 _SYSTEM: Final = re.compile(rb"/(?:Win|Mac|Unix|P|UF)\b")
 _EMBEDDED: Final = re.compile(rb"/EmbeddedFiles?\b|/RichMedia|/XFA\b|/EF\b")
 _NAMED: Final = re.compile(rb"/(?:UF|F)[\0\t\n\f\r ]*(?=[(<])")
@@ -152,6 +154,7 @@ class _Pdf:
             self.note("document.pdf-launch")
         if _EMBEDDED.search(heads):
             self.note("document.pdf-embedded")
+        self._look_at_opening(every)
         if not _SCRIPT.search(heads):
             return
         self.note("document.pdf-javascript")
@@ -162,11 +165,32 @@ class _Pdf:
             # Scripts of fields (format, calculate) are in every form; these run when the file or a page is opened.
             opening = set(references(one.head, b"/OpenAction"))
             direct = re.search(rb"/OpenAction\s*<<", one.head) and b"/JS" in one.head
-            page = re.search(rb"/Type\s*/(?:Catalog|Pages?)\b", one.head)
+            page = _PAGE.search(one.head)
             acted = set(references(one.head, b"/AA")) if page else set()
             own = page and b"/AA" in one.head and b"/JS" in one.head
             if direct or own or (opening | acted) & scripted:
                 self.opening = True
+
+    def _look_at_opening(self, every: list[Object]) -> None:
+        """Report addresses and servers that are called when the file or a page is opened."""
+        numbers, sets = set[int](), set[int]()
+        actions: list[tuple[Object, bytes]] = []
+        for one in every:
+            if b"/OpenAction" in one.head or (b"/AA" in one.head and _PAGE.search(one.head)):
+                # An array is no action: it names the page to begin with.
+                numbers |= {int(found[1]) for found in _OPENED.finditer(one.head)}
+                sets |= {*references(one.head, b"/AA")}
+                actions.append((one, opening_action(one.head)))
+        numbers |= sets | {
+            to for one in every if one.number in sets for to in references(one.head, b"/[A-Z]{1,2}")
+        }
+        actions += [(one, one.head) for one in every if one.number in numbers]
+        for one, action in actions:
+            raw = [text for key in (b"/F", b"/UF", b"/URI") for text in strings(action, key)]
+            key = self.key
+            targets = [_text(key.decrypt(text, one.number, one.generation) if key else text) for text in raw]
+            if rule := call_of(action, targets):
+                self.note(rule, targets[0][:100] if targets else "")
 
     def _launches_neighbours(self, every: list[Object]) -> bool:
         """Return whether all that is launched are documents beside the file, as a table of contents links them."""

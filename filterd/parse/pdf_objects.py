@@ -124,6 +124,9 @@ def references(head: bytes, key: bytes) -> Iterator[int]:
 
     ``key`` is a pattern.
     """
+    # Most objects have no such key: the pattern is asked only where it may fit.
+    if b"R" not in head or (key[1:].isalpha() and key not in head):
+        return
     for match in re.finditer(key + rb"\b[\0\t\n\f\r ]*" + _TARGET, head):
         for number in _REFERENCE.findall(match[1]):
             yield int(number)

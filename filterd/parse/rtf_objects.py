@@ -25,7 +25,11 @@ _HTML_TAG: Final = re.compile(rb"\{\\\*\\htmltag\d{0,4} ?")
 # Groups that are never shown, without groups in them.
 _HIDDEN_GROUP: Final = re.compile(rb"\{\\(?:\*|fonttbl|colortbl|stylesheet|info|pict)[^{}]*+\}")
 _WORD: Final = re.compile(rb"\\'([0-9A-Fa-f]{2})|\\([a-z]{1,32})-?\d{0,10} ?|\\([^a-z])|[{}]")
-_TEMPLATE: Final = re.compile(rb"\\\*\\template\s+([^{}]{1,2000})", re.IGNORECASE)
+_TEMPLATE: Final = re.compile(rb"\\\*\s*\\template(?![a-z])([^}]{1,20000})", re.IGNORECASE)
+_LETTER: Final = re.compile(
+    rb"\\'(?P<hex>[0-9A-Fa-f]{2})|\\(?P<word>[A-Za-z]{1,32})(?P<number>-?\d{1,10})? ?|\\.|.", re.DOTALL
+)
+_MOST_FALLBACK: Final = 20
 
 
 def open_rtf(content: Content, harvest: Harvest) -> Iterator[Content]:
@@ -74,7 +78,26 @@ def _shown(found: re.Match[bytes]) -> bytes:
 
 
 def _plain(text: bytes) -> str:
-    return re.sub(rb"\\'([0-9a-fA-F]{2})", lambda hit: bytes.fromhex(hit[1].decode()), text).decode("latin-1")
+    """Return the text of a group's words: letters by their numbers, without what stands for readers of one byte."""
+    letters: list[str] = []
+    at, skipped, fallback = 0, 0, 1  # RTF 1.9.1: \\uN is followed by as many letters as \\ucN said last
+    while found := _LETTER.match(text, at):
+        at = found.end()
+        if found["word"]:
+            number = int(found["number"] or 0)
+            if found["word"] == b"uc":
+                fallback = min(max(number, 0), _MOST_FALLBACK)
+            elif found["word"] == b"u":
+                letters.append(chr(number & 0xFFFF))
+                skipped = fallback
+        elif skipped:
+            skipped -= 1
+        elif found["hex"]:
+            letters.append(bytes.fromhex(found["hex"].decode()).decode("latin-1"))
+        elif found[0] not in b"\r\n{}":
+            letters.append(found[0][-1:].decode("latin-1"))
+    # Letters beyond 16 bits are two halves; a half alone is none.
+    return "".join(letters).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _hexadecimal(data: bytes, at: int, harvest: Harvest) -> tuple[bytes, int]:

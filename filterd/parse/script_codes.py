@@ -8,6 +8,7 @@ from typing import Final
 
 from .html_payloads import decodings
 from .script_alphabets import Alphabets, alphabets_of
+from .script_figures import from_foreign, from_rows
 from .script_letters import (
     base64_of,
     big_numbers,
@@ -19,6 +20,7 @@ from .script_letters import (
 from .script_masks import combined, is_recovered, may_be_masked, starts_like_a_file, unmasked
 from .script_residue import is_outline, is_plainly_readable, is_words
 from .script_sinks import builds
+from .script_watch import Watch
 from .smuggling import LIBRARY, Constants
 
 _LEAST: Final = 20
@@ -35,7 +37,7 @@ _MOST_SIGNS: Final = 256
 _PAIRS: Final = 64
 
 
-def reveals_builder(found: Constants) -> bool:
+def reveals_builder(found: Constants, watch: Watch) -> bool:
     """Return whether a script makes a file, though the names of what it calls are in some code."""
     if found.builds:
         return True
@@ -45,7 +47,7 @@ def reveals_builder(found: Constants) -> bool:
     short = (one for one in found.texts if len(one) % 4 == 0 or len(one) > _LEAST)
     return any(
         builds(data.decode("latin-1"))
-        for one in short
+        for one in watch.over(short)
         for data in (*decodings(one, layers=2), base64_of(one[:400]), base64_of(one[:400][::-1]))
     )
 
@@ -56,7 +58,7 @@ def of_invisible(source: str) -> Iterator[bytes]:
         yield from from_invisible(source)
 
 
-def of_script(found: Constants, words: Iterable[str]) -> Iterator[bytes | None]:
+def of_script(found: Constants, words: Iterable[str], watch: Watch) -> Iterator[bytes | None]:
     """Yield the files in the texts and lists of a script and the ``words`` of its page; None if more is there.
 
     What the usual codes give is not sought here.
@@ -66,7 +68,9 @@ def of_script(found: Constants, words: Iterable[str]) -> Iterator[bytes | None]:
     alphabets = alphabets_of(found.code, dict.fromkeys((*found.pieces, *found.texts)))
     texts = [one for one in dict.fromkeys((*found.texts, *_long(found.pieces), *words)) if len(one) >= least]
     texts += list(_without_prefixes(found.pieces))
-    for source in chain(_from_numbers(found, alphabets), map(_Text, texts)):
+    foreign = (data for text in watch.over(texts) if not text.isascii() for data in from_foreign(text))
+    yield from dict.fromkeys(chain(foreign, from_rows(found.code)))
+    for source in watch.over(chain(_from_numbers(found, alphabets), map(_Text, texts))):
         if isinstance(source, bytes):
             yield source
             continue
@@ -76,6 +80,7 @@ def of_script(found: Constants, words: Iterable[str]) -> Iterator[bytes | None]:
             yield None
             return
         tries -= 1
+        watch.look()
         yield from recovered(source, alphabets)
     yield from _pairs(found, texts)
 

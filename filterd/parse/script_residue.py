@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Final
 from urllib.parse import unquote
 
+from .script_figures import is_foreign, is_language
 from .script_letters import base64_of
 
 # Measured on libraries of 0.1 to 5 MB (jQuery, plotly, bokeh, DataTables, Swagger): where a regular expression leads
@@ -106,6 +107,8 @@ def is_readable(text: str) -> bool:
         return True
     if _has_signs_of_code(text):
         return True  # code, into which a quotation mark in a regular expression has led
+    if is_foreign(text) and not is_language(text):
+        return False
     words = _WORD.findall(text)
     if (others := sum(len(word) for word in words if not word.isascii())) > size * _WORDY:
         # Scripts of many letters use few of them often; a code uses all.
@@ -128,6 +131,12 @@ def unread(pieces: Iterable[str]) -> tuple[int, int]:
     digits = " ".join(one for one in numeric if not _FRACTIONS.search(one))
     in_numbers = len(digits) if _is_code_of_numbers(digits) else 0
     return longs + in_numbers, longs + in_numbers + shorts
+
+
+def foreign_data(pieces: Iterable[str]) -> str:
+    """Return what a text is of letters beyond ASCII that is no language, or "" if there is none."""
+    found = (one for one in pieces if is_foreign(one[:_SAMPLE]) and not is_language(one[:_SAMPLE]))
+    return next((f"{len(one)} letters of no language" for one in found), "")
 
 
 def conceals(pieces: Iterable[str], explained: int, size: int) -> str:

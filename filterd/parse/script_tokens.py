@@ -33,7 +33,9 @@ _MAX_ASTRAY: Final = 300  # slashes that begin nothing: the cost of each grows w
 _MAX_DEPTH: Final = 100
 _BRACE: Final = re.compile(r"[{}]")
 _ESCAPE: Final = re.compile(
-    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|([0-7]{1,3})|(\r\n|.))", re.DOTALL
+    r"((?:\\x[0-9a-fA-F]{2}){4,}+)|((?:\\u[0-9a-fA-F]{4}){4,}+)"
+    r"|\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|([0-7]{1,3})|(\r\n|.))",
+    re.DOTALL,
 )
 _PLAIN_ESCAPES: Final = {
     "n": "\n",
@@ -115,9 +117,13 @@ def _plain(raw: str) -> str:
 
 def _unescaped(found: re.Match[str]) -> str:
     """Return what a JavaScript escape stands for (ECMA-262 12.9.4)."""
-    for group in (1, 2, 3):
+    if found[1]:
+        return bytes.fromhex(found[1].replace("\\x", "")).decode("latin-1")
+    if found[2]:
+        return bytes.fromhex(found[2].replace("\\u", "")).decode("utf-16-be", "surrogatepass")
+    for group in (3, 4, 5):
         if digits := found[group]:
             return chr(min(int(digits, 16), sys.maxunicode))
-    if found[4]:
-        return chr(int(found[4], 8))
-    return _PLAIN_ESCAPES.get(found[5], found[5])
+    if found[6]:
+        return chr(int(found[6], 8))
+    return _PLAIN_ESCAPES.get(found[7], found[7])

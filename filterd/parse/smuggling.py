@@ -7,16 +7,16 @@ a finding of its own where the script builds a file.
 
 import itertools
 import re
-import sys
-from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct, field
 
+from .script_numbers import char_codes, lists_of, rows_of, value_of
 from .script_residue import is_outline, is_readable, is_words
 from .script_sinks import SINKS, builds, name_of, short_codes
 from .script_tokens import Literal, without
 from .script_tokens import literals as literals_of
+from .script_watch import UNBOUND, ScriptTooLongError, Watch
 
 _NAME: Final = r"[A-Za-z_$][\w$]*+(?:\.[A-Za-z_$][\w$]*+|\[\w{1,10}\])*+"
 # What stands between two literals that are one text, or two entries of one list. "&" and "_" are VBScript's.
@@ -29,15 +29,8 @@ _BEFORE: Final = re.compile(rf"(?<![\w$.])((?:{_NAME}\s*+\+\s*+)++)\Z")
 _AFTER: Final = re.compile(rf"((?:\s*+\+\s*+{_NAME}(?!\())++)")
 _SUM: Final = re.compile(rf"(?<![\w$.])({_NAME}(?:\s*+\+\s*+{_NAME})++)")
 _IN_TEMPLATE: Final = re.compile(r"\$\{\s*([\w$.]{1,60})\s*\}")
-_NUMBER: Final = r"-?(?:0[xX][0-9a-fA-F]{1,8}|0[oO][0-7]{1,3}|0[bB][01]{1,8}|\d{1,10})(?:n|\.0)?"
-_NUMBERS: Final = re.compile(rf"(?<![\w.]){_NUMBER}(?:\s*+,\s*+{_NUMBER}){{15,}}+")
-_CHAR_CODE: Final = re.compile(
-    r"(?:fromCharCode|fromCodePoint|\bchrw?)\s*\(\s*(0[xX][0-9a-fA-F]{1,4}|\d{1,5})\s*\)", re.IGNORECASE
-)
 _KEY: Final = re.compile(r"\^=?\s*\(?\s*(0[xX][0-9a-fA-F]{1,2}|\d{1,3})(?![\w.])")
 _WORDS: Final = re.compile(r"[A-Za-z0-9+/=_-]{64,}")
-_BRACKETS: Final = re.compile(r"\]\s*,\s*\[")
-_ROW: Final = re.compile(rf"(?<![\w.]){_NUMBER}(?:\s*+,\s*+{_NUMBER}){{3,}}+")
 _LETTERS: Final = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _COLOURS: Final = re.compile(r"[0-9a-f]+")
 _CODED: Final = re.compile(r"[A-Za-z0-9+/=_\s,%\\-]*+")
@@ -55,7 +48,6 @@ _PACKS: Final = re.compile(
     r"inflate|pako|DecompressionStream|decompress|GZipStream|DeflateStream", re.IGNORECASE
 )
 _INDEX: Final = re.compile(r"[\[\].\d'\"]+\Z")
-_BYTES: Final = frozenset(range(-128, 256))  # signed or not
 _TAIL: Final = 1000  # characters before a literal in which the name that it is given stands
 _SHORT: Final = 4
 _FEW: Final = 2
@@ -66,6 +58,7 @@ _MAX_SEARCHED: Final = 1 << 30  # characters that are searched for what a script
 LIBRARY: Final = 256 * 1024  # characters of a script that others wrote for the greater part
 _MAX_HINTS: Final = 40  # keys and shifts of a library; a page that names its key names few
 _LEAST_REPLACED: Final = 64  # characters of a text of such a one in which what is replaced is sought
+_THIRD: Final = 32 * 1024  # characters by which a text of any length is known
 _MAX_NAME: Final = 200  # characters of what may be the name of something when it is joined
 _MAX_KEY: Final = 64  # characters of a text that may be a key
 
@@ -78,6 +71,7 @@ class Constants(Struct):
     ``builds``: it makes a file. ``reverses``: it turns texts round. ``shifts``: what it adds to bytes. ``unpacks``: it
     has a decompressor. ``pieces``: its literals as they stand, and long words of its code. ``numbers``: its lists of
     numbers; ``rows``: those of texts. ``named``: the name that it gives a file. ``cut``: the bound that was met, if any.
+    ``is_part``: the time for scripts was spent before it was read to its end.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -96,16 +90,42 @@ class Constants(Struct):
     named: str = ""
     cut: str = ""
     code: str = ""
+    is_part: bool = False
 
 
-def constants(code: str) -> Constants:
-    """Return the constants of JavaScript (of VBScript, as far as its literals are alike). Linear in its length."""
-    literals = list(literals_of(code))
-    reading = _Reading(len(code))
+def constants(code: str, watch: Watch = UNBOUND) -> Constants:
+    """Return the constants of JavaScript (of VBScript, as far as its literals are alike). Linear in its length.
+
+    Whether it builds a file is seen first, before the time of ``watch`` may be spent.
+    """
+    found = Constants(code=code, builds=builds(code), named=name_of(code, []))
+    try:
+        _fill(found, watch)
+    except ScriptTooLongError:
+        found.is_part = True
+    return found
+
+
+def _fill(found: Constants, watch: Watch) -> None:
+    code = found.code
+    # Before the first look at the time: a program in numbers is the commonest of large files.
+    found.lists = [*lists_of(code), *char_codes(code)]
+    literals = list(watch.over(literals_of(code)))
+    reading = _Reading(len(code), watch)
+    found.texts, found.rows = reading.texts, reading.rows
+    found.escaped = [
+        one.text for one in literals if _LEAST_ESCAPED <= 2 * len(one.text) < one.end - one.start
+    ]
+    found.unpacks = bool(_PACKS.search(code))
+    found.pieces = [one.text for one in literals]
     reading.read(code, literals)
     bare = without(code, literals)
+    found.pieces += _WORDS.findall(bare)
+    watch.look()
     reading.read_sums(bare)
     reading.read_held()
+    _fill_hints(found, literals, bare)
+    watch.look()
     replacements = _replacements(code)
     if len(replacements) * sum(map(len, reading.texts)) > _MAX_SEARCHED:
         reading.cut = f"{len(replacements)} replacements in its texts"
@@ -113,34 +133,30 @@ def constants(code: str) -> Constants:
         reading.replace_all(replacements, _LEAST_REPLACED if len(code) > LIBRARY else 1)
     if len(echoed := _ECHOED.findall(code)) > 1:
         reading.take("".join(echoed))
-    texts = [text for text in dict.fromkeys(reading.texts) if len(text) >= _SHORT]
-    words = " ".join(texts)
-    ciphers = "^" in bare or "Xor" in bare
-    key_texts = list(dict.fromkeys(one.text for one in literals if ciphers and 1 < len(one.text) <= _MAX_KEY))
+    watch.look()
+    found.numbers = [list(row) for row in watch.over(rows_of(code))]
+    found.cut = reading.cut
+    found.texts = [text for text in dict.fromkeys(reading.texts) if len(text) >= _SHORT]
+    words = " ".join(found.texts)
     hidden = " ".join(short_codes(code))
-    keys = [_value(key) for key in _KEY.findall(bare)]
+    found.builds = found.builds or builds(words) or builds(hidden) or not SINKS.isdisjoint(found.texts)
+    found.reverses = "reverse" in code or "reverse" in words
+    found.named = name_of(code, found.texts)
+
+
+def _fill_hints(found: Constants, literals: list[Literal], bare: str) -> None:
+    """Set the keys and shifts that a script names."""
+    ciphers = "^" in bare or "Xor" in bare
+    found.key_texts = list(
+        dict.fromkeys(one.text for one in literals if ciphers and 1 < len(one.text) <= _MAX_KEY)
+    )
+    found.keys_by_two = _by_two(found.key_texts)
+    keys = [value_of(key) for key in _KEY.findall(bare)]
     keys = list(dict.fromkeys([*(key for key in keys if 0 < key <= _BYTE), *([255] if "~" in bare else [])]))
     shifts = _shifts(bare)
-    if len(code) > LIBRARY and len(keys) + len(shifts) > _MAX_HINTS:
+    if len(found.code) > LIBRARY and len(keys) + len(shifts) > _MAX_HINTS:
         keys, shifts = [], ()  # so many are no hint; by the starts of files every key is tried anyway
-    return Constants(
-        texts=texts,
-        escaped=[one.text for one in literals if _LEAST_ESCAPED <= 2 * len(one.text) < one.end - one.start],
-        lists=[*_lists(code), *_char_codes(code)],
-        key_texts=key_texts,
-        keys_by_two=_by_two(key_texts),
-        keys=tuple(keys),
-        shifts=shifts,
-        unpacks=bool(_PACKS.search(code)),
-        builds=builds(code) or builds(words) or builds(hidden) or not SINKS.isdisjoint(texts),
-        reverses="reverse" in code or "reverse" in words,
-        pieces=[*(one.text for one in literals), *_WORDS.findall(bare)],
-        numbers=[list(row) for row in _rows_of_numbers(code)],
-        rows=reading.rows,
-        named=name_of(code, texts),
-        cut=reading.cut,
-        code=code,
-    )
+    found.keys, found.shifts = tuple(keys), shifts
 
 
 def _by_two(texts: list[str]) -> dict[bytes, list[bytes]]:
@@ -173,7 +189,8 @@ def _replacements(code: str) -> list[tuple[str, str]]:
 class _Reading:
     """Literals put together: what a sum or a list of them is, and what the variables then hold."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, watch: Watch) -> None:
+        self._watch = watch
         self.texts: list[str] = []
         self.rows: list[list[str]] = []
         self.cut = ""
@@ -186,7 +203,7 @@ class _Reading:
     def read(self, code: str, literals: list[Literal]) -> None:
         """Go through the literals in order."""
         end = 0
-        for one in literals:
+        for one in self._watch.over(literals):
             gap = code[end : one.start]
             gap = _COMMENTS.sub("", gap) if "/" in gap else gap
             if not (self._sum and self._goes_on(gap)):
@@ -199,18 +216,23 @@ class _Reading:
         letters = [
             one.text for one in literals if one.text.strip("0123456789-/") and _LETTERS.fullmatch(one.text)
         ]
-        letters = _without_names(letters) if len(code) > LIBRARY else letters
-        if len(letters) > 1 and not is_readable(" ".join(letters)):
+        self._watch.look()
+        letters = _without_names(letters, self._watch) if len(code) > LIBRARY else letters
+        self._watch.look()
+        if len(letters) > 1 and not is_readable(_sample(" ".join(letters))):
             self.take("".join(letters))
-        for is_piece, run in itertools.groupby(literals, lambda one: _PIECE.fullmatch(one.text) is not None):
+        for is_piece, run in itertools.groupby(
+            self._watch.over(literals), lambda one: _PIECE.fullmatch(one.text) is not None
+        ):
             pieces = [one.text for one in run] if is_piece else []
+            self._watch.look()
             if len(pieces) > _FEW and not _is_plain(" ".join(pieces)):
                 self.take("".join(pieces))
                 self.take("".join(reversed(pieces)))
 
     def read_sums(self, bare: str) -> None:
         """Put together sums of variables alone."""
-        for found in _SUM.finditer(bare):
+        for found in self._watch.over(_SUM.finditer(bare)):
             if text := self._values(found[1]):
                 self.take(text)
 
@@ -229,7 +251,9 @@ class _Reading:
     def replace_all(self, pairs: list[tuple[str, str]], least: int) -> None:
         """Take the texts in which something is replaced, of ``least`` characters: by each alone, and by all in turn."""
         texts = dict.fromkeys(one for one in self.texts if len(one) >= least)
-        for text in [one for one in texts if not is_readable(one) and not is_outline(one)]:
+        for text in self._watch.over(
+            one for one in texts if not is_readable(_sample(one)) and not is_outline(one)
+        ):
             changed = text
             for original, other in pairs:
                 if original and original in text:
@@ -312,9 +336,9 @@ class _Reading:
         return _IN_TEMPLATE.sub(lambda found: self._value_of(found[1]), template)
 
 
-def _without_names(letters: list[str]) -> list[str]:
+def _without_names(letters: list[str], watch: Watch) -> list[str]:
     """Return what is left of a library's texts of letters without its names and its palettes of colours."""
-    rest = [one for one in letters if not (is_words(one) and is_readable(one))]
+    rest = [one for one in watch.over(letters) if not (is_words(one) and is_readable(one))]
     colours = [one for one in rest if len(one) % 6 == 0 and _COLOURS.fullmatch(one)]
     triples = [one[at : at + 6] for one in colours for at in range(0, len(one), 6)]
     if len(set(triples)) * 10 < len(triples) * 9:
@@ -323,44 +347,12 @@ def _without_names(letters: list[str]) -> list[str]:
     return rest
 
 
-def _lists(code: str) -> Iterator[bytes]:
-    whole: list[bytes] = []
-    words: list[bytes] = []
-    for found in _NUMBERS.finditer(code):
-        values = [_value(one) for one in found[0].split(",")]
-        if _BYTES.issuperset(values):
-            whole.append(bytes(value & 0xFF for value in values))
-        elif min(values) >= 0 and max(values) < 1 << 32:
-            size = 2 if max(values) < 1 << 16 else 4
-            words.append(b"".join(value.to_bytes(size, "little") for value in values))
-    yield from whole
-    yield from words
-    for lists in (whole, words):
-        if len(lists) > 1:
-            yield b"".join(lists)
+def _sample(text: str) -> str:
+    """Return the start, the middle and the end of a text: what is no language is none anywhere."""
+    half = len(text) // 2
+    return text if len(text) <= 3 * _THIRD else text[:_THIRD] + text[half : half + _THIRD] + text[-_THIRD:]
 
 
 def _is_plain(joined: str) -> bool:
     """Return whether pieces are words, or dates and numbers, when they stand together."""
-    return is_readable(joined) or len(joined.translate(_NO_DIGITS)) * 8 < len(joined)
-
-
-def _rows_of_numbers(code: str) -> Iterator[list[int]]:
-    """Yield the lists of numbers, nested ones as one; the shorter ones by themselves and joined."""
-    joined = _BRACKETS.sub(",", code)
-    rows = [[_value(one) for one in found[0].split(",")] for found in _ROW.finditer(joined)]
-    yield from (row for row in rows if len(row) >= _MANY)
-    if len(rows) > 1:
-        yield list(itertools.chain.from_iterable(rows))
-
-
-def _char_codes(code: str) -> Iterator[bytes]:
-    codes = [_value(one) for one in _CHAR_CODE.findall(code)]
-    if len(codes) >= _MANY:
-        text = "".join(chr(min(one, sys.maxunicode)) for one in codes)
-        yield bytes(codes) if _BYTES.issuperset(codes) else text.encode("utf-8", "replace")
-
-
-def _value(text: str) -> int:
-    text = text.strip().lower().removesuffix("n").removesuffix(".0")
-    return int(text, 0) if re.match(r"-?0[xob]", text) else int(text)
+    return is_readable(_sample(joined)) or len(joined.translate(_NO_DIGITS)) * 8 < len(joined)

@@ -99,7 +99,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         raise _EndError
     reader.take(2)
     while reader.at < len(data):
-        if not data[reader.at :].strip(b"\0\r\n") and len(data) - reader.at < _ATTRIBUTE.size:
+        if len(data) - reader.at < _ATTRIBUTE.size and not data[reader.at :].strip(b"\0\r\n"):
             return
         level, attribute, size = _ATTRIBUTE.unpack(reader.take(_ATTRIBUTE.size))
         left = len(data) - reader.at

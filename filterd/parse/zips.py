@@ -28,6 +28,12 @@ from .zip_records import (
 
 _CONTROL: Final = re.compile(rb"[\0-\x1f]")
 _NEXT_RECORD: Final = re.compile(rb"PK(?:\x07\x08|\x03\x04|\x01\x02|\x05\x06)")
+# A local header that `_Zip._hidden` goes on with: a known method, a name of at most 64 KiB.
+_LOCAL_LIKE: Final = re.compile(
+    re.escape(LOCAL)
+    + rb"[\0-\xff]{4}(?:%b)[\0-\xff]{16}(?!\0\0)"
+    % b"|".join(re.escape(method.to_bytes(2, "little")) for method in sorted(METHODS))
+)
 # Members that a password may fail on before it counts as wrong: each try of AES costs a thousand hashes.
 _MAX_MISSES: Final = 8
 _SPLIT: Final = 0xFFFF  # the number of disks of a zip64, which says it elsewhere
@@ -188,12 +194,12 @@ class _Zip:
 
     def _outside(self, *, listed: bool) -> Iterator[Content]:
         """Yield members that no directory lists: some readers go by the local headers alone."""
-        at = self.data.find(LOCAL)
-        spans = sorted(self.spans)
-        while at != -1:
+        spans, begin = sorted(self.spans), 0
+        while found := _LOCAL_LIKE.search(self.data, begin):
+            at = found.start()
             inside = next((end for start, end in spans if start <= at < end), 0)
             end = inside or (yield from self._hidden(at, listed=listed))
-            at = self.data.find(LOCAL, max(end, at + 4))
+            begin = max(end, at + len(LOCAL))
 
     def _hidden(self, at: int, *, listed: bool) -> Generator[Content, None, int]:
         """Yield the member whose header stands at ``at``, if one does; return where it ends."""

@@ -43,6 +43,7 @@ _HTML_SETTINGS: Final = {
     "html.css-expression": "scripts",
     "html.meta-refresh": "scripts",
     "html.base-href": "scripts",
+    "html.script-long": "scripts",
     "html.builds-file": "scripts",
     "html.smuggling": "scripts",
 }

@@ -11,9 +11,11 @@ import nh3
 from filterd.anatomy import HtmlTreatment
 from filterd.parse.charsets import text_of
 from filterd.parse.html import declared_charset
+from filterd.parse.html_cost import TOKEN
 from filterd.parse.html_tree import Page, read_page
-from filterd.parse.html_words import ACTIVE_STYLE, SCRIPT_SCHEME, plain_address, plain_style
+from filterd.parse.html_words import ACTIVE_STYLE, REMOTE, SCRIPT_SCHEME, plain_address, plain_style
 
+from .html_css import without_remote
 from .html_source import Source, write_element, write_source
 
 
@@ -128,10 +130,10 @@ def _disarmed(text: str, treatment: HtmlTreatment, depth: int = 0) -> str | None
     page = read_page(text)
     if page.too_costly:
         return _as_text(page)
-    if not is_active(page, treatment):
+    if not is_active(page, treatment) and not _is_active_at_end(text, treatment):
         return None
     if depth < _MAX_NESTING:
-        clean = _assembled(text, write_source(text, treatment), _cleaner(treatment, depth))
+        clean = _assembled(text, write_source(text, treatment), treatment, depth)
         if not is_active(read_page(clean), treatment):
             return clean
     return _as_text(page)
@@ -144,6 +146,8 @@ def is_active(page: Page, treatment: HtmlTreatment, depth: int = 0) -> bool:
     treated = [name for name in _TREATED if getattr(treatment, name) != "allow"]
     if any(fact in page.facts for name in treated for fact in _TREATED[name]):
         return True
+    if treatment.webbugs != "allow" and page.loads:
+        return True
     if treatment.scripts != "allow" and any(page.addresses.values()):
         return True
     if treated and page.nested and depth == _MAX_NESTING:
@@ -151,17 +155,31 @@ def is_active(page: Page, treatment: HtmlTreatment, depth: int = 0) -> bool:
     return bool(treated) and any(is_active(read_page(one), treatment, depth + 1) for one in page.nested)
 
 
+def _is_active_at_end(text: str, treatment: HtmlTreatment) -> bool:
+    """Return whether a document ends within a tag that would act if more came: where it is pasted into a page."""
+    if "<" not in text or text.rstrip()[-1:] == ">":
+        return False
+    last = None
+    for tag in TOKEN.finditer(text):
+        last = tag
+    if last is None or last.end() < len(text) or not last["name"]:
+        return False
+    return any(is_active(read_page(last[0] + end), treatment) for end in (">", "'>", '">'))
+
+
 def _as_text(page: Page) -> str:
     return f"<!DOCTYPE html>\n<html><body><pre>{escape(page.text)}</pre></body></html>\n"
 
 
-def _assembled(text: str, source: Source, cleaner: nh3.Cleaner) -> str:
+def _assembled(text: str, source: Source, treatment: HtmlTreatment, depth: int) -> str:
+    cleaner = _cleaner(treatment, depth)
     doctype = _DOCTYPE.match(text)
     charset = _META_CHARSET.search(text)
     head = [f'<meta http-equiv="Content-Type" content="text/html; charset={charset[1]}">'] if charset else []
     if source.title:
         head.append(f"<title>{escape(source.title)}</title>")
-    head += [f"<style>{css}</style>" for css in source.styles if _is_safe_sheet(css)]
+    sheets = source.styles if treatment.webbugs == "allow" else map(without_remote, source.styles)
+    head += [f"<style>{css}</style>" for css in sheets if css and _is_safe_sheet(css)]
     attributes = cleaner.clean(write_element("div", source.attributes))
     body = f"<body{attributes[len('<div') : -len('></div>')]}>"
     return "".join(
@@ -186,6 +204,7 @@ def _cleaner(treatment: HtmlTreatment, depth: int) -> nh3.Cleaner:
     """Return the sanitiser (Ammonia) that lets through what ``treatment`` allows, and layout."""
     tags, attributes, dropped = set(_TAGS), set(_ATTRIBUTES), {"style"}
     scripted = treatment.scripts == "allow"
+    loading = treatment.webbugs == "allow"
     for setting, more_tags, more_attributes in (
         (treatment.scripts, {"script"}, {"async", "defer", "charset"}),
         (treatment.forms, _FORM_TAGS, _FORM_ATTRIBUTES),
@@ -200,7 +219,10 @@ def _cleaner(treatment: HtmlTreatment, depth: int) -> nh3.Cleaner:
 
     def keep(tag: str, name: str, value: str) -> str | None:
         if name == "style":
+            value = value if loading else without_remote(value)
             return value if scripted else _safe_style(value)
+        if name in {"background", "lowsrc", "dynsrc"} and not loading and REMOTE.match(plain_address(value)):
+            return None
         if name == "srcdoc":
             return _disarmed(value, treatment, depth + 1) or value
         if name in _ADDRESSES and not scripted:

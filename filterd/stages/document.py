@@ -50,6 +50,7 @@ STAGE: Final = Stage(
             ("pdf-javascript", _S, _WARN, "A PDF with JavaScript"),
             ("pdf-javascript-auto", _S, _ON, "A PDF whose JavaScript runs when it is opened"),
             ("pdf-launch", _S, _ON, "A PDF that starts a program"),
+            ("pdf-call", _S, _WARN, "A PDF that calls an address or sends a form when it is opened"),
             ("pdf-embedded", _S, _WARN, "A PDF with files attached, rich media or XFA forms"),
             ("encrypted", _E, _ON, "A document that no password in the message opens"),
             (

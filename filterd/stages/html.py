@@ -18,6 +18,7 @@ _WARNED: Final = (
     ("remote-content", "Images, styles or other content from elsewhere"),
     ("data-uri", "An address that holds its content itself (`data:`), other than an image"),
     ("data-document", "A link or frame to a `data:` address that is a document with a script"),
+    ("script-long", "A script that takes so long to be read that it is read in part"),
     ("builds-file", "A script or link that builds a file at the reader's, here a harmless one"),
 )
 

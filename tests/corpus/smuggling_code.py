@@ -58,6 +58,22 @@ def _looked_up(payload: bytes) -> str:
     return f"const m=new Map([{table}]);const d=new Uint8Array('{text}'.split(' ').map(x=>m.get(x)));"
 
 
+def _foreign(payload: bytes, base: int, change: str) -> str:
+    """Return a script that takes its file from the numbers of letters beyond ASCII."""
+    text = "".join(chr(base + byte) for byte in payload)
+    return f"const d=Uint8Array.from('{text}',c=>{change});"
+
+
+def _quads(payload: bytes) -> str:
+    rows = ",".join(f"'{'.'.join(map(str, payload[at : at + 4]))}'" for at in range(0, len(payload), 4))
+    return f"const d=new Uint8Array([{rows}].flatMap(x=>x.split('.').map(Number)));"
+
+
+def _hundredths(payload: bytes, quote: str) -> str:
+    row = ",".join(f"{quote}{byte / 100:.2f}{quote}" for byte in payload)
+    return f"const d=new Uint8Array([{row}].map(x=>Math.round(x*100)));"
+
+
 def _replacing(count: int) -> str:
     return "".join(f'z=z.replace("k{at}","");' for at in range(count))
 
@@ -173,6 +189,18 @@ _CODES: Final[tuple[tuple[str, str, Callable[[bytes], str]], ...]] = (
         lambda p: "".join(f"var v{at}='some text, number {at}, that is longer than sixty-four letters, as it has to be here';"
             for at in range(400))
         + f"const d='{escapes(p.decode('ascii'))}';"),
+    ("ideographs", "numbers of ideographs less that of the first", lambda p: _foreign(p, 0x4E00, "c.charCodeAt(0)-0x4e00")),
+    ("ideographs-cut", "numbers of ideographs that are cut off", lambda p: _foreign(p, 0x4E00, "c.charCodeAt(0)")),
+    ("ideographs-odd", "numbers of ideographs less an odd one", lambda p: _foreign(p, 0x5A17, "c.charCodeAt(0)-0x5a17")),
+    ("hangul", "numbers of Korean syllables", lambda p: _foreign(p, 0xAC00, "c.charCodeAt(0)-0xac00")),
+    ("cyrillic", "lower halves of Cyrillic letters", lambda p: _foreign(p, 0x400, "c.charCodeAt(0)&255")),
+    ("astral", "letters beyond 16 bits", lambda p: _foreign(p, 0x20000, "c.codePointAt(0)&255")),
+    ("foreign-base64", "base64 in ideographs",
+        lambda p: _foreign(b64(p).encode(), 0x4E00, "c.charCodeAt(0)").replace(" d=", " e=")
+        + "const d=atob(String.fromCharCode(...e));"),
+    ("quads", "addresses of four numbers", _quads),
+    ("prices", "hundredths in texts", lambda p: _hundredths(p, "'")),
+    ("prices-bare", "hundredths", lambda p: _hundredths(p, "")),
     ("gap", "a long comment within a sum", lambda p: f"const d=atob({sum_of(p, '/*' + 'x' * 500 + '*/+')});"),
     ("long-name", "long names in a sum", lambda p: "".join(f"var {'n' * 120}{at}='{one}';" for at, one in enumerate(cut(b64(p), 24)))
         + "const d=atob(" + "+".join(f"{'n' * 120}{at}" for at in range(4)) + ");"),

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from filterd.carry.variants import unfit
 from filterd.config import (
     MilterSettings,
 )
+from filterd.disposition import Attempt, Disposition
 from filterd.findings import Finding, Verdict
 from filterd.milter import replies
 from filterd.pipeline import Report
@@ -63,6 +65,23 @@ def test_chain_goes_on_when_the_variant_is_still_infected(tmp_path: Path) -> Non
     assert record.findings[0].rule == "virus.signature"
     assert post.content(record) == RAW
     assert RAW[record.header_bytes :] == BODY
+
+
+def test_a_variant_of_which_only_a_part_was_looked_at_is_not_fit() -> None:
+    """Not all of it was looked at, so that the virus is gone says nothing."""
+    limit = Finding(stage="limits", verdict=Verdict.OVER_LIMIT, rule="limit.time")
+    attempt = Attempt(chain="infected", action="clean", parts=("1.2",))
+    one = Disposition(
+        recipients=(A,),
+        verdict=Verdict.INFECTED,
+        fate="deliver",
+        wanted="deliver",
+        findings=(VIRUS,),
+        attempts=(attempt,),
+    )
+    assert unfit(one, report(VIRUS), report(limit))
+    assert not unfit(one, report(VIRUS, limit), report(limit))
+    assert not unfit(one, report(VIRUS), report())
 
 
 def test_edit_that_cannot_be_made_passes_on_to_the_next_step(tmp_path: Path) -> None:

@@ -204,3 +204,35 @@ def test_a_document_that_no_parser_may_be_let_at_becomes_text() -> None:
     assert result is not None
     assert b"hello" in result
     assert disarm(result, "utf-8", STRIP) is None
+
+
+@pytest.mark.parametrize(
+    ("html", "left"),
+    [
+        ("<style>@import 'http://e.test/a.css';p{color:red}</style><p>x", "p{color:red}"),
+        ("<style>@im\\70ort url('//e.test/;x');p{color:red}</style><p>x", "p{color:red}"),
+        ("<style>p{background:url( http://e.test/a ) no-repeat;color:red}</style><p>x", "color:red"),
+        ("<p style='background:u\\72l(\\68ttp://e.test/a);color:red'>x", "color:red"),
+        ('<p style=\'background:image-set("a" 1x,"http://e.test/b" 2x);color:red\'>x', "color:red"),
+        ("<body background='http://e.test/a' bgcolor=red>x", 'bgcolor="red"'),
+        ("<table background=//e.test/a bgcolor=red><tr><td>x", 'bgcolor="red"'),
+        ("<link rel=stylesheet href=http://e.test/a.css><p>x", "<p>x"),
+    ],
+)
+def test_what_styles_and_backgrounds_load_from_elsewhere_goes_as_web_bugs_do(html: str, left: str) -> None:
+    bugs = msgspec.structs.replace(ALLOW, webbugs="strip")
+    for treatment in (STRIP, DISARM, bugs):
+        after = assert_harmless(html, treatment)
+        assert "e.test" not in after
+        assert left in after
+    assert disarm(html.encode(), "utf-8", ALLOW) is None
+
+
+@pytest.mark.parametrize(
+    "html", ["<p>x<img src=x onerror=x()", "<p>x<img title='>' onerror='x()", "<p>x<a href=javascript:x() "]
+)
+def test_a_tag_that_the_document_ends_within_is_taken_out(html: str) -> None:
+    result = disarm(html.encode(), "utf-8", STRIP)
+    assert result is not None
+    assert b"x()" not in result
+    assert disarm(b"<p>1 < 2 and a<b so", "utf-8", STRIP) is None

@@ -33,6 +33,7 @@ def test_every_rule_can_be_met(rule: str) -> None:
         "html.remote-content": "<img src=//x.test>",
         "html.data-uri": "<a href=data:,x>",
         "html.data-document": "<a href='data:text/html,<script>'>",
+        "html.script-long": "<script>" + "a='x'+a+'y';" * 400_000 + "</script>",
         "html.builds-file": "<a href=data:,x download>",
         "html.smuggling": "<a href='data:application/x-dosexec;base64,"
         + "TVqQAAMAAAAEAAAA" * 8
