@@ -144,7 +144,8 @@ def _decoded(text: str) -> Iterator[bytes]:
     digits = _HEX_NOISE.sub("", text) if text[:1] in _HEX_STARTS else ""
     if len(digits) % 2 == 0 and _HEX.fullmatch(digits):
         yield bytes.fromhex(digits)
-    elif (data := base64_bytes(text)) and (len(data) < _LONG or not is_words(text)):
+    # Base64 of many zeros has no other letters than a number in base 16.
+    if (data := base64_bytes(text)) and (len(data) < _LONG or not is_words(text)):
         yield data
     if _DECIMALS.fullmatch(text.strip("[]() \t\r\n")):
         values = [int(one) for one in re.findall(r"\d+", text)]
