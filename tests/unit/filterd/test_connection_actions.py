@@ -63,7 +63,7 @@ def test_cleaned_body_is_sent_back(tmp_path: Path) -> None:
         assert said(client) == [(b"b", TEXT + b"--b--\r\n"), (b"c", b"")]
         assert (
             client.agreed[1] & ~Action.CHOOSE_MACROS
-            == Action.ADD_HEADERS | Action.CHANGE_HEADERS | Action.CHANGE_BODY
+            == Action.ADD_HEADERS | Action.CHANGE_HEADERS | Action.CHANGE_BODY | Action.DELETE_RECIPIENTS
         )
 
 
