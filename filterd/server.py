@@ -29,6 +29,34 @@ _PAUSE_S: Final = 0.1
 _SAY_EVERY_S: Final = 10.0
 
 
+class _Served:
+    """One connection, from its socket on."""
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a message is in progress."""
+        return self._connection is not None and self._connection.busy
+
+    async def run(self, service: Service, peer: socket.socket) -> None:
+        """Serve it to its end."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=_READER_LIMIT)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        try:
+            transport, _ = await loop.connect_accepted_socket(partial(_same, protocol), peer)
+        except BaseException as error:
+            peer.close()
+            if isinstance(error, OSError):
+                return  # it has left already
+            raise
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        self._connection = Connection(service, reader, writer)
+        await self._connection.run()
+
+
 class Worker:
     """One worker. ``beat`` is the pipe on which it tells the supervisor that it is alive.
 
@@ -42,7 +70,7 @@ class Worker:
         self._beat = beat
         self._log = log
         self._workers = workers
-        self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._connections: dict[asyncio.Task[None], _Served] = {}
         self._leave = asyncio.Event()
         self._said = -_SAY_EVERY_S
 
@@ -125,7 +153,7 @@ class Worker:
         while True:
             await places.acquire()
             try:
-                reader, writer = await self._next()
+                peer = await self._next()
             except ConnectionError:
                 places.release()
                 continue
@@ -136,23 +164,21 @@ class Worker:
                 self._note(error)
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            connection = Connection(service, reader, writer)
-            task = asyncio.ensure_future(connection.run())
-            self._connections[task] = connection
+            # From the moment at which it is accepted nothing is waited for until it has a task of its own: a worker that
+            # is told to leave in between would hang up on it.
+            served = _Served()
+            task = asyncio.ensure_future(served.run(service, peer))
+            self._connections[task] = served
             task.add_done_callback(lambda task: self._ended(task, places))
 
-    async def _next(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Return the streams of the next connection. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        peer, _ = await loop.sock_accept(self._listener)
-        reader = asyncio.StreamReader(limit=_READER_LIMIT)
-        protocol = asyncio.StreamReaderProtocol(reader)
-        try:
-            transport, _ = await loop.connect_accepted_socket(partial(_same, protocol), peer)
-        except OSError:
-            peer.close()
-            raise
-        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+    async def _next(self) -> socket.socket:
+        """Return the next connection. Raises OSError."""
+        while True:
+            await _readable(self._listener)
+            try:
+                return self._listener.accept()[0]
+            except BlockingIOError:
+                continue  # another worker was faster
 
     def _note(self, shortage: OSError) -> None:
         """Log a shortage, but not ten times a second."""
@@ -181,6 +207,22 @@ class Worker:
 async def _warm(service: Service) -> None:
     with contextlib.suppress(ScannerError):
         await service.engines.parse.ping()
+
+
+async def _readable(listener: socket.socket) -> None:
+    """Return when somebody connects. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    there: asyncio.Future[None] = loop.create_future()
+
+    def seen() -> None:
+        if not there.done():
+            there.set_result(None)
+
+    loop.add_reader(listener.fileno(), seen)
+    try:
+        await there
+    finally:
+        loop.remove_reader(listener.fileno())
 
 
 def _same(protocol: asyncio.StreamReaderProtocol) -> asyncio.StreamReaderProtocol:

@@ -54,7 +54,8 @@ class Daemon:
         self.config = home / "filterd.toml"
 
     def log(self, event: str) -> list[dict[str, Any]]:
-        lines = (self.home / "log").read_text().splitlines()
+        # The last line may be on its way.
+        lines = (self.home / "log").read_text().rpartition("\n")[0].splitlines()
         return [record for line in lines if (record := json.loads(line))["event"] == event]
 
     def wait_for(self, event: str, count: int = 1) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ class Failing(Worker):
         self.broken = asyncio.Event()
         self._served = False
 
-    async def _next(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _next(self) -> socket.socket:
         if self._served:
             await self.broken.wait()
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
