@@ -1,5 +1,8 @@
 """How the parts that messages depend on fare, as one process sees them. Data only."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Final
 
 from filterd.log import shown
@@ -24,6 +27,21 @@ class Condition:
         self.failures += 1
         text = str(why) or type(why).__name__
         self.problem = self.last = shown(text.encode("utf-8", "replace"), _LONGEST) or "it failed"
+
+    @contextlib.asynccontextmanager
+    async def place(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
+        """Wait for one of the places at it, and hold it for the block."""
+        self.waiting += 1
+        try:
+            await slots.acquire()
+        finally:
+            self.waiting -= 1
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
+            slots.release()
 
     def worked(self) -> None:
         """Note that it did its work."""

@@ -269,12 +269,12 @@ class Supervisor:
             Path("/proc/self/comm").write_text(f"filterd-{role}", encoding="ascii")
         if role == "ledger":
             # The database's library is for this process alone: the others do not carry it.
-            from .ledger.process import run_ledger  # noqa: PLC0415 - see above
+            from .ledger.process import LedgerProcess  # noqa: PLC0415 - see above
 
             own, *watched = self._sockets[role]
-            run_ledger(
+            LedgerProcess(
                 self._path, self._config, own, beat, self._log, watched=watched, died=self._ledger_died
-            )
+            ).run()
         else:
             run_worker(self._config, self._sockets[role][0], beat, self._log, workers=self._workers)
         return 0

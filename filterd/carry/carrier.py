@@ -6,7 +6,6 @@ answered. What fails before the answer is taken back, and answered 451.
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -39,15 +38,12 @@ from filterd.milter.replies import (
 from filterd.pipeline import Report
 
 from .heading import Heading, as_replies, edits
-from .inject import InjectError, Letter, NeverInjectedError, inject, unwell
+from .inject import InjectError, Letter, NeverInjectedError, inject, queue_ids, unwell
 from .notices import Facts, Notices
 from .plan import Plan, Share, planned, variant
-from .recorded import Facts as Known
-from .recorded import recorded
+from .recorded import Known, recorded
 from .variants import Made, Variants, Workshop, worded
 
-# What Postfix and Sendmail say when they have taken a message.
-_QUEUED_AS: Final = re.compile(r"queued as ([A-Za-z0-9]{5,32})|\b([0-9A-Za-z]{14,16}) Message accepted")
 # RFC 3461 4.1: the sender, who may be forged, knows nothing of those to whom his message is forwarded.
 _NO_BOUNCE: Final = b"NOTIFY=NEVER"
 
@@ -271,10 +267,9 @@ class _Carriage:
 
     async def _note_injected(self, said: Sequence[str]) -> None:
         """Note the queue ids; they only help to find things later, so no mail waits for them."""
-        queue_ids = tuple(found[1] or found[2] for one in said if (found := _QUEUED_AS.search(one)))
-        if queue_ids and self._recorded:
+        if (found := queue_ids(said)) and self._recorded:
             with contextlib.suppress(LedgerDownError):
-                await self._carrier.ledger.injected(self._recorded, queue_ids)
+                await self._carrier.ledger.injected(self._recorded, found)
 
     def _worded(self, one: Disposition) -> RewriteOrder:
         return worded(one.order, lambda part: self._carrier.notices.deleted(one, (part,), self._facts))

@@ -38,6 +38,15 @@ _SAYS_SIZE: Final = frozenset({"MAIL FROM", "."})
 Obstacle = Literal["size", "address"]
 
 
+# What Postfix and Sendmail say when they have taken a message.
+_QUEUED_AS: Final = re.compile(r"queued as ([A-Za-z0-9]{5,64})\b|\b([0-9A-Za-z]{14,16}) Message accepted")
+
+
+def queue_ids(said: Iterable[str]) -> tuple[str, ...]:
+    """Return the queue ids in what the MTA said to messages that it took."""
+    return tuple(found[1] or found[2] for one in said if (found := _QUEUED_AS.search(one)))
+
+
 class InjectError(FilterdError):
     """The MTA did not take a message from us; nothing of it was sent on."""
 

@@ -32,7 +32,7 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
 }  # fmt: skip
 
 
-class Facts(Struct, frozen=True, kw_only=True):
+class Known(Struct, frozen=True, kw_only=True):
     """What is known when a message has been judged."""
 
     message: Message
@@ -43,25 +43,25 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 def recorded(
-    facts: Facts, dispositions: Sequence[Disposition], plan: Plan, reply: Reply, *, digest: str = ""
+    known: Known, dispositions: Sequence[Disposition], plan: Plan, reply: Reply, *, digest: str = ""
 ) -> MessageRecord:
     """Return the record of a message that is about to be answered with ``reply``. ``digest``: where it is kept."""
-    message, envelope = facts.message, facts.message.envelope
+    message, envelope = known.message, known.message.envelope
     first = dispositions[0]
     now_ms = time.time_ns() // 1_000_000
-    scores = (found.score for found in facts.report.findings if found.score is not None)
+    scores = (found.score for found in known.report.findings if found.score is not None)
     return MessageRecord(
         id=new_id(now_ms),
-        gateway=facts.host,
+        gateway=known.host,
         received_ms=now_ms,
         queue_id=actions.text_id(envelope.queue_id),
-        message_id=_field(facts.heading.message_id),
+        message_id=_field(known.heading.message_id),
         sender=_address(envelope.sender),
         client_address=_field(envelope.client_address),
         client_name=_field(envelope.client_name),
         helo=_field(envelope.helo),
         user=_field(envelope.user),
-        direction=direction(envelope, facts.config),
+        direction=direction(envelope, known.config),
         size=message.size,
         header_bytes=message.size_of_headers + 2,
         verdict=first.verdict,
@@ -71,9 +71,9 @@ def recorded(
         ms=round((time.monotonic() - message.started) * 1000, 1),
         digest=digest,
         recipients=tuple(_recipients(dispositions, plan)),
-        findings=_findings(facts.report.findings, dispositions),
-        kept=tuple(_kept(one, facts.config, message.size, now_ms) for one in plan.kept) if digest else (),
-        stage_ms={result.stage: result.milliseconds for result in facts.report.results},
+        findings=_findings(known.report.findings, dispositions),
+        kept=tuple(_kept(one, known.config, message.size, now_ms) for one in plan.kept) if digest else (),
+        stage_ms={result.stage: result.milliseconds for result in known.report.results},
     )
 
 

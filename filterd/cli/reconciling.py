@@ -16,8 +16,6 @@ from .codes import GOOD, REFUSED
 from .desk import desk
 from .output import Progress, pairs, say, table
 
-_DAY_MS = 86_400_000
-
 
 def run(options: argparse.Namespace) -> int:
     """Compare. Returns the exit code."""

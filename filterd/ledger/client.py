@@ -18,8 +18,8 @@ from .records import (
     MAX_FRAME,
     Again,
     Answer,
+    AskLists,
     Injected,
-    Listed,
     MessageRecord,
     Noted,
     Ping,
@@ -88,7 +88,7 @@ class LedgerClient:
 
     async def listed(self) -> tuple[ListEntry, ...]:
         """Return the lists of senders that the ledger has. Raises LedgerDownError."""
-        return _LISTS.decode((await self._ask(lambda number: Listed(number=number))).found)
+        return _LISTS.decode((await self._ask(lambda number: AskLists(number=number))).found)
 
     async def ping(self) -> None:
         """Return when the ledger can write. Raises LedgerDownError."""

@@ -377,17 +377,3 @@ class LedgerProcess:
 def _given(answered: "asyncio.Future[Answer]", one: Answer) -> None:
     if not answered.done():
         answered.set_result(one)
-
-
-def run_ledger(
-    path: Path,
-    config: Config,
-    listener: socket.socket,
-    beat: int,
-    log: Log,
-    *,
-    watched: Sequence[socket.socket] = (),
-    died: str = "",
-) -> None:
-    """Be the ledger's process until told to stop."""
-    LedgerProcess(path, config, listener, beat, log, watched=watched, died=died).run()

@@ -158,13 +158,13 @@ class Ping(Struct, frozen=True, kw_only=True, tag="ping"):
     number: int
 
 
-class Listed(Struct, frozen=True, kw_only=True, tag="listed"):
+class AskLists(Struct, frozen=True, kw_only=True, tag="ask-lists"):
     """Ask for the lists of senders that the ledger has; ``found`` is a MessagePack array of ListEntry."""
 
     number: int
 
 
-Request = Record | TakeBack | Injected | Again | Recall | Remember | Noted | Ping | Listed
+Request = Record | TakeBack | Injected | Again | Recall | Remember | Noted | Ping | AskLists
 
 
 class Answer(Struct, frozen=True, kw_only=True, array_like=True):

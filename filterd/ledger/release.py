@@ -7,7 +7,6 @@ The order is: mark as being released - hand over to the MTA - mark as released. 
 message twice, once the mark has aged; none is ever marked as released that the MTA has not taken.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -17,7 +16,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine, Row, and_, insert, or_, select, update
 
 from filterd import pipeline
-from filterd.carry.inject import Letter, inject
+from filterd.carry.inject import Letter, inject, queue_ids
 from filterd.config import Config
 from filterd.findings import Verdict
 from filterd.message import Envelope, Message, Spool
@@ -37,7 +36,6 @@ APPROVAL_DAYS: Final = 7
 # No examination and hand-over lasts so long; a mark that is older was left by a crash.
 _STALE_MS: Final = 1_800_000
 _RECEIVED: Final = frozenset({"passed", "injected"})
-_QUEUED_AS: Final = re.compile(r"queued as ([0-9A-Za-z]{6,64})\b")
 _APPROVE: Final = "approve"
 _APPROVE_INFECTED: Final = "approve-infected"
 
@@ -256,9 +254,9 @@ async def _hand_over(
     except BaseException:
         _unmark(engine, case, since)
         raise
-    queue_ids = tuple(one[1] for text in said if (one := _QUEUED_AS.search(text)))
-    _done(engine, case, queue_ids, actor)
-    return queue_ids
+    found = queue_ids(said)
+    _done(engine, case, found, actor)
+    return found
 
 
 def _traced(case: _Case, message: Message) -> Iterator[bytes]:

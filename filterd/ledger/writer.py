@@ -15,9 +15,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from . import lists
 from . import schema as s
 from .database import cause, writing
-from .records import Again, Answer, Injected, Listed, MessageRecord, Ping, Record, TakeBack
+from .records import Again, Answer, AskLists, Injected, MessageRecord, Ping, Record, TakeBack
 
-Written = Record | TakeBack | Injected | Again | Ping | Listed
+Written = Record | TakeBack | Injected | Again | Ping | AskLists
 _MAX_NAME: Final = 64
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _TAKEN_BACK: Final = "deferred"
@@ -79,7 +79,7 @@ class Writer:
                         self._injected(connection, one)
                     case Again():
                         count = self._again(connection, one.fingerprint.hex()[:_MAX_NAME])
-                    case Listed():
+                    case AskLists():
                         found = _ENCODER.encode(lists.entries(connection))
                     case Ping():
                         # A row that is changed to what it was: a full or read-only disk shows here.

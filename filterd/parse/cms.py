@@ -4,11 +4,11 @@ Sources: RFC 5652 5.1 (SignedData), RFC 3274 (CompressedData), X.690 8 (BER). Th
 STRING, in one piece or in several; all long ones are offered, so the structure around them need not be understood.
 """
 
-import zlib
 from collections.abc import Iterator
 from typing import Final
 
 from .harvest import Content, Harvest
+from .inflate import inflated
 
 _OCTETS: Final = 0x04
 _OCTETS_IN_PIECES: Final = 0x24
@@ -37,20 +37,10 @@ def open_cms(content: Content, harvest: Harvest) -> Iterator[Content]:
         harvest.budget.take_entry()
         number += 1
         if _COMPRESSED in content.data[:40]:
-            octets = harvest.budget.read_all(_inflated(octets), len(octets))  # noqa: PLW2901 - replaced as a whole
+            octets = harvest.budget.read_all(inflated(octets), len(octets))  # noqa: PLW2901 - replaced as a whole
         else:
             harvest.budget.take_bytes(len(octets))
         yield content.inner(number, octets, "cms")
-
-
-def _inflated(data: bytes) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj()
-    try:
-        while data and not unpacker.eof:
-            yield unpacker.decompress(data, _PIECE)
-            data = unpacker.unconsumed_tail
-    except zlib.error:
-        return
 
 
 def _octet_strings(data: bytes, harvest: Harvest) -> Iterator[bytes]:

@@ -1,12 +1,11 @@
 """The OLE files inside of an old presentation: its macros and embedded objects (MS-PPT 2.10.34, ExOleObjStg)."""
 
-import zlib
 from collections.abc import Iterator
 from typing import Final
 
 from .harvest import Budget
+from .inflate import inflated
 
-_PIECE: Final = 1 << 18
 # recVer 0, recInstance 0 (as it is) or 1 (packed), recType 0x1011.
 _PLAIN, _PACKED = b"\0\0\x11\x10", b"\x10\0\x11\x10"
 _HEAD: Final = 8
@@ -22,18 +21,8 @@ def storages(stream: bytes, budget: Budget) -> Iterator[bytes]:
             body = stream[at + _HEAD : at + _HEAD + size]
             if mark == _PACKED:
                 # In front stands what it unpacks to, which nobody is bound by.
-                body = budget.read_all(_inflated(body[4:]), len(body)) if body[4:5] == b"\x78" else b""
+                body = budget.read_all(inflated(body[4:]), len(body)) if body[4:5] == b"\x78" else b""
             if body.startswith(_MAGIC):
                 budget.take_entry()
                 yield body
             at = stream.find(mark, at + 4)
-
-
-def _inflated(packed: bytes) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj()
-    try:
-        while packed and not unpacker.eof:
-            yield unpacker.decompress(packed, _PIECE)
-            packed = unpacker.unconsumed_tail
-    except zlib.error:
-        return

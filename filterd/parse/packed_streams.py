@@ -4,11 +4,11 @@ Sources: [MS-OXRTFCP] 2.1 and 3.1 (LZFu), the HWP 5.0 format note (raw deflate),
 """
 
 import re
-import zlib
 from collections.abc import Iterator
 from typing import Final
 
 from .harvest import Content, Harvest
+from .inflate import RAW, inflated
 
 _START: Final = (
     rb"{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript \fdecor MS Sans SerifSymbolArial"
@@ -18,7 +18,6 @@ _START: Final = (
 )
 _WINDOW: Final = 4096
 _LEAST: Final = 16
-_PIECE: Final = 64 * 1024
 _FLASH_HEAD: Final = 8
 _WIDE_TEXT: Final = re.compile(rb"(?:[\t\r\n -~]\0){16,}+")
 _TEXT: Final = re.compile(rb"[\t\r\n -~]{16,}+")
@@ -69,7 +68,7 @@ def may_be_deflated(content: Content) -> bool:
 
 def open_deflated(content: Content, harvest: Harvest) -> Iterator[Content]:
     """Yield a stream that is raw deflate from its first byte to its last."""
-    data = harvest.budget.read_all(_inflated(content.data, -15), len(content.data))
+    data = harvest.budget.read_all(inflated(content.data, RAW), len(content.data))
     if len(data) >= _LEAST:
         yield content.inner(1, data, "deflate")
 
@@ -77,18 +76,8 @@ def open_deflated(content: Content, harvest: Harvest) -> Iterator[Content]:
 def open_flash(content: Content, harvest: Harvest) -> Iterator[Content]:
     """Yield the body of a Flash file under zlib."""
     if content.data.startswith(b"CWS"):
-        data = harvest.budget.read_all(_inflated(content.data[_FLASH_HEAD:], 15), len(content.data))
+        data = harvest.budget.read_all(inflated(content.data[_FLASH_HEAD:]), len(content.data))
         yield content.inner(1, data, "swf")
-
-
-def _inflated(data: bytes, bits: int) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj(bits)
-    try:
-        while data and not unpacker.eof:
-            yield unpacker.decompress(data, _PIECE)
-            data = unpacker.unconsumed_tail
-    except zlib.error:
-        return
 
 
 def open_texts(content: Content, harvest: Harvest) -> Iterator[Content]:

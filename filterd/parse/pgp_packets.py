@@ -3,11 +3,11 @@
 import binascii
 import bz2
 import re
-import zlib
 from collections.abc import Iterator
 from typing import Final
 
 from .harvest import Content, Harvest
+from .inflate import RAW, ZLIB, inflated
 
 _ARMOUR: Final = re.compile(
     rb"-----BEGIN PGP (?:MESSAGE|ARMORED FILE)[^-\r\n]{0,40}-----\r?\n(?:[!-9;-~]{1,40}:[^\r\n]*\r?\n)*+[ \t]*\r?\n"
@@ -69,13 +69,7 @@ def _unpacked(body: bytes) -> Iterator[bytes]:
     if body[:1] == b"\3":
         yield from _bunzipped(data)
         return
-    unpacker = zlib.decompressobj(-15 if body[:1] == b"\1" else 15)
-    try:
-        while data and not unpacker.eof:
-            yield unpacker.decompress(data, _PIECE)
-            data = unpacker.unconsumed_tail
-    except zlib.error:
-        return
+    yield from inflated(data, RAW if body[:1] == b"\1" else ZLIB)
 
 
 def _bunzipped(data: bytes) -> Iterator[bytes]:

@@ -141,22 +141,13 @@ class ParsePool:
     @contextlib.asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
         """Wait for a place, and note how what is done there ends."""
-        condition = self.condition
-        condition.waiting += 1
-        try:
-            await self._slots.acquire()
-        finally:
-            condition.waiting -= 1
-        condition.running += 1
-        try:
-            yield
-            condition.worked()
-        except ScannerError as error:
-            condition.failed(error)
-            raise
-        finally:
-            condition.running -= 1
-            self._slots.release()
+        async with self.condition.place(self._slots):
+            try:
+                yield
+            except ScannerError as error:
+                self.condition.failed(error)
+                raise
+            self.condition.worked()
 
     async def rest(self) -> None:
         """End the nursery while there is no job; the next one starts another."""

@@ -90,17 +90,8 @@ class Gate:
     async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
         """Return what ``question`` returns. Raises ScannerDownError or ScannerAnswerError."""
         condition = self.condition
-        condition.waiting += 1
-        try:
-            await self._slots.acquire()
-        finally:
-            condition.waiting -= 1
-        condition.running += 1
-        try:
+        async with condition.place(self._slots):
             answer = await self._answer(question)
-        finally:
-            condition.running -= 1
-            self._slots.release()
         if condition.problem:
             condition.worked()
             self._log.event("scanner_up", scanner=self._engine)

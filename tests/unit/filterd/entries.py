@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Engine
 
 from filterd.ledger.blobs import Blobs
@@ -48,6 +49,15 @@ def record(
         ),
         **values,
     )  # fmt: skip
+
+
+def kept(**changes: Any) -> Kept:
+    """Return an entry of the store."""
+    one = Kept(
+        id=new_id(), kind="quarantine", reason="move: spam", verdict="spam", rule="spam.score",
+        recipients=("b@example.org",),
+    )  # fmt: skip
+    return msgspec.structs.replace(one, **changes)
 
 
 def quarantined(

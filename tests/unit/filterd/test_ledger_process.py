@@ -19,9 +19,9 @@ from filterd.config import Config, LedgerSettings, StoreSettings
 from filterd.ledger import database
 from filterd.ledger import schema as s
 from filterd.ledger.client import LedgerClient, LedgerDownError
-from filterd.ledger.process import Memory, run_ledger
-from filterd.ledger.records import Kept, MessageRecord, ToRecipient, new_id
+from filterd.ledger.process import LedgerProcess, Memory
 from filterd.log import Log
+from tests.unit.filterd.entries import kept, record
 
 FORK = multiprocessing.get_context("fork")
 
@@ -34,27 +34,6 @@ def config(home: Path, **changes: Any) -> Config:
         ledger=msgspec.structs.replace(ledger, **changes),
         store=StoreSettings(directory=str(home / "store")),
     )
-
-
-def record(**changes: Any) -> MessageRecord:
-    to = ToRecipient(
-        address="b@rcpt.example", fate="deliver", wanted="deliver", verdict="clean", rule="", outcome="passed"
-    )
-    one = MessageRecord(
-        id=new_id(), gateway="mx.example", received_ms=1, queue_id="4XyZ", message_id="<1@x>",
-        sender="a@sender.example", client_address="198.51.100.7", client_name="client.example",
-        helo="client.example", user="", direction="in", size=100, header_bytes=50, verdict="clean", rule="",
-        score=None, reply="continue", ms=1.5, recipients=(to,),
-    )  # fmt: skip
-    return msgspec.structs.replace(one, **changes)
-
-
-def kept(**changes: Any) -> Kept:
-    one = Kept(
-        id=new_id(), kind="quarantine", reason="move: spam", verdict="spam", rule="spam.score",
-        recipients=("b@rcpt.example",),
-    )  # fmt: skip
-    return msgspec.structs.replace(one, **changes)
 
 
 class Ledger:
@@ -73,11 +52,10 @@ class Ledger:
 
     def start(self) -> "multiprocessing.process.BaseProcess":
         self.process = FORK.Process(
-            target=run_ledger,
-            args=(
-                self._path, self._settings, self._listener, self._beat[1], Log(self._log.fileno()),
-            ),
-        )  # fmt: skip
+            target=LedgerProcess(
+                self._path, self._settings, self._listener, self._beat[1], Log(self._log.fileno())
+            ).run
+        )
         self.process.start()
         return self.process
 
@@ -219,7 +197,8 @@ def test_one_record_that_is_none_fails_alone(tmp_path: Path) -> None:
         async with running(tmp_path) as (_, client, settings):
             good = [record() for _ in range(4)]
             results = await asyncio.gather(
-                *(client.record(one) for one in (*good, record(verdict=None))), return_exceptions=True
+                *(client.record(one) for one in (*good, msgspec.structs.replace(record(), verdict=None))),
+                return_exceptions=True,
             )
             assert [isinstance(one, LedgerDownError) for one in results] == [False] * 4 + [True]
             assert len(ids(settings)) == 4

@@ -16,7 +16,7 @@ from filterd.ledger.expiry import DAY_MS, expiry
 from filterd.ledger.records import Kept, Kind, Record, new_id
 from filterd.ledger.retention import tidied
 from filterd.ledger.writer import Writer
-from tests.unit.filterd.test_ledger_process import kept, record
+from tests.unit.filterd.entries import kept, record
 
 NOW = time.time()
 NOW_MS = int(NOW * 1000)

@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from filterd.ledger.records import FoundIn, ToRecipient
 from filterd.metrics import Metrics, Noting
-from tests.unit.filterd.test_ledger_process import record
+from tests.unit.filterd.entries import record
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -25,12 +25,12 @@ def test_a_message_is_counted_by_class_outcome_rule_and_stage() -> None:
     metrics = Metrics()
     found = FoundIn(stage="virus", rule="virus.signature", verdict="infected", detail="Test-Signature")
     warned = FoundIn(stage="links", rule="link.text", verdict="suspicious", counted=False)
-    one = record(
-        verdict="infected", size=1000, ms=30.0, stage_ms={"virus": 20.0, "parse": 4.0},
+    one = msgspec.structs.replace(
+        record(verdict="infected", size=1000, ms=30.0, stage_ms={"virus": 20.0, "parse": 4.0}),
         recipients=(to("refused"), to("refused", "c@rcpt.example")), findings=(found, found, warned),
     )  # fmt: skip
     metrics.message(one)
-    metrics.message(record(recipients=(to("passed"), to("quarantined"))))
+    metrics.message(msgspec.structs.replace(record(size=100), recipients=(to("passed"), to("quarantined"))))
     seen = samples(metrics)
     assert seen["filterd_messages_total", (("class", "infected"), ("outcome", "refused"))] == 1
     assert seen["filterd_messages_total", (("class", "clean"), ("outcome", "mixed"))] == 1
@@ -53,7 +53,8 @@ def test_no_label_holds_what_a_peer_chooses() -> None:
         stage="content", rule="content.x", verdict="spam", name=secret, detail=secret, path=secret
     )
     metrics.message(
-        record(
+        msgspec.structs.replace(
+            record(),
             sender=secret,
             client_name=secret,
             helo=secret,
