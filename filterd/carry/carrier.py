@@ -107,6 +107,9 @@ class Carrier:
                     if isinstance(error, NeverInjectedError)
                     else actions.not_carried_out(queue_id)
                 )
+                if isinstance(error, LedgerDownError):
+                    # The sender has waited for it long enough.
+                    return Carried(replies=(answer,), dispositions=tuple(dispositions))
             record = await carriage.record_failure(dispositions, answer)
         return Carried(replies=(answer,), dispositions=tuple(dispositions), record=record)
 

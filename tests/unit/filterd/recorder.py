@@ -22,20 +22,22 @@ class Recorder:
         self.taken_back: list[str] = []
         self.queue_ids: list[str] = []
         self.down = False
+        self.asked: list[str] = []
 
     async def record(self, message: MessageRecord) -> None:
-        self._or_down()
+        self._or_down("record")
         self.records.append(message)
 
     async def take_back(self, message_id: str, _: str) -> None:
-        self._or_down()
+        self._or_down("take_back")
         self.taken_back.append(message_id)
 
     async def injected(self, _: str, queue_ids: tuple[str, ...]) -> None:
-        self._or_down()
+        self._or_down("injected")
         self.queue_ids += queue_ids
 
-    def _or_down(self) -> None:
+    def _or_down(self, what: str) -> None:
+        self.asked.append(what)
         if self.down:
             raise LedgerDownError("no ledger")
 

@@ -186,6 +186,8 @@ def test_a_ledger_that_is_down_means_later_for_what_would_be_accepted(tmp_path: 
     assert post().replies == later
     assert post(SPAM).replies == later
     assert [one["event"] for one in post.log()] == ["carry_failed"] * 2
+    # One wait for the record, and one beside the answer to take it back, should it come late.
+    assert post.ledger.asked == ["record", "take_back"] * 2
     # A refusal loses nothing.
     assert kinds(post(VIRUS)) == ["ReplyCode"]
     assert post(VIRUS).replies[0] != later[0]
