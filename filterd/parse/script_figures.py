@@ -57,17 +57,17 @@ def from_foreign(text: str) -> Iterator[bytes]:
 def _files_of(values: Sequence[int]) -> Iterator[bytes]:
     yield from _files(bytes(one & _BYTE for one in values))
     yield from _files(bytes(one >> 8 & _BYTE for one in values))
-    for data in numbers_as_bytes([one - min(values) for one in values]):
+    least, most = min(values), max(values)
+    steps = [one - least for one in values]
+    for data in numbers_as_bytes(steps):
         yield from _files(data)
-    if max(values) - min(values) < _SPAN:
-        yield from _moved(bytes(one - min(values) for one in values))
+    if most - least < _SPAN:
+        yield from _moved(bytes(steps))
 
 
 def _moved(steps: bytes) -> Iterator[bytes]:
     """Yield the files that letters of base64 or digits are, moved together by whatever number."""
-    for base in range(128):
-        if base + max(steps) >= 128:
-            break
+    for base in range(128 - max(steps)):
         head = bytes(one + base for one in steps[:_HEAD]).decode("ascii")
         for read in (base64_of, _hexadecimal):
             if starts_like_a_file(read(head)):
