@@ -1,10 +1,10 @@
 """What crosses the border between a milter worker and its parse workers: records, descriptors, their bounds.
 
-A job comes as one datagram: a letter, and as descriptors the job's own socket, the message (read only), for a
+A job comes on the parse worker's lane as one datagram: a letter, and as descriptors the message (read only), for a
 rewrite the order, and empty memory files: one for the record and the small contents, the others for one great content
 each. They belong to the milter worker, and a parse worker can make no others: what has been taken over fills these and
-no more. The answer is one datagram on the job's socket: where in the first file the record lies. A parse worker has
-read hostile bytes, so what it answers is checked as if a peer had sent it.
+no more. The answer is one datagram on the lane: where in the first file the record lies, and whether another job may
+follow. A parse worker has read hostile bytes, so what it answers is checked as if a peer had sent it.
 """
 
 import fcntl
@@ -21,13 +21,13 @@ from filterd.errors import ScannerAnswerError
 
 ANATOMISE: Final = b"A"
 REWRITE: Final = b"W"
-IDLE: Final = b"I"  # of a parse worker to its nursery: it answers now, and can take another job
+CHILD: Final = b"C"  # to the nursery: be there a parse worker at the far end of this lane
 READY: Final = b"R"  # and what is missing, as text
 FAILED: Final = b"F"  # and why, as text
 
 CONTROL: Final = 3  # the nursery's descriptor of the control socket
-# Where the record begins, and its length: both in bytes.
-LOCATION: Final = struct.Struct("!QQ")
+# Where the record begins, and its length, both in bytes; whether the parse worker can take another job.
+LOCATION: Final = struct.Struct("!QQB")
 MAX_DATAGRAM: Final = 4096
 # A record of 5000 leaves with long names and 1 MiB of text comes to about 8 MB. Reading 16 MiB holds up a milter worker
 # for half a second at worst.
@@ -39,8 +39,8 @@ MAX_GREAT: Final = 16
 # Making them takes time: a message of less than this (in bytes) gets FEW_GREAT.
 MANY_FROM: Final = 256 * 1024
 FEW_GREAT: Final = 2
-# Job, message, order, the first memory file: of each kind of job, without the files for great contents.
-DESCRIPTORS: Final = {ANATOMISE: 3, REWRITE: 4}
+# Message, order, the first memory file: of each kind of job, without the files for great contents.
+DESCRIPTORS: Final = {ANATOMISE: 2, REWRITE: 3}
 MAX_DESCRIPTORS: Final = max(DESCRIPTORS.values()) + MAX_GREAT
 # Jobs that one parse worker does at most.
 JOBS: Final = 100

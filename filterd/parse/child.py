@@ -74,16 +74,16 @@ class Parcel:
         self._end += len(data)
         return place
 
-    def send(self, job: socket.socket, answer: Answer) -> None:
+    def send(self, lane: socket.socket, answer: Answer, *, goes_on: bool) -> None:
         """Send all of it, with its record."""
         record = border.encoded(answer)
         if len(record) > border.MAX_RECORD:
             record = border.encoded(_TOO_MUCH)
-        location = border.LOCATION.pack(self._end, len(record))
+        location = border.LOCATION.pack(self._end, len(record), goes_on)
         border.written(self._small, record)
         for descriptor in self._used:
             border.seal(descriptor)
-        job.sendmsg([location])
+        lane.sendmsg([location])
 
 
 class Worker:
@@ -94,53 +94,58 @@ class Worker:
     has grown, or has met an error.
     """
 
-    def __init__(self, tasks: Tasks, inspection: Inspection, walls: Sandbox, nursery: socket.socket) -> None:
+    def __init__(self, tasks: Tasks, inspection: Inspection, walls: Sandbox, lane: socket.socket) -> None:
         self._tasks = tasks
         self._inspection = inspection
         self._walls = walls
-        self._nursery = nursery
+        self._lane = lane
         self._jobs = 0
         # Of this process alone: what it was before a fork does not count (getrusage(2)).
         self._usual_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    def run(self, kind: bytes, descriptors: list[int]) -> int:
-        """Do the first job, and more. Letter and descriptors: as border says. Returns the exit code."""
+    def run(self) -> int:
+        """Do jobs until there is reason to end, or nobody is there any more. Returns the exit code."""
         try:
             self._walls.enter()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the message has not been inspected
-            return _failed(_socket(descriptors[0]), f"{type(error).__name__}: {error}")
+            return self._failed(error)
         while True:
+            kind, descriptors, flags, _ = socket.recv_fds(
+                self._lane, border.MAX_DATAGRAM, border.MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+            )
+            if not kind:
+                return 0
+            if len(descriptors) < border.DESCRIPTORS.get(kind, 99) or flags & socket.MSG_CTRUNC:
+                return 1
             code = self._one(kind, descriptors)
             if code is not None:
                 return code
-            kind, descriptors, flags, _ = socket.recv_fds(
-                self._nursery, border.MAX_DATAGRAM, border.MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-            )
-            if not kind or flags & socket.MSG_CTRUNC:
-                return 0
 
-    def _one(self, kind: bytes, descriptors: list[int]) -> int | None:
-        """Do one job. Returns the exit code, or None where another may follow. An error is told on the job's socket."""
-        answer_to, *files = descriptors
+    def _one(self, kind: bytes, files: list[int]) -> int | None:
+        """Do one job. Returns the exit code, or None where another may follow. An error is told on the lane."""
         self._jobs += 1
-        with _socket(answer_to) as job:
-            try:
-                self._walls.begin()
-                begun = time.process_time()
-                parcel, answer = self._answer(kind, files)
-                goes_on = self._may_go_on(answer, time.process_time() - begun)
-                if goes_on:
-                    # Before the answer: with it whoever waits hangs up, which looks like one who waits no more.
-                    self._nursery.sendmsg([border.IDLE])
-                parcel.send(job, answer)
-            except BrokenPipeError:
-                return 0  # nobody waits for it any more
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the message has not been inspected
-                grant_reserve()
-                return _failed(job, f"{type(error).__name__}: {error}")
+        try:
+            self._walls.begin()
+            begun = time.process_time()
+            parcel, answer = self._answer(kind, files)
+            goes_on = self._may_go_on(answer, time.process_time() - begun)
+            parcel.send(self._lane, answer, goes_on=goes_on)
+        except BrokenPipeError:
+            return 0  # nobody waits for it any more
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the message has not been inspected
+            grant_reserve()
+            return self._failed(error)
         for descriptor in files:
             os.close(descriptor)
         return None if goes_on else 0
+
+    def _failed(self, error: BaseException) -> int:
+        text = f"{type(error).__name__}: {error}"[:_MAX_WHY].encode("utf-8", "backslashreplace")
+        try:
+            self._lane.sendmsg([border.FAILED + text])
+        except OSError:
+            return 1
+        return 0
 
     def _answer(self, kind: bytes, files: list[int]) -> tuple[Parcel, Answer]:
         """Return the answer to a job on these files, and its contents."""
@@ -165,17 +170,3 @@ class Worker:
             and all(leaf.kind in _HARMLESS for leaf in anatomy.leaves)
             and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < self._usual_kib + _GROWN_KIB
         )
-
-
-def _socket(descriptor: int) -> socket.socket:
-    # With all three named no system call asks for them, which would not be allowed.
-    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, descriptor)
-
-
-def _failed(job: socket.socket, why: str) -> int:
-    text = why[:_MAX_WHY].encode("utf-8", "backslashreplace")
-    try:
-        job.sendmsg([border.FAILED + text])
-    except OSError:
-        return 1
-    return 0

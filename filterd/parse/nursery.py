@@ -1,8 +1,8 @@
-"""The parent of the parse workers of one milter worker: imports the parsers once, forks a child when none is idle.
+"""The parent of the parse workers of one milter worker: imports the parsers once, and forks a child for each lane.
 
 The attack it stops: a message whose parsing never ends, or ends the process that does it. This process reads no
-byte of mail: it hands descriptors to a child, kills it at its deadline, and says what became of it. It ends with
-its milter worker, whose end of the control socket it watches, and takes its children with it.
+byte of mail: it kills a child when the milter worker hangs up on it, and says how it ended. It ends with its
+milter worker, whose end of the control socket it watches, and takes its children with it.
 """
 
 import contextlib
@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import socket
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -24,8 +23,6 @@ from . import border, landlock, sandbox
 from .child import Tasks, Worker
 from .sandbox import Sandbox
 
-# Children that wait for a job: each holds some memory of its own.
-_MOST_IDLE: Final = 2
 _INSPECTION: Final = msgspec.msgpack.Decoder(Inspection)
 _SAMPLE: Final = b"""\
 From: =?utf-8?q?S=C3=A4mple?= <a@example.org>\r
@@ -55,13 +52,11 @@ UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==\r
 
 
 class _Child(Struct, kw_only=True):
-    """One child. ``lane`` leads to it. ``job`` is kept to say why it ended, and to see that nobody waits any more."""
+    """One child. ``lane`` is the end that is the child's: kept to say how it ended, and to see that nobody waits for it."""
 
     pid: int
     lane: socket.socket
-    job: socket.socket | None
-    until: float
-    killed: str = ""
+    killed: bool = False
 
 
 class Nursery:
@@ -91,113 +86,39 @@ class Nursery:
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._wake[0], select.POLLIN)
-        children = list(self._children.values())
-        for child in children:
-            if child.lane.fileno() >= 0:
-                poll.register(child.lane, select.POLLIN)
-            if child.job is not None and not child.killed:
-                poll.register(child.job, 0)  # only for the hang-up
-        seen = {descriptor for descriptor, _ in poll.poll(self._patience_ms())}
+        watched = {child.lane.fileno(): child for child in self._children.values() if not child.killed}
+        for descriptor in watched:
+            poll.register(descriptor, select.POLLRDHUP)
+        seen = {descriptor for descriptor, _ in poll.poll()}
         if self._wake[0] in seen:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake[0], 4096)
-        for child in children:
-            if child.lane.fileno() in seen and child.lane.fileno() >= 0:
-                self._heard(child)
-            if child.job is None or child.killed:
-                continue
-            if child.job.fileno() in seen:
-                self._kill(child, "nobody waits for it")
-            elif time.monotonic() >= child.until:
-                self._kill(child, f"it took more than {self._inspection.parse.timeout_s:g} s")
+        for descriptor in seen & watched.keys():
+            # Nobody waits for it, or it has said that it ends: it is at its end in either case.
+            watched[descriptor].killed = True
+            os.kill(watched[descriptor].pid, signal.SIGKILL)
         self._reap()
         return self._control.fileno() not in seen or self._take()
 
-    def _patience_ms(self) -> int | None:
-        working = (child.until for child in self._children.values() if child.job and not child.killed)
-        soonest = min(working, default=None)
-        if soonest is None:
-            return None
-        return max(0, int((soonest - time.monotonic()) * 1000) + 1)
-
-    def _heard(self, child: _Child) -> None:
-        """Take what a child says: that it can do another job. When it ends, that is seen too, and it is reaped."""
-        try:
-            said = child.lane.recv(border.MAX_DATAGRAM, socket.MSG_DONTWAIT)
-        except OSError:
-            said = b""
-        if not said:
-            # It has ended, or is about to: no more is heard of it, and it gets no job.
-            child.lane.close()
-            return
-        if said != border.IDLE or child.job is None or child.killed:
-            self._kill(child, "it said what it cannot say")
-            return
-        child.job.close()
-        child.job = None
-        idle = (one for one in self._children.values() if one.job is None and one.lane.fileno() >= 0)
-        if sum(1 for _ in idle) > _MOST_IDLE:
-            # There are enough. It ends by itself, as its answer may still be on the way: it says so before.
-            child.lane.close()
-
     def _take(self) -> bool:
-        """Take one job, and give it to a child. Returns False when there will be none any more."""
-        kind, descriptors, flags, _ = socket.recv_fds(
-            self._control, border.MAX_DATAGRAM, border.MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        """Start the child of one lane. Returns False when there will be none any more."""
+        kind, descriptors, _, _ = socket.recv_fds(
+            self._control, border.MAX_DATAGRAM, 1, socket.MSG_CMSG_CLOEXEC
         )
-        if not kind:
-            return False
-        if len(descriptors) >= border.DESCRIPTORS.get(kind, 99) and not flags & socket.MSG_CTRUNC:
-            self._give(kind, descriptors)
-        else:
-            _close(descriptors)
-        return True
+        for descriptor in descriptors:
+            self._start(socket.socket(fileno=descriptor))
+        return bool(kind)
 
-    def _give(self, kind: bytes, descriptors: list[int]) -> None:
-        """Give a job to an idle child, or to a new one."""
-        why = ""
-        try:
-            child = self._sent(kind, descriptors) or self._started(kind, descriptors)
-        except OSError as error:  # no room for a process, at the moment
-            child, why = None, f"no process can be had: {error}"
-        job = socket.socket(fileno=descriptors.pop(0))
-        _close(descriptors)
-        if child is None:
-            self._tell(job, why)
-            return
-        child.job = job
-        child.until = time.monotonic() + self._inspection.parse.timeout_s
-
-    def _sent(self, kind: bytes, descriptors: list[int]) -> _Child | None:
-        """Return the idle child that has been given a job, or None."""
-        for child in self._children.values():
-            if child.job is None and not child.killed and child.lane.fileno() >= 0:
-                try:
-                    socket.send_fds(child.lane, [kind], descriptors, socket.MSG_DONTWAIT)
-                except OSError:
-                    child.killed = "it took no job"
-                    os.kill(child.pid, signal.SIGKILL)
-                else:
-                    return child
-        return None
-
-    def _started(self, kind: bytes, descriptors: list[int]) -> _Child:
-        """Return a new child with its first job. Raises OSError."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def _start(self, lane: socket.socket) -> None:
+        """Start the child of a lane; where no process can be had, say so there."""
         try:
             pid = os.fork()
-        except OSError:
-            ours.close()
-            theirs.close()
-            raise
+        except OSError as error:
+            _tell(lane, f"no process can be had: {error}")
+            return
         if pid == 0:
-            ours.close()
-            self._be_child(
-                lambda: Worker(self._tasks, self._inspection, self._walls, theirs).run(kind, descriptors)
-            )
-        theirs.close()
-        self._children[pid] = _Child(pid=pid, lane=ours, job=None, until=0.0)
-        return self._children[pid]
+            self._be_child(lambda: Worker(self._tasks, self._inspection, self._walls, lane).run())
+        self._children[pid] = _Child(pid=pid, lane=lane)
 
     def _be_child(self, deed: Callable[[], int]) -> None:
         """Give up what is the nursery's, do the jobs, end: never back into the nursery's loop."""
@@ -207,8 +128,6 @@ class Nursery:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for child in self._children.values():
                 child.lane.close()
-                if child.job is not None:
-                    child.job.close()
             self._control.close()
             for descriptor in self._wake:
                 os.close(descriptor)
@@ -216,32 +135,20 @@ class Nursery:
         finally:
             os._exit(code)
 
-    def _kill(self, child: _Child, why: str) -> None:
-        child.killed = why
-        os.kill(child.pid, signal.SIGKILL)
-
     def _reap(self) -> None:
         while self._children:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            if (child := self._children.pop(pid, None)) is None:
-                continue
-            child.lane.close()
-            if child.job is not None:
+            if (child := self._children.pop(pid, None)) is not None:
                 code = os.waitstatus_to_exitcode(status)
-                why = child.killed or (f"it ended with {code}" if code else "it gave no answer")
-                self._tell(child.job, why)
-
-    def _tell(self, job: socket.socket, why: str) -> None:
-        """Say why there is no answer to a job; where there was one, nobody waits for this any more."""
-        with job, contextlib.suppress(OSError):
-            job.sendmsg([border.FAILED + why.encode("ascii")], [], socket.MSG_DONTWAIT)
+                _tell(child.lane, f"it ended with {code}" if code else "it gave no answer")
 
 
-def _close(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
+def _tell(lane: socket.socket, why: str) -> None:
+    """Say how the child of a lane ended, and hang up; where it did its job, nobody waits for this any more."""
+    with lane, contextlib.suppress(OSError):
+        lane.sendmsg([border.FAILED + why.encode("ascii", "replace")], [], socket.MSG_DONTWAIT)
 
 
 def run(make_tasks: Callable[[], Tasks]) -> int:
@@ -265,7 +172,7 @@ def run(make_tasks: Callable[[], Tasks]) -> int:
         except Exception as error:  # noqa: BLE001 - a library that is missing or broken, whatever way it says so
             control.send(border.FAILED + f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace"))
             return 1
-        _close(descriptors)
+        os.close(descriptors[0])
         # What is there now is shared with all children as long as nobody touches it: the collector would.
         gc.collect()
         gc.freeze()

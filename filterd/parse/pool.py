@@ -7,8 +7,8 @@ the one message, and the next message gets a process of its own.
 import asyncio
 import contextlib
 import os
-import socket
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Final
 
@@ -25,10 +25,13 @@ from . import border
 from .border import Answer
 from .cradle import Cradle
 from .dissection import Dissection, within
+from .lane import Lane
 
 COMMAND: Final = (sys.executable, "-I", "-B", "-m", "filterd.parse")
-# The nursery kills a child at its deadline and says so; this much later it is the nursery that hangs.
+# The nursery kills a child that is hung up on, and says so; when that takes longer, it is the nursery that hangs.
 _GRACE_S: Final = 5.0
+# So long a parse worker waits for a job beside another that does: each holds some memory of its own.
+_IDLE_S: Final = 10.0
 # Importing the parsers takes about a second, on a busy host several.
 _START_S: Final = 60.0
 _BACKOFF_S: Final = (0.1, 10.0)
@@ -83,7 +86,7 @@ class ParsePool:
     ) -> None:
         self._milter = config.milter
         self._inspection = msgspec.msgpack.encode(config.inspection)
-        self._seconds = config.parse.timeout_s + _GRACE_S
+        self._seconds = config.parse.timeout_s
         self._most = config.parse.memory_bytes + border.RESERVE
         self._room = config.parse.leaf_bytes
         self._slots = asyncio.Semaphore(slots)
@@ -91,6 +94,7 @@ class ParsePool:
         self._log = log
         self._command = command
         self._nursery: Cradle | None = None
+        self._idle: deque[Lane] = deque()  # the one of the last job at the right
         self._starting = asyncio.Lock()
         self._told = False
         self._pause = _BACKOFF_S[0]
@@ -156,6 +160,8 @@ class ParsePool:
 
     async def close(self) -> None:
         """End the nursery and its children."""
+        while self._idle:
+            self._idle.pop().close()
         if self._nursery is not None:
             await self._nursery.close()
             self._nursery = None
@@ -164,11 +170,7 @@ class ParsePool:
         """Have one job done. Returns the answer and its descriptors, which the caller closes."""
         nursery = await self._ready()
         try:
-            async with asyncio.timeout(self._seconds):
-                answer, descriptors = await self._job(nursery, kind, message, order)
-        except TimeoutError as error:
-            nursery.kill()
-            raise ScannerDownError(f"no parse worker answered in {self._seconds:g} s") from error
+            answer, descriptors = await self._job(nursery, kind, message, order)
         except OSError as error:
             raise ScannerDownError(f"no parse worker can be asked: {error}") from error
         # Also one that was written nowhere: whoever reads it would have to find room for it.
@@ -220,24 +222,65 @@ class ParsePool:
     async def _job(
         self, nursery: Cradle, kind: bytes, message: Message, order: bytes
     ) -> tuple[Answer, list[int]]:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours:
-            ours.settimeout(0)
+        lane = await self._lane(nursery)
+        goes_on = False
+        try:
             with _releasing([]) as files:
-                with theirs, _closing([]) as mine:
+                with _closing([]) as mine:
                     mine.append(border.reopened(message.spool.descriptor()))
                     if kind == border.REWRITE:
                         mine.append(border.memory_file("order"))
                         border.written(mine[1], order)
                     self._make_files(files, 1 if kind == border.REWRITE else _great(message))
-                    await nursery.send(kind, [theirs.fileno(), *mine, *files])
-                answer = await _answer(ours, files[0])
+                    said = await self._said(nursery, lane, kind, [*mine, *files])
+                answer, goes_on = told(said, files[0])
                 # Those that hold nothing hold their room.
                 used = 1 + max((place.descriptor for place in answer.places), default=0)
                 _close(files[used:])
                 kept = files[:used]
                 files.clear()
                 return answer, kept
+        finally:
+            self._done_with(lane, goes_on=goes_on)
+
+    async def _said(self, nursery: Cradle, lane: Lane, kind: bytes, descriptors: list[int]) -> bytes:
+        """Return what a parse worker answers in its time. Raises ScannerDownError."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await lane.ask(kind, descriptors)
+        except TimeoutError as error:
+            try:
+                async with asyncio.timeout(_GRACE_S):
+                    await lane.given_up()
+            except TimeoutError:
+                nursery.kill()
+                raise ScannerDownError(f"no parse worker answered in {self._seconds:g} s") from error
+            raise ScannerDownError(f"the parse worker took more than {self._seconds:g} s") from error
+
+    async def _lane(self, nursery: Cradle) -> Lane:
+        """Return a lane to an idle parse worker, or to a new one. Raises OSError."""
+        while self._idle:
+            if (lane := self._idle.pop()).open:
+                return lane
+        lane = Lane()
+        try:
+            with lane.far:
+                await nursery.send(border.CHILD, [lane.far.fileno()])
+        except BaseException:
+            lane.close()
+            raise
+        return lane
+
+    def _done_with(self, lane: Lane, *, goes_on: bool) -> None:
+        """Keep a lane for the next job, or end its parse worker; and one that had nothing to do for a while."""
+        now = asyncio.get_running_loop().time()
+        if goes_on:
+            lane.idle_since = now
+            self._idle.append(lane)
+        else:
+            lane.close()
+        if self._idle and self._idle[0].idle_since < now - _IDLE_S:
+            self._idle.popleft().close()
 
     def _make_files(self, files: list[int], great: int) -> None:
         """Append the memory files of one answer. Raises OSError."""
@@ -250,37 +293,17 @@ def _great(message: Message) -> int:
     return border.MAX_GREAT if message.size >= border.MANY_FROM else border.FEW_GREAT
 
 
-async def _answer(job: socket.socket, file: int) -> Answer:
-    """Wait for the answer to a job, whose record lies in ``file``. Raises ScannerError."""
-    await readable(job)
-    said = job.recv(border.MAX_DATAGRAM)
-    if not said:
-        raise ScannerDownError("the parse worker went away")
-    if said.startswith(border.FAILED):
-        raise ScannerDownError(f"the parse worker failed: {said[1:].decode('utf-8', 'replace')}")
+def told(said: bytes, file: int) -> tuple[Answer, bool]:
+    """Return the answer to a job, whose record lies in ``file``, and whether another job may follow.
+
+    Raises ScannerAnswerError.
+    """
     if len(said) != border.LOCATION.size:
         raise ScannerAnswerError("the parse worker's answer is not one")
-    offset, length = border.LOCATION.unpack(said)
+    offset, length, goes_on = border.LOCATION.unpack(said)
     if length > border.MAX_RECORD or offset + length != border.sealed_size(file):
         raise ScannerAnswerError("the parse worker's answer is not where it says")
-    return border.decoded(border.read_at(file, offset, length))
-
-
-async def readable(descriptor: socket.socket) -> None:
-    """Return when there is something to read, or the other end is closed."""
-    loop = asyncio.get_running_loop()
-    there: asyncio.Future[None] = loop.create_future()
-    number = descriptor.fileno()
-
-    def heard() -> None:
-        if not there.done():
-            there.set_result(None)
-
-    loop.add_reader(number, heard)
-    try:
-        await there
-    finally:
-        loop.remove_reader(number)
+    return border.decoded(border.read_at(file, offset, length)), bool(goes_on)
 
 
 @contextlib.contextmanager

@@ -36,7 +36,8 @@ def nursery(daemon: Daemon) -> int:
 def test_a_nursery_killed_in_the_middle_costs_a_451_and_no_more(tmp_path: Path) -> None:
     with running(tmp_path) as daemon:
         pid = nursery(daemon)
-        os.kill(pid, signal.SIGSTOP)
+        for one in (pid, *children(pid)):
+            os.kill(one, signal.SIGSTOP)
         with daemon.client() as client:
             client.begin()
             client.send(
@@ -44,7 +45,7 @@ def test_a_nursery_killed_in_the_middle_costs_a_451_and_no_more(tmp_path: Path) 
                 + mta.macros(c.EndOfMessage, {b"i": b"4XyZ"})
                 + mta.plain(c.EndOfMessage)
             )
-            time.sleep(0.5)  # the nursery has the job, and does not get to it
+            time.sleep(0.5)  # a parse worker has the job, and does not get to it
             os.kill(pid, signal.SIGKILL)
             refused = client.verdict()
             assert refused.payload.startswith(b"451 4.7.1 Message not inspected")

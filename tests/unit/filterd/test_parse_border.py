@@ -15,6 +15,7 @@ from filterd.errors import ScannerError
 from filterd.parse import border, pool
 from filterd.parse.border import Answer, Place
 from filterd.parse.dissection import Dissection
+from filterd.parse.lane import Lane
 
 
 @contextlib.contextmanager
@@ -36,13 +37,15 @@ def answered(said: bytes, file: int) -> Answer:
     """Return what the milter worker makes of one datagram, with the record in ``file``."""
 
     async def run() -> Answer:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours, theirs:
-            ours.settimeout(0)
+        lane = Lane()
+        with lane.far as far:
             # Descriptors that nobody asked for are let go by the kernel.
-            socket.send_fds(theirs, [said], [theirs.fileno()])
-            theirs.shutdown(socket.SHUT_WR)
-            return await pool._answer(ours, file)
+            socket.send_fds(far, [said], [far.fileno()])
+            far.shutdown(socket.SHUT_WR)
+            try:
+                return pool.told(await lane.ask(border.ANATOMISE, []), file)[0]
+            finally:
+                lane.close()
 
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not walked
     try:
@@ -56,7 +59,7 @@ RECORD = border.encoded(Answer(anatomy=Anatomy()))
 
 def test_a_good_answer() -> None:
     with files(b"content" + RECORD) as made:
-        assert answered(border.LOCATION.pack(7, len(RECORD)), made[0]).anatomy == Anatomy()
+        assert answered(border.LOCATION.pack(7, len(RECORD), 1), made[0]).anatomy == Anatomy()
 
 
 @pytest.mark.parametrize(
@@ -65,16 +68,16 @@ def test_a_good_answer() -> None:
         (b"", b""),
         (b"X", RECORD),
         (b"F", RECORD),
-        (border.LOCATION.pack(0, len(RECORD))[:-1], RECORD),
-        (border.LOCATION.pack(0, len(RECORD)) + b"x", RECORD),
-        (border.LOCATION.pack(1, len(RECORD)), RECORD),
-        (border.LOCATION.pack(0, len(RECORD) - 1), RECORD),
-        (border.LOCATION.pack(0, len(RECORD) + 1), RECORD),
-        (border.LOCATION.pack(2**64 - 1, 2**64 - 1), RECORD),
-        (border.LOCATION.pack(0, border.MAX_RECORD + 1), b"\0" * (border.MAX_RECORD + 1)),
-        (border.LOCATION.pack(0, 3), b"\xc1\xc1\xc1"),
-        (border.LOCATION.pack(0, 5000), b"\x91" * 5000),
-        (border.LOCATION.pack(0, len(RECORD)), RECORD[:-1] + b"\xc1"),
+        (border.LOCATION.pack(0, len(RECORD), 1)[:-1], RECORD),
+        (border.LOCATION.pack(0, len(RECORD), 1) + b"x", RECORD),
+        (border.LOCATION.pack(1, len(RECORD), 1), RECORD),
+        (border.LOCATION.pack(0, len(RECORD) - 1, 1), RECORD),
+        (border.LOCATION.pack(0, len(RECORD) + 1, 1), RECORD),
+        (border.LOCATION.pack(2**64 - 1, 2**64 - 1, 1), RECORD),
+        (border.LOCATION.pack(0, border.MAX_RECORD + 1, 1), b"\0" * (border.MAX_RECORD + 1)),
+        (border.LOCATION.pack(0, 3, 1), b"\xc1\xc1\xc1"),
+        (border.LOCATION.pack(0, 5000, 1), b"\x91" * 5000),
+        (border.LOCATION.pack(0, len(RECORD), 1), RECORD[:-1] + b"\xc1"),
     ],
 )
 def test_a_bad_answer_is_none(said: bytes, content: bytes) -> None:
@@ -84,14 +87,14 @@ def test_a_bad_answer_is_none(said: bytes, content: bytes) -> None:
 
 def test_an_answer_that_can_still_be_changed_is_none() -> None:
     with files(RECORD, sealed=False) as made, pytest.raises(ScannerError, match="no sealed memory file"):
-        answered(border.LOCATION.pack(0, len(RECORD)), made[0])
+        answered(border.LOCATION.pack(0, len(RECORD), 1), made[0])
 
 
 def test_an_answer_that_is_no_file_is_none() -> None:
     ends = os.pipe()
     try:
         with pytest.raises(ScannerError, match="no sealed memory file"):
-            answered(border.LOCATION.pack(0, 1), ends[0])
+            answered(border.LOCATION.pack(0, 1, 1), ends[0])
     finally:
         for end in ends:
             os.close(end)

@@ -181,23 +181,28 @@ def test_a_nursery_that_gets_no_process_fails_the_job_and_lives(monkeypatch: pyt
     made = nursery.Nursery(control, TASKS, Inspection(), walls)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, control, _far:
-        files = [theirs.detach(), border.memory_file("message"), border.memory_file("contents")]
-        made._give(border.ANATOMISE, files)
+        made._start(theirs)
         assert ours.recv(1000).startswith(b"Fno process can be had")
+        assert not ours.recv(1000)
     assert not made._children
 
 
-def test_a_nursery_does_not_turn_in_circles_while_a_child_dies() -> None:
+def test_a_nursery_does_not_turn_in_circles_while_a_child_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
+    monkeypatch.setattr(nursery.Nursery, "_reap", lambda _: None)
     control, far = socket.socketpair()
-    walls = sandbox.Sandbox(memory=2**30, seconds=1)
-    made = nursery.Nursery(control, TASKS, Inspection(), walls)
-    with control, far, socket.socket() as job, socket.socket() as lane:
-        made._children[1] = nursery._Child(pid=1, lane=lane, job=job, until=0.0, killed="late")
-        assert made._patience_ms() is None
-        made._children[2] = nursery._Child(pid=2, lane=lane, job=None, until=0.0)
-        assert made._patience_ms() is None
-        made._children[3] = nursery._Child(pid=3, lane=lane, job=job, until=0.0)
-        assert made._patience_ms() == 0
+    ours, lane = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    made = nursery.Nursery(control, TASKS, Inspection(), sandbox.Sandbox(memory=2**30, seconds=1))
+    with control, lane, far:
+        made._children[1] = nursery._Child(pid=1, lane=lane)
+        ours.close()
+        assert made._turn()
+        assert killed == [1]
+        # Until it is reaped nothing more happens of it: the next thing that happens is the milter worker's end.
+        far.close()
+        assert not made._turn()
+        assert killed == [1]
 
 
 def test_a_worker_whose_nursery_has_ended_does_not_begin() -> None:

@@ -56,12 +56,26 @@ def test_a_worker_ends_after_its_last_job() -> None:
     run(deed)
 
 
-def test_an_idle_worker_that_dies_or_is_one_too_many_costs_nothing() -> None:
+def test_idle_workers_end_while_one_does_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("filterd.parse.pool._IDLE_S", 0.1)
+
     async def deed() -> None:
         async with pool() as parsers:
-            bodies = [b"kind text"] * 4
+            await asyncio.gather(*(ask(parsers, b"kind text") for _ in range(4)))
+            assert len(children(nursery(parsers))) > 1
+            for _ in range(5):
+                await asyncio.sleep(0.06)
+                await ask(parsers, b"kind text")
+            await until(lambda: len(children(nursery(parsers))) == 1)
+
+    run(deed)
+
+
+def test_an_idle_worker_that_dies_costs_nothing() -> None:
+    async def deed() -> None:
+        async with pool() as parsers:
+            bodies = [b"kind text"] * 2
             await asyncio.gather(*(ask(parsers, body) for body in bodies))
-            await until(lambda: len(children(nursery(parsers))) <= 2)
             for worker in children(nursery(parsers)):
                 os.kill(worker, signal.SIGKILL)
             results = await asyncio.gather(*(ask(parsers, body) for body in bodies), return_exceptions=True)
