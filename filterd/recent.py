@@ -6,8 +6,11 @@ short time, and none of a message that nobody could inspect; a new signature dat
 
 import asyncio
 import hashlib
+import mmap
+import struct
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -19,21 +22,77 @@ from .pipeline import Report
 from .policy.decide import REQUIRED
 from .stages import virus
 
-_MOST: Final = 512 * 1024  # bytes of one report; greater ones are rare, and would drive out many
+_SECONDS: Final = 300.0
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Report)
 
 Examine = Callable[[], Awaitable[Report]]
 
 
-class Memory(Protocol):
-    """Where reports are kept: the ledger's process, for all workers."""
+class Memory:
+    """Reports by key, in memory that all processes share which are forked after it was made.
 
-    async def recall(self, key: bytes) -> bytes:
-        """Return what is kept under a key, or b""."""
+    There are no locks: of two that write to one place at a time neither is believed, by the digest of all of it.
+    A value that is longer than ``longest`` bytes is not kept.
+    """
+
+    _DATABASE: Final = struct.Struct("=d")
+    # Digest of what follows, until when it holds (by time.monotonic), the signature database, the value's length; the key.
+    _HEAD: Final = struct.Struct("=16sddI32s")
+    _PLACE: Final = 8192  # bytes
+    _WAYS: Final = 4  # places that one key may take
+
+    def __init__(self, places: int = 1024, *, seconds: float = _SECONDS) -> None:
+        """Make it, for so many reports at most. Nothing of it takes room before it is used."""
+        self._seconds = seconds
+        self._rows = max(1, places // self._WAYS)
+        self._at = mmap.mmap(-1, self._PLACE * (1 + self._rows * self._WAYS))
+        self.longest = self._PLACE - self._HEAD.size
+
+    def recall(self, key: bytes) -> bytes:
+        """Return what is remembered under a key of 32 bytes, or b""."""
+        for place in self._places(key):
+            check, until, database, length, own = self._HEAD.unpack_from(self._at, place)
+            if own != key or time.monotonic() >= until or database != self.database:
+                continue
+            value = self._at[place + self._HEAD.size : place + self._HEAD.size + min(length, self.longest)]
+            if check == self._check(until, database, key, value):
+                return value
+        return b""
 
     def remember(self, key: bytes, value: bytes) -> None:
-        """Keep a value."""
+        """Keep a value in the place of the same key, or of the one that is the oldest there."""
+        if len(value) > self.longest:
+            return
+        until, database = time.monotonic() + self._seconds, self.database
+
+        def age(place: int) -> float:
+            _, before, _, _, own = self._HEAD.unpack_from(self._at, place)
+            return float("-inf") if own == key else float(before)
+
+        place = min(self._places(key), key=age)
+        check = self._check(until, database, key, value)
+        head = self._HEAD.pack(check, until, database, len(value), key)
+        self._at[place : place + len(head) + len(value)] = head + value
+
+    @property
+    def database(self) -> float:
+        """The virus engine's signature database: what was found under another one is forgotten, as it may know better."""
+        return float(self._DATABASE.unpack_from(self._at)[0])
+
+    @database.setter
+    def database(self, number: float) -> None:
+        self._DATABASE.pack_into(self._at, 0, number)
+
+    def _places(self, key: bytes) -> range:
+        row = int.from_bytes(key[:4], "big") % self._rows
+        first = self._PLACE * (1 + row * self._WAYS)
+        return range(first, first + self._PLACE * self._WAYS, self._PLACE)
+
+    @classmethod
+    def _check(cls, until: float, database: float, key: bytes, value: bytes) -> bytes:
+        whole = cls._HEAD.pack(b"", until, database, len(value), key) + value
+        return hashlib.blake2b(whole, digest_size=16).digest()
 
 
 class Recent:
@@ -54,20 +113,20 @@ class Recent:
             # The same message is being looked at for another connection. If nothing comes of that, there is no queue:
             # each looks for itself, or a message on which an engine hangs would hold up all that are like it.
             await going.wait()
-            return await self._recalled(key) or await examine()
+            return self._recalled(key) or await examine()
         self._going[key] = asyncio.Event()
         try:
-            if (known := await self._recalled(key)) is not None:
+            if (known := self._recalled(key)) is not None:
                 return known
             report = await examine()
-            if (value := _kept(report)) and len(value) <= _MOST:
+            if value := _kept(report):
                 self._memory.remember(key, value)
             return report
         finally:
             self._going.pop(key).set()
 
-    async def _recalled(self, key: bytes) -> Report | None:
-        value = await self._memory.recall(key)
+    def _recalled(self, key: bytes) -> Report | None:
+        value = self._memory.recall(key)
         return _DECODER.decode(value) if value else None
 
     def _key(self, message: Message) -> bytes:

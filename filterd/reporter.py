@@ -123,14 +123,15 @@ class Reporter:
                 version = await self._service.engines.clamd.version()
                 self._signatures = {"database": float(version.database), "built_seconds": version.built}
                 self._version_asked = loop.time()
+                self._service.memory.database = float(version.database)
 
     def _version_due(self, now: float) -> bool:
         return not self._version_asked or now - self._version_asked >= _VERSION_EVERY_S * self._workers
 
     async def _tell(self) -> None:
         """Tell everything; a failure that is over already is told first."""
-        # It also makes the connection, if there is none.
-        await self._ledger.recall(b"")
+        if not await self._ledger.reached():
+            return
         for part in self._parts:
             condition = part.condition
             gauges = {"waiting": float(condition.waiting), "running": float(condition.running)}

@@ -19,6 +19,7 @@ from .config import Config
 from .connection import Connection
 from .errors import ScannerError
 from .log import Log
+from .recent import Memory
 from .reporter import Reporter
 from .service import Service
 
@@ -64,8 +65,11 @@ class Worker:
     SIGHUP: accept no more, serve the connections there are to their end (within ``message_timeout_s``).
     """
 
-    def __init__(self, config: Config, listener: socket.socket, beat: int, log: Log, *, workers: int) -> None:
+    def __init__(
+        self, config: Config, listener: socket.socket, beat: int, log: Log, *, workers: int, memory: Memory
+    ) -> None:
         self._config = config
+        self._memory = memory
         self._listener = listener
         self._beat = beat
         self._log = log
@@ -80,7 +84,7 @@ class Worker:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        service = Service(self._config, self._log, workers=self._workers)
+        service = Service(self._config, self._log, workers=self._workers, memory=self._memory)
         try:
             await self._serve_with(service)
         finally:
@@ -229,7 +233,9 @@ def _same(protocol: asyncio.StreamReaderProtocol) -> asyncio.StreamReaderProtoco
     return protocol
 
 
-def run_worker(config: Config, listener: socket.socket, beat: int, log: Log, *, workers: int) -> None:
+def run_worker(
+    config: Config, listener: socket.socket, beat: int, log: Log, *, workers: int, memory: Memory
+) -> None:
     """Be a worker until told to stop."""
     with contextlib.suppress(asyncio.CancelledError):
-        Worker(config, listener, beat, log, workers=workers).run()
+        Worker(config, listener, beat, log, workers=workers, memory=memory).run()

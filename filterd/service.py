@@ -21,7 +21,7 @@ from .ledger.client import LedgerClient, LedgerDownError
 from .log import Log, shown
 from .message import Envelope, Message, Spool
 from .pipeline import Report
-from .recent import Recent
+from .recent import Memory, Recent
 from .scanners import engines
 from .stages import virus
 
@@ -43,7 +43,8 @@ class Service:
     Needs a running event loop. Close it: the parse workers end with it.
     """
 
-    def __init__(self, config: Config, log: Log, *, workers: int) -> None:
+    def __init__(self, config: Config, log: Log, *, workers: int, memory: Memory | None = None) -> None:
+        """Begin. ``memory`` is what all workers know of the messages of late."""
         self.config = config
         self.log = log
         self.stopping = False
@@ -51,7 +52,8 @@ class Service:
         self.engines = engines.connect(config, log, workers=workers)
         self.ledger = LedgerClient(config.ledger, log)
         self.carrier = Carrier(config, log, self, self.ledger, self.health)
-        self._recent = Recent(config, self.ledger)
+        self.memory = memory or Memory(4)
+        self._recent = Recent(config, self.memory)
         self._lists = config.list
         self._last_resort = policy.last_resort(config)
 
@@ -62,7 +64,7 @@ class Service:
                 lists = (*self.config.list, *await self.ledger.listed())
                 if lists != self._lists:
                     self._lists = lists
-                    self._recent = Recent(self.config, self.ledger, lists)
+                    self._recent = Recent(self.config, self.memory, lists)
             await asyncio.sleep(_LISTS_EVERY_S)
 
     async def rest(self) -> None:

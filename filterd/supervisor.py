@@ -21,6 +21,7 @@ from .errors import ConfigError
 from .listener import Place, bind, for_the_ledger, for_the_mta, for_the_watchers, unbind
 from .log import Log
 from .notify import handed_over, notify, watchdog_seconds
+from .recent import Memory
 from .server import run_worker
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
@@ -68,6 +69,7 @@ class Supervisor:
         self._began = time.monotonic()
         self._last_heard: dict[Role, float] = dict.fromkeys(ROLES, self._began)
         self._ledger_died = ""  # how, until another one has worked for a while
+        self._memory = Memory()  # made before any worker, so that they share it
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._sockets = {role: list[socket.socket]() for role in ROLES}
         self._bound: list[tuple[socket.socket, Place]] = []
@@ -276,7 +278,14 @@ class Supervisor:
                 self._path, self._config, own, beat, self._log, watched=watched, died=self._ledger_died
             ).run()
         else:
-            run_worker(self._config, self._sockets[role][0], beat, self._log, workers=self._workers)
+            run_worker(
+                self._config,
+                self._sockets[role][0],
+                beat,
+                self._log,
+                workers=self._workers,
+                memory=self._memory,
+            )
         return 0
 
     def _reap(self) -> None:

@@ -23,9 +23,7 @@ from .records import (
     MessageRecord,
     Noted,
     Ping,
-    Recall,
     Record,
-    Remember,
     Request,
     TakeBack,
     framed,
@@ -34,8 +32,6 @@ from .records import (
 _LISTS: Final = msgspec.msgpack.Decoder(tuple[ListEntry, ...])
 _ANSWER: Final = msgspec.msgpack.Decoder(Answer)
 _RETRY_S: Final = 0.05
-# What was found before is asked for to save work: it is not worth a wait.
-_RECALL_S: Final = 0.5
 _MAX_UNSENT: Final = 8 * 1024 * 1024
 
 
@@ -71,20 +67,19 @@ class LedgerClient:
         """Return how often this message has come, this time included. Raises LedgerDownError."""
         return (await self._ask(lambda number: Again(number=number, fingerprint=fingerprint))).count
 
-    async def recall(self, key: bytes) -> bytes:
-        """Return what was found in this message a short time ago, or b""."""
+    async def reached(self) -> bool:
+        """Return whether there is a connection, which is made if there is none."""
         try:
-            return (await self._ask(lambda number: Recall(number=number, key=key), _RECALL_S)).found
-        except LedgerDownError:
-            return b""
-
-    def remember(self, key: bytes, value: bytes) -> None:
-        """Keep what was found in a message for a short time, if the ledger is there."""
-        self._tell(Remember(key=key, value=value))
+            await self._connected()
+        except OSError:
+            return False
+        return True
 
     def noted(self, component: str, problem: str = "", gauges: dict[str, float] | None = None) -> None:
         """Say that a component works (``problem`` "") or what is wrong with it, if the ledger is there."""
-        self._tell(Noted(component=component, problem=problem, gauges=gauges or {}))
+        writer = self._writer
+        if writer is not None and writer.transport.get_write_buffer_size() < _MAX_UNSENT:
+            writer.write(framed(Noted(component=component, problem=problem, gauges=gauges or {})))
 
     async def listed(self) -> tuple[ListEntry, ...]:
         """Return the lists of senders that the ledger has. Raises LedgerDownError."""
@@ -100,14 +95,9 @@ class LedgerClient:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
 
-    def _tell(self, request: Request) -> None:
-        writer = self._writer
-        if writer is not None and writer.transport.get_write_buffer_size() < _MAX_UNSENT:
-            writer.write(framed(request))
-
-    async def _ask(self, request: Callable[[int], Request], seconds: float | None = None) -> Answer:
+    async def _ask(self, request: Callable[[int], Request]) -> Answer:
         """Return the answer to a request; asked again if the connection broke. Raises LedgerDownError."""
-        patience = self._settings.timeout_s if seconds is None else seconds
+        patience = self._settings.timeout_s
         why = f"no answer in {patience:g} s"
         try:
             async with asyncio.timeout(patience):

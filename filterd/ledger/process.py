@@ -10,7 +10,6 @@ import itertools
 import signal
 import socket
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -31,7 +30,7 @@ from filterd.web import WebServer
 
 from . import database
 from .blobs import Blobs, key_from
-from .records import HEAD, MAX_FRAME, Answer, Noted, Ping, Recall, Record, Remember, Request, TakeBack, framed
+from .records import HEAD, MAX_FRAME, Answer, Noted, Ping, Record, Request, TakeBack, framed
 from .retention import tidied
 from .watch import Watch
 from .writer import Writer, Written
@@ -59,40 +58,6 @@ _TIDY_EVERY_S: Final = 3600.0
 _TIDY_FIRST_S: Final = 60.0
 _SAY_EVERY_S: Final = 10.0
 _CLOSE_S: Final = 2.0
-
-
-class Memory:
-    """What was found in messages of late, by key: bounded in bytes and in age."""
-
-    def __init__(self, *, most_bytes: int = 16 << 20, seconds: float = 300.0) -> None:
-        self._most = most_bytes
-        self._seconds = seconds
-        self._held: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
-        self._bytes = 0
-        self._database = 0.0
-
-    def recall(self, key: bytes) -> bytes:
-        """Return what is remembered, or b""."""
-        until, value = self._held.get(key, (0.0, b""))
-        return value if time.monotonic() < until else b""
-
-    def remember(self, key: bytes, value: bytes) -> None:
-        """Keep a value; the oldest go for it."""
-        self._forget(key)
-        self._held[key] = (time.monotonic() + self._seconds, value)
-        self._bytes += len(value)
-        while self._bytes > self._most:
-            self._forget(next(iter(self._held)))
-
-    def under(self, database: float) -> None:
-        """Forget everything once the virus engine has another signature database: it may know better."""
-        if database != self._database:
-            self._database = database
-            self._held.clear()
-            self._bytes = 0
-
-    def _forget(self, key: bytes) -> None:
-        self._bytes -= len(self._held.pop(key, (0.0, b""))[1])
 
 
 class _Client(Struct, frozen=True, kw_only=True):
@@ -126,7 +91,6 @@ class LedgerProcess:
         self._watched = watched
         self._beat = beat
         self._log = log
-        self._memory = Memory()
         self._queue: asyncio.Queue[tuple[Written, Callable[[Answer], None]]] = asyncio.Queue(_WAITING)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._engine: Engine | None = None
@@ -248,14 +212,8 @@ class LedgerProcess:
 
     async def _take(self, name: str, request: Request, answer: Callable[[Answer], None]) -> None:
         match request:
-            case Recall():
-                answer(Answer(number=request.number, found=self._memory.recall(request.key)))
-            case Remember():
-                self._memory.remember(request.key, request.value)
             case Noted():
                 self._watch.noted(name, request)
-                if "database" in request.gauges:
-                    self._memory.under(request.gauges["database"])
             case _:
                 await self._queue.put((request, answer))
 

@@ -130,20 +130,6 @@ class Again(Struct, frozen=True, kw_only=True, tag="again"):
     fingerprint: bytes
 
 
-class Recall(Struct, frozen=True, kw_only=True, tag="recall"):
-    """Ask for what was found in the same message a short time ago; answered with ``found``."""
-
-    number: int
-    key: bytes
-
-
-class Remember(Struct, frozen=True, kw_only=True, tag="remember"):
-    """Keep what was found in a message for a short time. Not answered."""
-
-    key: bytes
-    value: bytes
-
-
 class Noted(Struct, frozen=True, kw_only=True, tag="noted"):
     """A figure of a process, for metrics and alerts: ``component`` works (``problem`` "") or not. Not answered."""
 
@@ -164,7 +150,7 @@ class AskLists(Struct, frozen=True, kw_only=True, tag="ask-lists"):
     number: int
 
 
-Request = Record | TakeBack | Injected | Again | Recall | Remember | Noted | Ping | AskLists
+Request = Record | TakeBack | Injected | Again | Noted | Ping | AskLists
 
 
 class Answer(Struct, frozen=True, kw_only=True, array_like=True):

@@ -19,6 +19,7 @@ from filterd.listener import bind, for_the_mta
 from filterd.log import Log
 from filterd.milter import commands as c
 from filterd.milter import mta
+from filterd.recent import Memory
 from filterd.server import Worker
 from filterd.service import Service
 from tests.unit.filterd import dialogue, engines, recorder
@@ -29,8 +30,8 @@ from tests.unit.filterd.engines import wait_for
 class Failing(Worker):
     """A worker that gets one connection; when the next is asked for, it fails once ``broken`` is set."""
 
-    def __init__(self, config: Config, listener: socket.socket, beat: int, log: Log, *, workers: int) -> None:
-        super().__init__(config, listener, beat, log, workers=workers)
+    def __init__(self, config: Config, listener: socket.socket, beat: int, log: Log) -> None:
+        super().__init__(config, listener, beat, log, workers=1, memory=Memory(4))
         self.broken = asyncio.Event()
         self._served = False
 

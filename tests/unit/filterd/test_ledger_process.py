@@ -19,7 +19,7 @@ from filterd.config import Config, LedgerSettings, StoreSettings
 from filterd.ledger import database
 from filterd.ledger import schema as s
 from filterd.ledger.client import LedgerClient, LedgerDownError
-from filterd.ledger.process import LedgerProcess, Memory
+from filterd.ledger.process import LedgerProcess
 from filterd.log import Log
 from tests.unit.filterd.entries import kept, record
 
@@ -226,8 +226,8 @@ def test_a_ledger_that_is_away_is_an_error_in_time(tmp_path: Path) -> None:
         client = LedgerClient(config(tmp_path, timeout_s=0.3).ledger, Log(-1))
         with pytest.raises(LedgerDownError, match="did not answer"):
             await client.record(record())
-        assert await client.recall(b"x") == b""
-        client.remember(b"x", b"y")
+        client.noted("x")
+        assert not await client.reached()
         await client.close()
 
     run(deed)
@@ -247,32 +247,6 @@ def test_a_database_that_is_locked_is_an_error_and_then_works_again(tmp_path: Pa
             assert len(ids(settings)) == 1
 
     run(deed)
-
-
-def test_what_was_found_is_remembered_for_all_and_not_for_long(tmp_path: Path) -> None:
-    async def deed() -> None:
-        async with running(tmp_path) as (_, client, settings):
-            other = LedgerClient(settings.ledger, Log(-1))
-            await client.ping()
-            client.remember(b"key", b"found")
-            await client.ping()
-            assert await other.recall(b"key") == b"found"
-            assert await other.recall(b"other") == b""
-            await other.close()
-
-    run(deed)
-    memory = Memory(most_bytes=10, seconds=60)
-    for number in range(20):
-        memory.remember(bytes([number]), b"four")
-    assert [number for number in range(20) if memory.recall(bytes([number]))] == [18, 19]
-    memory.under(27000.0)
-    assert memory.recall(b"\x13") == b""
-    memory.remember(b"x", b"y")
-    memory.under(27000.0)
-    assert memory.recall(b"x") == b"y"
-    old = Memory(seconds=0)
-    old.remember(b"x", b"y")
-    assert old.recall(b"x") == b""
 
 
 @pytest.mark.parametrize("sent", [b"\xff\xff\xff\xff", b"\0\0\0\2xx", b"\0\0"])

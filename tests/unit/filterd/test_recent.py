@@ -1,6 +1,7 @@
 """Equal messages are looked at once, and never under what another found."""
 
 import asyncio
+import os
 from typing import Any
 
 import msgspec
@@ -11,22 +12,10 @@ from filterd.findings import Finding, Verdict
 from filterd.message import Envelope, Message, Spool
 from filterd.pipeline import Report, StageResult
 from filterd.policy.decide import REQUIRED
-from filterd.recent import Recent
+from filterd.recent import Memory, Recent
 
 VIRUS = Finding(stage="virus", verdict=Verdict.INFECTED, rule="virus.signature")
 LATE = Finding(stage="virus", verdict=Verdict.NOT_INSPECTED, rule="virus.unavailable")
-
-
-class Kept:
-    def __init__(self) -> None:
-        self.values: dict[bytes, bytes] = {}
-
-    async def recall(self, key: bytes) -> bytes:
-        await asyncio.sleep(0)
-        return self.values.get(key, b"")
-
-    def remember(self, key: bytes, value: bytes) -> None:
-        self.values[key] = value
 
 
 def message(body: bytes = b"same", **envelope: Any) -> Message:
@@ -60,7 +49,7 @@ def calls(found: Report, *messages: Message, together: bool = False, recent: Rec
     examine = Examiner(found)
 
     async def run() -> None:
-        one = recent or Recent(Config(), Kept())
+        one = recent or Recent(Config(), Memory(4))
         if together:
             results = await asyncio.gather(*(one.report(each, examine) for each in messages))
         else:
@@ -98,7 +87,7 @@ def test_what_nobody_could_inspect_is_looked_at_again() -> None:
 
 
 def test_another_configuration_knows_nothing_of_it() -> None:
-    kept = Kept()
+    kept = Memory(4)
     first = Recent(Config(), kept)
     assert calls(report(), message(), recent=first) == 1
     assert calls(report(), message(), recent=first) == 0
@@ -108,7 +97,7 @@ def test_another_configuration_knows_nothing_of_it() -> None:
 
 def test_one_that_fails_does_not_hold_up_those_behind_it() -> None:
     async def run() -> None:
-        recent = Recent(Config(), Kept())
+        recent = Recent(Config(), Memory(4))
 
         async def fail() -> Report:
             await asyncio.sleep(0.01)
@@ -121,3 +110,63 @@ def test_one_that_fails_does_not_hold_up_those_behind_it() -> None:
         assert isinstance((await asyncio.gather(first, return_exceptions=True))[0], OSError)
 
     asyncio.run(run())
+
+
+def key(number: int, row: int = 0) -> bytes:
+    return row.to_bytes(4, "big") + number.to_bytes(28, "big")
+
+
+def test_the_oldest_of_a_row_goes() -> None:
+    memory = Memory(8)
+    for number in range(20):
+        memory.remember(key(number), b"%d" % number)
+        memory.remember(key(number, 1), b"other %d" % number)
+    assert [number for number in range(20) if memory.recall(key(number))] == [16, 17, 18, 19]
+    assert memory.recall(key(19)) == b"19"
+    assert memory.recall(key(19, 1)) == b"other 19"
+    memory.remember(key(17), b"again")
+    assert [memory.recall(key(number)) for number in range(16, 20)] == [b"16", b"again", b"18", b"19"]
+
+
+def test_what_is_too_long_is_not_kept() -> None:
+    memory = Memory(4)
+    memory.remember(key(1), b"x" * memory.longest)
+    memory.remember(key(2), b"x" * (memory.longest + 1))
+    assert memory.recall(key(1)) == b"x" * memory.longest
+    assert memory.recall(key(2)) == b""
+
+
+def test_it_is_forgotten_after_its_time_and_under_another_signature_database() -> None:
+    old = Memory(4, seconds=0)
+    old.remember(key(1), b"x")
+    assert old.recall(key(1)) == b""
+    memory = Memory(4)
+    memory.remember(key(1), b"x")
+    memory.database = 27000.0
+    assert memory.recall(key(1)) == b""
+    memory.remember(key(1), b"y")
+    memory.database = 27000.0
+    assert memory.recall(key(1)) == b"y"
+
+
+def test_what_two_have_written_at_a_time_is_not_believed() -> None:
+    memory = Memory(4)
+    memory.remember(key(1), b"one value")
+    memory._at.seek(0)
+    at = memory._at.find(b"one value")
+    for byte in range(at - memory._HEAD.size, at + 9):
+        before = memory._at[byte]
+        memory._at[byte] = before ^ 1
+        assert memory.recall(key(1)) == b""
+        memory._at[byte] = before
+    assert memory.recall(key(1)) == b"one value"
+
+
+def test_processes_share_it() -> None:
+    memory = Memory()
+    pid = os.fork()
+    if pid == 0:
+        memory.remember(key(1), b"of the child")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert memory.recall(key(1)) == b"of the child"
