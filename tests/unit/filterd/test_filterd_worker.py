@@ -114,7 +114,7 @@ def test_a_worker_that_cannot_accept_any_more_finishes_its_message(tmp_path: Pat
         engines.Spamd(tmp_path / "spamd.sock"),
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        runner.run(run(Failing(config, listener, told, Log(-1), workers=1)))
+        runner.run(run(Failing(config, listener, told, Log(-1))))
     os.close(heard)
     os.close(told)
 
