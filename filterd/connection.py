@@ -28,6 +28,8 @@ _READ: Final = 64 * 1024
 # Replies are a few bytes each: an MTA that does not take them in this time takes nothing any more.
 _SEND_S: Final = 30.0
 _CLOSE_S: Final = 5.0
+# What is judged in this time is judged before it matters whether the MTA is still there.
+_PROMPT_S: Final = 0.05
 # What is said of a client whose address the MTA does not know (family U of SMFIC_CONNECT).
 _NO_ADDRESS: Final = b"unknown"
 
@@ -275,10 +277,15 @@ class Connection:
     async def _settle(self, message: Message) -> tuple[Judgement, Carried]:
         """Judge and carry out; meanwhile tell the MTA that we are at work, and notice if it leaves."""
         scan = asyncio.ensure_future(self._judged(message))
-        heard: asyncio.Future[bytes] | None = asyncio.ensure_future(self._reader.read(_READ))
+        heard: asyncio.Future[bytes] | None = None
+        waited: set[asyncio.Future[Any]] = {scan}
         try:
+            done, _ = await asyncio.wait(waited, timeout=_PROMPT_S)
+            if done:
+                return scan.result()
+            heard = asyncio.ensure_future(self._reader.read(_READ))
             while True:
-                waited: set[asyncio.Future[Any]] = {scan} if heard is None else {scan, heard}
+                waited = {scan} if heard is None else {scan, heard}
                 done, _ = await asyncio.wait(
                     waited, timeout=self._settings.progress_s, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -293,11 +300,12 @@ class Connection:
                 if not done:
                     await self._send(self._session.reply(Progress()))
         finally:
-            for task in (scan, heard):
-                if task is not None:
-                    task.cancel()
+            pending = [task for task in (scan, heard) if task is not None and not task.done()]
+            for task in pending:
+                task.cancel()
             # Wait until they have let go of the message.
-            await asyncio.gather(scan, *([heard] if heard is not None else []), return_exceptions=True)
+            if pending:
+                await asyncio.gather(*pending, return_exceptions=True)
 
     def _drop_message(self) -> None:
         if self._message is not None:

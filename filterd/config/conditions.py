@@ -93,6 +93,8 @@ def network(text: str) -> Network:
     return found
 
 
+# An address of the envelope is asked for several times a message; both caches are bounded in number and in length.
+@lru_cache(maxsize=1024)
 def client(address: bytes) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return a client's address as the MTA gives it; None for one that has none (a unix socket)."""
     try:
@@ -125,6 +127,7 @@ def pattern_problem(text: str, *, sender: bool) -> str:
     return f"{text!r} is no address pattern; write user@example.org, @example.org, @.example.org, user@{null}"
 
 
+@lru_cache(maxsize=1024)
 def bare(address: bytes) -> str:
     """Return an envelope address in lower case, without brackets and source route; "<>" for the null sender.
 

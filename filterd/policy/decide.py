@@ -208,6 +208,8 @@ def settled(
     case = _case(
         _SoFar(findings=tuple(findings), anatomy=Anatomy(author=author)), envelope, config, now, entries
     )
+    if not case.entries and not (any(map(_bounds_cost, findings)) if not scanned else findings):
+        return False  # what is asked of nearly every message, and no policy needs to be weighed for
     wanted = _wanted(case)
     if not scanned and not all(_is_cheap(one.disposition) for _, one in wanted):
         return False
@@ -217,9 +219,11 @@ def settled(
 
 
 def _is_cheap(one: Disposition) -> bool:
-    return any(
-        finding.verdict is Verdict.OVER_LIMIT or finding.rule == REFUSED.id for finding in one.findings
-    )
+    return any(map(_bounds_cost, one.findings))
+
+
+def _bounds_cost(finding: Finding) -> bool:
+    return finding.verdict is Verdict.OVER_LIMIT or finding.rule == REFUSED.id
 
 
 def _is_final(groups: tuple[Group, ...], one: Disposition, config: Config) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from filterd.config import Config, Group
@@ -11,7 +12,8 @@ from filterd.message import Envelope
 Direction = Literal["in", "out"]
 
 
-def within(address: bytes, networks: Sequence[str]) -> bool:
+@lru_cache(maxsize=1024)
+def within(address: bytes, networks: tuple[str, ...]) -> bool:
     """Whether a client's address lies in one of the networks; a client without an address lies in none."""
     found = client(address)
     return found is not None and any(found in network(one) for one in networks)

@@ -154,8 +154,10 @@ def reported(
     meant: dict[Finding, list[str]] = {}
     given = config.list if entries is None else entries
     force = in_force([one for one in given if one.verdict == "reject"], envelope, now)
+    if not force:
+        return ()
     sender = sender_of(envelope, author, (), config)
-    for recipient in (envelope.recipients or [b""]) if force else ():
+    for recipient in envelope.recipients or [b""]:
         for finding in refusals(listed(force, sender, recipient)):
             meant.setdefault(finding, []).append(bare(recipient) if recipient else "any recipient")
     return tuple(_for_whom(finding, who) for finding, who in meant.items())

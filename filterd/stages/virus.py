@@ -74,7 +74,8 @@ def classify(signature: str) -> Rule:
 async def examine(message: Message, engines: Engines, dissection: Dissection) -> tuple[Finding, ...]:
     """Report what each engine finds in the message and in its contents; an engine that fails is a finding too."""
     contents: list[tuple[int | None, Scannable]] = [(None, message.spool), *dissection.contents.items()]
-    answers = await asyncio.gather(*(_ask(engine, contents) for engine in engines.virus))
+    asked = [_ask(engine, contents) for engine in engines.virus]
+    answers = await asyncio.gather(*asked) if len(asked) > 1 else [await asked[0]]
     leaves = dissection.anatomy.leaves
     return tuple(finding for found in answers for finding in _named(found, leaves))
 
