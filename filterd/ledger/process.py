@@ -14,12 +14,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 import uvloop
 from msgspec import Struct
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from filterd.beats import Beat, beating, resident
@@ -34,6 +33,9 @@ from .records import HEAD, MAX_FRAME, Answer, Noted, Ping, Record, Request, Take
 from .retention import tidied
 from .watch import Watch
 from .writer import Writer, Written
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 class _Numbered(Struct):
@@ -94,6 +96,7 @@ class LedgerProcess:
         self._queue: asyncio.Queue[tuple[Written, Callable[[Answer], None]]] = asyncio.Queue(_WAITING)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._engine: Engine | None = None
+        self._writer: Writer | None = None
         self._watch = Watch(config, log, self._queue.qsize, died=died)
         self._names = itertools.count(1)
         self._clients: dict[str, _Client] = {}
@@ -255,16 +258,17 @@ class LedgerProcess:
     def _written(self, requests: list[Written]) -> list[Answer]:
         """Write a batch; runs in the thread."""
         try:
-            return Writer(self._opened()).write(requests)
+            return self._opened().write(requests)
         except (FilterdError, SQLAlchemyError, OSError) as error:
             why = str(error) or type(error).__name__
             return [Answer(number=one.number, error=why[:500]) for one in requests]
 
-    def _opened(self) -> Engine:
-        if self._engine is None:
+    def _opened(self) -> Writer:
+        if self._writer is None:
             self._engine = database.prepared(self._config.ledger)
+            self._writer = Writer(self._engine)
             self._watch.opened(self._engine)
-        return self._engine
+        return self._writer
 
     async def _ask_oneself(self) -> None:
         """Ask whether the database can be written, so that it is opened at the start, and a failure is seen to end."""
