@@ -142,6 +142,8 @@ class Connection:
 
     async def _send(self, data: bytes) -> None:
         self._writer.write(data)
+        if not self._writer.transport.get_write_buffer_size() and not self._writer.is_closing():
+            return  # the kernel has it
         try:
             async with asyncio.timeout(_SEND_S):
                 await self._writer.drain()

@@ -1,13 +1,35 @@
 """How the parts that messages depend on fare, as one process sees them. Data only."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from typing import Final
 
 from filterd.log import shown
 
 _LONGEST: Final = 300
+
+
+class _Held:
+    """A place at a part, for an ``async with``."""
+
+    __slots__ = ("_condition", "_slots")
+
+    def __init__(self, condition: "Condition", slots: asyncio.Semaphore) -> None:
+        self._condition = condition
+        self._slots = slots
+
+    async def __aenter__(self) -> None:
+        """Wait for it."""
+        self._condition.waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._condition.waiting -= 1
+        self._condition.running += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give it back."""
+        self._condition.running -= 1
+        self._slots.release()
 
 
 class Condition:
@@ -28,20 +50,9 @@ class Condition:
         text = str(why) or type(why).__name__
         self.problem = self.last = shown(text.encode("utf-8", "replace"), _LONGEST) or "it failed"
 
-    @contextlib.asynccontextmanager
-    async def place(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
+    def place(self, slots: asyncio.Semaphore) -> "_Held":
         """Wait for one of the places at it, and hold it for the block."""
-        self.waiting += 1
-        try:
-            await slots.acquire()
-        finally:
-            self.waiting -= 1
-        self.running += 1
-        try:
-            yield
-        finally:
-            self.running -= 1
-            slots.release()
+        return _Held(self, slots)
 
     def worked(self) -> None:
         """Note that it did its work."""

@@ -16,6 +16,8 @@ from typing import Final
 from msgspec import Struct
 
 _PIECE: Final = 64 * 1024
+# What is at least so long is written by itself: gathering it would be a copy for nothing.
+_LONG: Final = 16 * 1024
 
 
 class Envelope(Struct, kw_only=True):
@@ -61,18 +63,23 @@ class Spool:
         self.size += len(data)
         if self.closed:
             return
+        if len(data) >= _LONG:
+            self._flush(data)
+            return
         self._pending += data
         if len(self._pending) >= _PIECE:
             self._flush()
 
-    def _flush(self) -> None:
+    def _flush(self, more: bytes = b"") -> None:
+        """Write what was gathered, and ``more`` behind it. Raises OSError."""
+        gathered, self._pending = self._pending, bytearray()
         try:
             if self._in_memory and self.size > self._memory:
                 self._to_file()
-            view = memoryview(bytes(self._pending))
-            self._pending.clear()
-            while view:
-                view = view[os.write(self._fd, view) :]
+            for data in (gathered, more):
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(self._fd, view) :]
         except OSError:
             self.close()
             raise

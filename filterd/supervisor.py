@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from . import heap
 from .children import ROLES, Child, Role
 from .config import Config, load
 from .errors import ConfigError
@@ -379,4 +380,7 @@ def _same_place(new: Config, old: Config, path: Path) -> Config:
 
 def serve(path: Path) -> int:
     """Run the daemon with the configuration in ``path``. Returns the exit code; raises ConfigError."""
+    heap.keep_freed(
+        at_the_top=1 << 20, mapped_from=1 << 20
+    )  # bytes: a worker copies a message in pieces of 64 KiB
     return Supervisor(path, load(path), Log()).run()

@@ -129,9 +129,14 @@ def shown(settings: LedgerSettings) -> str:
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Return a connection in a transaction that writes; committed at the end, rolled back on an error."""
-    # SQLite: a transaction that begins by reading cannot wait for another writer.
-    with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+    with writes(engine).begin() as connection:
         yield connection
+
+
+def writes(engine: Engine) -> Engine:
+    """Return the same engine for transactions that write."""
+    # SQLite: a transaction that begins by reading cannot wait for another writer.
+    return engine.execution_options(sqlite_begin="IMMEDIATE")
 
 
 def revision(engine: Engine) -> int:

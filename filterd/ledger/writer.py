@@ -15,7 +15,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from . import lists
 from . import schema as s
-from .database import cause, writing
+from .database import cause, writes
 from .records import Again, Answer, AskLists, Injected, MessageRecord, Ping, Record, TakeBack
 
 Written = Record | TakeBack | Injected | Again | Ping | AskLists
@@ -43,6 +43,7 @@ class Writer:
     def __init__(self, engine: Engine, now: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._now = now
+        self._begun = writes(engine)
         self._inserts: dict[tuple[Table, tuple[str, ...]], _Insert] = {}
 
     def write(self, requests: Sequence[Written]) -> list[Answer]:
@@ -70,7 +71,7 @@ class Writer:
 
     def _together(self, requests: Sequence[Written]) -> list[Answer]:
         answers = []
-        with writing(self._engine) as connection:
+        with self._begun.begin() as connection:
             self._records(connection, [one.message for one in requests if isinstance(one, Record)])
             for one in requests:
                 count, found = 0, b""

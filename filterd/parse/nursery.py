@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from filterd import heap
 from filterd.config.inspection import Inspection
 
 from . import border, landlock, sandbox
@@ -155,6 +156,9 @@ def run(make_tasks: Callable[[], Tasks]) -> int:
     """Be a nursery on the control socket. ``make_tasks`` imports the parsers. Returns the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ^C reaches us too; our milter worker ends us
     sandbox.prefer_to_die()
+    heap.keep_freed(
+        at_the_top=4 << 20, mapped_from=32 << 20
+    )  # bytes: contents of a message are copied several times
     with socket.socket(fileno=border.CONTROL) as control:
         _, descriptors, _, _ = socket.recv_fds(control, border.MAX_DATAGRAM, 1, socket.MSG_CMSG_CLOEXEC)
         if not descriptors:

@@ -179,7 +179,6 @@ class Clamd:
         async with Wire(self._path) as wire:
             # One that does not know FILDES answers so and hangs up at once.
             with suppress(BrokenPipeError, ConnectionResetError):
-                await wire.send(b"zFILDES\0")
                 _send(wire, descriptor)
             answer = await wire.receive(_MAX_ANSWER, b"\0")
         if _REFUSAL.fullmatch(answer):
@@ -199,7 +198,7 @@ class Clamd:
 
 def _send(wire: Wire, descriptor: int) -> None:
     try:
-        wire.send_descriptor(descriptor)
+        wire.send_descriptor(b"zFILDES\0", descriptor)
     except ConnectionError:
         raise
     except OSError as error:

@@ -55,8 +55,9 @@ class Wire:
         """Say that no more will be sent; the answer can still be received."""
         self._socket.shutdown(socket.SHUT_WR)
 
-    def send_descriptor(self, descriptor: int) -> None:
-        """Send a NUL byte with a file descriptor (SCM_RIGHTS); a fresh socket has room for it at once."""
+    def send_descriptor(self, command: bytes, descriptor: int) -> None:
+        """Send a command, and a NUL byte with a file descriptor (SCM_RIGHTS); a fresh socket has room for both at once."""
+        self._socket.sendmsg([command])
         socket.send_fds(self._socket, [b"\0"], [descriptor])
 
     async def receive(self, limit: int, until: bytes = b"") -> bytes:

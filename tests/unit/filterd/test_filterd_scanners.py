@@ -229,7 +229,7 @@ def test_a_clamd_that_dies_of_a_content_does_not_get_it_again(tmp_path: Path, si
 def test_a_descriptor_that_cannot_be_sent_makes_it_the_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(_: Wire, __: int) -> None:
+    def refused(*_: object) -> None:
         raise OSError(errno.ETOOMANYREFS, "Too many references")
 
     with engines.Clamd(tmp_path / "c") as server:
