@@ -36,9 +36,10 @@ MAX_RECORD: Final = 16 * 1024 * 1024
 GREAT: Final = 1024 * 1024
 # The greatest contents get one. What is left over shares a file, and is below a sixteenth of what one message holds.
 MAX_GREAT: Final = 16
-# Making them takes time: a message of less than this (in bytes) gets FEW_GREAT.
+# Making them takes time: a message of less than this (in bytes) gets FEW_GREAT, one of less than FEW_FROM none.
 MANY_FROM: Final = 256 * 1024
 FEW_GREAT: Final = 2
+FEW_FROM: Final = 16 * 1024
 # Message, order, the first memory file: of each kind of job, without the files for great contents.
 DESCRIPTORS: Final = {ANATOMISE: 2, REWRITE: 3}
 MAX_DESCRIPTORS: Final = max(DESCRIPTORS.values()) + MAX_GREAT

@@ -290,6 +290,8 @@ class ParsePool:
 
 def _great(message: Message) -> int:
     """Return how many great contents get a file of their own."""
+    if message.size < border.FEW_FROM:
+        return 0
     return border.MAX_GREAT if message.size >= border.MANY_FROM else border.FEW_GREAT
 
 

@@ -21,6 +21,7 @@ from filterd.config.inspection import Bounds
 from filterd.errors import ScannerDownError, ScannerError
 from filterd.log import Log
 from filterd.message import Envelope, Message, Spool
+from filterd.parse import border
 from filterd.parse.pool import ParsePool
 
 DOUBLE = (sys.executable, "-I", "-B", str(Path(__file__).with_name("double_parsers.py")))
@@ -188,7 +189,8 @@ def test_what_a_parser_may_not_do(body: bytes, tmp_path: Path) -> None:
     async def deed() -> None:
         async with pool() as parsers:
             with pytest.raises(ScannerDownError, match=r"not permitted|not allowed|can't start new thread"):
-                await ask(parsers, body.replace(b"%s", str(tmp_path).encode()))
+                # Long enough to be given files for great contents.
+                await ask(parsers, body.replace(b"%s", str(tmp_path).encode()) + b"\r\n" * border.FEW_FROM)
             assert not parsers._nursery or not parsers._nursery.dead
 
     run(deed)
