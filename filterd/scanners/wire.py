@@ -57,8 +57,7 @@ class Wire:
 
     def send_descriptor(self, command: bytes, descriptor: int) -> None:
         """Send a command, and a NUL byte with a file descriptor (SCM_RIGHTS); a fresh socket has room for both at once."""
-        self._socket.sendmsg([command])
-        socket.send_fds(self._socket, [b"\0"], [descriptor])
+        socket.send_fds(self._socket, [command, b"\0"], [descriptor])
 
     async def receive(self, limit: int, until: bytes = b"") -> bytes:
         """Return what is answered up to its end, or up to ``until`` when given.

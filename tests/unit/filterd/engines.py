@@ -105,7 +105,9 @@ class Clamd(Engine):
         self.commands: list[bytes] = []
 
     def serve(self, peer: socket.socket) -> None:
-        command = _line(peer, b"\0")
+        # A descriptor comes with the first byte of its command.
+        first, ancillary, _, _ = peer.recvmsg(1, socket.CMSG_SPACE(array.array("i").itemsize))
+        command = first + _line(peer, b"\0")
         if command == b"zPING\0":
             peer.sendall(b"PONG\0")
             return
@@ -114,7 +116,8 @@ class Clamd(Engine):
             return
         self.commands.append(command)
         if command == b"zFILDES\0":
-            content = self._from_descriptor(peer)
+            _exactly(peer, 1)
+            content = self._from_descriptor(ancillary)
             if self.refusal is not None:
                 peer.sendall(self.refusal)
                 return
@@ -132,9 +135,7 @@ class Clamd(Engine):
         else:
             peer.sendall(name + b": OK\0")
 
-    def _from_descriptor(self, peer: socket.socket) -> bytes:
-        size = array.array("i").itemsize
-        _, ancillary, _, _ = peer.recvmsg(1, socket.CMSG_SPACE(size))
+    def _from_descriptor(self, ancillary: list[tuple[int, int, bytes]]) -> bytes:
         if not ancillary:
             raise ConnectionError
         (descriptor,) = array.array("i", ancillary[0][2])
