@@ -8,6 +8,7 @@ from roles.settings import SPAMD_SOCKET, Gateway
 from roles.spamassassin.defences import BAYES_DIRECTORY, DEFENCES
 
 RULES_FILE = "/etc/spamassassin/local.cf"
+RESTORE = "/etc/spamassassin/restore.pm"
 DROP_IN = "/etc/systemd/system/spamd.service.d/bastide.conf"
 
 
@@ -25,21 +26,25 @@ def apply(gateway: Gateway, platform: Platform) -> None:
                     "local.cf.j2",
                     gateway,
                     bayes=BAYES_DIRECTORY,
+                    # By its name alone: SpamAssassin looks beside the file that names it, in the stage too.
+                    restore=RESTORE.rpartition("/")[2],
                     options=list(lines(DEFENCES, SpamassassinOption, gateway)),
                 ),
             ),
+            OwnedFile(path=RESTORE, content=rendered("spamassassin", "restore.pm.j2", gateway)),
             OwnedFile(
                 path=DROP_IN, content=rendered("spamassassin", "spamd.conf.j2", gateway, socket=SPAMD_SOCKET)
             ),
         ],
         # The plugins of *.pre are not staged: the file is checked beside the live ones.
-        check=f"site=$(mktemp -d); trap 'rm -rf $site' EXIT; cp /etc/spamassassin/*.pre $site; cp $stage{RULES_FILE} $site; "
+        check="site=$(mktemp -d); trap 'rm -rf $site' EXIT; "
+        f"cp /etc/spamassassin/*.pre $stage{RULES_FILE} $stage{RESTORE} $site; "
         "spamassassin --lint --siteconfigpath=$site",
     )
     unit_current(
         name="Run spamd with its configuration",
         unit="spamd.service",
-        files=(RULES_FILE, DROP_IN),
+        files=(RULES_FILE, RESTORE, DROP_IN),
         on_change="restart",
     )
     unit_current(

@@ -6,21 +6,20 @@ messages come.
 
 import base64
 import contextlib
-import os
 import random
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email import message_from_bytes
 from pathlib import Path
 
 from filterd.milter import commands as c
 from filterd.milter import mta
+from tests.bench.spent import spent, tree
 from tests.unit.filterd.daemon import Daemon, running
 from tests.unit.filterd.dialogue import Client, content
 
-_TICK = os.sysconf("SC_CLK_TCK")
 _WORDS = (
     "the",
     "quick",
@@ -86,24 +85,6 @@ LOADS: dict[str, tuple[Make, int]] = {
     "20 kB text": (lambda number: plain(number, 20_000), 300),
     "1 MB multipart": (lambda number: multipart(number, 1_000_000), 60),
 }
-
-
-def tree(pid: int) -> Iterator[int]:
-    """Yield a process and all below it."""
-    yield pid
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        for path in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in path.read_text().split():
-                yield from tree(int(child))
-
-
-def spent(pid: int) -> float:
-    """Return the processor time of a process tree, of those that have ended too, in seconds."""
-    ticks = 0
-    for one in tree(pid):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        ticks += sum(map(int, fields[11:15]))
-    return ticks / _TICK
 
 
 def pss(pid: int) -> float:
