@@ -72,7 +72,7 @@ deploy: $(READY) wheel ## provision the hosts of INVENTORY (inventory/lab.py)
 audit: $(READY) ## try every claim against the hosts of INVENTORY; exit 2 on findings, 3 if it could not
 	$(BIN)/python -m audit $(INVENTORY)
 
-bench: $(READY) ## print filterd's cost as ratios to floors measured in the same run
+bench: $(READY) ## print filterd's cost as ratios to floors of the same run (with a lab: .venv/bin/python -m tests.bench.spam LAB)
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.parts
 	$(BIN)/python -m tests.bench.processor

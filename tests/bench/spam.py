@@ -1,6 +1,6 @@
 """What SpamAssassin costs on a lab's gateway: spamd as it is, spamd as Bastide sets it, and no spamd at all.
 
-Run as ``python -m tests.bench.spam [LAB]`` with a lab that is up and deployed; about two minutes. The figures are
+Run as ``python -m tests.bench.spam [LAB]`` with a lab that is up and deployed; two to four minutes. The figures are
 processor time of whole process trees, with the host's own rules and settings. "worker" is SpamAssassin in a process
 with a socket (`spam_worker.pl`): the floor, which a filter that has SpamAssassin inside of it reaches at best.
 """

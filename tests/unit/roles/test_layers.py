@@ -61,7 +61,10 @@ CHECKERS = {
     "hardening": ("sshd -t -f", "/etc/ssh/sshd_config.d/00-bastide.conf"),
     "mta": ("postfix -c $stage/etc/postfix check", "/etc/postfix/main.cf"),
     "clamav": ("clamconf --config-dir=$stage/etc/clamav", "/etc/clamav/clamd.conf"),
-    "spamassassin": ("spamassassin --lint", "/etc/spamassassin/local.cf"),
+    "spamassassin": (
+        "perl -T -c $stage/etc/spamassassin/restore.pm && spamassassin --lint",
+        "/etc/spamassassin/local.cf",
+    ),
     "filterd": ("current/bin/filterd check --config $stage", "/etc/filterd/filterd.toml"),
 }
 GATEWAY = gateway()
