@@ -19,8 +19,8 @@ from .border import Answer, Place
 from .sandbox import Sandbox, grant_reserve
 
 _MAX_WHY: Final = 500
-# Contents in which nothing is opened but by the reader of text and HTML.
-_HARMLESS: Final = frozenset({"text", "html", "empty", "png", "jpeg", "gif", "webp", "bmp", "tiff"})
+# Contents in which nothing is opened but by the reader of text and HTML, and by that of PDF, which is Python and zlib.
+_HARMLESS: Final = frozenset({"text", "html", "empty", "png", "jpeg", "gif", "webp", "bmp", "tiff", "pdf"})
 _SLOW_S: Final = 0.25
 _GROWN_KIB: Final = 64 * 1024
 _ORDER: Final = msgspec.msgpack.Decoder(RewriteOrder)
@@ -89,8 +89,8 @@ class Parcel:
 class Worker:
     """A parse worker: does jobs under the sandbox, one after the other, until one gives it reason to end.
 
-    The attack it stops: a message that prepares the ground for the next one. Whoever has opened an archive, a document
-    or anything else but text, HTML and pictures ends with that message, and so does whoever has changed one, was slow,
+    The attack it stops: a message that prepares the ground for the next one. Whoever has opened an archive, an Office
+    document or anything else but text, HTML, PDF and pictures ends with that message, and so does whoever has changed one, was slow,
     has grown, or has met an error.
     """
 
