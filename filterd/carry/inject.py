@@ -25,8 +25,9 @@ _PATH: Final = re.compile(
 )
 # RFC 5321 4.5.3.1.3 has 256; an MTA takes more with a source route, or beyond ASCII.
 _LONGEST_PATH: Final = 1000
-# RFC 3461 4: what a sender asked to be told goes on with each variant.
+# RFC 3461 4: what a sender asked to be told goes on with each variant. What RFC 6152 and RFC 6531 say is of the content.
 _OF_SENDER: Final = re.compile(rb"RET=(?:FULL|HDRS)|ENVID=[!-~]{1,100}", re.IGNORECASE)
+_OF_CONTENT: Final = re.compile(rb"BODY=8BITMIME|SMTPUTF8", re.IGNORECASE)
 _OF_RECIPIENT: Final = re.compile(rb"NOTIFY=[A-Z,]{1,40}|ORCPT=[!-~]{1,500}", re.IGNORECASE)
 _CLOSE_S: Final = 1.0
 _NO_REPLY: Final = "the MTA's answer is no SMTP reply"
@@ -202,13 +203,24 @@ class Injection:
 
 def _mail_options(letter: Letter, keywords: Collection[bytes]) -> bytes:
     """Return the parameters of MAIL that the MTA offers to take."""
-    options = b" BODY=8BITMIME" if letter.eight_bit and b"8BITMIME" in keywords else b""
+    of_content = {one.upper() for one in letter.sender_parameters if _OF_CONTENT.fullmatch(one)}
+    eight_bit = letter.eight_bit or b"BODY=8BITMIME" in of_content
+    options = b" BODY=8BITMIME" if eight_bit and b"8BITMIME" in keywords else b""
     if letter.size and b"SIZE" in keywords:
         options += b" SIZE=%d" % letter.size  # RFC 1870 4
-    asked = any(one.upper() == b"SMTPUTF8" for one in letter.sender_parameters)
-    if b"SMTPUTF8" in keywords and (letter.international or asked):
+    if b"SMTPUTF8" in keywords and (letter.international or b"SMTPUTF8" in of_content):
         options += b" SMTPUTF8"
     return options + (_chosen(letter.sender_parameters, _OF_SENDER) if b"DSN" in keywords else b"")
+
+
+def of_sender(parameters: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Return those parameters of MAIL that still hold when a message is handed over at a later time."""
+    return tuple(one for one in parameters if _OF_SENDER.fullmatch(one) or _OF_CONTENT.fullmatch(one))
+
+
+def of_recipient(parameters: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Return those parameters of RCPT that still hold when a message is handed over at a later time."""
+    return tuple(one for one in parameters if _OF_RECIPIENT.fullmatch(one))
 
 
 def _chosen(parameters: Iterable[bytes], known: re.Pattern[bytes]) -> bytes:

@@ -20,13 +20,15 @@ from filterd.pipeline import Report
 from filterd.policy.groups import direction
 
 from .heading import Heading
+from .inject import of_recipient, of_sender
 from .notices import bare
 from .plan import Plan, ToKeep
 
 _MAX_FINDINGS: Final = 100
 _MAX_TEXT: Final = 300  # characters of one text of a finding
 _MAX_SYMBOLS: Final = 4000  # of the spam engine's rules, which are counted one by one
-_MAX_FIELD: Final = 512  # characters of a name or an address
+_MAX_FIELD: Final = 512  # characters of a name
+MAX_ADDRESS: Final = 512  # characters; RFC 5321 4.5.3.1.3 has 256 octets
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "deliver": "passed", "reject": "refused", "tempfail": "deferred", "move": "quarantined", "discard": "discarded",
 }  # fmt: skip
@@ -70,14 +72,15 @@ def recorded(
         reply=actions.reply_text(reply),
         ms=round((time.monotonic() - message.started) * 1000, 1),
         digest=digest,
-        recipients=tuple(_recipients(dispositions, plan)),
+        recipients=tuple(_recipients(envelope, dispositions, plan)),
         findings=_findings(known.report.findings, dispositions),
         kept=tuple(_kept(one, known.config, message.size, now_ms) for one in plan.kept) if digest else (),
         stage_ms={result.stage: result.milliseconds for result in known.report.results},
+        sender_parameters=b" ".join(of_sender(envelope.sender_parameters)).decode("ascii"),
     )
 
 
-def _recipients(dispositions: Sequence[Disposition], plan: Plan) -> list[ToRecipient]:
+def _recipients(envelope: Envelope, dispositions: Sequence[Disposition], plan: Plan) -> list[ToRecipient]:
     injected = {who for share in plan.injected for who in share.recipients}
     found = []
     for one in dispositions:
@@ -89,6 +92,7 @@ def _recipients(dispositions: Sequence[Disposition], plan: Plan) -> list[ToRecip
                 ToRecipient(
                     address=_address(who), fate=one.fate, wanted=one.wanted, verdict=one.verdict, rule=one.rule,
                     outcome=outcome, changed=one.rewritten or bool(one.tags or one.subject),
+                    parameters=b" ".join(of_recipient(envelope.parameters.get(who, ()))).decode("ascii"),
                 )
             )  # fmt: skip
     return found
@@ -130,7 +134,7 @@ def fingerprint(envelope: Envelope, digest: bytes) -> bytes:
 
 
 def _address(address: bytes) -> str:
-    return text(bare(address), _MAX_FIELD)
+    return text(bare(address), MAX_ADDRESS)
 
 
 def _field(value: bytes | None) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from filterd.carry.inject import InjectError
+from filterd.carry.inject import InjectError, NeverInjectedError
 from filterd.errors import FilterdError
 from filterd.ledger import acts
 from filterd.ledger.blobs import BlobError
@@ -168,6 +168,10 @@ async def _released(at: Desk, order: Order) -> Released:
     service = Service(at.config, Log(_STDERR), workers=1)
     try:
         return await release(at.engine, at.blobs(), service, order, at.actor)
+    except NeverInjectedError as error:
+        raise RefusedError(
+            f"{order.entry} was not released, it stays kept: {error}; export it instead"
+        ) from error
     except InjectError as error:
         raise FilterdError(f"{order.entry} was not released: {error}") from error
     finally:

@@ -21,7 +21,7 @@ from filterd.config.ledger import LedgerSettings
 from filterd.errors import ConfigError, FilterdError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-NEWEST: Final = 2
+NEWEST: Final = 3
 _LOCK: Final = 0x62617374  # of PostgreSQL's advisory locks: two gateways of a fleet start at the same time
 _POOL: Final = 2
 

@@ -45,7 +45,8 @@ class FoundIn(Struct, frozen=True, kw_only=True, array_like=True):
 class ToRecipient(Struct, frozen=True, kw_only=True, array_like=True):
     """What became of the message for one recipient; addresses are as SMTP had them, without angle brackets.
 
-    ``wanted``: what this one's chains said alone. ``changed``: it was not delivered as it came.
+    ``wanted``: what this one's chains said alone. ``changed``: it was not delivered as it came. ``parameters``: of
+    RCPT, those that still hold when it is handed over later (RFC 3461), a blank between them.
     """
 
     address: str
@@ -55,6 +56,7 @@ class ToRecipient(Struct, frozen=True, kw_only=True, array_like=True):
     rule: str
     outcome: Outcome
     changed: bool = False
+    parameters: str = ""
 
 
 class Kept(Struct, frozen=True, kw_only=True, array_like=True):
@@ -72,7 +74,8 @@ class Kept(Struct, frozen=True, kw_only=True, array_like=True):
 class MessageRecord(Struct, frozen=True, kw_only=True, array_like=True):
     """One message. ``digest``: SHA-256 of the content in the store, in hex; "" where it is not kept.
 
-    ``header_bytes``: where the body begins. ``reply``: what the MTA was told. ``config``: digest of the configuration.
+    ``header_bytes``: where the body begins. ``reply``: what the MTA was told. ``sender_parameters``: of
+    MAIL, those that still hold when it is handed over later (RFC 3461, 6152, 6531), a blank between them.
     """
 
     id: str
@@ -98,6 +101,7 @@ class MessageRecord(Struct, frozen=True, kw_only=True, array_like=True):
     findings: tuple[FoundIn, ...] = ()
     kept: tuple[Kept, ...] = ()
     stage_ms: dict[str, float] = {}
+    sender_parameters: str = ""
 
 
 class Record(Struct, frozen=True, kw_only=True, tag="record"):

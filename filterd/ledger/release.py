@@ -7,6 +7,7 @@ The order is: mark as being released - hand over to the MTA - mark as released. 
 message twice, once the mark has aged; none is ever marked as released that the MTA has not taken.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -17,12 +18,14 @@ from sqlalchemy import Connection, Engine, Row, and_, insert, or_, select, updat
 
 from filterd import pipeline
 from filterd.carry.inject import Letter, inject, queue_ids
-from filterd.config import Config
+from filterd.carry.recorded import MAX_ADDRESS
+from filterd.config import Config, ListEntry
 from filterd.findings import Verdict
 from filterd.message import Envelope, Message, Spool
 from filterd.refill import refill
 from filterd.scanners.engines import Engines
 
+from . import lists
 from . import schema as s
 from .acts import found, note, now_ms
 from .blobs import Blobs
@@ -36,6 +39,8 @@ APPROVAL_DAYS: Final = 7
 # No examination and hand-over lasts so long; a mark that is older was left by a crash.
 _STALE_MS: Final = 1_800_000
 _RECEIVED: Final = frozenset({"passed", "injected"})
+# What carry.recorded makes of an address whose bytes no text can hold.
+_NOT_WHOLE: Final = re.compile(r"\\x[89a-f][0-9a-f]")
 _APPROVE: Final = "approve"
 _APPROVE_INFECTED: Final = "approve-infected"
 
@@ -69,10 +74,17 @@ class Released(Struct, frozen=True, kw_only=True):
 
 
 class _Case(Struct, frozen=True, kw_only=True):
+    """What is known of an entry. ``recipients``: who is to get it; ``parameters``: of RCPT, by recipient.
+
+    ``listed``: the lists of senders that the ledger has.
+    """
+
     entry: KeptSeen
     recipients: tuple[str, ...]
+    parameters: dict[str, str]
     message: Row[Any]
     findings: tuple[Recorded, ...]
+    listed: tuple[ListEntry, ...]
 
 
 async def release(engine: Engine, blobs: Blobs, service: Inspector, order: Order, actor: Actor) -> Released:
@@ -85,7 +97,7 @@ async def release(engine: Engine, blobs: Blobs, service: Inspector, order: Order
     )
     try:
         refill(message, blobs.pieces(case.entry.digest))
-        against = await _against(message, service, waived, whole=case.message.size)
+        against = await _against(message, service, waived, case)
         if against:
             return _refused(engine, case, actor, against)
         if lacking := _approval(engine, case, order, actor, config):
@@ -119,12 +131,27 @@ def _case(engine: Engine, order: Order, actor: Actor) -> _Case:
                     f"{actor.name} ({actor.role}) may not release {entry.id}: it is {verdict} as well; "
                     "ask an administrator"
                 )
-        return _Case(
+        case = _Case(
             entry=entry,
             recipients=_whose(connection, entry, order.recipients),
+            parameters=_parameters(connection, entry),
             message=connection.execute(select(s.MESSAGES).where(s.MESSAGES.c.id == entry.message)).one(),
             findings=findings,
+            listed=lists.entries(connection),
         )
+    for address in (case.message.sender, *case.recipients):
+        if _NOT_WHOLE.search(address) or len(address) >= MAX_ADDRESS:
+            raise RefusedError(
+                f"{address[:80]} is not the address that SMTP had: that was no UTF-8, or longer than the ledger "
+                f"takes; nobody can be given {entry.id} by it: export it instead"
+            )
+    return case
+
+
+def _parameters(connection: Connection, entry: KeptSeen) -> dict[str, str]:
+    r = s.RECIPIENTS.c
+    rows = connection.execute(select(r.address, r.parameters).where(r.message == entry.message))
+    return {row.address: row.parameters for row in rows}
 
 
 def _whose(connection: Connection, entry: KeptSeen, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -166,12 +193,20 @@ def _envelope(case: _Case) -> Envelope:
         client_name=row.client_name.encode(),
         client_address=row.client_address.encode(),
         helo=row.helo.encode(),
-        sender=f"<{row.sender}>".encode(),
-        recipients=[f"<{one}>".encode() for one in case.recipients],
+        sender=_path(row.sender),
+        sender_parameters=tuple(row.sender_parameters.encode().split()),
+        recipients=[_path(one) for one in case.recipients],
+        parameters={
+            _path(one): tuple(case.parameters.get(one, "").encode().split()) for one in case.recipients
+        },
         queue_id=row.queue_id.encode() or None,
         host=row.gateway.encode() or None,
         user=row.user.encode() or None,
     )
+
+
+def _path(address: str) -> bytes:
+    return f"<{address}>".encode()
 
 
 def _spool(config: Config, size: int) -> Spool:
@@ -180,9 +215,10 @@ def _spool(config: Config, size: int) -> Spool:
 
 
 async def _against(
-    message: Message, service: Inspector, waived: Waiver, *, whole: int
+    message: Message, service: Inspector, waived: Waiver, case: _Case
 ) -> tuple[Objection, ...]:
     """Return what stands against it today. All stages are asked: none may be spared by what is waived."""
+    whole = case.message.size
     if message.size != whole:
         return (Objection(why=f"its content is not whole: {message.size} of {whole} bytes are kept"),)
     report = await pipeline.examine(
@@ -193,7 +229,8 @@ async def _against(
         settled=lambda _: False,
     )
     now = datetime.now(UTC).astimezone()
-    return objections(report, message.envelope, service.config, waived, now)
+    listed = (*service.config.list, *case.listed)
+    return objections(report, message.envelope, service.config, waived, now, listed=listed)
 
 
 def _refused(engine: Engine, case: _Case, actor: Actor, against: Sequence[Objection]) -> Released:
@@ -249,6 +286,9 @@ async def _hand_over(
             sender=message.envelope.sender,
             recipients=tuple(message.envelope.recipients),
             content=_traced(case, message),
+            eight_bit=not all(piece.isascii() for piece in message.spool.pieces()),
+            sender_parameters=message.envelope.sender_parameters,
+            parameters=message.envelope.parameters,
         )
         said = await inject(config.inject, host, [letter])
     except BaseException:

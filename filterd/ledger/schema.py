@@ -73,6 +73,7 @@ MESSAGES: Final = Table(
     Column("ms", Float, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("stage_ms", JSON, nullable=False),
+    Column("sender_parameters", Text, nullable=False),
 )
 
 RECIPIENTS: Final = Table(
@@ -87,6 +88,7 @@ RECIPIENTS: Final = Table(
     Column("rule", Text, nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("changed", Boolean, nullable=False),
+    Column("parameters", Text, nullable=False),
 )
 
 FINDINGS: Final = Table(

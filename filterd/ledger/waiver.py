@@ -3,7 +3,7 @@
 The attack it stops: malware that no signature knew when its message was kept, and that a person lets out as spam.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from filterd import policy
 from filterd.carry.recorded import text
-from filterd.config import Config, MilterSettings
+from filterd.config import Config, ListEntry, MilterSettings
 from filterd.findings import Finding, Verdict
 from filterd.message import Envelope
 from filterd.pipeline import Report
@@ -84,12 +84,19 @@ def classes(verdict: str, findings: Iterable[Recorded]) -> frozenset[str]:
 
 
 def objections(
-    report: Report, envelope: Envelope, config: Config, waived: Waiver, now: datetime
+    report: Report,
+    envelope: Envelope,
+    config: Config,
+    waived: Waiver,
+    now: datetime,
+    *,
+    listed: Sequence[ListEntry],
 ) -> tuple[Objection, ...]:
     """Return what stands against a release of a message that was examined by every stage; () for nothing.
 
     What is left when the waived findings are gone goes through the policy of exactly these recipients: whatever it does
-    but deliver the message as it is, stands against it.
+    but deliver the message as it is, stands against it. ``listed`` are the lists in force: those of the configuration
+    and of the ledger.
     """
     left = _without(report, waived)
     found = list(_of_engines(left))
@@ -98,7 +105,7 @@ def objections(
         required -= {stage.id for stage in CONTENT}
     # The policy asks the lists itself: an entry that refuses is waived by its absence.
     waives_lists = lists.REFUSED.id in waived.rules
-    entries = tuple(one for one in config.list if not (waives_lists and one.verdict == "reject"))
+    entries = tuple(one for one in listed if not (waives_lists and one.verdict == "reject"))
     if not found:
         for one in policy.decide(left, envelope, config, now=now, required=required, entries=entries):
             if one.fate == "deliver" and not one.rewritten:

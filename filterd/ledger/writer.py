@@ -158,12 +158,13 @@ def _add(batch: _Batch, one: MessageRecord, now: int) -> None:
         client_name=one.client_name, helo=one.helo, user=one.user, direction=one.direction, size=one.size,
         header_bytes=one.header_bytes, verdict=one.verdict, rule=one.rule, score=one.score, reply=one.reply,
         ms=one.ms, digest=one.digest, stage_ms=msgspec.json.encode(one.stage_ms).decode(),
+        sender_parameters=one.sender_parameters,
     )  # fmt: skip
     for to in one.recipients:
         batch.add(
             s.RECIPIENTS,
             message=one.id, address=to.address, fate=to.fate, wanted=to.wanted, verdict=to.verdict,
-            rule=to.rule, outcome=to.outcome, changed=to.changed,
+            rule=to.rule, outcome=to.outcome, changed=to.changed, parameters=to.parameters,
         )  # fmt: skip
     for found in one.findings:
         batch.add(

@@ -100,6 +100,19 @@ def test_variant_keeps_what_its_recipient_was_given_with(tmp_path: Path, mta: Mt
     assert b"RCPT TO:<a@rcpt.example> NOTIFY=NEVER\r\n" in mta.lines
 
 
+def test_what_its_sender_asked_for_is_recorded_with_it(tmp_path: Path) -> None:
+    """For a release at a later time; of the parameters those that still hold then."""
+    post = Post(tmp_path, {"infected": ("move",)})
+    post(
+        VIRUS,
+        recipients=(A, B),
+        parameters={A: (b"NOTIFY=SUCCESS,DELAY", b"ORCPT=rfc822;x@y", b"X=y"), B: ()},
+    )
+    ((record, _),) = post.store("quarantine")
+    assert record.sender_parameters == "RET=HDRS"
+    assert [one.parameters for one in record.recipients] == ["NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x@y", ""]
+
+
 def test_recipient_who_cannot_be_taken_off_with_certainty_gets_nothing(tmp_path: Path, mta: Mta) -> None:
     routed = b"<@x.example:c@rcpt.example>"
     carried = Post(tmp_path, {"infected": ("reject",)}, [TRUSTING, CAREFUL])(VIRUS, recipients=(B, routed))

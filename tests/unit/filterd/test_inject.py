@@ -186,6 +186,9 @@ def test_what_the_sender_asked_to_be_told_goes_on(mta: Mta) -> None:
     assert b"MAIL FROM:<a@b.example> SMTPUTF8 RET=HDRS ENVID=a+2Bb\r\n" in mta.lines
     assert b"RCPT TO:<c@d.example> NOTIFY=NEVER ORCPT=rfc822;c@old\r\n" in mta.lines
     assert b"RCPT TO:<e@d.example>\r\n" in mta.lines
+    mta.extensions = (b"8BITMIME",)
+    send(mta, asked)
+    assert b"MAIL FROM:<a@b.example> BODY=8BITMIME\r\n" in mta.lines
     mta.extensions = ()
     mta.lines.clear()
     send(mta, asked)

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, select, update
 
-from filterd.carry.inject import InjectError
+from filterd.carry.inject import InjectError, NeverInjectedError
 from filterd.config import Config, load
-from filterd.ledger import acts
+from filterd.ledger import acts, lists
 from filterd.ledger import release as module
 from filterd.ledger import schema as s
 from filterd.ledger.blobs import BlobError, Blobs
@@ -316,3 +316,88 @@ def test_a_list_that_refuses_the_sender_is_waived_only_where_it_was_the_reason(h
     assert home.release(home.keep(verdict="banned", rule="list.reject")).status == "released"
     made = home.release(home.keep(content=SPAM, number=1))
     assert (made.status, "list.reject" in made.why[0]) == ("refused", True)
+
+
+def test_a_list_of_the_ledger_counts_as_one_of_the_configuration(home: Home) -> None:
+    """`filterd lists add` counts on arrival; on release it was not asked."""
+    kept_id = home.keep(content=SPAM)
+    row = lists.NewRow(verdict="reject", sender="@sender.example")
+    number = lists.add(home.ledger, ALICE, row)
+    made = home.release(kept_id)
+    assert (made.status, "list.reject" in made.why[0]) == ("refused", True)
+    assert home.release(home.keep(number=1, verdict="banned", rule="list.reject")).status == "released"
+    lists.remove(home.ledger, ALICE, number)
+    assert home.release(kept_id).status == "released"
+
+
+def test_a_list_of_the_ledger_accepts_on_release_too(home: Home) -> None:
+    kept_id = home.keep(content=SPAM, verdict="banned", rule="attachment.extension")
+    assert home.release(kept_id).status == "refused"
+    accepted = lists.NewRow(
+        verdict="accept", sender="@sender.example", client="198.51.100.0/24", authentication="none"
+    )
+    lists.add(home.ledger, ALICE, accepted)
+    assert home.release(kept_id).status == "released"
+
+
+def test_what_the_sender_asked_to_be_told_holds_when_it_is_released(home: Home) -> None:
+    """RFC 3461: a message that was kept for a week is still one of which its sender wants no, or every, report."""
+    one = quarantined(home.at, "a@example.org", "b@example.org", content=SPAM)
+    first, second = one.recipients
+    one = msgspec.structs.replace(
+        one,
+        sender_parameters="RET=HDRS ENVID=QQ314159",
+        recipients=(msgspec.structs.replace(first, parameters="NOTIFY=NEVER ORCPT=rfc822;a@old"), second),
+    )
+    write(home.ledger, one)
+    home.mta.extensions = (b"8BITMIME", b"DSN", b"SMTPUTF8")
+    assert home.release(one.kept[0].id).status == "released"
+    assert home.mta.lines[1:4] == [
+        b"MAIL FROM:<s@sender.example> RET=HDRS ENVID=QQ314159\r\n",
+        b"RCPT TO:<a@example.org> NOTIFY=NEVER ORCPT=rfc822;a@old\r\n",
+        b"RCPT TO:<b@example.org>\r\n",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "content", "said"),
+    [
+        ("", SPAM, b""),
+        ("BODY=8BITMIME", SPAM, b" BODY=8BITMIME"),
+        ("", SPAM + "für\r\n".encode(), b" BODY=8BITMIME"),
+        ("BODY=8BITMIME SMTPUTF8", SPAM, b" BODY=8BITMIME SMTPUTF8"),
+    ],
+)
+def test_the_content_is_handed_over_as_what_it_came_as(
+    home: Home, asked: str, content: bytes, said: bytes
+) -> None:
+    """RFC 6152, RFC 6531: an MTA that is not told may recode what was signed, or refuse its header."""
+    assert home.release(home.keep(content=content, sender_parameters=asked)).status == "released"
+    assert home.mta.lines[1] == b"MAIL FROM:<s@sender.example>" + said + b"\r\n"
+
+
+def test_international_addresses_get_it_or_it_stays(home: Home) -> None:
+    """RFC 6531."""
+    kept_id = home.keep("käthe@example.org", content=SPAM, sender="jürgen@sender.example")
+    home.mta.extensions = (b"8BITMIME",)
+    with pytest.raises(NeverInjectedError, match="takes no addresses beyond ASCII"):
+        home.release(kept_id)
+    assert home.states(kept_id) == {"käthe@example.org": "kept"}
+    home.mta.extensions = (b"8BITMIME", b"SMTPUTF8")
+    assert home.release(kept_id).status == "released"
+    assert home.mta.letters[0][:2] == (
+        "<jürgen@sender.example>".encode(),
+        ["<käthe@example.org>".encode()],
+    )
+
+
+@pytest.mark.parametrize("bad", ["k\\xe4the@example.org", "a" * 512])
+def test_an_address_that_the_ledger_has_not_whole_gets_nothing(home: Home, bad: str) -> None:
+    """One in Latin-1, or longer than is kept: what is written down is somebody else's, or nobody's."""
+    kept_id = home.keep(bad, content=SPAM)
+    with pytest.raises(RefusedError, match="export it instead"):
+        home.release(kept_id)
+    assert home.states(kept_id) == {bad: "kept"}
+    assert home.mta.letters == []
+    with pytest.raises(RefusedError, match="export it instead"):
+        home.release(home.keep(content=SPAM, number=1, sender=bad))
