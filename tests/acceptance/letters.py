@@ -50,12 +50,13 @@ def send(
     *recipients: str,
     sender: str = "alice@sender.example",
     parameters: str = "BODY=8BITMIME",
+    for_each: str = "",
 ) -> str:
-    """Send one message and return the last reply. Addresses beyond ASCII are written in UTF-8 (RFC 6531)."""
+    """Send one message and return the last reply. ``for_each``: parameters of each RCPT. Addresses beyond ASCII are written in UTF-8 (RFC 6531)."""
     replies = wan.dialogue(
         line(f"EHLO {HELO}"),
         line(_octets(f"MAIL FROM:<{sender}> {parameters}")),
-        *[line(_octets(f"RCPT TO:<{who}>")) for who in recipients or (BOB,)],
+        *[line(_octets(f"RCPT TO:<{who}> {for_each}".rstrip())) for who in recipients or (BOB,)],
         line("DATA"),
         content(message),
         persist=False,

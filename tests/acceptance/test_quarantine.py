@@ -78,6 +78,37 @@ def test_release_reaches_the_one_it_is_for_with_its_signature(wan: Outside, gate
     assert gateway.queue() == []
 
 
+def test_what_came_with_a_message_goes_out_with_it(wan: Outside, gateway: GatewayHost) -> None:
+    """RFC 3461 and RFC 6531: who asked for a report gets it, and addresses beyond ASCII their mail."""
+    unique, sender, recipient = mark(), "jürgen@sender.example", "müller@bastide.example"
+    held = (
+        "postconf -e defer_transports=relay,smtp && postfix reload",
+        "postconf -X defer_transports && postfix reload",
+    )
+    with banned(gateway, "move"):
+        asked = "BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ314159"
+        reply = send(
+            wan, letter(unique, PLAIN, attachment(b"MZ")), recipient,
+            sender=sender, parameters=asked, for_each="NOTIFY=DELAY,FAILURE ORCPT=rfc822;a@old.example",
+        )  # fmt: skip
+        assert reply.startswith("250 "), reply
+        (entry,) = entries(gateway, "quarantine", unique)
+        with gateway.altered(*held):
+            (queued,) = good(gateway, "quarantine", "release", entry["id"])["queue_ids"]
+            seen = gateway.run(f"postcat -e -q {queued}")
+        gateway.run("postqueue -f")
+        (record,) = delivered(gateway, unique)
+    assert (record.sender, record.recipients) == (sender, (recipient,))
+    # RET=HDRS is 2, DELAY and FAILURE are 8 and 4 (dsn_mask(3)).
+    for fact in (
+        "envelope_id=QQ314159",
+        "ret_flags=2",
+        "notify_flags=12",
+        "dsn_orig_rcpt=rfc822;a@old.example\n",
+    ):
+        assert f"named_attribute: {fact}" in seen, seen
+
+
 def test_infected_mail_takes_two_administrators_and_the_waiver(wan: Outside, gateway: GatewayHost) -> None:
     # P12
     unique = mark()
