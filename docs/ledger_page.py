@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from docs.markdown import NOTICE, table
+from filterd.cli.benching import Benched
 from filterd.cli.lists import ListDone, ListsPage
 from filterd.cli.messages import MessagesPage
 from filterd.cli.quarantine import Done, KeptPage, KeptWhole
@@ -33,6 +34,7 @@ _RECORDS: dict[str, type[Struct]] = {
     "filterd reconcile": Reconciled,
     "filterd ledger status, upgrade, downgrade": LedgerStatus,
     "filterd status": Status,
+    "filterd bench": Benched,
 }
 
 

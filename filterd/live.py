@@ -1,7 +1,7 @@
 """Is what the configuration names really there? clamd, spamd and the running daemon are asked, each once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -23,13 +23,24 @@ async def check_live(config: Config) -> list[tuple[str, str]]:
     """Return name and problem ("" for none) of each part that messages depend on."""
     log = Log(_NO_LOG)
     parts = engines.connect(config, log, workers=1)
+    own = f"filterd ({config.milter.socket})"
+    try:
+        return [*await answers(config, parts), *await _asked({own: partial(_negotiate, config, log)})]
+    finally:
+        await parts.parse.close()
+
+
+async def answers(config: Config, parts: engines.Engines) -> list[tuple[str, str]]:
+    """Return name and problem ("" for none) of each engine."""
     questions: dict[str, _Question] = {
         f"clamd ({config.clamd.socket})": parts.clamd.ping,
         f"spamd ({config.spamd.socket})": parts.spamd.ping,
         "parse workers": parts.parse.ping,
-        f"filterd ({config.milter.socket})": partial(_negotiate, config, log),
     }
-    questions |= {f"scanner {one.name}": one.ping for one in parts.commands}
+    return await _asked(questions | {f"scanner {one.name}": one.ping for one in parts.commands})
+
+
+async def _asked(questions: Mapping[str, _Question]) -> list[tuple[str, str]]:
     results: list[tuple[str, str]] = []
     for name, question in questions.items():
         try:
@@ -39,7 +50,6 @@ async def check_live(config: Config) -> list[tuple[str, str]]:
             results.append((name, str(error) or f"no answer in {_SECONDS:g} s"))
         else:
             results.append((name, ""))
-    await parts.parse.close()
     return results
 
 

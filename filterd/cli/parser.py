@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _daemon(commands)
     _scan(commands)
+    _bench(commands)
     _messages(commands)
     _quarantine(commands)
     _lists(commands)
@@ -82,6 +83,23 @@ def _scan(commands: "Commands[argparse.ArgumentParser]") -> None:
     one.add_argument("--client", type=_client, metavar="IP", help="address of the sending host")
     one.add_argument("--helo", default="", metavar="NAME", help="name that it says")
     one.set_defaults(module="scanning")
+
+
+def _bench(commands: "Commands[argparse.ArgumentParser]") -> None:
+    one = commands.add_parser(
+        "bench", parents=[_shared()], help="measure what messages cost on this host; nobody gets them"
+    )
+    one.add_argument(
+        "--messages", nargs="+", default=[], metavar="PATH",
+        help="files, or directories of them, in turn; default: made-up mail, each message another",
+    )  # fmt: skip
+    one.add_argument(
+        "--count", type=_limit_of_bench, metavar="N", help="messages; default: 60, or each file once"
+    )
+    one.add_argument(
+        "--concurrency", type=_limit, default=4, metavar="N", help="so many at a time; default: 4"
+    )
+    one.set_defaults(module="benching")
 
 
 def _filters() -> argparse.ArgumentParser:
@@ -243,6 +261,10 @@ def _client(text: str) -> str:
 
 def _limit(text: str) -> int:
     return _number(text, 1, _MOST)
+
+
+def _limit_of_bench(text: str) -> int:
+    return _number(text, 1, 1_000_000)
 
 
 def _days(text: str) -> int:

@@ -37,9 +37,9 @@ async def _scan(config: Config, options: argparse.Namespace) -> int:
     worst = GOOD
     try:
         for name in options.files:
-            message = Message(_envelope(options), _spool(config), max_bytes=config.milter.max_message_bytes)
+            message = memory(config, _envelope(options))
             try:
-                _read(name, message, config.milter.max_message_bytes)
+                fill(name, message, config.milter.max_message_bytes)
                 seen = await _examined(name, message, service)
             except OSError as error:
                 print(
@@ -86,13 +86,17 @@ def _bracketed(address: str) -> bytes:
     return os.fsencode(address if address.startswith("<") else f"<{address}>")
 
 
-def _spool(config: Config) -> Spool:
-    # Whoever scans by hand may not write to the daemon's spool: memory does.
-    return Spool(config.milter.spool_dir, config.milter.max_message_bytes + _PIECE)
+def memory(config: Config, envelope: Envelope) -> Message:
+    """Return an empty message. Whoever is at the command line may not write to the daemon's spool: memory does."""
+    most = config.milter.max_message_bytes
+    return Message(envelope, Spool(config.milter.spool_dir, most + _PIECE), max_bytes=most)
 
 
-def _read(name: str, message: Message, most: int) -> None:
-    """Fill a message as an MTA would: line ends of a file that has no CRLF at all become CRLF."""
+def fill(name: str, message: Message, most: int) -> None:
+    """Fill a message from a file ("-": standard input) as an MTA would. Raises OSError.
+
+    Line ends of a file that has no CRLF at all become CRLF.
+    """
     with os.fdopen(os.dup(0), "rb") if name == "-" else Path(name).open("rb") as source:
         content = source.read(most + 1)
         if b"\r\n" not in content:

@@ -52,7 +52,10 @@ def send(
     parameters: str = "BODY=8BITMIME",
     for_each: str = "",
 ) -> str:
-    """Send one message and return the last reply. ``for_each``: parameters of each RCPT. Addresses beyond ASCII are written in UTF-8 (RFC 6531)."""
+    """Send one message and return the last reply. ``for_each``: parameters of each RCPT.
+
+    Addresses beyond ASCII are written in UTF-8 (RFC 6531).
+    """
     replies = wan.dialogue(
         line(f"EHLO {HELO}"),
         line(_octets(f"MAIL FROM:<{sender}> {parameters}")),
