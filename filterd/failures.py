@@ -9,7 +9,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-Mode = Literal["down", "hanging", "garbage", "dying", "full", "read-only"]
+Mode = Literal["down", "hanging", "garbage", "dying", "full", "no-inodes", "read-only"]
 Part = Literal[
     "clamd", "spamd", "scanner", "parse", "ledger", "inject", "spool-disk", "store-disk", "ledger-disk", "dns"
 ]
@@ -56,7 +56,8 @@ def _cells(part: Part, answer: str, recovery: str, alert: str, **what: str) -> t
     )  # fmt: skip
 
 
-_FULL: Final = "no room, or no inode, is left"
+_FULL: Final = "no room is left"
+_NO_INODES: Final = "no inode is left: nothing new can be made"
 _READ_ONLY: Final = "nothing can be written"
 
 TABLE: Final[tuple[Failure, ...]] = (
@@ -102,9 +103,14 @@ TABLE: Final[tuple[Failure, ...]] = (
         garbage="an answer that is no SMTP",
         dying="the MTA hangs up before it has taken the message",
     ),
-    *_cells("spool-disk", NO_ROOM, _WRITTEN, "spool", full=_FULL, read_only=_READ_ONLY),
-    *_cells("store-disk", NOT_CARRIED_OUT, _WRITTEN, "store", full=_FULL, read_only=_READ_ONLY),
-    *_cells("ledger-disk", NOT_CARRIED_OUT, _TRIED, "ledger", full=_FULL, read_only=_READ_ONLY),
+    *_cells("spool-disk", NO_ROOM, _WRITTEN, "spool", full=_FULL, no_inodes=_NO_INODES, read_only=_READ_ONLY),
+    *_cells("store-disk", NOT_CARRIED_OUT, _WRITTEN, "store", full=_FULL, no_inodes=_NO_INODES, read_only=_READ_ONLY),
+    *_cells(
+        "ledger-disk", NOT_CARRIED_OUT, _TRIED, "ledger",
+        full=f"{_FULL}; retention has some of its own, for what is past its time",
+        no_inodes="no inode is left, and the database is to be opened; one that is open goes on",
+        read_only=_READ_ONLY,
+    ),
     *_cells(
         "dns", JUDGED, _ANEW, "",
         down="nobody answers: spamd judges without its network rules",

@@ -57,7 +57,7 @@ _STUCK_S: Final = 60.0
 # What those who have asked get at a stop; who gets no answer asks the next process.
 _DRAIN_S: Final = 5.0
 _TIDY_EVERY_S: Final = 3600.0
-_TIDY_FIRST_S: Final = 60.0
+_TIDY_FIRST_S: Final = 60.0  # after a start, and again after a failure
 _SAY_EVERY_S: Final = 10.0
 _CLOSE_S: Final = 2.0
 
@@ -298,16 +298,21 @@ class LedgerProcess:
 
     async def _tidy(self) -> None:
         """Remove what is past its time, in a thread of its own: records of messages are written in between its steps."""
-        await asyncio.sleep(_TIDY_FIRST_S)
+        due = 0.0
         while True:
+            await asyncio.sleep(_TIDY_FIRST_S)
+            # What cannot be written may be for want of the room that this makes.
+            if time.monotonic() < due and not self._problem:
+                continue
+            due = time.monotonic() + _TIDY_EVERY_S
             try:
                 removed = await asyncio.to_thread(self._tidied)
             except (FilterdError, OSError) as error:
                 self._log.event("store_not_tidied", why=str(error)[:500])
+                due = 0.0
             else:
                 if any(removed.values()):
                     self._log.event("store_tidied", **removed)
-            await asyncio.sleep(_TIDY_EVERY_S)
 
     def _tidied(self) -> dict[str, int]:
         store, engine = self._config.store, self._engine

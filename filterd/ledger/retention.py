@@ -8,18 +8,25 @@ import time
 from typing import Final
 
 from sqlalchemy import Engine, Select, Table, delete, exists, select
+from sqlalchemy.exc import DBAPIError
 
 from . import schema as s
 from .blobs import Blobs
 from .database import LedgerError, writing
 from .expiry import DAY_MS
+from .reserve import Reserve
 
 _STEP: Final = 500
+_SMALL_STEP: Final = 50  # of what takes the reserve's room
 _TRIES_DAYS: Final = 7  # a sender gives up after five (RFC 5321 4.5.4.1)
 
 
-def tidied(engine: Engine, blobs: Blobs, *, days: int, now: float | None = None) -> dict[str, int]:
+def tidied(
+    engine: Engine, blobs: Blobs, *, days: int, now: float | None = None, reserve: Reserve | None = None
+) -> dict[str, int]:
     """Remove what is past its time. Returns how many kept entries, records and contents went.
+
+    On a volume without room ``reserve`` makes some for it (default: the ledger's own).
 
     Raises SQLAlchemyError, OSError, LedgerError; what was removed until then stays removed.
     """
@@ -29,10 +36,12 @@ def tidied(engine: Engine, blobs: Blobs, *, days: int, now: float | None = None)
     old = select(messages.id).where(
         messages.received_ms < now_ms - days * DAY_MS, ~exists().where(kept.message == messages.id)
     )
+    reserve = reserve or Reserve(engine)
     removed = {
-        "kept": _remove(engine, s.KEPT, expired),
-        "records": _remove(engine, s.MESSAGES, old),
+        "kept": _remove(engine, s.KEPT, expired, reserve),
+        "records": _remove(engine, s.MESSAGES, old, reserve),
     }
+    reserve.take()
     with writing(engine) as connection:
         connection.execute(delete(s.TRIES).where(s.TRIES.c.last_ms < now_ms - _TRIES_DAYS * DAY_MS))
     return removed | {"contents": _swept(engine, blobs, now)}
@@ -49,16 +58,33 @@ def _swept(engine: Engine, blobs: Blobs, now: float | None) -> int:
     return blobs.sweep(lambda digest: _wanted(engine, digest), now)
 
 
-def _remove(engine: Engine, table: Table, which: Select[tuple[str]]) -> int:
+def _remove(engine: Engine, table: Table, which: Select[tuple[str]], reserve: Reserve) -> int:
     """Remove the rows with these ids, a few at a time; what refers to them goes with them."""
+    try:
+        return _removed(engine, table, which.limit(_STEP))
+    except DBAPIError as error:
+        if not reserve.would_help(error):
+            raise
+    removed = 0
+    while step := _removed(engine, table, which.limit(_SMALL_STEP), reserve):
+        removed += step
+        reserve.settle()
+    return removed
+
+
+def _removed(engine: Engine, table: Table, some: Select[tuple[str]], reserve: Reserve | None = None) -> int:
+    """Remove rows as long as there are any; with a ``reserve`` one step, for which that is given up."""
     removed = 0
     while True:
         with writing(engine) as connection:
-            ids = connection.execute(which.limit(_STEP)).scalars().all()
+            ids = connection.execute(some).scalars().all()
             if ids:
+                if reserve is not None:
+                    # Now: nobody else writes to this ledger before it is done.
+                    reserve.give_up()
                 connection.execute(delete(table).where(table.c.id.in_(ids)))
         removed += len(ids)
-        if len(ids) < _STEP:
+        if reserve is not None or not ids:
             return removed
 
 

@@ -53,12 +53,21 @@ class Writer:
         except (IntegrityError, DataError, StatementError) as error:
             if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError | DataError):
                 # The database, not the request: a full disk, a lock, a server that has gone.
+                self._let_go()
                 return [Answer(number=one.number, error=cause(error)) for one in requests]
             if len(requests) == 1:
                 return [Answer(number=requests[0].number, error=self._why_not(requests[0], error))]
         except SQLAlchemyError as error:
+            self._let_go()
             return [Answer(number=one.number, error=cause(error)) for one in requests]
         return [answer for one in requests for answer in self.write([one])]
+
+    def _let_go(self) -> None:
+        """Open the database anew for what comes next.
+
+        A file that was opened on a volume which fails, or is read-only, stays so when another volume is mounted there.
+        """
+        self._engine.dispose()
 
     def _why_not(self, request: Written, error: SQLAlchemyError) -> str:
         """Return why one request was not written; "" for a record that is there: its answer was lost on the way."""

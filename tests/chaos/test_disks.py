@@ -1,8 +1,11 @@
 """P02, P10: volumes that are full, out of inodes or read-only: 451, one alert, and all is well when there is room."""
 
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,12 +20,14 @@ from filterd.ledger import database
 from filterd.ledger import schema as s
 from filterd.ledger.blobs import Blobs
 from filterd.ledger.database import writing
+from filterd.ledger.reserve import BYTES
 from filterd.ledger.retention import tidied
-from tests.chaos import account, volumes
+from tests.chaos import account, full_ledger, volumes
 from tests.chaos.gateway import Gateway
 from tests.chaos.letters import letter
 from tests.chaos.traffic import ACCEPTED, LATER, Post, Traffic, Try
 from tests.chaos.volumes import Volume
+from tests.unit.filterd.daemon import ROOT
 from tests.unit.filterd.engines import wait_for
 
 CLEAN, INFECTED, SPLIT = 0, 1, 4  # numbers of letters of these kinds
@@ -99,6 +104,58 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
             bench.hang_up()
 
 
+def test_disk_of_the_ledger_that_turns_read_only_under_it(tmp_path: Path) -> None:
+    """A damaged disk: nothing was closed or killed, and what is mounted in its place is taken up without a restart."""
+    volumes.needed()
+    volumes.disks_needed()
+    image = tmp_path / "image"
+    volumes.disk(image, 32 << 20)
+    before = volumes.prefix({}, {tmp_path / "ledger": image})
+    with Gateway(tmp_path, prefix=before, milter={"workers": 1}) as gateway:
+        gateway.start()
+        bench = Bench(gateway)
+        try:
+            assert [bench.send(kind) for kind in (CLEAN, INFECTED, SPLIT)] == [ACCEPTED] * 3
+            pid = gateway.daemon.ledger()
+            bench.ledger.damage()
+            assert [bench.send(kind) for kind in (CLEAN, INFECTED, SPLIT)] == [LATER] * 3
+            wait_for(lambda: "ledger" in bench.alerts())
+            bench.ledger.replace(image, tmp_path / "repaired")
+            bench.works_again(INFECTED)
+            bench.works_again(CLEAN)
+            assert bench.alerts().count("ledger") == 1
+            assert gateway.daemon.ledger() == pid
+            bench.balanced()
+        finally:
+            bench.hang_up()
+
+
+def test_retention_makes_room_on_a_ledger_that_has_filled_its_volume(tmp_path: Path) -> None:
+    """SQLite cannot remove a row without room: what was due stayed for ever."""
+    volumes.needed()
+    command = [
+        *volumes.prefix({tmp_path: "size=64m"}),
+        sys.executable,
+        "-m",
+        full_ledger.__name__,
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    seen = json.loads(done.stdout)
+    assert (seen["problem"], seen["reserved"]) == ("", BYTES)
+    new = seen["written"] + 1
+    assert seen["before"] == {
+        "old": full_ledger.OLD + full_ledger.KEPT + 1, "new": new, "kept": full_ledger.KEPT + 2, "held": 1,
+    }  # fmt: skip
+    assert seen["removed"] == {
+        "kept": full_ledger.KEPT, "records": full_ledger.OLD + full_ledger.KEPT, "contents": 0,
+    }  # fmt: skip
+    # What is held stays, and what is newer than its rule.
+    assert seen["after"] == {"old": 1, "new": new, "kept": 2, "held": 1}
+    assert (seen["again"], seen["reserved again"]) == ("", BYTES)
+
+
 @pytest.mark.parametrize("how", ["full", "inodes", "read-only"])
 def test_store(bench: Bench, how: str) -> None:
     before = bench.kept()
@@ -143,6 +200,25 @@ def test_ledger_without_inodes_takes_on_what_it_can(bench: Bench) -> None:
     assert {bench.send(kind) for kind in (CLEAN, SPLIT, INFECTED)} <= {ACCEPTED, LATER}
     bench.ledger.make_room()
     bench.works_again(INFECTED)
+    bench.balanced()
+
+
+def test_ledger_that_is_opened_where_no_inode_is_left(bench: Bench) -> None:
+    # It ends well, by which its log and index go from the disk; its successor finds no room for them.
+    pid = bench.gateway.daemon.ledger()
+    bench.ledger.exhaust()
+    os.kill(bench.gateway.process.pid, signal.SIGSTOP)
+    os.kill(pid, signal.SIGTERM)
+    try:
+        wait_for(lambda: _released(pid), 15)
+        bench.ledger.exhaust()
+    finally:
+        os.kill(bench.gateway.process.pid, signal.SIGCONT)
+    assert [bench.send(kind) for kind in (CLEAN, INFECTED)] == [LATER] * 2
+    wait_for(lambda: "ledger" in bench.alerts())
+    bench.ledger.make_room()
+    bench.works_again(INFECTED)
+    assert bench.alerts().count("ledger") == 1
     bench.balanced()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,15 +31,43 @@ def needed() -> None:
             lacks(f"no mount namespace: {tried.stderr.decode(errors='replace').strip()}")
 
 
-def prefix(volumes: Mapping[Path, str]) -> Sequence[str]:
-    """Return what is put before a command so that it sees a tmpfs with these options at each path."""
+def disks_needed() -> None:
+    """Skip the test where no disk can be made and damaged: only root can."""
+    if not _ROOT or not Path("/dev/loop-control").exists() or shutil.which("mkfs.ext4") is None:
+        lacks("a disk of its own takes root, /dev/loop-control and mkfs.ext4")
+
+
+def prefix(volumes: Mapping[Path, str], disks: Mapping[Path, Path] | None = None) -> Sequence[str]:
+    """Return what is put before a command so that it sees a tmpfs with these options at each path, or an image."""
     mounts = [
         f"mount -t tmpfs -o mode=0700,{options} tmpfs {shlex.quote(str(path))}"
         for path, options in volumes.items()
     ]
-    for path in volumes:
+    mounts += [_mounting(image, path) for path, image in (disks or {}).items()]
+    for path in (*volumes, *(disks or ())):
         path.mkdir(mode=0o700, exist_ok=True)
     return (*_UNSHARE, "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh")
+
+
+def _mounting(image: Path, path: Path) -> str:
+    return f"mount -o loop,errors=remount-ro {shlex.quote(str(image))} {shlex.quote(str(path))}"
+
+
+def disk(image: Path, size: int) -> None:
+    """Make an image of ext4, which turns read-only under those who write to it when it finds itself damaged."""
+    with image.open("wb") as file:
+        file.truncate(size)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True, timeout=30)
+
+
+def fill(directory: Path) -> None:
+    """Leave no byte on the volume of a directory."""
+    with (directory / "filler").open("ab", buffering=0) as filler:
+        try:
+            while filler.write(b"\0" * _PIECE):
+                pass
+        except OSError:
+            return
 
 
 class Volume:
@@ -54,12 +83,7 @@ class Volume:
 
     def fill(self) -> None:
         """Leave no byte."""
-        with (self.inside / "filler").open("ab", buffering=0) as filler:
-            try:
-                while filler.write(b"\0" * _PIECE):
-                    pass
-            except OSError:
-                return
+        fill(self.inside)
 
     def exhaust(self) -> None:
         """Leave no inode."""
@@ -77,11 +101,25 @@ class Volume:
 
     def remount(self, how: str) -> None:
         """Mount it anew, "ro" or "rw". Nobody may have a file there open for writing."""
+        # A killed process's last thread may still be closing its files.
+        wait_for(lambda: self._run("mount", "-o", f"remount,{how}", str(self._path)).returncode == 0)
+
+    def damage(self) -> None:
+        """Have the kernel find a damage in a disk: it makes it read-only there and then (ext4(5), errors)."""
+        device = Path(self._run("findmnt", "-no", "SOURCE", str(self._path)).stdout.decode().strip()).name
+        Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("1")
+
+    def replace(self, image: Path, repaired: Path) -> None:
+        """Mount a repaired copy of a damaged disk over it, as an administrator does: that cannot become writable again."""
+        shutil.copyfile(image, repaired)
+        # 1: it was repaired (e2fsck(8)).
+        assert subprocess.run(
+            ["e2fsck", "-fy", str(repaired)], capture_output=True, check=False
+        ).returncode in {0, 1}
+        assert self._run("sh", "-c", _mounting(repaired, self._path)).returncode == 0
+
+    def _run(self, *command: str) -> "subprocess.CompletedProcess[bytes]":
         enter = ["nsenter", "-t", str(self._gateway.process.pid), "-m"]
         if not _ROOT:
             enter += ["-U", "--preserve-credentials"]
-        command = [*enter, "mount", "-o", f"remount,{how}", str(self._path)]
-        # A killed process's last thread may still be closing its files.
-        wait_for(
-            lambda: subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 0
-        )
+        return subprocess.run([*enter, *command], capture_output=True, timeout=10, check=False)

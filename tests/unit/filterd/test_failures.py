@@ -262,6 +262,7 @@ def _disk(cell: str, number: int) -> None:
 
 
 _disk("full", errno.ENOSPC)
+_disk("no-inodes", errno.ENOSPC)
 _disk("read-only", errno.EROFS)
 
 
@@ -275,27 +276,32 @@ def ledger_disk_full(bench: Bench, _: pytest.MonkeyPatch) -> Iterator[None]:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
-@breaks("ledger-disk-read-only")
-def ledger_disk_read_only(bench: Bench, patch: pytest.MonkeyPatch) -> Iterator[None]:
-    flag = bench.home / "read-only"
-    opened = database.opened
+def _ledger_disk(cell: str, why: str) -> None:
+    def refused(bench: Bench, patch: pytest.MonkeyPatch) -> Iterator[None]:
+        flag = bench.home / "refused"
+        opened = database.opened
 
-    def watched(settings: Any) -> Any:
-        engine = opened(settings)
+        def watched(settings: Any) -> Any:
+            engine = opened(settings)
 
-        @event.listens_for(engine, "before_cursor_execute")
-        def _refuse(_: object, __: object, statement: str, *___: object) -> None:
-            if flag.exists() and statement.startswith(("INSERT", "UPDATE", "DELETE")):
-                why = sqlite3.OperationalError("attempt to write a readonly database")
-                raise OperationalError(statement, None, why)
+            @event.listens_for(engine, "before_cursor_execute")
+            def _refuse(_: object, __: object, statement: str, *___: object) -> None:
+                if flag.exists() and statement.startswith(("INSERT", "UPDATE", "DELETE")):
+                    raise OperationalError(statement, None, sqlite3.OperationalError(why))
 
-        return engine
+            return engine
 
-    patch.setattr(database, "opened", watched)
-    real_ledger(bench)
-    flag.touch()
-    yield
-    flag.unlink()
+        patch.setattr(database, "opened", watched)
+        real_ledger(bench)
+        flag.touch()
+        yield
+        flag.unlink()
+
+    DEEDS[f"ledger-disk-{cell}"] = refused
+
+
+_ledger_disk("read-only", "attempt to write a readonly database")
+_ledger_disk("no-inodes", "unable to open database file")
 
 
 def real_ledger(bench: Bench) -> int:

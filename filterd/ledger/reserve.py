@@ -1,0 +1,67 @@
+"""Room on the ledger's volume that is given up when there is no other, so that what is past its time can go.
+
+The attack it stops: mail that fills the volume, after which nothing can be removed: SQLite writes down a removal before
+it makes room, so that a full volume would stay full for ever. PostgreSQL's volume is its administrator's to watch.
+"""
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+# The log of the database (1000 pages before it is brought in, and as much in the file itself) for two small steps.
+BYTES: Final = 16 * 1024 * 1024
+# It is no use to take the last room of a small volume.
+_LEAST_FREE: Final = 2
+_NO_ROOM: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+_PRIMARY: Final = 0xFF  # an extended result code ends in the primary one (sqlite.org/rescode.html)
+
+
+class Reserve:
+    """A file of ``size`` bytes beside a SQLite ledger; nothing where the ledger is elsewhere."""
+
+    def __init__(self, engine: Engine, size: int = BYTES) -> None:
+        self._engine = engine
+        self._size = size
+        name = engine.url.database if engine.dialect.name == "sqlite" else None
+        self._path = Path(name).with_name("reserve") if name else None
+
+    def take(self) -> None:
+        """Make the file where it is not, unless that would leave little; what cannot be had now is had later."""
+        if self._path is None or self._path.exists():
+            return
+        room = os.statvfs(self._path.parent)
+        if room.f_bavail * room.f_frsize < _LEAST_FREE * self._size:
+            return
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, self._size)
+        except OSError:
+            self.give_up()
+        finally:
+            os.close(descriptor)
+
+    def give_up(self) -> None:
+        """Remove the file."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    def settle(self) -> None:
+        """Bring the database's log in and cut it off: its room is free then. Another reader may keep that for later."""
+        if self._path is None:
+            return
+        with contextlib.suppress(SQLAlchemyError, sqlite3.Error), self._engine.connect() as connection:
+            # Not within the transaction that SQLAlchemy would begin.
+            driver = connection.connection.driver_connection
+            if isinstance(driver, sqlite3.Connection):
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    @staticmethod
+    def would_help(error: DBAPIError) -> bool:
+        """Whether it was room that a statement lacked."""
+        code = getattr(error.orig, "sqlite_errorcode", 0)
+        return code & _PRIMARY in _NO_ROOM
