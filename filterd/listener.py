@@ -8,6 +8,7 @@ import errno
 import grp
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +16,10 @@ from msgspec import Struct
 
 from .config import Config
 from .errors import ConfigError
+from .log import Log
 
 _BACKLOG: Final = 128
+_LOOK_AGAIN_S: Final = 0.2
 # connect(2): there is no such path, or nobody listens there. Any other error leaves that open.
 _NOBODY: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED})
 
@@ -29,6 +32,10 @@ class Place(Struct, frozen=True, kw_only=True):
     mode: int
     group: str = ""
     group_setting: str = "group"
+
+
+class TakenError(ConfigError):
+    """Somebody else listens at a place."""
 
 
 def for_the_mta(config: Config) -> Place:
@@ -56,11 +63,30 @@ def for_the_watchers(config: Config) -> Place | None:
     return Place(section="metrics", path=Path(metrics.socket), mode=int(metrics.mode, 8), group=metrics.group)
 
 
+def bind_when_free(place: Place, until: float, log: Log) -> socket.socket:
+    """Return what ``bind`` does; while somebody else listens there, wait ``until`` a time of the monotonic clock.
+
+    The children of a supervisor that was killed finish what they have, and keep its sockets so long.
+    """
+    told = False
+    while True:
+        try:
+            return bind(place)
+        except TakenError as error:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise
+            if not told:
+                told = True
+                log.event("waiting", why=str(error), seconds=round(left))
+            time.sleep(min(_LOOK_AGAIN_S, left))
+
+
 def bind(place: Place) -> socket.socket:
     """Return a non-blocking listening socket at its path. Raises ConfigError that names setting and remedy."""
     path = place.path
     if owner := _owner(path):
-        raise ConfigError(f"[{place.section}] socket: {owner}")
+        raise TakenError(f"[{place.section}] socket: {owner}")
     interim = path.with_name(f".{path.name}.{os.getpid()}")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:

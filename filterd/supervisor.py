@@ -19,7 +19,7 @@ from . import heap
 from .children import ROLES, Child, Role
 from .config import Config, load
 from .errors import ConfigError
-from .listener import Place, bind, for_the_ledger, for_the_mta, for_the_watchers, unbind
+from .listener import Place, bind_when_free, for_the_ledger, for_the_mta, for_the_watchers, unbind
 from .log import Log
 from .notify import handed_over, notify, watchdog_seconds
 from .recent import Memory
@@ -78,6 +78,8 @@ class Supervisor:
 
     def _bind(self, config: Config) -> None:
         """Make all sockets, or none. Raises ConfigError."""
+        # As long as the children of a killed supervisor may take to end, the ledger behind the workers.
+        until = time.monotonic() + config.milter.drain_s + 2 * _STOP_GRACE_S
         places: tuple[tuple[Role, Place | None], ...] = (
             ("worker", for_the_mta(config)),
             ("ledger", for_the_ledger(config)),
@@ -86,7 +88,7 @@ class Supervisor:
         try:
             for role, place in places:
                 if place is not None:
-                    self._bound.append((bind(place), place))
+                    self._bound.append((bind_when_free(place, until, self._log), place))
                     self._sockets[role].append(self._bound[-1][0])
         except ConfigError:
             self._unbind()

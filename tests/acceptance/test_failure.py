@@ -55,6 +55,26 @@ def test_killed_workers_are_replaced(wan: Outside, gateway: GatewayHost) -> None
     assert not before & set(gateway.run(f"pgrep -P {supervisor}").split())
 
 
+def test_a_killed_supervisor_comes_back_by_itself_however_often(wan: Outside, gateway: GatewayHost) -> None:
+    """Five failures in ten seconds made systemd give up (systemd.unit(5), StartLimitBurst); mail then waits for a human."""
+    accepted = []
+    for _ in range(6):
+        unique = uuid.uuid4().hex
+        gateway.run(f"kill -{signal.SIGKILL.value} $(systemctl show -p MainPID --value filterd)")
+        reply = wan.sent(sample("clean", unique))
+        assert reply.startswith(("250 ", "451 ")), reply
+        if reply.startswith("250 "):
+            accepted.append(unique)
+        gateway.run(
+            "timeout 30 sh -c 'until [ $(systemctl show -p MainPID --value filterd) -gt 0 ]; do sleep 0.05; done'"
+        )
+    gateway.run("timeout 60 sh -c 'until systemctl is-active -q filterd; do sleep 0.2; done'")
+    last = uuid.uuid4().hex
+    assert wan.sent(sample("clean", last)).startswith("250 ")
+    for unique in (*accepted, last):
+        assert len(gateway.awaited(unique)) == 1
+
+
 def test_a_bad_configuration_is_refused_and_the_old_one_stays(wan: Outside, gateway: GatewayHost) -> None:
     file = "/etc/filterd/filterd.toml"
     change = f"cp -p {file} /root/kept.toml; printf '\\n[clamd2]\\n' >>{file}"

@@ -106,9 +106,9 @@ def restarting(home: Path, times: int, seed: int, *, kill: bool = False) -> Resu
                 time.sleep(chance.uniform(0.0, 0.5))
                 seen |= gateway.everybody()
                 if kill:
+                    # Its children notice by their pipes that nobody hears them; until then their sockets are theirs,
+                    # and the next one waits for them.
                     gateway.kill()
-                    # They notice by their pipes that nobody hears them; until then their sockets are theirs.
-                    _ended(seen)
                 else:
                     gateway.stop()
                     time.sleep(chance.uniform(0.0, 0.5))
@@ -118,10 +118,6 @@ def restarting(home: Path, times: int, seed: int, *, kill: bool = False) -> Resu
         result = _result(gateway, Counter(restarts=times), began, traffic)
         result.wrong.extend(f"process {pid} of an earlier daemon still ran" for pid, _ in left)
         return result
-
-
-def _ended(processes: set[tuple[int, str]]) -> None:
-    wait_for(lambda: not alive(processes), 20)
 
 
 def stopping_the_ledger(home: Path, times: int) -> Result:

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import socket
@@ -284,6 +285,8 @@ def test_the_socket_has_its_mode_and_a_second_daemon_is_refused(tmp_path: Path) 
         with pytest.raises(AssertionError), running(second, milter={"socket": str(daemon.socket)}):
             pass
         assert "another filterd serves" in (second / "stderr").read_text()
+        (line,) = [one for one in (second / "log").read_text().splitlines() if '"waiting"' in one]
+        assert json.loads(line)["why"].startswith("[milter] socket: another filterd serves")
         with daemon.client() as client:
             assert client.message().code == b"c"
 
