@@ -15,7 +15,7 @@ from typing import Final
 import psycopg
 from sqlalchemy import Engine, event
 
-from filterd.config import Config, load
+from filterd.config import DEFAULT_PATH, Config, load
 from filterd.errors import ConfigError
 from filterd.ledger import database
 from filterd.ledger.blobs import Blobs, key_from
@@ -52,6 +52,7 @@ def desk(options: argparse.Namespace, *, current: bool = True) -> Iterator[Desk]
 
     Raises ConfigError, LedgerError, RefusedError; whatever goes wrong with the database within is a LedgerError.
     """
+    _may_choose(options.config)
     config = load(options.config)
     directory = _directory(config)
     actor = _actor(getattr(options, "actor", ""), config, _owner(directory))
@@ -131,7 +132,7 @@ def _actor(named: str, config: Config, owner: int) -> Actor:
     uid = os.getuid()
     user = _name_of(uid)
     # root can say whatever it likes; of all others only the kernel's word counts. What sudo says may lower rights.
-    sudo = os.environ.get("SUDO_USER", "")
+    sudo = _by_sudo()
     if named and (uid != 0 or _operates(sudo, config)):
         raise RefusedError("--as is for root alone")
     name = named or (sudo if uid == 0 else "") or _logged_in() or user
@@ -144,6 +145,22 @@ def _actor(named: str, config: Config, owner: int) -> Actor:
     raise RefusedError(
         f"{user} has no business here: ask root, or be made a member of the group in [store] operators"
     )
+
+
+def _by_sudo() -> str:
+    return os.environ.get("SUDO_USER", "")
+
+
+def _may_choose(path: Path) -> None:
+    """Return if whoever is here may name this configuration. Raises ConfigError, RefusedError.
+
+    The attack it stops: an operator, whose right is the command with any arguments, brings a configuration of his own, by
+    which he is an administrator and commands of his choice are virus engines.
+    """
+    if os.getuid() != 0 or path == DEFAULT_PATH or not DEFAULT_PATH.exists():
+        return
+    if _operates(user := _by_sudo(), load(DEFAULT_PATH)):
+        raise RefusedError(f"{user} is an operator by {DEFAULT_PATH} and may give no other --config")
 
 
 def _operates(user: str, config: Config) -> bool:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from audit.samples import EICAR
@@ -10,7 +12,7 @@ from tests.acceptance.conftest import deploy
 from tests.acceptance.desk import FILTERD, LEDGER, STORE, content, entries, good
 from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.letters import PLAIN, attachment, delivered, letter, mark, send
-from tests.acceptance.outside import Outside
+from tests.acceptance.outside import Outside, seen_from
 from tests.acceptance.test_deploy import INVENTORY, varied
 
 KEY = "/etc/filterd/store.key"
@@ -84,6 +86,7 @@ def test_encrypted_store_and_metrics_are_settings_of_the_role(
         again = deploy("apply", varied(tmp_path, change), lab=lab.name)
         _encrypted(wan, gateway, done.stdout + done.stderr)
         _metrics(gateway)
+        _metrics_from_outside(lab, gateway)
     finally:
         back = deploy("apply", INVENTORY, lab=lab.name)
     assert "0 operations changed something" in again.stdout
@@ -131,3 +134,29 @@ def _metrics(gateway: GatewayHost) -> None:
     assert listens[3] == f"127.0.0.1:{METRICS}"
     # With the socket as without it the service itself has no network.
     assert gateway.run("systemctl show -p PrivateNetwork --value filterd").strip() == "yes"
+
+
+def _metrics_from_outside(lab: LabState, gateway: GatewayHost) -> None:
+    """Nobody reaches the port from a network, whoever listens on it; on the host, the unix socket is for its group."""
+    for side in ("wan", "lan"):
+        vantage = seen_from(lab, side)
+        assert not _reached(vantage), side
+        # The packet filter alone: somebody else listens on the address that is seen from there.
+        listening = f"systemd-run -q --unit=loud python3 -m http.server --bind {vantage.address} {METRICS}"
+        there = f"ss -H -l -t -n sport = :{METRICS} | grep -qF {vantage.address}:"
+        with gateway.altered(
+            f"{listening} && timeout 20 sh -c 'until {there}; do sleep 0.1; done'", "systemctl stop loud"
+        ):
+            # That it is there is seen from where no filter is.
+            gateway.run(
+                f"python3 -c \"import socket; socket.create_connection(('{vantage.address}', {METRICS}), 5)\""
+            )
+            assert not _reached(vantage), side
+    script = "import socket; socket.socket(socket.AF_UNIX).connect('/run/filterd/metrics.sock')"
+    assert "PermissionError" in gateway.run(f'runuser -u nobody -- python3 -c "{script}" 2>&1', check=False)
+
+
+def _reached(vantage: Outside) -> bool:
+    script = f"import socket; socket.create_connection(('{vantage.address}', {METRICS}), 4)"
+    command = ["ip", "netns", "exec", vantage.netns, sys.executable, "-c", script]
+    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0

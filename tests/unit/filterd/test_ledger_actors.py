@@ -1,5 +1,6 @@
 """Who one is at the command line: root, the owner of the ledger, an operator, or nobody."""
 
+import argparse
 import grp
 import os
 import pwd
@@ -12,6 +13,7 @@ import pytest
 
 from filterd.cli import desk
 from filterd.config import Config, StoreSettings
+from filterd.errors import ConfigError
 from filterd.ledger import database
 from filterd.ledger.roles import Actor, RefusedError
 from tests.unit.filterd import databases
@@ -63,6 +65,26 @@ def test_operators_are_the_members_of_their_group(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(RefusedError, match="for root alone"):
         desk._actor("alice", configured(group), 0)
     assert desk._actor("", configured("no-such-group"), 0).role == "admin"
+
+
+def test_an_operator_brings_no_configuration_of_his_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By one he would be an administrator, and run commands as virus engines: sudo allows him any argument."""
+    nobody = pwd.getpwnam("nobody")
+    gateways, own = tmp_path / "filterd.toml", tmp_path / "own.toml"
+    gateways.write_text(f'[store]\noperators = "{grp.getgrgid(nobody.pw_gid).gr_name}"\n')
+    own.write_text("no TOML, but somebody's secret")
+    monkeypatch.setattr(desk, "DEFAULT_PATH", gateways)
+    as_user(monkeypatch, 0, SUDO_USER="nobody")
+    opening = desk.desk(argparse.Namespace(config=own))
+    with pytest.raises(RefusedError, match="and may give no other --config"), opening:
+        pass
+    # Who may do everything anyway, may do this.
+    as_user(monkeypatch, 0, SUDO_USER="daemon")
+    opening = desk.desk(argparse.Namespace(config=own))
+    with pytest.raises(ConfigError, match="own"), opening:
+        pass
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
