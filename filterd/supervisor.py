@@ -65,6 +65,7 @@ class Supervisor:
         self._next_start = 0.0
         self._stopping_until: float | None = None
         self._told_ready = False
+        self._told_status = ""
         self._beat_every = watchdog_seconds()
         self._last_beat = 0.0
         self._began = time.monotonic()
@@ -355,12 +356,24 @@ class Supervisor:
             if self._told_ready:
                 notify("READY=1")
                 self._log.event("ready", ledger=ledger)
+        self._say_status()
         alive = all(now - heard <= SILENCE_S for heard in self._last_heard.values())
         if self._beat_every and now - self._last_beat >= self._beat_every:
             # While it stops, time is bounded by other means.
             if alive or self._stopping_until is not None:
                 notify("WATCHDOG=1")
             self._last_beat = now
+
+    def _say_status(self) -> None:
+        """Tell the service manager how it fares, in words, when that has changed (`systemctl status`)."""
+        ready = sum(child.ready and child.current for child in self._of("worker"))
+        ledger = self._of("ledger")
+        status = f"{ready} of {self._workers} workers ready, ledger {'ready' if any(one.ready for one in ledger) else 'down'}"
+        if any(one.beat.keep for one in ledger):
+            status += "; something fails: `filterd status` says what"
+        if status != self._told_status:
+            self._told_status = status
+            notify(f"STATUS={status}")
 
     def _tell(self, number: signal.Signals, which: Callable[[Child], bool]) -> None:
         """Tell some to finish what they have."""

@@ -33,16 +33,16 @@ def _check(path: Path, *, live: bool, as_json: bool) -> int:
     config = load(path)
     for hint in hints(config):
         print(f"filterd: {path}: note: {hint}", file=sys.stderr)
-    print(
-        msgspec.json.encode(config).decode()
-        if as_json
-        else f"{path}: good; {config.workers} workers on {config.milter.socket}"
-    )
-    if not live:
-        return GOOD
-    results = asyncio.run(check_live(config))
-    for name, problem in results:
-        print(f"{name}: {problem or 'answers'}")
+    results = asyncio.run(check_live(config)) if live else []
+    if as_json:
+        answers = [{"part": name, "problem": problem} for name, problem in results]
+        # One object, whatever is asked.
+        said = {"settings": config, "parts": answers} if live else config
+        print(msgspec.json.encode(said).decode())
+    else:
+        print(f"{path}: good; {config.workers} workers on {config.milter.socket}")
+        for name, problem in results:
+            print(f"{name}: {problem or 'answers'}")
     return UNREACHABLE if any(problem for _, problem in results) else GOOD
 
 

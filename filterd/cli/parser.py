@@ -45,7 +45,9 @@ def _shared(*, as_json: str = "print JSON (docs/ledger.md has the schema)") -> a
 def _daemon(commands: "Commands[argparse.ArgumentParser]") -> None:
     one = commands.add_parser("serve", parents=[_shared(as_json="")], help="run the daemon")
     one.set_defaults(module="daemon")
-    all_settings = "print all settings, defaults filled in, as one JSON object"
+    all_settings = (
+        "print all settings, defaults filled in, as one JSON object; with --live as `settings` beside `parts`"
+    )
     one = commands.add_parser(
         "check", parents=[_shared(as_json=all_settings)], help="check the configuration"
     )

@@ -41,7 +41,8 @@ def run(options: argparse.Namespace) -> int:
     health = _health(config)
     seen = Status(parts=parts, health=health)
     say(seen, _text(seen), as_json=options.json)
-    return UNREACHABLE if any(one.problem for one in parts) else GOOD
+    well = health is None or health.get("ready") is True
+    return GOOD if well and not any(one.problem for one in parts) else UNREACHABLE
 
 
 async def _parts(config: Config) -> tuple[PartStatus, ...]:

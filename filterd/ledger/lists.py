@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, Row, delete, insert, select
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
 
 from filterd.config import ListEntry
 from filterd.config.conditions import NULL_SENDER, network, pattern_problem
@@ -115,6 +115,11 @@ def add(engine: Engine, actor: Actor, row: NewRow) -> int:
         ).scalars()
         if there := list(same):
             connection.execute(delete(s.LISTED).where(t.id.in_(there)))
+        in_force = select(func.count()).where((t.expires_ms == 0) | (t.expires_ms > _now_ms()))
+        if connection.execute(in_force).scalar_one() >= MOST:
+            raise RefusedError(
+                f"{MOST} entries are in force, and the daemon takes no more: remove some, or name whole domains"
+            )
         expires = 0 if row.until is None else _end_of(row.until)
         values |= {
             "expires_ms": expires, "made_ms": _now_ms(), "made_by": actor.name, "note": row.note[:_MAX_NOTE]

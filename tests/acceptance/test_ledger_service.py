@@ -63,6 +63,10 @@ def test_reload_restart_and_stop_are_clean(wan: Outside, gateway: GatewayHost) -
     gateway.run("systemctl start filterd")
     assert result.splitlines()[:2] == ["Result=success", "ExecMainStatus=0"]
     assert left == [LEDGER]
+    said = gateway.run(
+        "timeout 20 sh -c 'until systemctl show -p StatusText filterd | grep -F ready,; do sleep 0.2; done'"
+    )
+    assert re.search(r"=(\d) of \1 workers ready, ledger ready$", said.strip()), said
     status = good(gateway, "status")
     assert [one for one in status["parts"] if one["problem"]] == []
     assert (status["health"]["ready"], status["health"]["alerts"]) == (True, [])

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -41,6 +42,10 @@ def test_check_live(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with running(tmp_path) as daemon:
         assert main(["check", "--live", "--config", str(daemon.config)]) == 0
         assert capsys.readouterr().out.count("answers") == 4
+        assert main(["check", "--live", "--json", "--config", str(daemon.config)]) == 0
+        seen = json.loads(capsys.readouterr().out)
+        assert (seen["settings"]["milter"]["socket"], len(seen["parts"])) == (str(daemon.socket), 4)
+        assert {one["problem"] for one in seen["parts"]} == {""}
         assert daemon.log("protocol_error") == []
     assert main(["check", "--live", "--config", str(daemon.config)]) == 3
     assert capsys.readouterr().out.count("cannot be reached") == 3

@@ -362,3 +362,23 @@ def test_what_the_daemon_keeps_two_administrators_release(
             ("alice", "approve-infected"),
             ("bob", "release"),
         ]
+
+
+def test_status_of_a_daemon_that_is_not_ready_is_no_good_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path) as daemon:
+        monkeypatch.setattr("filterd.cli.status._health", lambda _: {"ready": False, "alerts": []})
+        assert main(["status", "--config", str(daemon.config)]) == 3
+    assert "ready: no" in capsys.readouterr().out
+
+
+def test_lists_are_full_before_the_daemon_leaves_an_entry_out(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("filterd.ledger.lists.MOST", 2)
+    for sender in ("a@x.example", "b@x.example"):
+        assert shell("lists", "add", "reject", sender)[0] == 0
+    assert shell("lists", "add", "reject", "c@x.example")[0] == 1
+    # The same one again takes the place of the old one.
+    assert shell("lists", "add", "reject", "b@x.example", "--days", "3")[0] == 0
