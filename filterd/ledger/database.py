@@ -73,9 +73,6 @@ def _sqlite(settings: LedgerSettings) -> Engine:
             "synchronous=FULL",  # a commit that was answered is on the disk
             "foreign_keys=ON",
             "trusted_schema=OFF",
-            # A checkpoint writes the pages of the indexes that each message changes; four times the usual (1000 pages)
-            # between two of them is 16 MB of log.
-            "wal_autocheckpoint=4000",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
