@@ -41,7 +41,7 @@ test: unit accept ## all tests: unit, then acceptance in labs of their own
 unit: $(READY) ## tests without host, root or network
 	$(BIN)/pytest tests/unit tests/chaos tests/fuzz
 
-chaos: $(READY) ## kill, fill and reload filterd under traffic; MINUTES=10 of it
+chaos: $(READY) wheel ## kill, reload and restart filterd under traffic, on a live gateway too (as root); MINUTES=10 of it
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES)
 
 accept: $(READY) wheel ## tests against live hosts in labs of their own (as root)

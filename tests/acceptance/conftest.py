@@ -4,44 +4,25 @@ BASTIDE_ACCEPT_LAB names a lab that is up and deployed already: then that one is
 """
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from audit import engine
 from audit.inventory import targets
 from audit.target import Target
-from lab import lifecycle, state
+from lab import state
 from lab.errors import LabError
 from lab.plan import LabState
 from lab.tools import TO_BUILD, TO_RUN, require
 from roles.registry import DEFENCES
-from tests.acceptance.gateway import ROOT, GatewayHost
+from tests.acceptance.gateway import GatewayHost
+from tests.acceptance.labs import deployed
 from tests.acceptance.lacking import lacks
 from tests.acceptance.outside import Outside, seen_from
 from tests.acceptance.policy import restored
 
-# Two runs side by side have a lab each; the process id also tells whose lab a crashed run left behind.
-NAME = f"accept{os.getpid()}"
 ITEMS = engine.items(DEFENCES)
-DEPLOY_SECONDS = 600
-
-
-def deploy(*words: str, lab: str) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m roles`` on the lab's inventory."""
-    return subprocess.run(
-        [sys.executable, "-m", "roles", *words],
-        cwd=ROOT,
-        env={**os.environ, "BASTIDE_LAB": lab},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DEPLOY_SECONDS,
-    )
 
 
 @pytest.fixture(scope="session")
@@ -55,17 +36,8 @@ def lab() -> Iterator[LabState]:
         require({**TO_RUN, **TO_BUILD})
     except LabError as error:
         lacks(str(error))
-    for left in state.names():
-        owner = left.removeprefix("accept")
-        if left != owner and owner.isdigit() and not Path("/proc", owner).exists():
-            lifecycle.down(left)
-    try:
-        lifecycle.up(NAME, gateways=1)
-        done = deploy("apply", "inventory/lab.py", lab=NAME)
-        assert done.returncode == 0, done.stderr[-4000:]
-        yield state.load(NAME)
-    finally:
-        lifecycle.down(NAME)
+    with deployed("accept") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

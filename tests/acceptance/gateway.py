@@ -75,3 +75,8 @@ class GatewayHost:
     def queue(self) -> list[str]:
         """Return the queue ids of the messages that wait on the gateway."""
         return [json.loads(line)["queue_id"] for line in self.run("postqueue -j").splitlines()]
+
+    def sent_on(self) -> None:
+        """Return when nothing waits on the gateway; AssertionError when something still does after 90 s."""
+        # qmgr takes a next hop for dead for a while after it did not answer.
+        self.run("timeout 90 sh -c 'while postqueue -j | grep -q .; do postqueue -f; sleep 2; done'")

@@ -7,10 +7,8 @@ import time
 from pathlib import Path
 
 from lab.plan import LabState
-from tests.acceptance.conftest import deploy
 from tests.acceptance.gateway import ROOT, GatewayHost
-
-INVENTORY = "inventory/lab.py"
+from tests.acceptance.labs import INVENTORY, deploy
 
 
 def varied(tmp_path: Path, change: str) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from audit.samples import EICAR
 from lab.plan import LabState
-from tests.acceptance.conftest import deploy
 from tests.acceptance.desk import FILTERD, LEDGER, STORE, content, entries, good
 from tests.acceptance.gateway import GatewayHost
+from tests.acceptance.labs import INVENTORY, deploy
 from tests.acceptance.letters import PLAIN, attachment, delivered, letter, mark, send
 from tests.acceptance.outside import Outside, seen_from
-from tests.acceptance.test_deploy import INVENTORY, varied
+from tests.acceptance.test_deploy import varied
 
 KEY = "/etc/filterd/store.key"
 METRICS = 9464

@@ -28,6 +28,7 @@ class Row(Struct, kw_only=True):
 
     id: str
     queue_id: str
+    message_id: str
     outcomes: dict[str, str]
     kept: list[Entry]
 
@@ -71,8 +72,8 @@ def rows(engine: Engine) -> list[Row]:
         ):
             kept[message].append(Entry(kind=kind, recipients=for_whom[entry], digest=digest))
         return [
-            Row(id=id_, queue_id=queue_id, outcomes=outcomes[id_], kept=kept[id_])
-            for id_, queue_id in fetch(s.MESSAGES.c.id, s.MESSAGES.c.queue_id)
+            Row(id=id_, queue_id=queue_id, message_id=said, outcomes=outcomes[id_], kept=kept[id_])
+            for id_, queue_id, said in fetch(s.MESSAGES.c.id, s.MESSAGES.c.queue_id, s.MESSAGES.c.message_id)
         ]
 
 

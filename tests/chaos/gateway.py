@@ -14,12 +14,11 @@ from sqlalchemy import Engine
 from filterd.config import load
 from filterd.ledger import database
 from filterd.ledger.blobs import Blobs
+from tests.chaos.family import born, family
 from tests.chaos.letters import POLICY
 from tests.unit.filterd import engines
 from tests.unit.filterd.daemon import ROOT, Daemon, configuration
 from tests.unit.filterd.mta import Mta
-
-_NAMES = {"filterd-worker": "worker", "filterd-ledger": "ledger"}
 
 
 class Gateway:
@@ -104,21 +103,12 @@ class Gateway:
         return Daemon(self.home, self._process, self.clamd, self.spamd).log(event)  # type: ignore[arg-type] # unused there
 
     def family(self) -> dict[str, list[int]]:
-        """Return the pids of the daemon's processes below its supervisor, by role."""
-        found: dict[str, list[int]] = {"worker": [], "ledger": [], "cradle": [], "parse": []}
-        for child in _children(self.process.pid):
-            if (role := _NAMES.get(_name(child), "")) == "":
-                continue
-            found[role].append(child)
-            cradles = _children(child) if role == "worker" else []
-            found["cradle"] += cradles
-            for cradle in cradles:
-                found["parse"] += _children(cradle)
-        return found
+        """Return the pids of the daemon's processes by role."""
+        return family(self.process.pid)
 
     def everybody(self) -> set[tuple[int, str]]:
         """Return all processes of the daemon, each as its pid and the time at which it began."""
-        pids = [self.process.pid, *(pid for role in self.family().values() for pid in role)]
+        pids = [pid for role in self.family().values() for pid in role]
         return {(pid, began) for pid in pids if (began := born(pid))}
 
     def reload(self, text: str) -> None:
@@ -144,26 +134,3 @@ class Gateway:
 def alive(processes: set[tuple[int, str]]) -> set[tuple[int, str]]:
     """Return those that still run."""
     return {one for one in processes if born(one[0]) == one[1]}
-
-
-def born(pid: int) -> str:
-    """Return when a process began, in ticks (proc(5), starttime); "" for one that has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def _name(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""

@@ -1,19 +1,17 @@
 """Those who break things: each a loop that goes on until its time is over, and says what it did."""
 
-import os
 import random
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from tests.chaos import family
 from tests.chaos.gateway import Gateway
 
 _EVERY_S: Final = (0.2, 1.0)
 # A reload starts workers and their parsers anew, which is most of what two cores can do.
 _RELOAD_EVERY_S: Final = (1.0, 4.0)
-_LOOKS: Final = 50
 
 
 def chance_of(seed: int) -> random.Random:
@@ -25,28 +23,10 @@ def kills(
     gateway: Gateway, seconds: float, chance: random.Random, seen: set[tuple[int, str]]
 ) -> Counter[str]:
     """Kill a random process below the supervisor every 0.2 to 1 s. Returns how many of each role; notes all seen."""
-    done: Counter[str] = Counter()
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        seen |= gateway.everybody()
-        role = chance.choice(("worker", "ledger", "cradle", "parse"))
-        if (pid := _one(gateway, role, chance)) is not None:
-            try:
-                os.kill(pid, signal.SIGKILL)
-                done[role] += 1
-            except ProcessLookupError:
-                pass
-        time.sleep(chance.uniform(*_EVERY_S))
-    return done
-
-
-def _one(gateway: Gateway, role: str, chance: random.Random) -> int | None:
-    """Return a process of a role; parse workers live for milliseconds, so they are waited for."""
-    for _ in range(_LOOKS):
-        if there := gateway.family()[role]:
-            return chance.choice(there)
-        time.sleep(0.002)
-    return None
+    return family.kills(
+        lambda: gateway.process.pid, family.BELOW, seconds=seconds, chance=chance, every_s=_EVERY_S,
+        look=lambda: seen.update(gateway.everybody()),
+    )  # fmt: skip
 
 
 def reloads(gateway: Gateway, going: Callable[[], bool], chance: random.Random) -> Counter[str]:

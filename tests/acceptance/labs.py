@@ -1,0 +1,50 @@
+"""Labs that live as long as a run of tests or trials."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from lab import lifecycle, state
+from lab.plan import LabState
+from tests.acceptance.gateway import ROOT
+
+INVENTORY: Final = "inventory/lab.py"
+_DEPLOY_SECONDS: Final = 600
+
+
+def deploy(*words: str, lab: str, tree: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m roles`` on the lab's inventory; ``tree``: of another checkout."""
+    return subprocess.run(
+        [sys.executable, "-m", "roles", *words],
+        cwd=tree,
+        env={**os.environ, "BASTIDE_LAB": lab},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_DEPLOY_SECONDS,
+    )
+
+
+@contextmanager
+def deployed(kind: str) -> Iterator[LabState]:
+    """Give a lab with one deployed gateway; it goes at the end, and what crashed runs of this kind left goes first.
+
+    Two runs side by side have a lab each; the process id also tells whose lab a crashed run left behind.
+    """
+    for left in state.names():
+        owner = left.removeprefix(kind)
+        if left != owner and owner.isdigit() and not Path("/proc", owner).exists():
+            lifecycle.down(left)
+    name = f"{kind}{os.getpid()}"
+    try:
+        lifecycle.up(name, gateways=1)
+        done = deploy("apply", INVENTORY, lab=name)
+        assert done.returncode == 0, done.stderr[-4000:]
+        yield state.load(name)
+    finally:
+        lifecycle.down(name)
