@@ -10,7 +10,7 @@ import random
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email import message_from_bytes
 from pathlib import Path
 
@@ -89,8 +89,13 @@ LOADS: dict[str, tuple[Make, int]] = {
 
 def pss(pid: int) -> float:
     """Return the proportional set size of a process tree in MB."""
+    return pss_of(tree(pid))
+
+
+def pss_of(pids: Iterable[int]) -> float:
+    """Return the proportional set size of some processes in MB."""
     total = 0
-    for one in tree(pid):
+    for one in pids:
         # A parse worker may end meanwhile.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             rollup = Path(f"/proc/{one}/smaps_rollup").read_text()

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -52,7 +52,7 @@ class Result(Struct, kw_only=True):
 
 def killing(wan: Outside, gateway: GatewayHost, seconds: float, seed: int) -> Result:
     """Kill any of the service's processes at random for so long, under traffic."""
-    with trial(wan, gateway) as (senders, result):
+    with trial(wan, gateway, policy(gateway, CHAINS, *GROUPS)) as (senders, result):
         command = [*ssh_argv(gateway.host), f"python3 - {seconds} {seed}"]
         with (ROOT / "tests/chaos/family.py").open("rb") as program:
             said = subprocess.run(
@@ -64,11 +64,16 @@ def killing(wan: Outside, gateway: GatewayHost, seconds: float, seed: int) -> Re
 
 
 @contextmanager
-def trial(wan: Outside, gateway: GatewayHost) -> Iterator[tuple[Senders, Result]]:
-    """Send for the length of a block; the result is whole when the block has been left."""
+def trial(
+    wan: Outside, gateway: GatewayHost, rules: AbstractContextManager[None]
+) -> Iterator[tuple[Senders, Result]]:
+    """Send for the length of a block; the result is whole when the block has been left.
+
+    Under ``rules`` the gateway works by the senders' CHAINS and by letters.GROUPS.
+    """
     began = time.monotonic()
     result = Result(tries=Counter(), letters=0, done=Counter(), seconds=0, wrong=[], doubled=Counter())
-    with policy(gateway, CHAINS, *GROUPS):
+    with rules:
         started = datetime.fromisoformat(gateway.run("date -Iseconds").strip())
         with Senders(wan) as senders:
             yield senders, result
