@@ -23,6 +23,7 @@ from .milter.negotiation import MacroStage, Step, Wish
 from .milter.replies import Continue, Progress, Reply
 from .milter.session import Session
 from .service import Judgement, Service
+from .streams import put
 
 _READ: Final = 64 * 1024
 # Replies are a few bytes each: an MTA that does not take them in this time takes nothing any more.
@@ -141,7 +142,7 @@ class Connection:
                 await self._send(self._session.reply(reply or Continue()))
 
     async def _send(self, data: bytes) -> None:
-        self._writer.write(data)
+        put(self._writer, data)
         if not self._writer.transport.get_write_buffer_size() and not self._writer.is_closing():
             return  # the kernel has it
         try:

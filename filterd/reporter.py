@@ -19,6 +19,7 @@ from .health import Condition
 from .ledger.client import LedgerClient
 from .log import Log
 from .service import Service
+from .streams import put
 
 _LOOK_S: Final = 1.0
 _TELL_EVERY_S: Final = 5.0
@@ -161,7 +162,7 @@ def _inject(config: Config, condition: Condition) -> Callable[[], Awaitable[None
             greeting = await reader.readline()
             if greeting.startswith(b"220"):
                 condition.worked()
-                writer.write(b"QUIT\r\n")
+                put(writer, b"QUIT\r\n")
             else:
                 condition.failed(f"the MTA at {config.inject.socket} does not greet")
         except OSError as error:

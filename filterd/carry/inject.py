@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from filterd.config import InjectSettings
 from filterd.errors import FilterdError
+from filterd.streams import put
 
 _LONGEST_LINE: Final = 4096
 _MOST_LINES: Final = 100
@@ -133,7 +134,9 @@ class Injection:
             async with asyncio.timeout(self._settings.timeout_s):
                 said = await self._command(b".", 250)
                 if self._writer is not None:
-                    self._writer.write(b"QUIT\r\n")
+                    # It has the message, whether it still hears us or not.
+                    with contextlib.suppress(ConnectionResetError):
+                        put(self._writer, b"QUIT\r\n")
                 return said.text
 
     async def _envelope(self, letter: Letter) -> None:
@@ -163,16 +166,16 @@ class Injection:
             stuffed = piece.replace(b"\n.", b"\n..")
             if piece.startswith(b".") and last.endswith(b"\n"):
                 stuffed = b"." + stuffed
-            writer.write(stuffed)
+            put(writer, stuffed)
             last = (last + piece)[-2:]
             await writer.drain()
         if last != b"\r\n":
-            writer.write(b"\r\n")
+            put(writer, b"\r\n")
 
     async def _command(self, line: bytes, wanted: int) -> _Reply:
         if self._writer is None:
             raise InjectError("there is no connection")
-        self._writer.write(line + b"\r\n")
+        put(self._writer, line + b"\r\n")
         await self._writer.drain()
         return await self._expect(wanted, line.split(b":")[0].decode("ascii", "replace"))
 

@@ -12,6 +12,7 @@ from filterd.config import ListEntry
 from filterd.config.ledger import LedgerSettings
 from filterd.errors import FilterdError
 from filterd.log import Log
+from filterd.streams import put
 
 from .records import (
     HEAD,
@@ -79,7 +80,9 @@ class LedgerClient:
         """Say that a component works (``problem`` "") or what is wrong with it, if the ledger is there."""
         writer = self._writer
         if writer is not None and writer.transport.get_write_buffer_size() < _MAX_UNSENT:
-            writer.write(framed(Noted(component=component, problem=problem, gauges=gauges or {})))
+            # Nobody waits for an answer to it.
+            with contextlib.suppress(ConnectionResetError):
+                put(writer, framed(Noted(component=component, problem=problem, gauges=gauges or {})))
 
     async def listed(self) -> tuple[ListEntry, ...]:
         """Return the lists of senders that the ledger has. Raises LedgerDownError."""
@@ -124,7 +127,7 @@ class LedgerClient:
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answered
         try:
-            writer.write(data)
+            put(writer, data)
             await writer.drain()
             return await answered
         finally:

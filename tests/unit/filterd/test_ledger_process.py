@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import uvloop
 from sqlalchemy import ColumnElement, func, insert, select
 
 from filterd.config import Config, LedgerSettings, StoreSettings
@@ -231,6 +232,22 @@ def test_a_ledger_that_is_away_is_an_error_in_time(tmp_path: Path) -> None:
         await client.close()
 
     run(deed)
+
+
+def test_a_connection_that_has_just_ended_is_no_error_of_ours(tmp_path: Path) -> None:
+    # Between its end and the reader's turn to hear of it, uvloop raises RuntimeError for a write.
+    async def deed() -> None:
+        async with running(tmp_path) as (_, client, _settings):
+            for turns in range(6):
+                await client.ping()
+                assert client._writer is not None
+                client._writer.transport.abort()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                client.noted("clamd")
+                await client.ping()
+
+    uvloop.run(deed())
 
 
 def test_a_database_that_is_locked_is_an_error_and_then_works_again(tmp_path: Path) -> None:
