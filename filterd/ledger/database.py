@@ -164,13 +164,44 @@ def _oldest_reader(engine: Engine) -> int:
 
 def _migrate(engine: Engine, to: str, *, up: bool) -> None:
     """Do all steps in one transaction: a crash leaves the tables as they were."""
-    with writing(engine) as connection:
+    with altering(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         config = AlembicConfig()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         config.attributes["connection"] = connection
         (command.upgrade if up else command.downgrade)(config, to)
+
+
+@contextlib.contextmanager
+def altering(engine: Engine) -> Iterator[Connection]:
+    """Return a connection in a transaction that changes tables; committed at the end, rolled back on an error.
+
+    Most changes of a table SQLite makes by a new one in its place, and the rows that refer to the old one would go with
+    it: so references are looked at when all is done (sqlite.org/lang_altertable.html, section 7). Raises LedgerError.
+    """
+    if engine.dialect.name != "sqlite":
+        with writing(engine) as connection:
+            yield connection
+        return
+    with engine.execution_options(sqlite_begin="IMMEDIATE").connect() as connection:
+        _references(connection, "OFF")
+        try:
+            with connection.begin():
+                yield connection
+                if (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()) is not None:
+                    raise LedgerError(
+                        f"a change of the ledger's tables left {broken[0]} without what it refers to"
+                    )
+        finally:
+            _references(connection, "ON")
+
+
+def _references(connection: Connection, how: str) -> None:
+    """Have SQLite enforce references or not; within a transaction it would do nothing."""
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA foreign_keys={how}")
+    cursor.close()
 
 
 def _own_directory(path: Path) -> None:
