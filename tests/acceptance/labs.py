@@ -16,10 +16,21 @@ INVENTORY: Final = "inventory/lab.py"
 _DEPLOY_SECONDS: Final = 600
 
 
-def deploy(*words: str, lab: str, tree: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m roles`` on the lab's inventory; ``tree``: of another checkout."""
+def deploy(*words: str, lab: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m roles`` on the lab's inventory."""
+    return _run(sys.executable, "-m", "roles", *words, lab=lab, tree=ROOT)
+
+
+def pyinfra(
+    file: str, *, lab: str, inventory: str = INVENTORY, tree: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """Run pyinfra with a deploy's file; ``tree``: of another checkout."""
+    return _run(str(Path(sys.executable).with_name("pyinfra")), inventory, file, "-y", lab=lab, tree=tree)
+
+
+def _run(*command: str, lab: str, tree: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "roles", *words],
+        command,
         cwd=tree,
         env={**os.environ, "BASTIDE_LAB": lab},
         stdin=subprocess.DEVNULL,

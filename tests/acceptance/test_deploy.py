@@ -1,14 +1,11 @@
 """Deploys: the second changes nothing, drift is seen and undone, nobody is locked out."""
 
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 from lab.plan import LabState
 from tests.acceptance.gateway import ROOT, GatewayHost
-from tests.acceptance.labs import INVENTORY, deploy
+from tests.acceptance.labs import INVENTORY, deploy, pyinfra
 
 
 def varied(tmp_path: Path, change: str) -> str:
@@ -28,21 +25,8 @@ def test_second_deploy_changes_nothing(lab: LabState) -> None:
     assert deploy("drift", INVENTORY, lab=lab.name).returncode == 0
 
 
-def pyinfra(lab: LabState, file: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("pyinfra")), INVENTORY, file, "-y"],
-        cwd=ROOT,
-        env={**os.environ, "BASTIDE_LAB": lab.name},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-
-
 def test_pyinfra_itself_deploys(lab: LabState) -> None:
-    done = pyinfra(lab, "deploy.py")
+    done = pyinfra("deploy.py", lab=lab.name)
     assert done.returncode == 0, done.stderr
 
 
@@ -113,7 +97,7 @@ def test_a_bad_configuration_never_reaches_the_live_directory(
         (tmp_path / name).write_text(gateway.run(f"cat /etc/postfix/{name}"))
     bad = tmp_path / "bad.py"
     bad.write_text(f"LIVE = {str(tmp_path)!r}\n{BAD_DEPLOY}")
-    done = pyinfra(lab, str(bad))
+    done = pyinfra(str(bad), lab=lab.name)
     assert done.returncode == 1, done.stdout
     assert "no_such_parameter" in done.stdout + done.stderr
     assert gateway.run("cat /etc/postfix/main.cf") == (tmp_path / "main.cf").read_text()

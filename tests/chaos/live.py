@@ -17,7 +17,7 @@ from filterd.config.ledger import LedgerSettings
 from filterd.ledger import database
 from filterd.ledger.blobs import BlobError, Blobs
 from lab.access import ssh_argv
-from tests.acceptance.desk import good
+from tests.acceptance.desk import said
 from tests.acceptance.gateway import ROOT, GatewayHost, Record
 from tests.acceptance.letters import BOB, GROUPS, own
 from tests.acceptance.outside import Outside
@@ -55,10 +55,10 @@ def killing(wan: Outside, gateway: GatewayHost, seconds: float, seed: int) -> Re
     with trial(wan, gateway, policy(gateway, CHAINS, *GROUPS)) as (senders, result):
         command = [*ssh_argv(gateway.host), f"python3 - {seconds} {seed}"]
         with (ROOT / "tests/chaos/family.py").open("rb") as program:
-            said = subprocess.run(
+            done = subprocess.run(
                 command, stdin=program, capture_output=True, check=True, timeout=seconds + 120
             )
-        result.done.update(json.loads(said.stdout))
+        result.done.update(json.loads(done.stdout))
         senders.await_more(10)
     return result
 
@@ -80,9 +80,11 @@ def trial(
         gateway.sent_on()
         _balance(gateway, senders, result)
         logged(gateway, started)
-        whole = good(gateway, "reconcile", "--log", LOG)
-        result.wrong += [f"unexplained: {one}" for one in whole["unexplained"]]
-        result.done["explained otherwise"] = sum(whole["explained"].values())
+        whole = said(gateway, "reconcile", "--log", LOG)
+        result.wrong += [f"unexplained: {one}" for one in whole.json["unexplained"]]
+        if whole.code:
+            result.wrong.append(f"reconcile: {whole.code} {whole.errors}")
+        result.done["differences that reconcile explains"] = sum(whole.json["explained"].values())
     result.seconds = time.monotonic() - began
 
 
