@@ -39,7 +39,7 @@ demo: lab-up deploy ## build a lab, provision a gateway in it, attack it, and pr
 test: unit accept ## all tests: unit, then acceptance in labs of their own
 
 unit: $(READY) ## tests without host, root or network
-	$(BIN)/pytest tests/unit tests/chaos tests/fuzz
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal tests/chaos tests/fuzz tests/unit
 
 chaos: $(READY) wheel ## kill, reload and restart filterd under traffic, on a live gateway too (as root); MINUTES=10 of it
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES)
@@ -76,6 +76,7 @@ bench: $(READY) ## print filterd's cost as ratios to floors of the same run (wit
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.parts
 	$(BIN)/python -m tests.bench.processor
+	$(BIN)/python -m tests.bench.sessions
 
 wheel: $(READY) ## build filterd's hash-locked wheelhouse, dist/wheelhouse
 	$(BIN)/python -m roles.filterd.wheelhouse

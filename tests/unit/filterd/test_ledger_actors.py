@@ -91,7 +91,7 @@ def test_an_operator_brings_no_configuration_of_his_own(
 def test_root_becomes_the_owner_and_leaves_no_file_of_its_own(tmp_path: Path) -> None:
     home = tmp_path
     for directory in (home, *list(home.parents)[:-1]):
-        if directory.name.startswith(("pytest-", "test_")):
+        if directory.name.startswith(("pytest-", "popen-", "test_")):
             directory.chmod(0o755)
     settings = databases.settings(home)
     engine = database.prepared(settings)
