@@ -26,7 +26,7 @@ def test_no_message_is_refused_while_workers_recycle_and_reloads_come(tmp_path: 
 
 
 def test_a_restart_refuses_nothing_but_by_451_and_loses_nothing(tmp_path: Path) -> None:
-    result = trials.restarting(tmp_path, 5, seed=1)
+    result = trials.restarting(tmp_path, 3, seed=1)
     assert not result.wrong, result
 
 
