@@ -21,7 +21,8 @@ from filterd.config import Config
 from filterd.milter import commands as c
 from filterd.milter import mta
 from tests.bench.__main__ import Constant, floor_message
-from tests.bench.processor import plain, pss, spent
+from tests.bench.processor import plain, pss
+from tests.bench.spent import spent
 from tests.unit.filterd.daemon import Daemon, running
 from tests.unit.filterd.dialogue import Client, content
 from tests.unit.filterd.engines import wait_for
