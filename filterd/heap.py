@@ -8,16 +8,18 @@ import ctypes
 from typing import Final
 
 _TRIM_THRESHOLD: Final = -1
+_TOP_PAD: Final = -2
 _MMAP_THRESHOLD: Final = -3
 
 
 def keep_freed(*, at_the_top: int, mapped_from: int) -> None:
     """Keep what is freed for the next message, in this process and those that it forks.
 
-    ``at_the_top`` bytes at most stay free at the end of the heap; what takes ``mapped_from`` bytes (glibc allows 32 MiB)
-    is mapped by itself as before.
+    When more than ``at_the_top`` bytes are free at the end of the heap a quarter of that stays; what takes
+    ``mapped_from`` bytes (glibc allows 32 MiB) is mapped by itself as before.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:  # another C library than glibc may have none
         mallopt(_TRIM_THRESHOLD, at_the_top)
+        mallopt(_TOP_PAD, at_the_top // 4)
         mallopt(_MMAP_THRESHOLD, mapped_from)

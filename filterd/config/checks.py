@@ -55,7 +55,7 @@ def _places(config: Config) -> Iterator[str]:
         ("[milter] max_connections", config.milter.max_connections),
         ("[clamd] max_concurrent", config.clamd.max_concurrent),
         ("[spamd] max_concurrent", config.spamd.max_concurrent),
-        ("[parse] max_concurrent", config.parse.max_concurrent),
+        ("[parse] max_concurrent", config.parse.max_concurrent or workers),
         *((f"[[scanner]] {one.name} max_concurrent", one.max_concurrent) for one in config.scanner),
     ):
         if value < workers:

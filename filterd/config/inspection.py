@@ -6,7 +6,7 @@ from msgspec import Meta, field
 
 from filterd.findings import Mode
 
-from .base import MIB, Many, Name, RuleId, Seconds, Section
+from .base import MIB, Name, RuleId, Seconds, Section
 
 Direction = Literal["any", "in", "out"]
 
@@ -43,7 +43,15 @@ class Bounds(Section, frozen=True, kw_only=True):
             ),
         ),
     ] = 1024 * MIB
-    max_concurrent: Many = 8  # parse workers at a time, of all milter workers together
+    # They wait for nothing but the processor: more than two a core only take memory.
+    max_concurrent: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000,
+            description="Parse workers at a time, of all milter workers together; 0: two for each of those.",
+        ),
+    ] = 0
     depth: Annotated[int, Meta(ge=1, le=100)] = 16  # containers within each other
     parts: Annotated[int, Meta(ge=1, le=100_000)] = 5000  # MIME entities, those of attached mailboxes too
     entries: Annotated[int, Meta(ge=1, le=1_000_000)] = 5000  # members of containers, in all

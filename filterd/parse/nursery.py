@@ -156,9 +156,8 @@ def run(make_tasks: Callable[[], Tasks]) -> int:
     """Be a nursery on the control socket. ``make_tasks`` imports the parsers. Returns the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ^C reaches us too; our milter worker ends us
     sandbox.prefer_to_die()
-    heap.keep_freed(
-        at_the_top=4 << 20, mapped_from=32 << 20
-    )  # bytes: contents of a message are copied several times
+    # Bytes. Contents of a message are copied several times.
+    heap.keep_freed(at_the_top=16 << 20, mapped_from=32 << 20)
     with socket.socket(fileno=border.CONTROL) as control:
         _, descriptors, _, _ = socket.recv_fds(control, border.MAX_DATAGRAM, 1, socket.MSG_CMSG_CLOEXEC)
         if not descriptors:

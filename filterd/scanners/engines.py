@@ -1,5 +1,7 @@
 """The engines of one worker, each behind its bound."""
 
+from typing import Final
+
 from msgspec import Struct
 
 from filterd.config import Config
@@ -10,6 +12,9 @@ from .clamd import Clamd
 from .command import CommandScanner
 from .scan import VirusEngine
 from .spamd import Spamd
+
+# Of each milter worker, where nothing else is set.
+_PARSE_WORKERS: Final = 2
 
 
 class Engines(Struct, frozen=True, kw_only=True):
@@ -36,7 +41,10 @@ def connect(config: Config, log: Log, *, workers: int) -> Engines:
         clamd=Clamd(config.clamd, slots=share(config.clamd.max_concurrent), log=log),
         spamd=Spamd(config.spamd, slots=share(config.spamd.max_concurrent), log=log),
         parse=ParsePool(
-            config, slots=share(config.parse.max_concurrent), room=share(config.parse.memory_bytes), log=log
+            config,
+            slots=share(config.parse.max_concurrent) if config.parse.max_concurrent else _PARSE_WORKERS,
+            room=share(config.parse.memory_bytes),
+            log=log,
         ),
         commands=tuple(
             CommandScanner(one, slots=share(one.max_concurrent), log=log) for one in config.scanner

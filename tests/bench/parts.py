@@ -2,13 +2,16 @@
 
 Run as ``python -m tests.bench.parts``. The library reads the structure and decodes nothing; its figure only says how
 fast the machine is. "mix" is mail of the sizes that traffic has: of a hundred messages 40 of 2 kB, 40 of 10 kB in
-plain text and HTML, 15 of 100 kB and 5 of 1 MB with a file.
+plain text and HTML, 15 of 100 kB with a PDF and 5 of 1 MB with a zip archive.
 """
 
 import base64
+import io
 import random
 import string
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from email import message_from_bytes
 from functools import partial
@@ -60,11 +63,33 @@ def both(rng: random.Random, size: int) -> bytes:
 
 def attached(rng: random.Random, size: int) -> bytes:
     """Return a message with a picture in base64, ``size`` bytes in all."""
-    data = _JPEG + rng.randbytes(size * 3 // 4 * 76 // 78)
-    head = b'Content-Type: image/jpeg; name="a.jpg"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
-    return _multipart(
-        b"mixed", _PLAIN + prose(rng, 1500), head + base64.encodebytes(data).replace(b"\n", b"\r\n")
-    )
+    return _with(rng, b"image/jpeg; name=a.jpg", _JPEG + rng.randbytes(size * 3 // 4 * 76 // 78))
+
+
+def with_pdf(rng: random.Random, size: int) -> bytes:
+    """Return a message with a PDF of packed streams, some ``size`` bytes in all."""
+    pieces = [b"%PDF-1.4\n"]
+    while sum(map(len, pieces)) < size * 71 // 100:
+        data = zlib.compress(prose(rng, 2000)) + rng.randbytes(6000)
+        head = b"%d 0 obj\n<< /Length %d /Filter /FlateDecode >>\nstream\n" % (len(pieces), len(data))
+        pieces.append(head + data + b"\nendstream\nendobj\n")
+    pieces.append(b"trailer\n<< /Root 1 0 R >>\n%%EOF\n")
+    return _with(rng, b"application/pdf; name=a.pdf", b"".join(pieces))
+
+
+def with_zip(rng: random.Random, size: int) -> bytes:
+    """Return a message with an archive of a text and of a file that does not get smaller, ``size`` bytes in all."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("notes.txt", prose(rng, 60_000))
+        archive.writestr("photo.dat", rng.randbytes(size * 72 // 100))
+    return _with(rng, b"application/zip; name=a.zip", file.getvalue())
+
+
+def _with(rng: random.Random, kind: bytes, content: bytes) -> bytes:
+    encoded = base64.encodebytes(content).replace(b"\n", b"\r\n")
+    head = b"Content-Type: " + kind + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    return _multipart(b"mixed", _PLAIN + prose(rng, 1500), head + encoded)
 
 
 def mix(rng: random.Random) -> list[bytes]:
@@ -72,8 +97,8 @@ def mix(rng: random.Random) -> list[bytes]:
     makers: dict[str, Callable[[], bytes]] = {
         "2 kB": partial(plain, rng, 2000),
         "10 kB": partial(both, rng, 10_000),
-        "100 kB": partial(attached, rng, 100_000),
-        "1 MB": partial(attached, rng, 1_000_000),
+        "100 kB": partial(with_pdf, rng, 100_000),
+        "1 MB": partial(with_zip, rng, 1_000_000),
     }
     return [makers[name]() for name, count in _MIX for _ in range(count)]
 

@@ -4,22 +4,25 @@ The floor is the standard library's parser on the same message, in the same run.
 messages come.
 """
 
-import base64
 import contextlib
 import random
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from email import message_from_bytes
 from pathlib import Path
 
 from filterd.milter import commands as c
 from filterd.milter import mta
+from tests.bench.parts import attached, mix
 from tests.bench.spent import spent, tree
 from tests.unit.filterd.daemon import Daemon, running
 from tests.unit.filterd.dialogue import Client, content
 
+# Header fields and body.
+Parts = tuple[tuple[tuple[bytes, bytes], ...], bytes]
+_SEED = 20261122  # the same mail every time
 _WORDS = (
     "the",
     "quick",
@@ -57,34 +60,41 @@ def prose(size: int, seed: int) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n"
 
 
-def plain(number: int, size: int) -> tuple[tuple[tuple[bytes, bytes], ...], bytes]:
+def plain(number: int, size: int) -> Parts:
     """Return header fields and body of a message of text."""
     unique = (b"Message-ID", b" <%d@sender.example>" % number)
     return (*HEADERS, unique, (b"Content-Type", b" text/plain; charset=us-ascii")), prose(size, number)
 
 
-def multipart(number: int, size: int) -> tuple[tuple[tuple[bytes, bytes], ...], bytes]:
-    """Return header fields and body of a message with text, HTML and a picture of ``size`` bytes as it is sent."""
-    unique = (b"Message-ID", b" <%d@sender.example>" % number)
-    picture = b"\xff\xd8\xff\xe0\0\x10JFIF\0" + random.Random(number).randbytes(size * 37 // 50)  # noqa: S311
-    text = prose(2000, number)
-    body = b"\r\n".join(
-        (
-            b"--b", b"Content-Type: text/plain", b"", text,
-            b"--b", b"Content-Type: text/html", b"", b"<html><body><p>" + text + b"</p></body></html>",
-            b"--b", b"Content-Type: image/jpeg; name=picture.jpg", b"Content-Transfer-Encoding: base64", b"",
-            base64.encodebytes(picture).replace(b"\n", b"\r\n") + b"--b--", b"",
-        )
-    )  # fmt: skip
-    return (*HEADERS, unique, (b"Content-Type", b" multipart/mixed; boundary=b")), body
+def apart(raw: bytes) -> Parts:
+    """Return header fields and body of a message without folded fields."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    return tuple(
+        (name, value) for name, _, value in (line.partition(b":") for line in head.split(b"\r\n"))
+    ), body
 
 
-Make = Callable[[int], tuple[tuple[tuple[bytes, bytes], ...], bytes]]
-LOADS: dict[str, tuple[Make, int]] = {
-    "2 kB text": (lambda number: plain(number, 1700), 600),
-    "20 kB text": (lambda number: plain(number, 20_000), 300),
-    "1 MB multipart": (lambda number: multipart(number, 1_000_000), 60),
+def _mixed(count: int) -> list[Parts]:
+    chance = random.Random(_SEED)  # noqa: S311 - a benchmark
+    twenties = [mix(chance) for _ in range(-(-count // 20))]
+    for twenty in twenties:
+        chance.shuffle(twenty)
+    return [apart(raw) for twenty in twenties for raw in twenty][:count]
+
+
+def _great(count: int) -> list[Parts]:
+    chance = random.Random(_SEED)  # noqa: S311 - a benchmark
+    return [apart(attached(chance, 1_000_000)) for _ in range(count)]
+
+
+# How many messages, and what makes them: no two of them alike.
+LOADS: Mapping[str, tuple[int, Callable[[int], list[Parts]]]] = {
+    "2 kB text": (1000, lambda count: [plain(number, 1700) for number in range(count)]),
+    "20 kB text": (400, lambda count: [plain(number, 20_000) for number in range(count)]),
+    "mix": (400, _mixed),
+    "1 MB multipart": (120, _great),
 }
+SESSIONS = (1, 10)
 
 
 def pss(pid: int) -> float:
@@ -103,55 +113,71 @@ def pss_of(pids: Iterable[int]) -> float:
     return total / 1000
 
 
-def send(daemon: Daemon, make: Make, first: int, count: int) -> None:
+def send(daemon: Daemon, messages: Sequence[Parts]) -> None:
     """Send messages over one connection."""
     with Client(daemon.socket) as client:
-        for number in range(first, first + count):
-            headers, body = make(number)
+        for headers, body in messages:
             client.begin()
             client.send(mta.plain(c.Data) + content(headers, body) + mta.plain(c.EndOfMessage))
-            client.verdict()
+            assert client.verdict().code == b"c"
 
 
-def floor(make: Make, count: int) -> float:
+def send_all(daemon: Daemon, messages: Sequence[Parts], sessions: int) -> None:
+    """Send messages over so many connections at a time."""
+    threads = [
+        threading.Thread(target=send, args=(daemon, messages[first::sessions])) for first in range(sessions)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def floor(messages: Sequence[Parts]) -> float:
     """Return what the standard library's parser takes for a message, in ms."""
-    mails = []
-    for number in range(count):
-        headers, body = make(number)
-        mails.append(b"".join(name + b":" + value + b"\r\n" for name, value in headers) + b"\r\n" + body)
+    mails = [
+        b"".join(name + b":" + value + b"\r\n" for name, value in headers) + b"\r\n" + body
+        for headers, body in messages
+    ]
     begun = time.process_time()
     for mail in mails:
         message_from_bytes(mail)
-    return (time.process_time() - begun) / count * 1000
+    return (time.process_time() - begun) / len(mails) * 1000
+
+
+def costs(daemon: Daemon) -> None:
+    """Print what a message of each load costs, for each number of sessions."""
+    print(f"{'ms of processor':20}{'sessions':>10}{'own':>10}{'floor':>10}{'ratio':>8}")
+    for name, (count, make) in LOADS.items():
+        messages = make(20 + count * len(SESSIONS))
+        send(daemon, messages[:20])
+        base = floor(messages[:50])
+        for at, sessions in enumerate(SESSIONS):
+            part = messages[20 + at * count :][:count]
+            before = spent(daemon.process.pid)
+            send_all(daemon, part, sessions)
+            own = (spent(daemon.process.pid) - before) / count * 1000
+            print(f"{name:20}{sessions:10}{own:10.2f}{base:10.2f}{own / base:8.1f}")
+
+
+def memory(daemon: Daemon) -> None:
+    """Print the memory of all processes, idle and with 50 sessions of 1 MB."""
+    print(f"PSS idle: {pss(daemon.process.pid):.0f} MB")
+    thread = threading.Thread(target=send_all, args=(daemon, _great(150), 50))
+    thread.start()
+    most = 0.0
+    while thread.is_alive():
+        most = max(most, pss(daemon.process.pid))
+        time.sleep(0.2)
+    print(f"PSS at 50 sessions of 1 MB: {most:.0f} MB")
 
 
 def main() -> None:
-    """Print the table."""
+    """Print both."""
     room = {"max_message_bytes": 4_000_000, "spool_memory_bytes": 4_000_000, "workers": 2}
-    print(f"{'':20}{'ms of processor':>16}{'floor ms':>10}{'ratio':>8}")
     with tempfile.TemporaryDirectory() as home, running(Path(home), milter=room) as daemon:
-        number = 0
-        for name, (make, count) in LOADS.items():
-            send(daemon, make, number, 20)
-            number += 20
-            before = spent(daemon.process.pid)
-            send(daemon, make, number, count)
-            number += count
-            own = (spent(daemon.process.pid) - before) / count * 1000
-            base = floor(make, min(count, 50))
-            print(f"{name:20}{own:16.2f}{base:10.2f}{own / base:8.1f}")
-        print(f"PSS idle: {pss(daemon.process.pid):.0f} MB")
-        threads = [
-            threading.Thread(target=send, args=(daemon, LOADS["1 MB multipart"][0], 10_000 + 10 * at, 3))
-            for at in range(50)
-        ]
-        for thread in threads:
-            thread.start()
-        most = 0.0
-        while any(thread.is_alive() for thread in threads):
-            most = max(most, pss(daemon.process.pid))
-            time.sleep(0.2)
-        print(f"PSS at 50 sessions of 1 MB: {most:.0f} MB")
+        costs(daemon)
+        memory(daemon)
 
 
 if __name__ == "__main__":
