@@ -277,9 +277,12 @@ def _end_of_run(raw: bytes, at: int) -> int:
     if not _FIRST_OF_RUN.match(raw, at):
         return 0
     width, count = equal_lines(raw, at)
-    if count >= _LEAST_LINES and width >= _NARROWEST:
-        end = at + count * (width + 2)
-        if raw[at:end].translate(None, ALPHABET) == b"\r\n" * count:
+    # The last line may hold padding, or have a delimiter in it and be as long as the others by chance.
+    for lines in (count, count - 1):
+        end = at + lines * (width + 2)
+        if lines < _LEAST_LINES or width < _NARROWEST:
+            break
+        if raw[at:end].translate(None, ALPHABET) == b"\r\n" * lines:
             return end
     found = _RUN.match(raw, at)
     return found.end() if found else 0
