@@ -41,6 +41,26 @@ def test_base64_with_something_in_it_goes_the_long_way(junk: bytes) -> None:
     assert (_DATA in ways) == (junk != b"A")
 
 
+def test_base64_with_any_other_byte_is_read_as_by_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = []
+    for byte in range(256):
+        for at in (0, 77, 40_003, 40_015):
+            body = bytearray(_lines(76))
+            body[at] = byte
+            bodies.append(bytes(body))
+    short = [decode(body, ("base64",)) for body in bodies]
+    monkeypatch.setattr("filterd.parse.transfer._LARGE", 10**9)
+    assert short == [decode(body, ("base64",)) for body in bodies]
+
+
+@pytest.mark.parametrize("last", [b"QUJD" * 18 + b"QUI=", b"QUJD" * 14 + b"\r\n\r\n--=_0123456789--"])
+def test_a_run_ends_before_a_last_line_that_is_as_long_and_no_base64(last: bytes) -> None:
+    assert len(last) == 76
+    lines = _lines(76)[: 60 * 78]
+    raw = _HEAD + b"\r\n" + lines + last + b"\r\nmore\r\n"
+    assert skeleton_of(raw).runs == [lines[:-2]]
+
+
 def test_base64_with_blanks_within_its_lines_is_read() -> None:
     decoded = decode(b"QUJDRE VGR0hJ\tS\r\nQUJD\r\n", ("base64",))
     assert decoded.first.startswith(b"ABCDEFGHI")
