@@ -44,13 +44,15 @@ class ClamdSettings(Section, frozen=True, kw_only=True):
 
 
 class SpamdSettings(Section, frozen=True, kw_only=True):
-    """``[spamd]``: the spam engine. Of a message longer than ``max_bytes`` it gets that much of the start."""
+    """``[spamd]``: the spam engine. Of a message longer than ``max_bytes`` it gets the first ``start_bytes``."""
 
     socket: SocketPath = "/run/spamd/spamd.sock"
     user: Annotated[str, Meta(pattern="^[A-Za-z0-9._@-]{0,64}$")] = ""
     timeout_s: Seconds = 90
     max_concurrent: Many = 5
     max_bytes: Annotated[int, Meta(ge=1024, le=64 * MIB)] = 512 * 1024
+    # What is so long is long by its attachments, which score nothing and cost as much as text.
+    start_bytes: Annotated[int, Meta(ge=1024, le=64 * MIB)] = 128 * 1024
 
 
 class LogSettings(Section, frozen=True, kw_only=True):

@@ -127,6 +127,7 @@ class Spamd:
         self._path = settings.socket
         self._user = settings.user
         self._max_bytes = settings.max_bytes
+        self._start_bytes = min(settings.start_bytes, settings.max_bytes)
         self._gate = Gate("spamd", slots=slots, timeout_s=settings.timeout_s, log=log)
 
     @property
@@ -147,7 +148,7 @@ class Spamd:
         await self._gate.ask(question)
 
     async def score(self, message: Message) -> SpamdAnswer:
-        """Return score and rules of a message, or of its first ``max_bytes``. Raises ScannerError."""
+        """Return score and rules of a message, or of the start of a long one. Raises ScannerError."""
         return await self._gate.ask(lambda: self._score(message))
 
     async def tell(self, message: Message, *, spam: bool) -> bool:
@@ -164,12 +165,13 @@ class Spamd:
     async def _answer(self, message: Message, head: Callable[[int], bytes]) -> bytes:
         """Return the answer to a request with a message, whose head is made for its length."""
         lead = trace(message.envelope, time.time())
-        length = len(lead) + min(message.spool.size, self._max_bytes)
+        size = message.spool.size
+        given = size if size <= self._max_bytes else self._start_bytes
         async with Wire(self._path) as wire:
             # If spamd hangs up early it says why before: read that.
             with suppress(BrokenPipeError, ConnectionResetError):
-                await wire.send(head(length) + lead)
-                await wire.send_all(message.spool.pieces(self._max_bytes))
+                await wire.send(head(len(lead) + given) + lead)
+                await wire.send_all(message.spool.pieces(given))
                 # spamd reads by lines: where the content does not end with one, it waits for this, whatever
                 # Content-length said.
                 wire.end_request()

@@ -17,8 +17,9 @@ from filterd.scanners.scan import Scannable, VirusEngine
 
 from .stage import Finding, Rule, Stage, Verdict
 
-# Of one message at a time: the engine's other places are for other messages.
+# Of one message at a time where it has more than a few contents: the engine's other places are for other messages.
 _AT_ONCE: Final = 3
+_FEW: Final = 32
 _MAX_NAME: Final = 200
 # Which content (the number of its leaf; None: the message as a whole), the rule, what the engine said.
 _Hit = tuple[int | None, Rule, str]
@@ -73,37 +74,48 @@ def classify(signature: str) -> Rule:
 
 async def examine(message: Message, engines: Engines, dissection: Dissection) -> tuple[Finding, ...]:
     """Report what each engine finds in the message and in its contents; an engine that fails is a finding too."""
-    contents: list[tuple[int | None, Scannable]] = [(None, message.spool), *dissection.contents.items()]
-    asked = [_ask(engine, contents) for engine in engines.virus]
+    contents = list(dissection.contents.items())[::-1]
+    asked = [_ask(engine, contents, message.spool) for engine in engines.virus]
     answers = await asyncio.gather(*asked) if len(asked) > 1 else [await asked[0]]
     leaves = dissection.anatomy.leaves
     return tuple(finding for found in answers for finding in _named(found, leaves))
 
 
-async def _ask(engine: VirusEngine, contents: Sequence[tuple[int | None, Scannable]]) -> list[_Hit]:
-    """Return what one engine says of each content that it does not find clean."""
+async def _ask(
+    engine: VirusEngine, contents: Sequence[tuple[int, Scannable]], whole: Scannable
+) -> list[_Hit]:
+    """Return what one engine says of each content that it does not find clean.
+
+    What is inside comes before what it is in, and the whole message last: clamd knows a content again that it has just
+    found clean, so that each is looked into once.
+    """
     hits: list[_Hit] = []
     todo = iter(contents)
 
     async def lane() -> None:
-        # An engine that has failed is not asked for the rest of this message: it would fail thousands of times.
         for number, content in todo:
-            if any(rule is _UNAVAILABLE for _, rule, _ in hits):
-                return
-            try:
-                answer = await engine.scan(content)
-            except (ScannerError, OSError) as error:
-                hits.append((number, _UNAVAILABLE, f"{engine.name}: {error}"))
-            else:
-                if answer.limit is not None:
-                    hits.append((number, _LIMIT, answer.limit))
-                elif answer.signature is not None:
-                    hits.append((number, classify(answer.signature), answer.signature))
+            await _scan(engine, number, content, hits)
 
     async with asyncio.TaskGroup() as lanes:
-        for _ in range(min(_AT_ONCE, len(contents))):
+        for _ in range(1 if len(contents) <= _FEW else _AT_ONCE):
             lanes.create_task(lane())
+    await _scan(engine, None, whole, hits)
     return hits
+
+
+async def _scan(engine: VirusEngine, number: int | None, content: Scannable, hits: list[_Hit]) -> None:
+    # An engine that has failed is not asked for the rest of this message: it would fail thousands of times.
+    if any(rule is _UNAVAILABLE for _, rule, _ in hits):
+        return
+    try:
+        answer = await engine.scan(content)
+    except (ScannerError, OSError) as error:
+        hits.append((number, _UNAVAILABLE, f"{engine.name}: {error}"))
+    else:
+        if answer.limit is not None:
+            hits.append((number, _LIMIT, answer.limit))
+        elif answer.signature is not None:
+            hits.append((number, classify(answer.signature), answer.signature))
 
 
 def _named(hits: Sequence[_Hit], leaves: Sequence[Leaf]) -> Iterator[Finding]:

@@ -263,10 +263,12 @@ def test_an_engine_gets_no_more_than_its_places_at_once(tmp_path: Path) -> None:
 
 
 def ask_spamd(
-    path: Path, content: bytes, *, timeout_s: float = 5, max_bytes: int = 4096
+    path: Path, content: bytes, *, timeout_s: float = 5, start_bytes: int = 4096
 ) -> spamd.SpamdAnswer:
     async def run() -> spamd.SpamdAnswer:
-        settings = SpamdSettings(socket=str(path), user="filterd", timeout_s=timeout_s, max_bytes=max_bytes)
+        settings = SpamdSettings(
+            socket=str(path), user="filterd", timeout_s=timeout_s, max_bytes=8192, start_bytes=start_bytes
+        )
         message = Message(Envelope(helo=b"h"), Spool("/nonexistent", 10**8), max_bytes=10**8)
         try:
             message.add_body(content)
@@ -284,6 +286,13 @@ def test_spamd_gets_the_trace_and_the_start_of_a_long_message(tmp_path: Path) ->
         assert head.startswith(b"SYMBOLS SPAMC/1.5\r\nUser: filterd\r\nContent-length: ")
         assert content.startswith(b"X-Envelope-From: <>\r\nReceived: from h (unknown)\r\n")
         assert content.endswith(engines.GTUBE + b"x" * (4096 - len(engines.GTUBE)))
+        for size, seen in ((4096, 4096), (8192, 8192), (8193, 4096)):
+            ask_spamd(server.path, b"y" * size)
+            assert (
+                server.requests[-1].count(b"y") - server.requests[-1].partition(b"yyy")[0].count(b"y") == seen
+            )
+        ask_spamd(server.path, b"z" * 9000, start_bytes=20_000)
+        assert server.requests[-1].endswith(b"\n" + b"z" * 8192)
 
 
 @pytest.mark.parametrize("answer", [b"", b"SPAMD/1.1 0 EX_OK\r\n", b"x" * 100_000])
