@@ -303,12 +303,14 @@ class Connection:
                 if not done:
                     await self._send(self._session.reply(Progress()))
         finally:
-            pending = [task for task in (scan, heard) if task is not None and not task.done()]
-            for task in pending:
+            # Wait until they have let go of the message; what went wrong with them then is nobody's any more.
+            tasks = [task for task in (scan, heard) if task is not None]
+            for task in tasks:
                 task.cancel()
-            # Wait until they have let go of the message.
-            if pending:
-                await asyncio.gather(*pending, return_exceptions=True)
+            if heard is not None or not scan.done():
+                await asyncio.gather(*tasks, return_exceptions=True)
+            elif not scan.cancelled():
+                scan.exception()
 
     def _drop_message(self) -> None:
         if self._message is not None:

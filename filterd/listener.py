@@ -20,6 +20,8 @@ from .log import Log
 
 _BACKLOG: Final = 128
 _LOOK_AGAIN_S: Final = 0.2
+_AFTER_DRAIN_S: Final = 10.0
+_MOST_S: Final = 60.0
 # connect(2): there is no such path, or nobody listens there. Any other error leaves that open.
 _NOBODY: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED})
 
@@ -61,6 +63,14 @@ def for_the_watchers(config: Config) -> Place | None:
     if not metrics.socket:
         return None
     return Place(section="metrics", path=Path(metrics.socket), mode=int(metrics.mode, 8), group=metrics.group)
+
+
+def free_until(config: Config) -> float:
+    """Return until when what a killed supervisor left may hold its sockets, on the monotonic clock.
+
+    Its workers take their time to drain, the ledger behind them; but systemd waits only so long for a start, and comes again.
+    """
+    return time.monotonic() + min(config.milter.drain_s + _AFTER_DRAIN_S, _MOST_S)
 
 
 def bind_when_free(place: Place, until: float, log: Log) -> socket.socket:

@@ -60,11 +60,11 @@ class Memory:
                 return value
         return b""
 
-    def remember(self, key: bytes, value: bytes) -> None:
-        """Keep a value in the place of the same key, or of the one that is the oldest there."""
+    def remember(self, key: bytes, value: bytes, database: float) -> None:
+        """Keep what was found under a signature database, in the place of the same key or of the oldest one there."""
         if len(value) > self.longest:
             return
-        until, database = time.monotonic() + self._seconds, self.database
+        until = time.monotonic() + self._seconds
 
         def age(place: int) -> float:
             _, before, _, _, own = self._HEAD.unpack_from(self._at, place)
@@ -118,9 +118,11 @@ class Recent:
         try:
             if (known := self._recalled(key)) is not None:
                 return known
+            # As of now: another one may come while the message is looked at.
+            database = self._memory.database
             report = await examine()
             if value := _kept(report):
-                self._memory.remember(key, value)
+                self._memory.remember(key, value, database)
             return report
         finally:
             self._going.pop(key).set()

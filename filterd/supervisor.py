@@ -19,7 +19,7 @@ from . import heap
 from .children import ROLES, Child, Role
 from .config import Config, load
 from .errors import ConfigError
-from .listener import Place, bind_when_free, for_the_ledger, for_the_mta, for_the_watchers, unbind
+from .listener import Place, bind_when_free, for_the_ledger, for_the_mta, for_the_watchers, free_until, unbind
 from .log import Log
 from .notify import handed_over, notify, watchdog_seconds
 from .recent import Memory
@@ -79,8 +79,7 @@ class Supervisor:
 
     def _bind(self, config: Config) -> None:
         """Make all sockets, or none. Raises ConfigError."""
-        # As long as the children of a killed supervisor may take to end, the ledger behind the workers.
-        until = time.monotonic() + config.milter.drain_s + 2 * _STOP_GRACE_S
+        until = free_until(config)
         places: tuple[tuple[Role, Place | None], ...] = (
             ("worker", for_the_mta(config)),
             ("ledger", for_the_ledger(config)),
@@ -395,7 +394,5 @@ def _same_place(new: Config, old: Config, path: Path) -> Config:
 
 def serve(path: Path) -> int:
     """Run the daemon with the configuration in ``path``. Returns the exit code; raises ConfigError."""
-    heap.keep_freed(
-        at_the_top=1 << 20, mapped_from=1 << 20
-    )  # bytes: a worker copies a message in pieces of 64 KiB
+    heap.keep_freed(at_the_top=1 << 20, mapped_from=1 << 20)  # bytes; a worker copies in pieces of 64 KiB
     return Supervisor(path, load(path), Log()).run()

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     health = _health(config)
     seen = Status(parts=parts, health=health)
     say(seen, _text(seen), as_json=options.json)
-    well = health is None or health.get("ready") is True
+    well = not config.metrics.socket or (health is not None and health.get("ready") is True)
     return GOOD if well and not any(one.problem for one in parts) else UNREACHABLE
 
 

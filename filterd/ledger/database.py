@@ -194,7 +194,11 @@ def altering(engine: Engine) -> Iterator[Connection]:
                         f"a change of the ledger's tables left {broken[0]} without what it refers to"
                     )
         finally:
-            _references(connection, "ON")
+            try:
+                _references(connection, "ON")
+            except (SQLAlchemyError, sqlite3.Error):
+                # The cause is on its way already. Nobody gets this connection again.
+                connection.invalidate()
 
 
 def _references(connection: Connection, how: str) -> None:

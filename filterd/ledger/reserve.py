@@ -32,7 +32,7 @@ class Reserve:
 
     def take(self) -> None:
         """Make the file where it is not, unless that would leave little; what cannot be had now is had later."""
-        if self._path is None or self._path.exists():
+        if self._path is None or self._is_whole(self._path):
             return
         room = os.statvfs(self._path.parent)
         if room.f_bavail * room.f_frsize < _LEAST_FREE * self._size:
@@ -44,6 +44,12 @@ class Reserve:
             self.give_up()
         finally:
             os.close(descriptor)
+
+    def _is_whole(self, path: Path) -> bool:
+        """Whether the file has its room; a crash may have left less."""
+        with contextlib.suppress(FileNotFoundError):
+            return path.stat().st_size >= self._size
+        return False
 
     def give_up(self) -> None:
         """Remove the file."""

@@ -34,6 +34,8 @@ class Lane:
 
     async def ask(self, kind: bytes, descriptors: list[int]) -> bytes:
         """Have a job done, and return what is said of it. Raises ScannerDownError."""
+        if self._said:
+            raise ScannerDownError("the parse worker said more than it was asked")
         self._at_work = True
         try:
             socket.send_fds(self._near, [kind], descriptors)

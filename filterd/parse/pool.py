@@ -30,7 +30,7 @@ from .lane import Lane
 COMMAND: Final = (sys.executable, "-I", "-B", "-m", "filterd.parse")
 # The nursery kills a child that is hung up on, and says so; when that takes longer, it is the nursery that hangs.
 _GRACE_S: Final = 5.0
-# So long a parse worker waits for a job beside another that does: each holds some memory of its own.
+# So long a parse worker waits for a job, unless it is the last: each holds some memory of its own.
 _IDLE_S: Final = 10.0
 # Importing the parsers takes about a second, on a busy host several.
 _START_S: Final = 60.0
@@ -95,6 +95,7 @@ class ParsePool:
         self._command = command
         self._nursery: Cradle | None = None
         self._idle: deque[Lane] = deque()  # the one of the last job at the right
+        self._tidying: asyncio.TimerHandle | None = None
         self._starting = asyncio.Lock()
         self._told = False
         self._pause = _BACKOFF_S[0]
@@ -160,6 +161,9 @@ class ParsePool:
 
     async def close(self) -> None:
         """End the nursery and its children."""
+        if self._tidying is not None:
+            self._tidying.cancel()
+            self._tidying = None
         while self._idle:
             self._idle.pop().close()
         if self._nursery is not None:
@@ -272,15 +276,22 @@ class ParsePool:
         return lane
 
     def _done_with(self, lane: Lane, *, goes_on: bool) -> None:
-        """Keep a lane for the next job, or end its parse worker; and one that had nothing to do for a while."""
-        now = asyncio.get_running_loop().time()
-        if goes_on:
-            lane.idle_since = now
-            self._idle.append(lane)
-        else:
+        """Keep a lane for the next job, or end its parse worker."""
+        if not goes_on:
             lane.close()
-        if self._idle and self._idle[0].idle_since < now - _IDLE_S:
+            return
+        loop = asyncio.get_running_loop()
+        lane.idle_since = loop.time()
+        self._idle.append(lane)
+        if self._tidying is None:
+            self._tidying = loop.call_later(_IDLE_S, self._tidy)
+
+    def _tidy(self) -> None:
+        """End the parse workers that had nothing to do for a while, all but the one of the last job."""
+        loop = asyncio.get_running_loop()
+        while len(self._idle) > 1 and self._idle[0].idle_since <= loop.time() - _IDLE_S:
             self._idle.popleft().close()
+        self._tidying = loop.call_later(_IDLE_S, self._tidy) if len(self._idle) > 1 else None
 
     def _make_files(self, files: list[int], great: int) -> None:
         """Append the memory files of one answer. Raises OSError."""

@@ -208,8 +208,8 @@ def settled(
     case = _case(
         _SoFar(findings=tuple(findings), anatomy=Anatomy(author=author)), envelope, config, now, entries
     )
-    if not case.entries and not (any(map(_bounds_cost, findings)) if not scanned else findings):
-        return False  # what is asked of nearly every message, and no policy needs to be weighed for
+    if not case.entries and not scanned and not any(map(_bounds_cost, findings)):
+        return False  # before the engines this is asked of nearly every message, and needs no policy weighed
     wanted = _wanted(case)
     if not scanned and not all(_is_cheap(one.disposition) for _, one in wanted):
         return False

@@ -74,7 +74,7 @@ def classify(signature: str) -> Rule:
 
 async def examine(message: Message, engines: Engines, dissection: Dissection) -> tuple[Finding, ...]:
     """Report what each engine finds in the message and in its contents; an engine that fails is a finding too."""
-    contents = list(dissection.contents.items())[::-1]
+    contents = list(dissection.contents.items())
     asked = [_ask(engine, contents, message.spool) for engine in engines.virus]
     answers = await asyncio.gather(*asked) if len(asked) > 1 else [await asked[0]]
     leaves = dissection.anatomy.leaves
@@ -86,10 +86,12 @@ async def _ask(
 ) -> list[_Hit]:
     """Return what one engine says of each content that it does not find clean.
 
-    What is inside comes before what it is in, and the whole message last: clamd knows a content again that it has just
-    found clean, so that each is looked into once.
+    The whole message first, then what is in it from the outside inwards: clamd knows a content again that it has just
+    found clean, and does not look into it a second time. The other way round it would know the inside of a message before
+    it has seen in what that lies, and some signatures are about that.
     """
     hits: list[_Hit] = []
+    await _scan(engine, None, whole, hits)
     todo = iter(contents)
 
     async def lane() -> None:
@@ -99,7 +101,6 @@ async def _ask(
     async with asyncio.TaskGroup() as lanes:
         for _ in range(1 if len(contents) <= _FEW else _AT_ONCE):
             lanes.create_task(lane())
-    await _scan(engine, None, whole, hits)
     return hits
 
 

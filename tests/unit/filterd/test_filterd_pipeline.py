@@ -111,6 +111,15 @@ def test_what_only_a_leaf_shows_is_found_there(tmp_path: Path) -> None:
     assert report.findings[-1].name == "16"
 
 
+def test_the_whole_is_scanned_first_and_then_from_the_outside_inwards(tmp_path: Path) -> None:
+    """What clamd has found clean by itself it does not open again where it lies, whatever a signature says of that."""
+    with running(tmp_path) as (clamd, _):
+        examined(config(tmp_path), mail(b"\r\n--\r\n".join([b"one", b"two", b"three"])))
+    assert clamd.requests[0].startswith(b"Subject:")
+    assert clamd.requests[1:] == [b"one", b"two", b"three"]
+    assert clamd.commands[0] == b"zFILDES\0"
+
+
 def test_same_bytes_are_scanned_once(tmp_path: Path) -> None:
     with running(tmp_path) as (clamd, _):
         examined(config(tmp_path), mail(b"\r\n--\r\n".join([HARMLESS] * 20)))

@@ -377,7 +377,6 @@ def test_the_content_is_handed_over_as_what_it_came_as(
 
 
 def test_international_addresses_get_it_or_it_stays(home: Home) -> None:
-    """RFC 6531."""
     kept_id = home.keep("käthe@example.org", content=SPAM, sender="jürgen@sender.example")
     home.mta.extensions = (b"8BITMIME",)
     with pytest.raises(NeverInjectedError, match="takes no addresses beyond ASCII"):
@@ -385,10 +384,7 @@ def test_international_addresses_get_it_or_it_stays(home: Home) -> None:
     assert home.states(kept_id) == {"käthe@example.org": "kept"}
     home.mta.extensions = (b"8BITMIME", b"SMTPUTF8")
     assert home.release(kept_id).status == "released"
-    assert home.mta.letters[0][:2] == (
-        "<jürgen@sender.example>".encode(),
-        ["<käthe@example.org>".encode()],
-    )
+    assert home.mta.letters[0][:2] == ("<jürgen@sender.example>".encode(), ["<käthe@example.org>".encode()])
 
 
 @pytest.mark.parametrize("bad", ["k\\xe4the@example.org", "a" * 512])

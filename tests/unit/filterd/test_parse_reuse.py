@@ -9,6 +9,7 @@ import pytest
 
 from filterd.errors import ScannerDownError, ScannerError
 from filterd.parse import border
+from filterd.parse.lane import Lane
 from tests.unit.filterd.test_parse_pool import alive, ask, children, nursery, pool, run, until
 
 
@@ -56,17 +57,36 @@ def test_a_worker_ends_after_its_last_job() -> None:
     run(deed)
 
 
-def test_idle_workers_end_while_one_does_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("filterd.parse.pool._IDLE_S", 0.1)
+def test_idle_workers_end_but_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("filterd.parse.pool._IDLE_S", 0.2)
 
     async def deed() -> None:
         async with pool() as parsers:
             await asyncio.gather(*(ask(parsers, b"kind text") for _ in range(4)))
             assert len(children(nursery(parsers))) > 1
-            for _ in range(5):
-                await asyncio.sleep(0.06)
-                await ask(parsers, b"kind text")
             await until(lambda: len(children(nursery(parsers))) == 1)
+            (last,) = children(nursery(parsers))
+            await asyncio.sleep(0.5)
+            assert (await ask(parsers, b"kind text")).leaves
+            assert children(nursery(parsers)) == [last]
+
+    run(deed)
+
+
+def test_a_worker_that_says_more_than_it_was_asked_gets_no_job() -> None:
+    async def deed() -> None:
+        lane = Lane()
+        with lane.far as far:
+            far.sendmsg([b"one"])
+            far.sendmsg([b"two"])
+            lane._at_work = True  # both come before the task that waits for the first goes on
+            lane._heard()
+            lane._heard()
+            assert lane.open
+            assert await lane._next() == b"one"
+            with pytest.raises(ScannerDownError, match="more than it was asked"):
+                await lane.ask(border.ANATOMISE, [])
+            lane.close()
 
     run(deed)
 

@@ -119,39 +119,39 @@ def key(number: int, row: int = 0) -> bytes:
 def test_the_oldest_of_a_row_goes() -> None:
     memory = Memory(8)
     for number in range(20):
-        memory.remember(key(number), b"%d" % number)
-        memory.remember(key(number, 1), b"other %d" % number)
+        memory.remember(key(number), b"%d" % number, memory.database)
+        memory.remember(key(number, 1), b"other %d" % number, memory.database)
     assert [number for number in range(20) if memory.recall(key(number))] == [16, 17, 18, 19]
     assert memory.recall(key(19)) == b"19"
     assert memory.recall(key(19, 1)) == b"other 19"
-    memory.remember(key(17), b"again")
+    memory.remember(key(17), b"again", memory.database)
     assert [memory.recall(key(number)) for number in range(16, 20)] == [b"16", b"again", b"18", b"19"]
 
 
 def test_what_is_too_long_is_not_kept() -> None:
     memory = Memory(4)
-    memory.remember(key(1), b"x" * memory.longest)
-    memory.remember(key(2), b"x" * (memory.longest + 1))
+    memory.remember(key(1), b"x" * memory.longest, memory.database)
+    memory.remember(key(2), b"x" * (memory.longest + 1), memory.database)
     assert memory.recall(key(1)) == b"x" * memory.longest
     assert memory.recall(key(2)) == b""
 
 
 def test_it_is_forgotten_after_its_time_and_under_another_signature_database() -> None:
     old = Memory(4, seconds=0)
-    old.remember(key(1), b"x")
+    old.remember(key(1), b"x", old.database)
     assert old.recall(key(1)) == b""
     memory = Memory(4)
-    memory.remember(key(1), b"x")
+    memory.remember(key(1), b"x", memory.database)
     memory.database = 27000.0
     assert memory.recall(key(1)) == b""
-    memory.remember(key(1), b"y")
+    memory.remember(key(1), b"y", memory.database)
     memory.database = 27000.0
     assert memory.recall(key(1)) == b"y"
 
 
 def test_what_two_have_written_at_a_time_is_not_believed() -> None:
     memory = Memory(4)
-    memory.remember(key(1), b"one value")
+    memory.remember(key(1), b"one value", memory.database)
     memory._at.seek(0)
     at = memory._at.find(b"one value")
     for byte in range(at - memory._HEAD.size, at + 9):
@@ -166,7 +166,26 @@ def test_processes_share_it() -> None:
     memory = Memory()
     pid = os.fork()
     if pid == 0:
-        memory.remember(key(1), b"of the child")
+        memory.remember(key(1), b"of the child", memory.database)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert memory.recall(key(1)) == b"of the child"
+
+
+def test_what_was_found_under_signatures_that_changed_meanwhile_is_not_kept() -> None:
+    memory = Memory(4)
+    recent = Recent(Config(), memory)
+
+    class Changing(Examiner):
+        async def __call__(self) -> Report:
+            memory.database += 1
+            return await super().__call__()
+
+    examine = Changing(report())
+
+    async def run() -> None:
+        for _ in range(3):
+            await recent.report(message(), examine)
+
+    asyncio.run(run())
+    assert examine.calls == 3
