@@ -53,8 +53,8 @@ def anatomise(raw: bytes, inspection: Inspection) -> tuple[Anatomy, list[bytes]]
         if stage.judge is not None:
             with _noting(harvest, None):
                 judged += stage.judge(anatomy, inspection)
-    # Nobody asks for the texts outside, and they may be longer than an answer.
-    return structs.replace(anatomy, findings=(*harvest.findings, *judged), texts=()), contents
+    # Nobody asks for texts and links outside, and they may be longer than an answer.
+    return structs.replace(anatomy, findings=(*harvest.findings, *judged), texts=(), links=()), contents
 
 
 def _note_cut(harvest: Harvest, inspection: Inspection) -> None:
