@@ -111,6 +111,13 @@ async def examine(
         return examination.report
 
 
+async def whole(message: Message, engines: Engines, *, seconds: float) -> tuple[Finding, ...]:
+    """Return what the virus engines say of a message as a whole, which is not taken apart for that."""
+    examination = _Examination(message, engines, seconds, lambda _: ())
+    await examination.run(virus.STAGE, Dissection(Anatomy()))
+    return examination.report.findings
+
+
 class _Examination:
     """The results so far, and the deadline."""
 

@@ -2,6 +2,7 @@
 
 The attack it stops: a mailing of many equal messages that keeps the engines busy. Only whole reports are kept, for a
 short time, and none of a message that nobody could inspect; a new signature database or configuration ends them all.
+The virus engines see the message each time all the same: they may have got signatures of which they tell nobody.
 """
 
 import asyncio
@@ -27,6 +28,8 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Report)
 
 Examine = Callable[[], Awaitable[Report]]
+# Whether what was found in a message still is all that the virus engines have against it.
+Holds = Callable[[Report], Awaitable[bool]]
 
 
 class Memory:
@@ -104,8 +107,8 @@ class Recent:
         self._salt = hashlib.sha256(__version__.encode() + msgspec.json.encode((config, lists))).digest()
         self._going: dict[bytes, asyncio.Event] = {}
 
-    async def report(self, message: Message, examine: Examine) -> Report:
-        """Return the report of a message: a recent one of the same, or what ``examine`` finds."""
+    async def report(self, message: Message, examine: Examine, holds: Holds) -> Report:
+        """Return the report of a message: a recent one of the same, if it ``holds``, or what ``examine`` finds."""
         if message.oversize:
             return await examine()
         key = self._key(message)
@@ -113,10 +116,10 @@ class Recent:
             # The same message is being looked at for another connection. If nothing comes of that, there is no queue:
             # each looks for itself, or a message on which an engine hangs would hold up all that are like it.
             await going.wait()
-            return self._recalled(key) or await examine()
+            return await self._recalled(key, holds) or await examine()
         self._going[key] = asyncio.Event()
         try:
-            if (known := self._recalled(key)) is not None:
+            if (known := await self._recalled(key, holds)) is not None:
                 return known
             # As of now: another one may come while the message is looked at.
             database = self._memory.database
@@ -127,9 +130,11 @@ class Recent:
         finally:
             self._going.pop(key).set()
 
-    def _recalled(self, key: bytes) -> Report | None:
-        value = self._memory.recall(key)
-        return _DECODER.decode(value) if value else None
+    async def _recalled(self, key: bytes, holds: Holds) -> Report | None:
+        if not (value := self._memory.recall(key)):
+            return None
+        known = _DECODER.decode(value)
+        return known if await holds(known) else None
 
     def _key(self, message: Message) -> bytes:
         one = message.envelope

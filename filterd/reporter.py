@@ -26,7 +26,7 @@ _TELL_EVERY_S: Final = 5.0
 _ASK_FAILING_EVERY_S: Final = 5.0
 # Of all workers together.
 _ASK_EVERY_S: Final = 30.0
-_VERSION_EVERY_S: Final = 300.0
+_VERSION_EVERY_S: Final = 30.0
 _PATIENCE_S: Final = 10.0
 _PROBE: Final = b"\0" * 65536
 

@@ -106,13 +106,23 @@ class Service:
 
     async def judge(self, message: Message) -> Judgement:
         """Examine a message and decide."""
-        report = await self._recent.report(message, lambda: self.examine(message))
+        report = await self._recent.report(
+            message, lambda: self.examine(message), lambda known: self._still_all(message, known)
+        )
         dispositions = self.decide(report, message.envelope)
         if _put_off(dispositions) and await self._often_enough(message):
             dispositions = policy.decide(
                 report, message.envelope, self._last_resort, now=_now(), entries=self._lists
             )
         return Judgement(report=report, dispositions=dispositions)
+
+    async def _still_all(self, message: Message, known: Report) -> bool:
+        """Whether the virus engines say no more of a message than is known; what is convicted stays so for a while."""
+        rules = {one.rule for one in known.findings}
+        if any(one.verdict is Verdict.INFECTED for one in known.findings):
+            return True
+        found = await pipeline.whole(message, self.engines, seconds=self.config.milter.scan_timeout_s)
+        return {one.rule for one in found} <= rules
 
     async def _often_enough(self, message: Message) -> bool:
         """Whether a message that cannot be inspected has come so often that it is no longer put off."""

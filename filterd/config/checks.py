@@ -5,6 +5,7 @@ Each problem is one sentence: the setting, what is wrong with it, and what would
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from filterd.carry.templates import problems as template_problems
@@ -18,6 +19,7 @@ from filterd.stages.content import check as content_problems
 from . import Config
 from .actions import Step, is_address, step
 from .conditions import NULL_SENDER, network, pattern_problem, span
+from .ledger import url_problem
 from .policy import Group, ListEntry
 from .words import hint
 
@@ -38,6 +40,21 @@ def problems(config: Config, *, here: bool = True) -> Iterator[str]:
     if here:
         yield from template_problems(config)
         yield from _key_problem(config)
+        yield from _password_problem(config)
+
+
+def _password_problem(config: Config) -> Iterator[str]:
+    """Without the database's password nothing can be recorded, so that nothing is accepted."""
+    if name := config.ledger.password_file:
+        try:
+            Path(name).read_bytes()
+        except OSError as error:
+            yield f"[ledger] password_file: {name} cannot be read ({error.strerror})"
+
+
+def _ledger(config: Config) -> Iterator[str]:
+    if problem := url_problem(config.ledger.url):
+        yield problem
 
 
 def _key_problem(config: Config) -> Iterator[str]:
@@ -259,6 +276,7 @@ def _content(config: Config) -> Iterator[str]:
 
 _CHECKS: Final = (
     _places,
+    _ledger,
     _times,
     _sizes,
     _chains,

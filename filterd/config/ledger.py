@@ -1,6 +1,7 @@
 """``[ledger]`` and ``[store]``: what is remembered of each message, where it is kept, and for how long."""
 
 from typing import Annotated
+from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Meta, field
 
@@ -28,6 +29,19 @@ class LedgerSettings(Section, frozen=True, kw_only=True):
         90  # how long records stay; those of kept messages stay with them
     )
     busy_s: Seconds = 5  # what a write waits for another program that holds the database
+
+
+def url_problem(url: str) -> str:
+    """Return what is wrong with ``[ledger] url``, and the remedy, or ""."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        return f"[ledger] url is none ({error}): write it like postgresql+psycopg://user@host:5432/database"
+    names = (name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+    if parts.password is not None or any("password" in name for name in names):
+        return "[ledger] url holds a password: put it into the file that password_file names"
+    return ""
 
 
 class StoreSettings(Section, frozen=True, kw_only=True):

@@ -65,6 +65,8 @@ def unhold(engine: Engine, actor: Actor, kept_id: str) -> None:
 def remove(engine: Engine, actor: Actor, kept_id: str) -> None:
     """Remove an entry; its content goes with the last one that has it. Raises RefusedError, SQLAlchemyError."""
     with writing(engine) as connection:
+        # Whoever holds or releases it at this moment is waited for (PostgreSQL; SQLite has one writer at a time).
+        connection.execute(select(s.KEPT.c.id).where(s.KEPT.c.id == kept_id).with_for_update()).all()
         one = found(connection, actor, "delete", kept_id)
         if one.held:
             raise RefusedError(f"{kept_id} is held ({one.held}): `filterd quarantine unhold {kept_id}` first")

@@ -17,7 +17,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from filterd.config.ledger import LedgerSettings
+from filterd.config.ledger import LedgerSettings, url_problem
 from filterd.errors import ConfigError, FilterdError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -32,14 +32,14 @@ class LedgerError(FilterdError):
 
 def opened(settings: LedgerSettings) -> Engine:
     """Return the engine for a ledger; nothing is connected yet. Raises ConfigError."""
+    if problem := url_problem(settings.url):
+        raise ConfigError(problem)
     try:
         url = make_url(settings.url)
     except ArgumentError as error:
         raise ConfigError(f"[ledger] url: {error}") from error
     if url.get_backend_name() == "sqlite":
         return _sqlite(settings)
-    if url.password is not None:
-        raise ConfigError("[ledger] url holds a password: put it into the file that password_file names")
     if settings.password_file:
         try:
             url = url.set(password=Path(settings.password_file).read_text(encoding="utf-8").strip())

@@ -14,7 +14,7 @@ from email.utils import format_datetime
 from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, Row, and_, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, and_, insert, not_, or_, select, update
 
 from filterd import pipeline
 from filterd.carry.inject import Letter, inject, queue_ids
@@ -314,7 +314,21 @@ def _mark(engine: Engine, case: _Case) -> int:
     free = or_(
         states.state == "kept", and_(states.state == "releasing", states.changed_ms < since - _STALE_MS)
     )
+    kept = s.KEPT.c
     with writing(engine) as connection:
+        # The message may be kept more than once, and each of its entries be released at this moment.
+        connection.execute(select(kept.id).where(kept.message == case.entry.message).with_for_update()).all()
+        elsewhere = select(states.address).join(s.KEPT, kept.id == states.kept)
+        served = connection.execute(
+            elsewhere.where(
+                kept.message == case.entry.message, kept.id != case.entry.id,
+                states.address.in_(case.recipients), states.state != "kept", not_(free),
+            )
+        ).scalars().all()  # fmt: skip
+        if served:
+            raise RefusedError(
+                f"another entry of this message is released, or being so, to {', '.join(served)}"
+            )
         marked = connection.execute(
             update(s.KEPT_FOR)
             .where(states.kept == case.entry.id, states.address.in_(case.recipients), free)

@@ -77,7 +77,8 @@ def _removed(engine: Engine, table: Table, some: Select[tuple[str]], reserve: Re
     removed = 0
     while True:
         with writing(engine) as connection:
-            ids = connection.execute(some).scalars().all()
+            # What is held at this moment stays.
+            ids = connection.execute(some.with_for_update()).scalars().all()
             if ids:
                 if reserve is not None:
                     # Now: nobody else writes to this ledger before it is done.

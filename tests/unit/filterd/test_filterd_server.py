@@ -301,3 +301,16 @@ def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
     stale.close()
     with running(tmp_path) as daemon, daemon.client() as client:
         assert client.message().code == b"c"
+
+
+def test_a_signature_that_has_come_meanwhile_holds_for_a_message_that_was_seen_before(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon, daemon.client() as client:
+        for _ in range(3):
+            assert client.message().code == b"c"
+        assert len(daemon.spamd.requests) == 1
+        daemon.clamd.answer = b"fd[9]: New.Signature FOUND\0"
+        assert b"[virus.signature]" in client.message().payload
+        daemon.clamd.answer = None
+        # What is convicted stays so for a while, and costs nothing.
+        assert b"[virus.signature]" in client.message().payload
+        assert len(daemon.spamd.requests) == 1

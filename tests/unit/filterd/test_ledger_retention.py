@@ -1,5 +1,6 @@
 """What is past its time goes, and nothing else: kept messages, records, contents."""
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,20 @@ def test_what_somebody_holds_stays(ledger: Engine, tmp_path: Path) -> None:
     with writing(ledger) as connection:
         connection.execute(update(s.KEPT).values(held_by="alice"))
     assert tidied(ledger, blobs, days=1, now=NOW + 3000 * DAY_S) == {"kept": 0, "records": 0, "contents": 0}
+
+
+def test_what_is_held_at_that_moment_stays(ledger: Engine, tmp_path: Path) -> None:
+    one = kept(expires_ms=NOW_MS)
+    write(ledger, one)
+    tidying = threading.Thread(
+        target=tidied, args=(ledger, Blobs(tmp_path / "blobs")), kwargs={"days": 90, "now": NOW + DAY_S}
+    )
+    with writing(ledger) as connection:
+        connection.execute(update(s.KEPT).values(held_by="alice: evidence"))
+        tidying.start()
+        time.sleep(0.5)  # it has chosen what goes, if it does not wait for us
+    tidying.join()
+    assert there(ledger, s.KEPT.c.id) == {one.id}
 
 
 def test_records_go_by_their_age_unless_a_message_is_kept(ledger: Engine, tmp_path: Path) -> None:

@@ -34,6 +34,10 @@ def report(*findings: Finding, stages: frozenset[str] = REQUIRED) -> Report:
     return Report(results=tuple(results), anatomy=Anatomy(author="a@x"))
 
 
+async def always(_: Report) -> bool:
+    return True
+
+
 class Examiner:
     def __init__(self, found: Report) -> None:
         self.found = found
@@ -51,9 +55,9 @@ def calls(found: Report, *messages: Message, together: bool = False, recent: Rec
     async def run() -> None:
         one = recent or Recent(Config(), Memory(4))
         if together:
-            results = await asyncio.gather(*(one.report(each, examine) for each in messages))
+            results = await asyncio.gather(*(one.report(each, examine, always) for each in messages))
         else:
-            results = [await one.report(each, examine) for each in messages]
+            results = [await one.report(each, examine, always) for each in messages]
         assert results == [found] * len(messages)
 
     asyncio.run(run())
@@ -104,9 +108,9 @@ def test_one_that_fails_does_not_hold_up_those_behind_it() -> None:
             raise OSError
 
         examine = Examiner(report())
-        first = asyncio.ensure_future(recent.report(message(), fail))
+        first = asyncio.ensure_future(recent.report(message(), fail, always))
         await asyncio.sleep(0)
-        assert await recent.report(message(), examine) == report()
+        assert await recent.report(message(), examine, always) == report()
         assert isinstance((await asyncio.gather(first, return_exceptions=True))[0], OSError)
 
     asyncio.run(run())
@@ -185,7 +189,23 @@ def test_what_was_found_under_signatures_that_changed_meanwhile_is_not_kept() ->
 
     async def run() -> None:
         for _ in range(3):
-            await recent.report(message(), examine)
+            await recent.report(message(), examine, always)
 
     asyncio.run(run())
     assert examine.calls == 3
+
+
+def test_what_does_not_hold_any_more_is_looked_at_again() -> None:
+    recent, examine, answers = Recent(Config(), Memory(4)), Examiner(report()), [True, False, True]
+
+    async def holds(known: Report) -> bool:
+        assert known == report()
+        return answers.pop(0)
+
+    async def run() -> None:
+        for _ in range(4):
+            await recent.report(message(), examine, holds)
+
+    asyncio.run(run())
+    assert examine.calls == 2
+    assert not answers
