@@ -76,13 +76,13 @@ class Service:
         await self.engines.parse.close()
         await self.ledger.close()
 
-    async def examine(self, message: Message) -> Report:
-        """Return what is found in a message. Whatever fails on the way is "not inspected"."""
+    async def examine(self, message: Message, seconds: float | None = None) -> Report:
+        """Return what is found in a message within its time. Whatever fails on the way is "not inspected"."""
         now = _now()
         return await pipeline.examine(
             message,
             self.engines,
-            seconds=self.config.milter.scan_timeout_s,
+            seconds=self.config.milter.scan_timeout_s if seconds is None else seconds,
             bounds=self.config.milter,
             settled=lambda report: policy.settled(
                 report.findings,
@@ -106,8 +106,13 @@ class Service:
 
     async def judge(self, message: Message) -> Judgement:
         """Examine a message and decide."""
+        loop = asyncio.get_running_loop()
+        # The MTA waits for all of it together.
+        until = loop.time() + self.config.milter.scan_timeout_s
         report = await self._recent.report(
-            message, lambda: self.examine(message), lambda known: self._still_all(message, known)
+            message,
+            lambda: self.examine(message, until - loop.time()),
+            lambda known: self._still_all(message, known, until - loop.time()),
         )
         dispositions = self.decide(report, message.envelope)
         if _put_off(dispositions) and await self._often_enough(message):
@@ -116,12 +121,12 @@ class Service:
             )
         return Judgement(report=report, dispositions=dispositions)
 
-    async def _still_all(self, message: Message, known: Report) -> bool:
+    async def _still_all(self, message: Message, known: Report, seconds: float) -> bool:
         """Whether the virus engines say no more of a message than is known; what is convicted stays so for a while."""
         rules = {one.rule for one in known.findings}
         if any(one.verdict is Verdict.INFECTED for one in known.findings):
             return True
-        found = await pipeline.whole(message, self.engines, seconds=self.config.milter.scan_timeout_s)
+        found = await pipeline.whole(message, self.engines, seconds=seconds)
         return {one.rule for one in found} <= rules
 
     async def _often_enough(self, message: Message) -> bool:

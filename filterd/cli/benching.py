@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from filterd import pipeline
+from filterd import pipeline, processes
 from filterd.config import Config, load
 from filterd.errors import ConfigError, ScannerDownError
 from filterd.findings import Verdict
@@ -26,7 +26,6 @@ from filterd.refill import refill
 from filterd.service import Service
 from filterd.stages import parse, spam, virus
 
-from . import processor
 from .codes import GOOD, UNREACHABLE
 from .mix import Mix
 from .output import Progress, say, table
@@ -148,18 +147,18 @@ class _Run:
         """Return what it comes to."""
         config = self._service.config
         behind = {
-            virus.STAGE.id: processor.listeners(config.clamd.socket),
-            spam.STAGE.id: processor.listeners(config.spamd.socket),
+            virus.STAGE.id: processes.listeners(config.clamd.socket),
+            spam.STAGE.id: processes.listeners(config.spamd.socket),
         }
         floor = await self._paced("messages taken apart", self._taken_apart)
-        before = {stage: processor.spent(pids) for stage, pids in behind.items()}
-        ours, alone = processor.spent(processor.this()), processor.own()
+        before = {stage: processes.spent(pids) for stage, pids in behind.items()}
+        ours, alone = processes.spent(processes.this()), processes.own()
         whole = await self._paced("messages examined", self._examined)
-        own = processor.own() - alone
+        own = processes.own() - alone
         spent: dict[str, float | None] = {
-            stage: processor.spent(pids) - before[stage] if pids else None for stage, pids in behind.items()
+            stage: processes.spent(pids) - before[stage] if pids else None for stage, pids in behind.items()
         }
-        spent[parse.STAGE.id] = processor.spent(processor.this()) - ours - own
+        spent[parse.STAGE.id] = processes.spent(processes.this()) - ours - own
         missed = [why for report in self._reports if (why := _missed(report))]
         return Benched(
             messages=self._count,

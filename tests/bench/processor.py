@@ -15,8 +15,8 @@ from pathlib import Path
 
 from filterd.milter import commands as c
 from filterd.milter import mta
+from filterd.processes import spent, tree
 from tests.bench.parts import attached, mix
-from tests.bench.spent import spent, tree
 from tests.unit.filterd.daemon import Daemon, running
 from tests.unit.filterd.dialogue import Client, content
 
@@ -154,9 +154,9 @@ def costs(daemon: Daemon) -> None:
         base = floor(messages[:50])
         for at, sessions in enumerate(SESSIONS):
             part = messages[20 + at * count :][:count]
-            before = spent(daemon.process.pid)
+            before = spent([daemon.process.pid])
             send_all(daemon, part, sessions)
-            own = (spent(daemon.process.pid) - before) / count * 1000
+            own = (spent([daemon.process.pid]) - before) / count * 1000
             print(f"{name:20}{sessions:10}{own:10.2f}{base:10.2f}{own / base:8.1f}")
 
 

@@ -20,9 +20,9 @@ from msgspec import Struct
 from filterd.config import Config
 from filterd.milter import commands as c
 from filterd.milter import mta
+from filterd.processes import spent
 from tests.bench.__main__ import Constant, floor_message
 from tests.bench.processor import plain, pss
-from tests.bench.spent import spent
 from tests.unit.filterd.daemon import Daemon, running
 from tests.unit.filterd.dialogue import Client, content
 from tests.unit.filterd.engines import wait_for
@@ -102,10 +102,10 @@ def growth(daemon: Daemon, home: Path) -> None:
     steps = {sessions: Step() for sessions in STEPS}
     for _ in range(_ROUNDS):
         for sessions, step in steps.items():
-            before = spent(daemon.process.pid)
+            before = spent([daemon.process.pid])
             own, took = at_once(sessions, sender.message, _SECONDS)
             step.processor_ms = min(
-                step.processor_ms, (spent(daemon.process.pid) - before) / len(took) * 1000
+                step.processor_ms, (spent([daemon.process.pid]) - before) / len(took) * 1000
             )
             if own > step.own:
                 step.own, step.took = own, took

@@ -30,7 +30,8 @@ _ROOT: Final = Path(__file__).parents[2]
 _SENT: Final = (
     "tests/__init__.py",
     "tests/bench/__init__.py",
-    "tests/bench/spent.py",
+    "filterd/__init__.py",
+    "filterd/processes.py",
     "tests/bench/spam_there.py",
     "tests/bench/spam_worker.pl",
 )

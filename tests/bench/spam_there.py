@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from tests.bench.spent import spent
+from filterd.processes import spent
 
 _SITE = Path("/etc/spamassassin")
 _START_SECONDS = 60
@@ -94,11 +94,11 @@ def main(user: str, rounds: int, at_a_time: int) -> None:
         for turn in range(rounds + 1):
             for load, requests in loads.items():
                 for name, (path, pid) in running.items():
-                    before = spent(pid)
+                    before = spent([pid])
                     said = list(pool.map(partial(asked, path), requests))
                     if turn or not rounds:
                         costs.setdefault(name, {}).setdefault(load, []).append(
-                            (spent(pid) - before) / len(requests) * 1000
+                            (spent([pid]) - before) / len(requests) * 1000
                         )
                     answers.setdefault(name, {}).setdefault(load, []).extend(said)
     logs = {name: (home / f"{name}.log").read_text(errors="replace") for name in answers}

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from filterd.cli import main, processor
+from filterd import processes
+from filterd.cli import main
 from filterd.cli.benching import Benched
 from filterd.cli.mix import Mix
 from tests.unit.filterd import engines
@@ -81,14 +82,14 @@ def test_every_stage_looks_at_every_message_and_none_is_like_another(home: Home)
 
 
 def test_the_engines_processes_are_found_by_their_sockets(home: Home) -> None:
-    assert processor.listeners(str(home.at / "clamd.sock")) == {os.getpid()}
-    assert processor.listeners(str(home.at / "none.sock")) == frozenset()
+    assert processes.listeners(str(home.at / "clamd.sock")) == {os.getpid()}
+    assert processes.listeners(str(home.at / "none.sock")) == frozenset()
     _, shown, _ = home.bench("--count", "3")
     assert all(one["processor_ms"] is not None for one in shown["costs"])
 
 
 def test_what_a_child_spends_counts_while_it_lives_and_afterwards() -> None:
-    before, own = processor.spent(processor.this()), processor.own()
+    before, own = processes.spent(processes.this()), processes.own()
     if (pid := os.fork()) == 0:
         until = time.process_time() + 0.3
         while time.process_time() < until:
@@ -96,14 +97,14 @@ def test_what_a_child_spends_counts_while_it_lives_and_afterwards() -> None:
         time.sleep(60)
         os._exit(0)
     try:
-        engines.wait_for(lambda: processor.spent(frozenset({pid})) >= 0.25, 20)
-        assert processor.spent(processor.this()) - before >= 0.25
+        engines.wait_for(lambda: processes.spent(frozenset({pid})) >= 0.25, 20)
+        assert processes.spent(processes.this()) - before >= 0.25
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)
-    assert processor.spent(processor.this()) - before >= 0.25
-    assert processor.own() - own < 0.25
-    assert processor.spent(frozenset({pid})) == 0.0
+    assert processes.spent(processes.this()) - before >= 0.25
+    assert processes.own() - own < 0.25
+    assert processes.spent(frozenset({pid})) == 0.0
 
 
 @pytest.mark.parametrize("up", ["clamd", "spamd", "none"])

@@ -42,6 +42,18 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
             "[milter]\nworkers = 9\n[clamd]\nmax_concurrent = 8",
             r"\[clamd\] max_concurrent = 8 leaves .* 9 or more",
         ),
+        *(
+            (
+                f"[ledger]\nurl = 'postgresql+psycopg://{url}'",
+                r"\[ledger\] url holds a password: .*password_file",
+            )
+            for url in ("u:secret@h/d", "u@h/d?password=secret", "u@/d?host=/x&sslPassword=secret", "u:@h/d")
+        ),
+        ("[ledger]\nurl = 'postgresql+psycopg://u@h:port/d'", r"\[ledger\] url is none .*user@host:5432"),
+        (
+            "[ledger]\npassword_file = '/nowhere/password'",
+            r"\[ledger\] password_file: /nowhere/password cannot be",
+        ),
         ("[clamd]\ntimeout_s = 300", r"\[clamd\] timeout_s = 300 is longer than \[milter\] scan_timeout_s"),
         ("[milter]\nprogress_s = 240", r"progress_s is not below"),
         ("[milter\n", r"is not TOML"),

@@ -14,20 +14,14 @@ from filterd.ledger.release import Order, Released, release
 from filterd.ledger.roles import RefusedError
 from filterd.log import Log
 from filterd.service import Service
-from tests.unit.filterd import engines
 from tests.unit.filterd.entries import ALICE, CONTENT, quarantined, write
-from tests.unit.filterd.mta import Mta
-from tests.unit.filterd.test_ledger_release import Home
+from tests.unit.filterd.releasing import Home, at_home
 
 
 @pytest.fixture
 def gateway(ledger: Engine, tmp_path: Path) -> Iterator[Home]:
-    with (
-        engines.Clamd(tmp_path / "clamd.sock") as clamd,
-        engines.Spamd(tmp_path / "spamd.sock"),
-        Mta(tmp_path / "mta.sock") as mta,
-    ):
-        yield Home(tmp_path, ledger, mta, clamd)
+    with at_home(tmp_path, ledger) as made:
+        yield made
 
 
 def test_two_entries_of_one_message_bring_it_once(gateway: Home) -> None:

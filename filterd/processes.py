@@ -1,8 +1,11 @@
-"""Processor time of process trees, and whose a unix socket is, as /proc tells it (proc(5), unix(7))."""
+"""Processor time of process trees, and whose a unix socket is, as /proc tells it (proc(5), unix(7)).
+
+Only the standard library: a benchmark takes this file along to hosts.
+"""
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +15,9 @@ _INIT: Final = 1
 _GONE: Final = (FileNotFoundError, ProcessLookupError)
 
 
-def spent(pids: frozenset[int]) -> float:
+def spent(pids: Collection[int]) -> float:
     """Return the processor time in seconds of processes and all below them, of those that have ended too."""
-    return sum(sum(_ticks(one)) for one in {each for pid in pids for each in _tree(pid)}) / _TICK
+    return sum(sum(_ticks(one)) for one in {each for pid in pids for each in tree(pid)}) / _TICK
 
 
 def this() -> frozenset[int]:
@@ -49,12 +52,13 @@ def _files(pid: int) -> Iterator[str]:
                 yield str(one.readlink())
 
 
-def _tree(pid: int) -> Iterator[int]:
+def tree(pid: int) -> Iterator[int]:
+    """Yield a process and all below it."""
     yield pid
     with contextlib.suppress(*_GONE):
         for path in (_PROC / str(pid) / "task").glob("*/children"):
             for child in path.read_text(encoding="ascii").split():
-                yield from _tree(int(child))
+                yield from tree(int(child))
 
 
 def _ticks(pid: int) -> list[int]:
