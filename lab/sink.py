@@ -59,7 +59,8 @@ class Sink:
         return f"250 2.0.0 Recorded as {stem}"
 
     def _put(self, name: str, content: bytes) -> None:
-        fresh = self._spool / f".{name}"
+        # Not by its own ending: who looks for *.json must not meet what is not whole.
+        fresh = self._spool / f".{name}.part"
         fresh.write_bytes(content)
         fresh.rename(self._spool / name)
 

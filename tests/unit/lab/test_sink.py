@@ -5,7 +5,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.sink import serve
+import pytest
+
+from lab.sink import Sink, serve
 
 
 def talk(spool: Path, lines: Sequence[bytes]) -> list[bytes]:
@@ -87,3 +89,20 @@ def test_it_offers_what_a_modern_mail_server_offers(tmp_path: Path) -> None:
 
     said = asyncio.run(asyncio.wait_for(greeting(), 10))
     assert {b"SMTPUTF8", b"8BITMIME", b"SIZE 62914560"} <= {line[4:] for line in said.splitlines()}
+
+
+def test_what_is_not_whole_is_not_found_by_its_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # pathlib's glob also gives names that begin with a dot: a reader met the envelope before its message.
+    met = []
+    rename = Path.rename
+
+    def late(fresh: Path, to: Path) -> Path:
+        met.extend([path.name for ending in ("eml", "json") for path in tmp_path.glob(f"*.{ending}")])
+        return rename(fresh, to)
+
+    monkeypatch.setattr(Path, "rename", late)
+    Sink(tmp_path)._put("1-1.json", b"{}")
+    assert not met
+    assert [path.name for path in tmp_path.iterdir()] == ["1-1.json"]
