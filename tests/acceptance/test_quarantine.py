@@ -10,7 +10,7 @@ import pytest
 
 from audit.samples import EICAR
 from tests.acceptance import dkim
-from tests.acceptance.desk import LEDGER, STORE, by_hand, content, entries, good, said
+from tests.acceptance.desk import FILTERD, LEDGER, STORE, by_hand, content, entries, good, said
 from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.letters import (
     BOB,
@@ -76,6 +76,45 @@ def test_release_reaches_the_one_it_is_for_with_its_signature(wan: Outside, gate
     assert after == {BOB: "kept", CAROL: "released"}
     assert len(gateway.received(unique)) == 1
     assert gateway.queue() == []
+
+
+@pytest.mark.parametrize(
+    ("chain", "of_carol", "released"),
+    [
+        # Each entry is for both: one of the commands is told that the other one does it.
+        (("copy", "move"), None, [0, 1]),
+        # An entry for each: both go out.
+        (("move",), ("discard",), [0, 0]),
+    ],
+)
+def test_two_entries_of_one_message_that_are_released_at_once_bring_it_once(
+    chain: tuple[str, ...],
+    of_carol: tuple[str, ...] | None,
+    released: list[int],
+    wan: Outside,
+    gateway: GatewayHost,
+) -> None:
+    # P10
+    groups = [{"name": "lab", "recipients": [CAROL], "chains": {"banned": of_carol}}] if of_carol else []
+    unique = mark()
+    with policy(gateway, {"banned": chain}, *groups):
+        kept(wan, gateway, unique, letter(unique, PLAIN, attachment(b"MZ")), BOB, CAROL)
+        both = [
+            one["id"]
+            for kind in ("quarantine", "copy", "discarded")
+            for one in entries(gateway, kind, unique)
+        ]
+        assert len(both) == 2
+        codes = gateway.run(
+            f"cd /; for one in {' '.join(both)}; do (timeout 60 {FILTERD} quarantine release $one >/dev/null 2>&1; "
+            "echo $?) & done; wait"
+        )
+        delivered(gateway, unique)
+        gateway.sent_on()
+        assert nothing_arrived(wan, gateway, mark())
+    arrived = [who for record in gateway.received(unique) for who in record.recipients]
+    assert sorted(arrived) == [BOB, CAROL]
+    assert sorted(int(code) for code in codes.split()) == released
 
 
 def test_what_came_with_a_message_goes_out_with_it(wan: Outside, gateway: GatewayHost) -> None:

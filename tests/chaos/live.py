@@ -31,7 +31,10 @@ _KNOWN: Final = {ACCEPTED, LATER, CLOSED}
 
 
 class Result(Struct, kw_only=True):
-    """What came of it. ``doubled``: letters that a recipient got, or that are kept, more than once."""
+    """What came of it. ``doubled``: letters of which there is more than one copy. ``unheard``: by how many of their answers were lost.
+
+    A copy more than answers were lost is wrong (docs/failures.md, "Copies").
+    """
 
     tries: Counter[str]
     letters: int
@@ -39,14 +42,16 @@ class Result(Struct, kw_only=True):
     seconds: float
     wrong: list[str]
     doubled: Counter[str]
+    unheard: Counter[int]
 
     def __str__(self) -> str:
         def shown(of: Counter[str]) -> str:
             return ", ".join(f"{count} {what}" for what, count in sorted(of.items())) or "none"
 
+        lost = Counter({f"letters with {lost}": count for lost, count in self.unheard.items()})
         return (
-            f"{self.letters} letters: {shown(self.tries)} | doubled: {shown(self.doubled)} | {shown(self.done)} | "
-            f"{self.seconds:.0f} s"
+            f"{self.letters} letters: {shown(self.tries)} | lost answers: {shown(lost)} | doubled: {shown(self.doubled)}"
+            f" | {shown(self.done)} | {self.seconds:.0f} s"
         )
 
 
@@ -72,7 +77,9 @@ def trial(
     Under ``rules`` the gateway works by the senders' CHAINS and by letters.GROUPS.
     """
     began = time.monotonic()
-    result = Result(tries=Counter(), letters=0, done=Counter(), seconds=0, wrong=[], doubled=Counter())
+    result = Result(
+        tries=Counter(), letters=0, done=Counter(), seconds=0, wrong=[], doubled=Counter(), unheard=Counter()
+    )
     with rules:
         started = datetime.fromisoformat(gateway.run("date -Iseconds").strip())
         with Senders(wan) as senders:
@@ -99,6 +106,11 @@ class _Sent(Struct, kw_only=True):
     def fate(self) -> Fate:
         return FATES[kind(self.number)]
 
+    @property
+    def unheard(self) -> int:
+        """How many of its answers were lost."""
+        return sum(one.unheard for one in self.tries)
+
     def __str__(self) -> str:
         return f"letter {self.number} ({kind(self.number)})"
 
@@ -118,6 +130,7 @@ def _balance(gateway: GatewayHost, senders: Senders, result: Result) -> None:
         for number, its in tries.items():
             name = mark(senders.run, number)
             sent = _Sent(number=number, content=message(senders.run, number), tries=its)
+            result.unheard[sent.unheard] += 1
             result.wrong += [f"{sent}: answered {one.said!r}" for one in its if one.how not in _KNOWN]
             if all(one.how != ACCEPTED for one in its):
                 result.wrong.append(f"{sent} was never accepted")
@@ -126,10 +139,14 @@ def _balance(gateway: GatewayHost, senders: Senders, result: Result) -> None:
 
 
 def _arrived(result: Result, sent: _Sent, there: list[Record]) -> None:
-    """Each recipient has it, as often as it was sent at most; nobody else has."""
+    """Each recipient has it, nobody else has; what went with Postfix's own copy came once."""
     arrived = Counter(who for one in there for who in one.recipients)
     for who in sent.fate.delivered:
-        _count(result, sent, f"for {who}", arrived.pop(who, 0))
+        count = arrived.pop(who, 0)
+        if who in sent.fate.injected:
+            _count(result, sent, "injected", count)
+        elif count != 1:
+            result.wrong.append(f"{sent} was delivered to {who} {count} times")
     result.wrong += [f"{sent} was delivered to {who}" for who in arrived]
     for one in there:
         # What was infected is taken out of Bob's.
@@ -159,10 +176,11 @@ def _recorded(result: Result, sent: _Sent, rows: list[account.Row], blobs: Blobs
 
 
 def _count(result: Result, sent: _Sent, what: str, count: int) -> None:
-    if not 1 <= count <= len(sent.tries):
-        result.wrong.append(f"{sent}, {what}: there {count} times, sent {len(sent.tries)} times")
+    """There is one copy at least, and for each lost answer one more at most."""
+    if not 1 <= count <= 1 + sent.unheard:
+        result.wrong.append(f"{sent}, {what}: there {count} times, and {sent.unheard} answers were lost")
     elif count > 1:
-        result.doubled[f"{count} times"] += 1
+        result.doubled[f"{what} {count} times"] += 1
 
 
 def _by_letter(gateway: GatewayHost, run: str) -> dict[str, list[Record]]:

@@ -32,17 +32,18 @@ _SENDER: Final = "alice@sender.example"
 
 
 class Fate(Struct, frozen=True, kw_only=True):
-    """To whom letters of a kind are delivered, and for whom they are kept."""
+    """To whom letters of a kind are delivered, and for whom they are kept; ``injected`` are those whose copy is another one."""
 
     infected: bool = False
     delivered: tuple[str, ...] = ()
+    injected: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
 
 
 FATES: Final = {
     "clean": Fate(delivered=(BOB,)),
     "kept": Fate(infected=True, kept=(DAVE,)),
-    "split": Fate(infected=True, delivered=(BOB, CAROL), kept=(DAVE,)),
+    "split": Fate(infected=True, delivered=(BOB, CAROL), injected=(BOB,), kept=(DAVE,)),
 }
 _KINDS: Final = ("clean", "split", "clean", "kept")
 
@@ -54,7 +55,13 @@ class Try(Struct, frozen=True, kw_only=True):
     how: str
     said: str
     seconds: float
+    whole: bool  # all of it was sent
     last: bool = False  # nobody sends it again
+
+    @property
+    def unheard(self) -> bool:
+        """Whether filterd may have settled it and nobody heard: what it answers itself to a whole letter has an id."""
+        return self.whole and self.how != ACCEPTED and " id=" not in self.said
 
     @property
     def queue_id(self) -> str:
@@ -150,9 +157,9 @@ async def _deliver(place: Place, run: str, number: int, until: Callable[[], floa
     how = ""
     while how != ACCEPTED:
         began = time.monotonic()
-        how, said = await _sent(place, steps, data)
+        how, said, whole = await _sent(place, steps, data)
         last = how == ACCEPTED or time.monotonic() > until()
-        one = Try(number=number, how=how, said=said, seconds=time.monotonic() - began, last=last)
+        one = Try(number=number, how=how, said=said, seconds=time.monotonic() - began, whole=whole, last=last)
         sys.stdout.buffer.write(msgspec.json.encode(one) + b"\n")
         sys.stdout.buffer.flush()
         if last:
@@ -161,29 +168,31 @@ async def _deliver(place: Place, run: str, number: int, until: Callable[[], floa
             await asyncio.sleep(_PAUSE_S)
 
 
-async def _sent(place: Place, steps: list[str], data: bytes) -> tuple[str, str]:
-    """Send one letter. Returns how it ended and the last reply."""
+async def _sent(place: Place, steps: list[str], data: bytes) -> tuple[str, str, bool]:
+    """Send one letter. Returns how it ended, the last reply, and whether all of it was sent."""
+    whole = False
     try:
         async with talk(place, 25) as peer:
-            said = await _said(peer, steps, data)
+            said = await _invited(peer, steps)
+            if said.startswith("354"):
+                whole = True
+                await peer.send(data)
+                said = await peer.reply("the content", REPLY_SECONDS)
     except (NoSightError, OSError, TimeoutError) as error:
-        return CLOSED, repr(error)
+        return CLOSED, repr(error), whole
     if said.startswith("250 ") and " queued as " in said:
-        return ACCEPTED, said
-    return (LATER if said.startswith("451 ") else "wrong"), said
+        return ACCEPTED, said, whole
+    return (LATER if said.startswith("451 ") else "wrong"), said, whole
 
 
-async def _said(peer: Talk, steps: list[str], data: bytes) -> str:
-    """Return the first refusal, or the reply to the content."""
+async def _invited(peer: Talk, steps: list[str]) -> str:
+    """Return the first refusal, or the reply to the last step."""
     said = await peer.reply("the connection", REPLY_SECONDS)
     for step in steps:
         if not said.startswith(("2", "3")):
             return said
         said = await peer.command(step, REPLY_SECONDS)
-    if not said.startswith("354"):
-        return said
-    await peer.send(data)
-    return await peer.reply("the content", REPLY_SECONDS)
+    return said
 
 
 def _main() -> None:
