@@ -43,9 +43,16 @@ def found(connection: Connection, actor: Actor, deed: Deed, kept_id: str) -> Kep
     return one
 
 
+def _alone(connection: Connection, kept_id: str) -> None:
+    """Wait for whoever holds, releases or removes an entry at this moment, retention too; nobody else does from now on."""
+    # PostgreSQL; SQLite has one writer at a time.
+    connection.execute(select(s.KEPT.c.id).where(s.KEPT.c.id == kept_id).with_for_update()).all()
+
+
 def hold(engine: Engine, actor: Actor, kept_id: str, reason: str) -> None:
     """Keep an entry beyond its time; ``reason`` says why. Raises RefusedError, SQLAlchemyError."""
     with writing(engine) as connection:
+        _alone(connection, kept_id)
         found(connection, actor, "hold", kept_id)
         held = f"{actor.name}: {reason}"[:_MAX_DETAIL]
         connection.execute(update(s.KEPT).where(s.KEPT.c.id == kept_id).values(held_by=held))
@@ -55,6 +62,7 @@ def hold(engine: Engine, actor: Actor, kept_id: str, reason: str) -> None:
 def unhold(engine: Engine, actor: Actor, kept_id: str) -> None:
     """Let an entry's own time hold again. Raises RefusedError, SQLAlchemyError."""
     with writing(engine) as connection:
+        _alone(connection, kept_id)
         one = found(connection, actor, "hold", kept_id)
         if not one.held:
             raise RefusedError(f"{kept_id} is not held")
@@ -65,8 +73,7 @@ def unhold(engine: Engine, actor: Actor, kept_id: str) -> None:
 def remove(engine: Engine, actor: Actor, kept_id: str) -> None:
     """Remove an entry; its content goes with the last one that has it. Raises RefusedError, SQLAlchemyError."""
     with writing(engine) as connection:
-        # Whoever holds or releases it at this moment is waited for (PostgreSQL; SQLite has one writer at a time).
-        connection.execute(select(s.KEPT.c.id).where(s.KEPT.c.id == kept_id).with_for_update()).all()
+        _alone(connection, kept_id)
         one = found(connection, actor, "delete", kept_id)
         if one.held:
             raise RefusedError(f"{kept_id} is held ({one.held}): `filterd quarantine unhold {kept_id}` first")

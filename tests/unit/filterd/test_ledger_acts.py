@@ -1,17 +1,20 @@
 """What people do with kept mail and lists: who may, what is written down, what goes and what stays."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, select
 
 from filterd.config import ListEntry
 from filterd.findings import Verdict
 from filterd.ledger import acts, lists
 from filterd.ledger import schema as s
 from filterd.ledger.blobs import Blobs
+from filterd.ledger.database import writing
 from filterd.ledger.lists import NewRow, as_entry
 from filterd.ledger.queries import entry
 from filterd.ledger.retention import tidied
@@ -53,6 +56,19 @@ def test_a_held_entry_outlives_its_time_until_it_is_let_go(ledger: Engine, tmp_p
         acts.unhold(ledger, BOB, kept_id)
     assert tidied(ledger, blobs, days=90, now=later)["kept"] == 1
     assert events(ledger) == [("alice", "hold", kept_id), ("bob", "unhold", kept_id)]
+
+
+def test_what_goes_at_that_moment_is_not_said_to_be_held(ledger: Engine, tmp_path: Path) -> None:
+    one = quarantined(tmp_path)
+    write(ledger, one)
+    with ThreadPoolExecutor(1) as pool:
+        with writing(ledger) as connection:
+            connection.execute(delete(s.KEPT))
+            held = pool.submit(acts.hold, ledger, ALICE, one.kept[0].id, "a court asks for it")
+            time.sleep(0.5)  # it has read that there is such an entry, if it does not wait for us
+        with pytest.raises(RefusedError, match="there is no kept entry"):
+            held.result()
+    assert events(ledger) == []
 
 
 def test_a_removed_entry_leaves_its_record_and_its_event(ledger: Engine, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,19 @@ from typing import Any
 import msgspec
 import pytest
 import uvloop
-from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy import Column, ColumnElement, func, insert, select, update
 
 from filterd.config import Config, LedgerSettings, StoreSettings
-from filterd.ledger import database
+from filterd.ledger import acts, database, process
 from filterd.ledger import schema as s
+from filterd.ledger.blobs import Blobs
 from filterd.ledger.client import LedgerClient, LedgerDownError
 from filterd.ledger.process import LedgerProcess
+from filterd.ledger.records import new_id
+from filterd.ledger.roles import RefusedError
 from filterd.log import Log
-from tests.unit.filterd.entries import kept, record
+from tests.unit.filterd.engines import wait_for
+from tests.unit.filterd.entries import ALICE, kept, record
 
 FORK = multiprocessing.get_context("fork")
 
@@ -95,10 +100,14 @@ def run(deed: Callable[[], Awaitable[None]]) -> None:
 
 
 def ids(settings: Config) -> list[str]:
+    return column(settings, s.MESSAGES.c.id)
+
+
+def column(settings: Config, which: Column[Any]) -> list[str]:
     engine = database.opened(settings.ledger)
     try:
         with engine.connect() as connection:
-            return list(connection.execute(select(s.MESSAGES.c.id)).scalars())
+            return list(connection.execute(select(which)).scalars())
     finally:
         engine.dispose()
 
@@ -160,6 +169,60 @@ def test_what_is_taken_back_is_kept_for_nobody(tmp_path: Path) -> None:
             assert ids(settings) == [one.id]
 
     run(deed)
+
+
+def test_what_people_hold_while_retention_runs_stays_and_nothing_else(
+    tmp_path: Path, ledger_settings: LedgerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is told that an entry is held has it, though its time ended at that moment; who does not is told so too."""
+    monkeypatch.setattr(process, "_TIDY_FIRST_S", 0.01)
+    monkeypatch.setattr(process, "_TIDY_EVERY_S", 0.0)
+    store = Blobs(tmp_path / "store")
+    entries = [kept(id=new_id(), expires_ms=0) for _ in range(120)]
+
+    async def deed() -> None:
+        async with running(tmp_path, url=ledger_settings.url) as (_, client, settings):
+            digests = {one.id: store.put([one.id.encode()]) for one in entries}
+            await asyncio.gather(
+                *(client.record(record(kept=(one,), digest=digests[one.id])) for one in entries)
+            )
+            for path in (path for path in (tmp_path / "store").rglob("*") if path.is_file()):
+                os.utime(path, (1, 1))  # nothing is spared for being young
+            ends = expiring(settings, [one.id for one in entries])
+            # Every third one is nobody's.
+            lanes = [asyncio.to_thread(held, settings, ends[lane::6]) for lane in (0, 1, 3, 4)]
+            said = set[str]().union(*await asyncio.gather(*lanes))
+            wait_for(lambda: count(settings, s.KEPT.c.id) <= len(said) >= len(list(store.digests())), 30)
+            await asyncio.sleep(0.5)  # retention comes again
+            assert set(column(settings, s.KEPT.c.id)) == said == set(column(settings, s.EVENTS.c.subject))
+            assert {digest for digest, _ in store.digests()} == {digests[one] for one in said}
+            assert len(said) <= 80
+
+    run(deed)
+
+
+def expiring(settings: Config, entries: Sequence[str]) -> list[tuple[str, float]]:
+    """Let the time of entries end one after the other, from in a second on. Returns each with its last moment."""
+    ends = [(one, time.time() + 1 + number / 50) for number, one in enumerate(entries)]
+    engine = database.opened(settings.ledger)
+    with database.writing(engine) as connection:
+        for one, at in ends:
+            connection.execute(update(s.KEPT).where(s.KEPT.c.id == one).values(expires_ms=int(at * 1000)))
+    engine.dispose()
+    return ends
+
+
+def held(settings: Config, ends: Sequence[tuple[str, float]]) -> set[str]:
+    """Hold each at its last moment; return those of which it was said that they are."""
+    said = set()
+    engine = database.opened(settings.ledger)
+    for one, at in ends:
+        time.sleep(max(0.0, at - time.time()))
+        with contextlib.suppress(RefusedError):
+            acts.hold(engine, ALICE, one, "evidence")
+            said.add(one)
+    engine.dispose()
+    return said
 
 
 def test_tries_are_counted_and_injections_noted(tmp_path: Path) -> None:
