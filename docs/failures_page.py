@@ -20,6 +20,26 @@ fails; of that, and of a ledger's process that has ended, the mail comes when it
 for volumes on which less than `[store] warn_free_percent` is free (`disk-store`, `disk-ledger`, `disk-spool`) and for a
 signature database older than `[clamd] warn_age_hours` (`signatures`).
 """
+_COPIES = """\
+## Copies
+
+No message that was answered `250` is lost; of some there is more than one copy. filterd keeps, records and injects first
+and answers then. Where a process is killed, or the host goes down, between the two, nobody hears that answer: the MTA says
+`451`, the sender comes again, and all of it is done once more. SMTP has this between any two hosts (RFC 1047): who has
+done something, and dies before it has said so, cannot make it undone.
+
+- A second copy takes one such death, a third one takes two of the same message: there is never more than one copy for
+  each answer that was lost, and one. All of them have the same Message-ID, and each attempt has a record of its own.
+- It can only happen to what filterd keeps (quarantine, copy, archive) or hands over itself (another variant for some of the
+  recipients, a forward, a notice, a release). Mail that goes on as the MTA has it, which is nearly all, comes once: it is in the
+  MTA's queue only when that has heard the answer.
+- What filterd itself answers `451` leaves no copy: nothing is injected before it is recorded, and what was kept is taken
+  back. Two things can go wrong with that: the ledger is away as well, so that nothing can be taken back; and the MTA takes one
+  of several variants and refuses the next one at its last line, or is silent about it for longer than
+  `[inject] timeout_s`.
+
+`python -m tests.chaos` counts this letter by letter: the answers that its sender did not hear, and the copies.
+"""
 _HEAD = ("Part", "Fails by", "That is", "Answer", "Who finds out that it works", "Alert")
 
 
@@ -36,4 +56,4 @@ def text() -> str:
         )
         for one in TABLE
     )
-    return page("What fails, and what becomes of mail", _SOURCE, table(_HEAD, rows), _ALERTS)
+    return page("What fails, and what becomes of mail", _SOURCE, table(_HEAD, rows), _COPIES, _ALERTS)

@@ -150,14 +150,17 @@ def _differs(account: Account, letter: LetterSent, row: Row, blobs: Blobs) -> li
 
 
 def _letters(account: Account, gateway: Gateway, tries: list[Try]) -> None:
-    """Each accepted split message has its variant at the MTA, whole, for the right recipient; at most once a try."""
+    """Each accepted split message has its variant at the MTA, whole, for the right recipient.
+
+    There is one more at most for each answer that was lost, and none for a 451 (docs/failures.md, "Copies").
+    """
     injected: Counter[bytes] = Counter()
     for _, recipients, content in list(gateway.mta.letters):
         token = content.partition(b"Subject: ")[2].partition(b"\r\n")[0]
         injected[token] += 1
         if recipients != [f"<{A}>".encode()]:
             account.wrong.append(f"{token!r} was injected for {recipients}")
-    sent = Counter(one.letter.token for one in tries if one.letter.kind == "split" and one.how != NOBODY)
+    unheard = Counter(one.letter.token for one in tries if one.letter.kind == "split" and one.how == CLOSED)
     done = {
         one.letter.token: one.letter for one in tries if one.letter.kind == "split" and one.how == ACCEPTED
     }
@@ -165,9 +168,9 @@ def _letters(account: Account, gateway: Gateway, tries: list[Try]) -> None:
         f"{token!r} was accepted, its variant not injected" for token in done if not injected[token]
     ]
     account.wrong += [
-        f"{token!r} was injected {count} times, sent {sent[token]} times"
+        f"{token!r} was injected {count} times, {unheard[token]} answers were lost"
         for token, count in injected.items()
-        if count > sent[token]
+        if count > (token in done) + unheard[token]
     ]
     whole = {content.rpartition(b"\r\n\r\n")[2] for _, _, content in list(gateway.mta.letters)}
     account.wrong += [
