@@ -269,7 +269,7 @@ class _Carriage:
             await self._carrier.not_answered(self._recorded)
 
     async def _note_injected(self, said: Sequence[str]) -> None:
-        """Note the queue ids; they only help to find things later, so no mail waits for them."""
+        """Note the queue ids; they only help to find things later, so no mail is put off for want of them."""
         if (found := queue_ids(said)) and self._recorded:
             with contextlib.suppress(LedgerDownError):
                 await self._carrier.ledger.injected(self._recorded, found)
