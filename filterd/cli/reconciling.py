@@ -19,7 +19,7 @@ from .output import Progress, pairs, say, table
 
 def run(options: argparse.Namespace) -> int:
     """Compare. Returns the exit code."""
-    log = MailLog(datetime.now(UTC).astimezone())
+    log = MailLog(datetime.now(UTC).astimezone(), since_ms=options.since, until_ms=options.until)
     progress = Progress("lines read")
     # The log first, and as who one is: what it says came is then in the ledger already.
     with _lines(options) as lines:

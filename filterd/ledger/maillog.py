@@ -84,10 +84,15 @@ class Trail(Struct, kw_only=True):
 
 
 class MailLog:
-    """Reads lines and gathers trails. ``now`` gives the year to lines that have none."""
+    """Reads lines and gathers trails. ``now`` gives the year to lines that have none.
 
-    def __init__(self, now: datetime) -> None:
+    What the MTA refused by itself is counted between ``since_ms`` and ``until_ms``, where these are given.
+    """
+
+    def __init__(self, now: datetime, *, since_ms: int | None = None, until_ms: int | None = None) -> None:
         self._now = now
+        self._since_ms = since_ms
+        self._until_ms = until_ms
         self.lines = 0
         self.first_ms = 0
         self.last_ms = 0
@@ -109,7 +114,10 @@ class MailLog:
         self.last_ms = max(self.last_ms, line.at_ms)
         found = _QUEUE_ID.fullmatch(line.text)
         if found is None:
-            self._at_the_door(line)
+            if (self._since_ms or 0) <= line.at_ms and (
+                self._until_ms is None or line.at_ms < self._until_ms
+            ):
+                self._at_the_door(line)
             return
         queue_id, text = found.groups()
         trail = self._trail(queue_id, line, text)

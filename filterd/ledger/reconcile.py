@@ -174,6 +174,8 @@ class _Comparison:
         self._trails = log.trails
         self._injected = injected
         self._seen: set[int] = set()
+        # When a message came of which there are a record and a trail: the one time by which both sides count it.
+        self._came: dict[int, int] = {}
         self._handed_over: set[str] = set(injected)
         self._message_ids: set[str] = set()
         self._taken: dict[str, set[str]] = {}
@@ -194,7 +196,9 @@ class _Comparison:
         trail = self._trail_of(one)
         if trail is not None:
             self._seen.add(id(trail))
-        if not self.since_ms + EDGE_MS <= one.received_ms <= self.until_ms - EDGE_MS:
+            self._came[id(trail)] = one.received_ms
+        self._handed_at_once(one)
+        if not self._within(one.received_ms):
             return
         for outcome in one.outcomes:
             self.ledger[outcome] += 1
@@ -203,6 +207,16 @@ class _Comparison:
                 self._blame("ledger", one.queue_id, one.id, one.received_ms, "the log has nothing of it")
             return
         self._same(one, trail, end_of(trail, self.until_ms))
+
+    def _within(self, at_ms: int) -> bool:
+        return self.since_ms + EDGE_MS <= at_ms <= self.until_ms - EDGE_MS
+
+    def _handed_at_once(self, one: Known) -> None:
+        """Have what was handed over for a message count with it; what was released later counts by its own time."""
+        for queue_id in one.injections:
+            for trail in self._trails.get(queue_id, ()):
+                if trail.first_ms <= one.received_ms + EDGE_MS:
+                    self._came[id(trail)] = one.received_ms
 
     def _trail_of(self, one: Known) -> Trail | None:
         """Return the trail of a record: of those with its queue id the one that lies about its time."""
@@ -251,15 +265,16 @@ class _Comparison:
             self._blame("ledger", queue_id, one.id, one.received_ms, f"injected, but the log says {end}")
 
     def rest(self) -> None:
-        """Look at the trails of which no record was found."""
-        for trails in self._trails.values():
-            for trail in trails:
-                if not trail.client:
-                    continue
-                end = end_of(trail, self.until_ms)
-                self.log[end] += 1
-                if id(trail) not in self._seen and trail.last_ms <= self.until_ms - EDGE_MS:
-                    self._unknown(trail, end)
+        """Count the trails of messages by SMTP, and look at those of which no record was found."""
+        for trail in (trail for trails in self._trails.values() for trail in trails):
+            came = self._came.get(id(trail))
+            # The line that names the client may be of before the log.
+            if (came is None and not trail.client) or not self._within(came or trail.first_ms):
+                continue
+            end = end_of(trail, self.until_ms)
+            self.log[end] += 1
+            if id(trail) not in self._seen:
+                self._unknown(trail, end)
 
     def _unknown(self, trail: Trail, end: End) -> None:
         if trail.queue_id in self._handed_over:

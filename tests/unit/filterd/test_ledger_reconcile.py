@@ -270,6 +270,55 @@ def test_times_near_the_edges_are_left_out() -> None:
     assert whys(compared(log_of(), [one("passed")], since_ms=AT)) == []
 
 
+def counts(made: Reconciled) -> tuple[int, int]:
+    return sum(made.log.values()), sum(made.ledger.values())
+
+
+@pytest.mark.parametrize("took_s", [0, 3, 59, 600])
+@pytest.mark.parametrize("bounds", [{}, {"since_ms": AT}, {"until_ms": AT + 1_800_000}])
+def test_each_message_counts_on_both_sides_or_on_none(took_s: int, bounds: dict[str, int]) -> None:
+    """A message every seven seconds, the ledger's time of it being that of its last byte: no edge divides any."""
+    stories, records = [], []
+    for number in range(1020):
+        queue_id, begun = f"{0xA000000 + number:X}", number * 7 / 60
+        stories.append(story(queue_id, *DELIVERED, minute=begun))
+        at = int((BEGIN + timedelta(minutes=begun, seconds=took_s)).timestamp() * 1000)
+        records.append(one("passed", queue_id=queue_id, at=at))
+    made = compared(log_of(*stories), records, **bounds)
+    assert (whys(made), made.log, made.explained) == ([], {"delivered": made.ledger["passed"]}, {})
+    assert 200 < made.ledger["passed"] < len(records)
+
+
+def test_what_is_handed_over_at_once_counts_with_its_message() -> None:
+    milter = story(LONG, ("smtpd", CLIENT), ("cleanup", DISCARD), minute=0.9)
+    handed = story(SHORT, *DELIVERED, minute=1.1)
+    came = int((BEGIN + timedelta(minutes=0.95)).timestamp() * 1000)
+    log = log_of(milter, handed)
+    made = compared(log, [one("injected", injections=(SHORT,), at=came)], {SHORT: "m1"})
+    assert (whys(made), counts(made)) == ([], (0, 0))
+    made = compared(log, [one("injected", injections=(SHORT,), at=came + 6000)], {SHORT: "m1"})
+    assert (whys(made), counts(made)) == ([], (2, 1))
+    # A release counts when it was.
+    released = log_of(milter, story(SHORT, *DELIVERED, minute=30))
+    made = compared(released, [one("quarantined", injections=(SHORT,), at=came)], {SHORT: "m1"})
+    assert (whys(made), counts(made)) == ([], (1, 0))
+    lost = log_of(milter, story(SHORT, *TAKEN, ("qmgr", "removed"), minute=30))
+    made = compared(lost, [one("quarantined", injections=(SHORT,), at=came)], {SHORT: "m1"})
+    assert whys(made) == [("log", "injected, but the log says vanished")]
+
+
+def test_a_message_whose_client_was_named_before_the_log_counts_on_both_sides() -> None:
+    made = compared(log_of(story(LONG, *DELIVERED[1:])), [one("passed")])
+    assert (whys(made), counts(made)) == ([], (1, 1))
+
+
+def test_the_door_has_the_same_range() -> None:
+    refused = "NOQUEUE: reject: RCPT from x[192.0.2.1]: 554 5.7.1 <a@b>: Relay access denied; from=<>"
+    log = MailLog(NOW, since_ms=AT, until_ms=AT + 60_000)
+    assert not list(log.read(line(minute, "smtpd", refused) for minute in (9, 10, 10.5, 11)))
+    assert log.refused_at_the_door == {"reject RCPT": 2}
+
+
 # --- what filterd hands over itself
 
 
