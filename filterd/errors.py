@@ -17,6 +17,10 @@ class ConfigError(FilterdError):
     """The configuration cannot be used; the text names the file, the setting and the remedy."""
 
 
+class UsageError(FilterdError):
+    """What was asked for makes no sense; the text says what would."""
+
+
 class ScannerError(FilterdError):
     """An engine gave no verdict that can be relied on: the message counts as not inspected."""
 

@@ -9,7 +9,7 @@ import msgspec
 
 from filterd import listing
 from filterd.config import Config, load
-from filterd.config.hints import hints
+from filterd.config.hints import hints, lacking
 from filterd.live import check_live
 
 from .codes import GOOD, UNREACHABLE
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(path: Path, *, live: bool, as_json: bool) -> int:
     config = load(path)
-    for hint in hints(config):
+    for hint in (*hints(config), *lacking(config)):
         print(f"filterd: {path}: note: {hint}", file=sys.stderr)
     results = asyncio.run(check_live(config)) if live else []
     if as_json:

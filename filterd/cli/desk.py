@@ -16,7 +16,7 @@ import psycopg
 from sqlalchemy import Engine, event
 
 from filterd.config import DEFAULT_PATH, Config, load
-from filterd.errors import ConfigError
+from filterd.errors import ConfigError, UsageError
 from filterd.ledger import database
 from filterd.ledger.blobs import Blobs, key_from
 from filterd.ledger.database import LedgerError
@@ -52,25 +52,32 @@ def desk(options: argparse.Namespace, *, current: bool = True) -> Iterator[Desk]
 
     Raises ConfigError, LedgerError, RefusedError; whatever goes wrong with the database within is a LedgerError.
     """
+    _encodable(options)
     _may_choose(options.config)
     config = load(options.config)
     directory = _directory(config)
     actor = _actor(getattr(options, "actor", ""), config, _owner(directory))
     become_owner(directory)
     engine = _patient(database.opened(config.ledger))
-    gone: BrokenPipeError | None = None
     try:
         with database.explained(config.ledger):
             if current:
                 _usable(engine)
-            try:
-                yield Desk(config, engine, actor)
-            except BrokenPipeError as error:
-                gone = error  # of who reads what is printed; the ledger has nothing to do with it
-        if gone is not None:
-            raise gone
+            yield Desk(config, engine, actor)
     finally:
         engine.dispose()
+
+
+def _encodable(options: argparse.Namespace) -> None:
+    """Return if the database can take every text that was given. Raises UsageError; names of files are no texts."""
+    for name, value in vars(options).items():
+        for text in value if isinstance(value, list) else [value]:
+            if (
+                isinstance(text, str)
+                and not text.isascii()
+                and any("\udc80" <= one <= "\udcff" for one in text)
+            ):
+                raise UsageError(f"{name}: {text!a} is no UTF-8; write * for what is not")
 
 
 def _patient(engine: Engine) -> Engine:
@@ -88,7 +95,7 @@ def _patient(engine: Engine) -> Engine:
 def _directory(config: Config) -> Path:
     """Return the directory whose owner the ledger's is."""
     file = ledger_file(config)
-    if file is not None and not file.is_file() and os.access(file.parent, os.X_OK):
+    if file is not None and os.access(file.parent, os.X_OK) and not file.is_file():
         raise LedgerError(
             f"there is no ledger at {file}: start filterd, which makes it, or give another --config"
         )
@@ -98,6 +105,10 @@ def _directory(config: Config) -> Path:
 def _owner(directory: Path) -> int:
     try:
         return directory.stat().st_uid
+    except PermissionError:
+        raise RefusedError(
+            f"{_name_of(os.getuid())} may not look into {directory.parent}: run this as root (sudo), or ask an administrator"
+        ) from None
     except OSError as error:
         raise LedgerError(f"the ledger's directory {directory} cannot be used: {error.strerror}") from error
 
@@ -137,7 +148,7 @@ def _actor(named: str, config: Config, owner: int) -> Actor:
         raise RefusedError("--as is for root alone")
     name = named or (sudo if uid == 0 else "") or _logged_in() or user
     if not name.isprintable() or len(name) > _MAX_NAME:
-        raise RefusedError(f"--as: a name has up to {_MAX_NAME} printable characters")
+        raise UsageError(f"--as: a name has up to {_MAX_NAME} printable characters")
     if uid in {0, owner}:
         return Actor(name=name, role="operator" if _operates(sudo, config) else "admin")
     if _operates(user, config):

@@ -8,7 +8,7 @@ from msgspec import Struct
 from filterd.ledger.queries import Filter, MessageSeen, WholeMessage, message, messages
 from filterd.ledger.roles import RefusedError
 
-from .codes import GOOD, REFUSED
+from .codes import GOOD
 from .desk import desk
 from .output import pairs, say, table
 
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
             found = messages(connection, asked(options), options.limit)
     following = found[-1].id if len(found) == options.limit else ""
     say(MessagesPage(messages=found, next=following), _listed(found, following), as_json=options.json)
-    return GOOD if found else REFUSED
+    return GOOD
 
 
 def asked(options: argparse.Namespace) -> Filter:

@@ -3,15 +3,67 @@
 What stands in a message may be hostile to a terminal: control characters are shown escaped.
 """
 
+import contextlib
+import io
+import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, TextIO
 
 import msgspec
 
+from filterd.errors import FilterdError
+from filterd.log import Log
+
 _WIDEST: Final = 60  # characters of one cell
+_WIDEST_NOTE: Final = 300
 _PROGRESS_S: Final = 0.2
+_STREAMS: Final = ("stdin", "stdout", "stderr")
+_NOTES: Final[Mapping[str, str]] = {
+    "parse_sandbox_incomplete": "the sandbox that messages are taken apart in lacks",
+}
+
+
+class OutputError(FilterdError):
+    """Standard output cannot be written."""
+
+
+class LeftError(FilterdError):
+    """Whoever read standard output has left (`| head`)."""
+
+
+def descriptors_open() -> None:
+    """Have standard input, output and error lead somewhere, so that no file takes the place of one that was closed."""
+    for number, name in enumerate(_STREAMS):
+        if getattr(sys, name) is None:
+            # The lowest number that is free, which is this one.
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(descriptor, "w" if number else "r", closefd=False))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal whose letters are few is no reason to print nothing.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def printing() -> Iterator[None]:
+    """Say of what is printed within that it cannot be written, where it cannot. Raises OutputError, LeftError."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError as error:
+        discard(sys.stdout)
+        raise LeftError from error
+    except OSError as error:
+        discard(sys.stdout)
+        raise OutputError(f"standard output cannot be written: {error.strerror}") from error
+
+
+def discard(stream: TextIO) -> None:
+    """Have Python, which flushes once more when it ends, say nothing then."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), stream.fileno())
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -45,8 +97,25 @@ def cell(value: object, widest: int = _WIDEST) -> str:
 
 
 def say(record: object, text: str, *, as_json: bool) -> None:
-    """Print a record as one line of JSON, or as its text."""
-    print(msgspec.json.encode(record).decode() if as_json else text)
+    """Print a record as one line of JSON, or as its text. Raises OutputError, LeftError."""
+    with printing():
+        print(msgspec.json.encode(record).decode() if as_json else text)
+
+
+class Notes(Log):
+    """What the daemon would log, as sentences on standard error; nothing where JSON was asked for."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__()
+        self._silent = as_json
+
+    def event(self, event: str, **fields: object) -> None:
+        """Write one sentence."""
+        if not self._silent:
+            values = ", ".join(cell(value, _WIDEST_NOTE) for value in fields.values())
+            print(
+                f"filterd: note: {_NOTES.get(event, event.replace('_', ' ') + ':')} {values}", file=sys.stderr
+            )
 
 
 class Progress:

@@ -15,6 +15,7 @@ from .times import day, moment
 Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse names its type nowhere else
 _MOST: Final = 1000
 _LIMIT: Final = 50
+_DIGITS: Final = 10
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,11 +35,17 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _shared(*, as_json: str = "print JSON (docs/ledger.md has the schema)") -> argparse.ArgumentParser:
+def _shared(
+    *, as_json: str = "print JSON (docs/ledger.md has the schema)", again: bool = False
+) -> argparse.ArgumentParser:
+    """Return the options of every command; ``again``: they may also stand before this one's name, and hold then."""
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--config", type=Path, default=DEFAULT_PATH, help=f"default: {DEFAULT_PATH}")
+    default = argparse.SUPPRESS if again else DEFAULT_PATH
+    shared.add_argument("--config", type=Path, default=default, help=f"default: {DEFAULT_PATH}")
     if as_json:
-        shared.add_argument("--json", action="store_true", help=as_json)
+        shared.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS if again else False, help=as_json
+        )
     return shared
 
 
@@ -137,7 +144,9 @@ def _messages(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     one.set_defaults(module="messages", deed="list")
     deeds = one.add_subparsers(dest="deed", metavar="")
-    shown = deeds.add_parser("show", parents=[_shared()], help="show all that is known of one message")
+    shown = deeds.add_parser(
+        "show", parents=[_shared(again=True)], help="show all that is known of one message"
+    )
     shown.add_argument("id", metavar="ID", help="its id, or a queue id of it")
     _default_of(one, "list")
 
@@ -158,47 +167,36 @@ def _quarantine(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--state", default="", choices=["kept", "releasing", "released"], help="for some recipient"
     )
     one.add_argument("--held", action="store_true", help="only what is held")
-    for name, help_ in (
-        ("show", "show one entry: whose it is, what was found, who did what with it"),
-        ("export", "write the message as it came to standard output or a file"),
-        ("release", "hand it to the MTA for its recipients, looked at anew"),
-        ("delete", "remove an entry; its record stays"),
-        ("hold", "keep an entry beyond its time"),
-        ("unhold", "let an entry's own time hold again"),
-        ("learn", "have SpamAssassin learn it"),
-    ):
-        one = deeds.add_parser(name, parents=[_shared()], help=help_)
-        one.add_argument("id", metavar="ID", help="of the entry")
-        one.add_argument(
-            "--as",
-            dest="actor",
-            default="",
-            metavar="NAME",
-            help="who does it (root only; default: who logged in)",
-        )
-        match name:
-            case "export":
-                one.add_argument(
-                    "--output", type=Path, metavar="FILE", help="a new file; default: standard output"
-                )
-            case "release":
-                one.add_argument(
-                    "--recipient", action="append", default=[], metavar="ADDRESS",
-                    help="one of those whose it is; may be repeated; default: all who have not got it",
-                )  # fmt: skip
-                one.add_argument(
-                    "--waive-virus",
-                    action="store_true",
-                    help="although a virus engine convicts it (administrators)",
-                )
-            case "hold":
-                one.add_argument("--reason", required=True, help="why")
-            case "learn":
-                which = one.add_mutually_exclusive_group(required=True)
-                which.add_argument("--spam", dest="spam", action="store_true", help="it is spam")
-                which.add_argument("--ham", dest="spam", action="store_false", help="it is not")
-            case _:
-                pass
+    _deed(deeds, "show", "show one entry: whose it is, what was found, who did what with it")
+    one = _deed(deeds, "export", "write the message as it came to standard output or a file")
+    one.add_argument("--output", type=Path, metavar="FILE", help="a new file; default: standard output")
+    one = _deed(deeds, "release", "hand it to the MTA for its recipients, looked at anew")
+    one.add_argument(
+        "--recipient", action="append", default=[], metavar="ADDRESS",
+        help="one of those whose it is; may be repeated; default: all who have not got it",
+    )  # fmt: skip
+    one.add_argument(
+        "--waive-virus", action="store_true", help="although a virus engine convicts it (administrators)"
+    )
+    _deed(deeds, "delete", "remove an entry; its record stays")
+    one = _deed(deeds, "hold", "keep an entry beyond its time")
+    one.add_argument("--reason", type=_filled, required=True, help="why")
+    _deed(deeds, "unhold", "let an entry's own time hold again")
+    one = _deed(deeds, "learn", "have SpamAssassin learn it")
+    which = one.add_mutually_exclusive_group(required=True)
+    which.add_argument("--spam", dest="spam", action="store_true", help="it is spam")
+    which.add_argument("--ham", dest="spam", action="store_false", help="it is not")
+
+
+def _deed(deeds: "Commands[argparse.ArgumentParser]", name: str, help_: str) -> argparse.ArgumentParser:
+    """Return the parser of what is done with one entry, by somebody."""
+    one = deeds.add_parser(name, parents=[_shared()], help=help_)
+    one.add_argument("id", metavar="ID", help="of the entry")
+    one.add_argument(
+        "--as", dest="actor", default="", metavar="NAME",
+        help="who does it (root only; default: who logged in)",
+    )  # fmt: skip
+    return one
 
 
 def _lists(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -220,7 +218,7 @@ def _lists(commands: "Commands[argparse.ArgumentParser]") -> None:
     ends.add_argument("--days", type=_days, metavar="N", help="as many days from today")
     one.add_argument("--note", default="", help="why")
     gone = deeds.add_parser("remove", parents=[_shared()], help="remove an entry")
-    gone.add_argument("id", type=int, metavar="N", help="its number")
+    gone.add_argument("id", type=_row, metavar="N", help="its number")
     for each in (one, gone):
         each.add_argument("--as", dest="actor", default="", metavar="NAME", help="who does it (root only)")
     one = deeds.add_parser("show", parents=[_shared()], help="show the entries that are in force")
@@ -239,7 +237,7 @@ def _ledger(commands: "Commands[argparse.ArgumentParser]") -> None:
         "reconcile", parents=[_shared()], help="hold the ledger against the MTA's log; exit 1 if they differ"
     )
     source = one.add_mutually_exclusive_group()
-    source.add_argument("--log", metavar="FILE", help="a log of Postfix; - is standard input")
+    source.add_argument("--log", type=Path, metavar="FILE", help="a log of Postfix; - is standard input")
     source.add_argument("--journal", action="store_true", help="ask journalctl (the default)")
     _times(one)
     one.set_defaults(module="reconciling")
@@ -249,7 +247,7 @@ def _ledger(commands: "Commands[argparse.ArgumentParser]") -> None:
     deeds.add_parser("status", parents=[_shared()], help="say what revision and how many rows they have")
     deeds.add_parser("upgrade", parents=[_shared()], help="bring them to this release's revision")
     one = deeds.add_parser("downgrade", parents=[_shared()], help="bring them back for an older release")
-    one.add_argument("revision", type=int, metavar="REV", help="number of the revision")
+    one.add_argument("revision", type=_row, metavar="REV", help="number of the revision")
 
 
 def _client(text: str) -> str:
@@ -273,7 +271,18 @@ def _days(text: str) -> int:
     return _number(text, 0, 36_500)
 
 
+def _row(text: str) -> int:
+    return _number(text, 1, 2**31 - 1)
+
+
+def _filled(text: str) -> str:
+    """Return a text that says something. Raises ArgumentTypeError."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; say it in some words")
+    return text
+
+
 def _number(text: str, least: int, most: int) -> int:
-    if not text.isascii() or not text.isdigit() or not least <= int(text[:9]) <= most:
+    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS or not least <= int(text) <= most:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
     return int(text)

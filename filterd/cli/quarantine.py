@@ -11,23 +11,20 @@ import msgspec
 from msgspec import Struct
 
 from filterd.carry.inject import InjectError, NeverInjectedError
-from filterd.errors import FilterdError
+from filterd.errors import FilterdError, UsageError
 from filterd.ledger import acts
 from filterd.ledger.blobs import BlobError
 from filterd.ledger.learn import learn
 from filterd.ledger.queries import EventSeen, FoundSeen, KeptSeen, kept, message
 from filterd.ledger.release import Order, Released, release
 from filterd.ledger.roles import RefusedError, classes_of
-from filterd.log import Log
 from filterd.scanners.spamd import Spamd
 from filterd.service import Service
 
 from .codes import GOOD, REFUSED, UNREACHABLE
 from .desk import Desk, desk
 from .messages import asked, more
-from .output import pairs, say, table
-
-_STDERR: Final = 2
+from .output import Notes, OutputError, pairs, printing, say, table
 
 
 class KeptPage(Struct, frozen=True, kw_only=True):
@@ -86,7 +83,7 @@ def _list(at: Desk, options: argparse.Namespace) -> int:
         more(text or "nothing that is kept fits", following),
         as_json=options.json,
     )
-    return GOOD if found else REFUSED
+    return GOOD
 
 
 def _show(at: Desk, options: argparse.Namespace) -> int:
@@ -131,20 +128,24 @@ def _export(at: Desk, options: argparse.Namespace) -> int:
     blobs = at.blobs()
     if options.output is None:
         if sys.stdout.isatty():
-            raise RefusedError("a message may be hostile to a terminal: give --output FILE, or a pipe")
+            raise UsageError("a message may be hostile to a terminal: give --output FILE, or a pipe")
         acts.told(at.engine, at.actor, "export", entry.id, "to standard output")
         for piece in blobs.pieces(entry.digest):
-            sys.stdout.buffer.write(piece)
+            with printing():
+                sys.stdout.buffer.write(piece)
         return GOOD
     try:
         descriptor = os.open(options.output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        acts.told(at.engine, at.actor, "export", entry.id, f"to {options.output}")
+    except OSError as error:
+        raise UsageError(f"{options.output} cannot be written ({error.strerror}): give a new file") from error
+    acts.told(at.engine, at.actor, "export", entry.id, f"to {options.output}")
+    try:
         with os.fdopen(descriptor, "wb") as target:
             for piece in blobs.pieces(entry.digest):
                 target.write(piece)
     except OSError as error:
-        raise RefusedError(
-            f"{options.output} cannot be written ({error.strerror}): give a new file"
+        raise OutputError(
+            f"{options.output} is not whole ({error.strerror}): remove it, and give a file where there is room"
         ) from error
     _done(entry.id, "exported", str(options.output), options)
     return GOOD
@@ -152,7 +153,7 @@ def _export(at: Desk, options: argparse.Namespace) -> int:
 
 def _release(at: Desk, options: argparse.Namespace) -> int:
     order = Order(entry=options.id, recipients=tuple(options.recipient), waive_virus=options.waive_virus)
-    made = asyncio.run(_released(at, order))
+    made = asyncio.run(_released(at, order, Notes(as_json=options.json)))
     who = ", ".join(made.recipients)
     text = {
         "released": f"{made.entry}: released to {who}, queued as {', '.join(made.queue_ids) or 'unknown'}",
@@ -164,8 +165,8 @@ def _release(at: Desk, options: argparse.Namespace) -> int:
     return {"released": GOOD, "not-inspected": UNREACHABLE}.get(made.status, REFUSED)
 
 
-async def _released(at: Desk, order: Order) -> Released:
-    service = Service(at.config, Log(_STDERR), workers=1)
+async def _released(at: Desk, order: Order, notes: Notes) -> Released:
+    service = Service(at.config, notes, workers=1)
     try:
         return await release(at.engine, at.blobs(), service, order, at.actor)
     except NeverInjectedError as error:
@@ -197,7 +198,7 @@ def _unhold(at: Desk, options: argparse.Namespace) -> int:
 
 
 def _learn(at: Desk, options: argparse.Namespace) -> int:
-    spamd = Spamd(at.config.spamd, slots=1, log=Log(_STDERR))
+    spamd = Spamd(at.config.spamd, slots=1, log=Notes(as_json=options.json))
     new = asyncio.run(
         learn(at.engine, at.blobs(), at.config, spamd, kept_id=options.id, actor=at.actor, spam=options.spam)
     )

@@ -2,8 +2,8 @@
 
 import argparse
 import contextlib
+import os
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,12 +42,13 @@ def run(options: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _lines(options: argparse.Namespace) -> Iterator[Iterable[str]]:
     """Open the log; lines that are no UTF-8 are read all the same."""
-    if options.log == "-":
-        yield sys.stdin
+    if options.log == Path("-"):
+        with os.fdopen(os.dup(0), encoding="utf-8", errors="backslashreplace") as source:
+            yield source
         return
     if options.log is not None:
         try:
-            with Path(options.log).open(encoding="utf-8", errors="backslashreplace") as source:
+            with options.log.open(encoding="utf-8", errors="backslashreplace") as source:
                 yield source
         except OSError as error:
             raise ConfigError(

@@ -9,21 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from filterd import policy, scan
 from filterd.carry.variants import Variants
 from filterd.config import Config, load
 from filterd.errors import ScannerError
 from filterd.findings import Verdict
-from filterd.log import Log
 from filterd.message import Envelope, Message, Spool
 from filterd.refill import refill
 from filterd.service import Service
 
 from .codes import GOOD, REFUSED, UNREACHABLE, USAGE
+from .output import Notes, say
 
-_STDERR: Final = 2
 _PIECE: Final = 64 * 1024
 
 
@@ -33,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _scan(config: Config, options: argparse.Namespace) -> int:
-    service = Service(config, Log(_STDERR), workers=1)
+    service = Service(config, Notes(as_json=options.json), workers=1)
     worst = GOOD
     try:
         for name in options.files:
@@ -49,7 +46,7 @@ async def _scan(config: Config, options: argparse.Namespace) -> int:
                 return USAGE
             finally:
                 message.close()
-            print(msgspec.json.encode(seen).decode() if options.json else scan.as_text(seen))
+            say(seen, "" if options.json else scan.as_text(seen), as_json=options.json)
             worst = max(worst, _code(seen))
     finally:
         await service.close()

@@ -4,6 +4,7 @@ import argparse
 
 from msgspec import Struct
 
+from filterd.errors import UsageError
 from filterd.ledger import acts, database, figures
 
 from .codes import GOOD
@@ -27,6 +28,13 @@ def run(options: argparse.Namespace) -> int:
         at.allow("search" if options.deed == "status" else "delete")
         if options.deed != "status":
             wanted = database.NEWEST if options.deed == "upgrade" else options.revision
+            if (
+                options.deed == "downgrade"
+                and (there := database.revision(at.engine)) < wanted <= database.NEWEST
+            ):
+                raise UsageError(
+                    f"the ledger's tables have revision {there}: `filterd ledger upgrade` brings them up to {database.NEWEST}"
+                )
             database.migrate(at.config.ledger, wanted)
         seen = _status(at)
     say(

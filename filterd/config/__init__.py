@@ -4,6 +4,7 @@ The defaults here are the ones that the role's template renders; a test compares
 """
 
 import os
+import pwd
 import tomllib
 from pathlib import Path
 from typing import Final
@@ -102,11 +103,22 @@ def load(path: Path) -> Config:
     """Return the configuration in ``path``. Raises ConfigError that names file, setting and remedy."""
     try:
         text = path.read_bytes()
+    except PermissionError as error:
+        raise ConfigError(
+            f"{path} is there, but {_user()} may not read it: run this as root (sudo), or as a member of the group that may"
+        ) from error
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror}): create it or give another --config"
         ) from error
     return taken(text, str(path))
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return f"uid {os.geteuid()}"
 
 
 def taken(text: bytes, name: str, *, here: bool = True) -> Config:

@@ -49,7 +49,10 @@ def _password_problem(config: Config) -> Iterator[str]:
         try:
             Path(name).read_bytes()
         except OSError as error:
-            yield f"[ledger] password_file: {name} cannot be read ({error.strerror})"
+            yield (
+                f"[ledger] password_file: {name} cannot be read ({error.strerror}): let filterd's user read it, or run this"
+                " as root (sudo)"
+            )
 
 
 def _ledger(config: Config) -> Iterator[str]:

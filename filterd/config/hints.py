@@ -1,8 +1,12 @@
 """What a configuration may say, and its writer has perhaps not meant: told by `filterd check`, refused by nobody."""
 
+import contextlib
+import grp
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from filterd.stages.content import compiled
@@ -28,6 +32,39 @@ def hints(config: Config) -> Iterator[str]:
     for text in config.policy.internal_networks:
         if network(text).prefixlen == 0:
             yield f"[policy] internal_networks: {text} makes all mail outbound: name your own networks"
+
+
+def lacking(config: Config) -> Iterator[str]:
+    """Yield one sentence each: a setting, what it names and this host has not, and the remedy."""
+    spool, store = Path(config.milter.spool_dir), Path(config.store.directory)
+    # Whoever may not look there cannot tell.
+    with contextlib.suppress(PermissionError):
+        if not spool.is_dir():
+            yield (
+                f"[milter] spool_dir: {spool} is no directory: make it for filterd's user, or mail of more than"
+                f" {config.milter.spool_memory_bytes} bytes waits with 451"
+            )
+    with contextlib.suppress(PermissionError):
+        if not store.is_dir() and not (not store.exists() and _can_make(store, spool)):
+            yield (
+                f"[store] directory: {store} is no directory: make it for filterd's user, or what is to be kept waits"
+                " with 451"
+            )
+    if group := config.store.operators:
+        try:
+            grp.getgrnam(group)
+        except KeyError:
+            yield f"[store] operators: there is no group {group}: groupadd {group}, or nobody is an operator"
+
+
+def _can_make(store: Path, spool: Path) -> bool:
+    """Whether filterd can make the store: as who asks, and for root, who can everywhere, as the owner of the spool."""
+    parent = store.parent
+    if not parent.is_dir():
+        return False
+    if os.geteuid() != 0:
+        return os.access(parent, os.W_OK | os.X_OK)
+    return spool.is_dir() and parent.stat().st_uid == spool.stat().st_uid
 
 
 def _of_rules(config: Config) -> Iterator[str]:

@@ -4,10 +4,12 @@ import time
 from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
 
 from . import schema as s
 from .database import writing
 from .queries import KeptSeen, entry
+from .reserve import Reserve
 from .roles import Actor, Deed, RefusedError, may
 
 _MAX_DETAIL: Final = 500  # characters
@@ -71,7 +73,22 @@ def unhold(engine: Engine, actor: Actor, kept_id: str) -> None:
 
 
 def remove(engine: Engine, actor: Actor, kept_id: str) -> None:
-    """Remove an entry; its content goes with the last one that has it. Raises RefusedError, SQLAlchemyError."""
+    """Remove an entry; its content goes with the last one that has it. Raises RefusedError, SQLAlchemyError, OSError.
+
+    On a volume without room the ledger's reserve makes some for it, as for what is past its time.
+    """
+    try:
+        _remove(engine, actor, kept_id)
+    except DBAPIError as error:
+        reserve = Reserve(engine)
+        if not reserve.would_help(error):
+            raise
+        _remove(engine, actor, kept_id, reserve)
+        reserve.settle()
+        reserve.take(back=True)
+
+
+def _remove(engine: Engine, actor: Actor, kept_id: str, reserve: Reserve | None = None) -> None:
     with writing(engine) as connection:
         _alone(connection, kept_id)
         one = found(connection, actor, "delete", kept_id)
@@ -79,6 +96,9 @@ def remove(engine: Engine, actor: Actor, kept_id: str) -> None:
             raise RefusedError(f"{kept_id} is held ({one.held}): `filterd quarantine unhold {kept_id}` first")
         if any(each.state == "releasing" for each in one.recipients):
             raise RefusedError(f"{kept_id} is being released: wait until that has ended")
+        if reserve is not None:
+            # Now: nobody else writes to this ledger before it is done.
+            reserve.give_up()
         connection.execute(delete(s.KEPT).where(s.KEPT.c.id == kept_id))
         who = ", ".join(f"{each.address} ({each.state})" for each in one.recipients)
         note(

@@ -55,7 +55,10 @@ def key_from(path: str) -> bytes | None:
         text = Path(path).read_text(encoding="ascii").strip()
         key = bytes.fromhex(text)
     except OSError as error:
-        raise ConfigError(f"[store] key_file: {path} cannot be read ({error.strerror})") from error
+        raise ConfigError(
+            f"[store] key_file: {path} cannot be read ({error.strerror}): let filterd's user read it, or run this as root"
+            " (sudo)"
+        ) from error
     except ValueError:
         key = b""
     if len(key) != _KEY:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from filterd.config.ledger import LedgerSettings, url_problem
-from filterd.errors import ConfigError, FilterdError
+from filterd.errors import ConfigError, FilterdError, UsageError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 NEWEST: Final = 3
@@ -144,9 +144,9 @@ def revision(engine: Engine) -> int:
 
 
 def migrate(settings: LedgerSettings, to: int) -> None:
-    """Bring the tables to a revision, up or down. Raises LedgerError, ConfigError."""
+    """Bring the tables to a revision, up or down. Raises LedgerError, ConfigError, UsageError."""
     if not 1 <= to <= NEWEST:
-        raise LedgerError(f"there is no revision {to}: this release knows 1 to {NEWEST}")
+        raise UsageError(f"there is no revision {to}: this release knows 1 to {NEWEST}")
     engine = opened(settings)
     try:
         with explained(settings):

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
 
 from filterd.config import ListEntry
 from filterd.config.conditions import NULL_SENDER, network, pattern_problem
+from filterd.errors import UsageError
 
 from . import schema as s
 from .acts import note
@@ -88,6 +89,8 @@ def problem(row: NewRow, today: date) -> str:
         found = f"sender: {row.sender!r} has no domain that could vouch for it; name one, or give --unproven with --client"
     elif row.verdict == "accept" and row.authentication == "none" and not row.client:
         found = "anybody can write a sender's address: give --client with --unproven"
+    elif row.verdict == "reject" and row.authentication == "none":
+        found = "what is refused needs no proof: leave --unproven away"
     return found
 
 
@@ -100,10 +103,10 @@ def _network_problem(text: str) -> str:
 
 
 def add(engine: Engine, actor: Actor, row: NewRow) -> int:
-    """Add a row and return its number. Raises RefusedError with the remedy, SQLAlchemyError."""
+    """Add a row and return its number. Raises UsageError with the remedy, RefusedError, SQLAlchemyError."""
     _allowed(actor)
     if found := problem(row, _today()):
-        raise RefusedError(found)
+        raise UsageError(found)
     t = s.LISTED.c
     values: dict[str, str | int] = {
         "verdict": row.verdict, "sender": row.sender.lower(), "recipient": row.recipient.lower(),
@@ -120,7 +123,7 @@ def add(engine: Engine, actor: Actor, row: NewRow) -> int:
             raise RefusedError(
                 f"{MOST} entries are in force, and the daemon takes no more: remove some, or name whole domains"
             )
-        expires = 0 if row.until is None else _end_of(row.until)
+        expires = 0 if row.until in {None, date.max} else _end_of(row.until)
         values |= {
             "expires_ms": expires, "made_ms": _now_ms(), "made_by": actor.name, "note": row.note[:_MAX_NOTE]
         }  # fmt: skip

@@ -23,6 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import KeyedColumnElement
 
+from filterd.errors import UsageError
+
 from . import schema as s
 
 MOST: Final = 1000  # rows of one answer
@@ -236,8 +238,15 @@ def _behind(
     return found
 
 
+def _known(connection: Connection, table: Table, of: Filter) -> None:
+    """Return if there is a row behind which an answer can go on. Raises UsageError."""
+    if of.after and connection.execute(select(table.c.id).where(table.c.id == of.after)).first() is None:
+        raise UsageError(f"--after: there is no {of.after}, or no more: begin anew without it")
+
+
 def messages(connection: Connection, of: Filter, limit: int = 50) -> tuple[MessageSeen, ...]:
-    """Return messages that fit, the newest first, at most ``limit`` (and MOST)."""
+    """Return messages that fit, the newest first, at most ``limit`` (and MOST). Raises UsageError."""
+    _known(connection, s.MESSAGES, of)
     m, k = s.MESSAGES.c, s.KEPT.c
     query = select(s.MESSAGES).where(
         *_conditions(of), *_behind(of, m.received_ms, m.id, select(m.received_ms))
@@ -307,7 +316,8 @@ def _of(row: Row[Any], struct: type[Struct]) -> dict[str, Any]:
 
 
 def kept(connection: Connection, of: Filter, limit: int = 50) -> tuple[KeptSeen, ...]:
-    """Return kept entries that fit, the newest first; ``of.id`` is a message's, ``of.after`` an entry's."""
+    """Return kept entries that fit, the newest first; ``of.id`` is a message's, ``of.after`` an entry's. Raises UsageError."""
+    _known(connection, s.KEPT, of)
     k, m, states = s.KEPT.c, s.MESSAGES.c, s.KEPT_FOR.c
     query = select(s.KEPT, m.sender, m.queue_id, m.size).join(s.MESSAGES, m.id == k.message)
     whole = of.id and not (of.sender or of.recipient or of.client)

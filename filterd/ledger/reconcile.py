@@ -342,4 +342,8 @@ def of_hosts(records: Iterable[Known], log: MailLog) -> Iterator[Known]:
 
 def no_log(log: MailLog) -> str:
     """Return why nothing can be compared, or ""."""
-    return "" if log.lines else "the log holds no line of Postfix: give the right --log, or --journal"
+    return (
+        ""
+        if log.lines
+        else "the log holds no line of Postfix: give the right --log, or run it as root, who may read the journal"
+    )

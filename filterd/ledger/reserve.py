@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 BYTES: Final = 16 * 1024 * 1024
 # It is no use to take the last room of a small volume.
 _LEAST_FREE: Final = 2
+_ROUND: Final = 64 * 1024  # what a file system needs beside the bytes of a file
 _NO_ROOM: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 _PRIMARY: Final = 0xFF  # an extended result code ends in the primary one (sqlite.org/rescode.html)
 
@@ -30,16 +31,21 @@ class Reserve:
         name = engine.url.database if engine.dialect.name == "sqlite" else None
         self._path = Path(name).with_name("reserve") if name else None
 
-    def take(self) -> None:
-        """Make the file where it is not, unless that would leave little; what cannot be had now is had later."""
+    def take(self, *, back: bool = False) -> None:
+        """Make the file where it is not, unless that would leave little; what cannot be had now is had later.
+
+        ``back``: after a small step for which it was given up, take what is left of its room.
+        """
         if self._path is None or self._is_whole(self._path):
             return
-        room = os.statvfs(self._path.parent)
-        if room.f_bavail * room.f_frsize < _LEAST_FREE * self._size:
+        seen = os.statvfs(self._path.parent)
+        room = seen.f_bavail * seen.f_frsize
+        size = min(self._size, room - room % _ROUND) if back else self._size
+        if size == 0 or (not back and room < _LEAST_FREE * size):
             return
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, self._size)
+            os.posix_fallocate(descriptor, 0, size)
         except OSError:
             self.give_up()
         finally:

@@ -1,7 +1,7 @@
 """What is past its time goes: kept messages by their own date, records by the ledger's, contents that nobody refers to.
 
-Nothing goes that somebody holds, or that is newer than its rule. Each step removes few rows, so that records of new
-messages are written in between.
+So do entries of lists that ran out some time ago. Nothing goes that somebody holds, or that is newer than its rule. Each
+step removes few rows, so that records of new messages are written in between.
 """
 
 import time
@@ -18,13 +18,16 @@ from .reserve import Reserve
 
 _STEP: Final = 500
 _SMALL_STEP: Final = 50  # of what takes the reserve's room
+LISTED_DAYS: Final = 30  # after its last day an entry of a list can still be seen for so long
 _TRIES_DAYS: Final = 7  # a sender gives up after five (RFC 5321 4.5.4.1)
+
+_Ids = Select[tuple[str]] | Select[tuple[int]]
 
 
 def tidied(
     engine: Engine, blobs: Blobs, *, days: int, now: float | None = None, reserve: Reserve | None = None
 ) -> dict[str, int]:
-    """Remove what is past its time. Returns how many kept entries, records and contents went.
+    """Remove what is past its time. Returns how many kept entries, records, entries of lists and contents went.
 
     On a volume without room ``reserve`` makes some for it (default: the ledger's own).
 
@@ -36,10 +39,14 @@ def tidied(
     old = select(messages.id).where(
         messages.received_ms < now_ms - days * DAY_MS, ~exists().where(kept.message == messages.id)
     )
+    over = select(s.LISTED.c.id).where(
+        s.LISTED.c.expires_ms > 0, s.LISTED.c.expires_ms <= now_ms - LISTED_DAYS * DAY_MS
+    )
     reserve = reserve or Reserve(engine)
     removed = {
         "kept": _remove(engine, s.KEPT, expired, reserve),
         "records": _remove(engine, s.MESSAGES, old, reserve),
+        "listed": _remove(engine, s.LISTED, over, reserve),
     }
     reserve.take()
     with writing(engine) as connection:
@@ -58,7 +65,7 @@ def _swept(engine: Engine, blobs: Blobs, now: float | None) -> int:
     return blobs.sweep(lambda digest: _wanted(engine, digest), now)
 
 
-def _remove(engine: Engine, table: Table, which: Select[tuple[str]], reserve: Reserve) -> int:
+def _remove(engine: Engine, table: Table, which: _Ids, reserve: Reserve) -> int:
     """Remove the rows with these ids, a few at a time; what refers to them goes with them."""
     try:
         return _removed(engine, table, which.limit(_STEP))
@@ -72,7 +79,7 @@ def _remove(engine: Engine, table: Table, which: Select[tuple[str]], reserve: Re
     return removed
 
 
-def _removed(engine: Engine, table: Table, some: Select[tuple[str]], reserve: Reserve | None = None) -> int:
+def _removed(engine: Engine, table: Table, some: _Ids, reserve: Reserve | None = None) -> int:
     """Remove rows as long as there are any; with a ``reserve`` one step, for which that is given up."""
     removed = 0
     while True:

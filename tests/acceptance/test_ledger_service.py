@@ -138,6 +138,12 @@ def _metrics(gateway: GatewayHost) -> None:
     assert listens[3] == f"127.0.0.1:{METRICS}"
     # With the socket as without it the service itself has no network.
     assert gateway.run("systemctl show -p PrivateNetwork --value filterd").strip() == "yes"
+    # systemd's own firewall takes BPF of cgroups, which a container here does not get: the setting is all there is to see.
+    bars = gateway.run(
+        "systemctl show -p IPAddressDeny -p IPAddressAllow filterd-metrics.socket"
+    ).splitlines()
+    told = {name: set(value.split()) for name, _, value in (bar.partition("=") for bar in bars)}
+    assert told == {"IPAddressDeny": {"0.0.0.0/0", "::/0"}, "IPAddressAllow": {"127.0.0.0/8", "::1/128"}}
 
 
 def _metrics_from_outside(lab: LabState, gateway: GatewayHost) -> None:

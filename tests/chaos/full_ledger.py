@@ -12,20 +12,22 @@ from typing import Any, Final
 from sqlalchemy import Engine, select, update
 
 from filterd.config.ledger import LedgerSettings
-from filterd.ledger import database
+from filterd.ledger import acts, database
 from filterd.ledger import schema as s
 from filterd.ledger.blobs import Blobs
 from filterd.ledger.database import writing
 from filterd.ledger.expiry import DAY_MS
-from filterd.ledger.records import MessageRecord, Record
+from filterd.ledger.queries import entry
+from filterd.ledger.records import MessageRecord, Record, new_id
 from filterd.ledger.retention import tidied
 from filterd.ledger.writer import Writer
 from tests.chaos.volumes import fill
-from tests.unit.filterd.entries import START, kept, record
+from tests.unit.filterd.entries import ALICE, START, kept, record
 
 AGE_DAYS: Final = 200
 NOW: Final = START + AGE_DAYS * DAY_MS
 OLD, KEPT = 700, 60  # records beyond their time, more than a step has; kept messages of that age
+UNWANTED: Final = 5  # kept messages that a person deletes
 
 
 def _write(engine: Engine, *messages: MessageRecord) -> str:
@@ -57,6 +59,8 @@ def main(home: Path) -> dict[str, Any]:
     problem = _write(engine, *(record(0, rule="r" * 300) for _ in range(OLD)))
     problem += _write(engine, *(record(0, kept=[kept(expires_ms=NOW - 1)]) for _ in range(KEPT)))
     problem += _write(engine, _new(1, kept=[kept(expires_ms=NOW + DAY_MS)]), record(0, kept=[held]))
+    unwanted = [kept(id=new_id(), expires_ms=NOW + DAY_MS) for _ in range(UNWANTED)]
+    problem += _write(engine, *(_new(2, kept=[one]) for one in unwanted))
     with writing(engine) as connection:
         connection.execute(update(s.KEPT).where(s.KEPT.c.id == held.id).values(held_by="alice"))
     tidied(engine, blobs, days=10_000, now=START / 1000)
@@ -64,6 +68,11 @@ def main(home: Path) -> dict[str, Any]:
     fill(home)
     # The log of the database has room in it that was written before.
     written = next(number for number in count() if _write(engine, _new(number)))
+    for one in unwanted:
+        acts.remove(engine, ALICE, one.id)
+        written += next(number for number in count() if _write(engine, _new(number)))
+    with engine.connect() as connection:
+        left = [one.id for one in unwanted if entry(connection, one.id) is not None]
     before = _states(engine)
     removed = tidied(engine, blobs, days=90, now=NOW / 1000)
     after = _states(engine)
@@ -71,7 +80,7 @@ def main(home: Path) -> dict[str, Any]:
     (home / "filler").unlink()
     tidied(engine, blobs, days=90, now=NOW / 1000)
     return {
-        "problem": problem, "reserved": reserved, "written": written, "before": before, "removed": removed,
+        "problem": problem, "reserved": reserved, "written": written, "left by hand": left, "before": before, "removed": removed,
         "after": after, "again": again, "reserved again": (home / "reserve").stat().st_size,
     }  # fmt: skip
 

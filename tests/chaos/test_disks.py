@@ -144,12 +144,14 @@ def test_retention_makes_room_on_a_ledger_that_has_filled_its_volume(tmp_path: P
     assert done.returncode == 0, done.stderr.decode()
     seen = json.loads(done.stdout)
     assert (seen["problem"], seen["reserved"]) == ("", BYTES)
-    new = seen["written"] + 1
+    # A person can remove as well, again and again.
+    assert seen["left by hand"] == []
+    new = seen["written"] + 1 + full_ledger.UNWANTED
     assert seen["before"] == {
         "old": full_ledger.OLD + full_ledger.KEPT + 1, "new": new, "kept": full_ledger.KEPT + 2, "held": 1,
     }  # fmt: skip
     assert seen["removed"] == {
-        "kept": full_ledger.KEPT, "records": full_ledger.OLD + full_ledger.KEPT, "contents": 0,
+        "kept": full_ledger.KEPT, "records": full_ledger.OLD + full_ledger.KEPT, "listed": 0, "contents": 0,
     }  # fmt: skip
     # What is held stays, and what is newer than its rule.
     assert seen["after"] == {"old": 1, "new": new, "kept": 2, "held": 1}
@@ -266,11 +268,16 @@ def test_retention_on_a_full_volume_removes_what_is_due_and_nothing_else(bench: 
             for one in (due, held):
                 connection.execute(update(s.KEPT).where(s.KEPT.c.id == one).values(expires_ms=past))
             connection.execute(update(s.KEPT).where(s.KEPT.c.id == held).values(held_by="alice"))
-        assert tidied(engine, bench.blobs(), days=90) == {"kept": 1, "records": 0, "contents": 0}
+        assert tidied(engine, bench.blobs(), days=90) == {"kept": 1, "records": 0, "listed": 0, "contents": 0}
         assert left() == {held, *rest}
         # Its content goes when it is older than the longest time for which a message could wait for its record.
         later = time.time() + 2 * 3600
-        assert tidied(engine, bench.blobs(), days=90, now=later) == {"kept": 0, "records": 0, "contents": 1}
+        assert tidied(engine, bench.blobs(), days=90, now=later) == {
+            "kept": 0,
+            "records": 0,
+            "listed": 0,
+            "contents": 1,
+        }
         assert left() == {held, *rest}
         with engine.connect() as connection:
             for digest in connection.execute(select(s.KEPT.c.digest)).scalars():

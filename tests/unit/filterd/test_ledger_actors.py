@@ -13,7 +13,7 @@ import pytest
 
 from filterd.cli import desk
 from filterd.config import Config, StoreSettings
-from filterd.errors import ConfigError
+from filterd.errors import ConfigError, UsageError
 from filterd.ledger import database
 from filterd.ledger.roles import Actor, RefusedError
 from tests.unit.filterd import databases
@@ -41,7 +41,7 @@ def test_root_is_whom_it_says_sudo_says_or_who_logged_in(monkeypatch: pytest.Mon
     assert desk._actor("", configured(), 1000) == msgspec.structs.replace(desk._actor("bob", configured(), 0))
     as_user(monkeypatch, 0)
     assert desk._actor("", configured(), 1000).name == "root"
-    with pytest.raises(RefusedError, match="printable"):
+    with pytest.raises(UsageError, match="printable"):
         desk._actor("a\x1bb", configured(), 1000)
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,21 @@ from sqlalchemy import Engine, select, update
 
 from filterd.config import StoreSettings
 from filterd.findings import Verdict
+from filterd.ledger import lists
 from filterd.ledger import schema as s
 from filterd.ledger.blobs import Blobs
 from filterd.ledger.database import LedgerError, writing
 from filterd.ledger.expiry import DAY_MS, expiry
+from filterd.ledger.lists import NewRow
 from filterd.ledger.records import Kept, Kind, Record, new_id
-from filterd.ledger.retention import tidied
+from filterd.ledger.retention import LISTED_DAYS, tidied
 from filterd.ledger.writer import Writer
-from tests.unit.filterd.entries import kept, record
+from tests.unit.filterd.entries import ALICE, kept, record
 
 NOW = time.time()
 NOW_MS = int(NOW * 1000)
 DAY_S = DAY_MS / 1000
+NOTHING = {"kept": 0, "records": 0, "listed": 0, "contents": 0}
 
 
 def write(engine: Engine, *entries: Kept, digest: str = "", age_days: float = 0) -> str:
@@ -45,8 +49,8 @@ def test_a_kept_message_goes_when_its_time_has_come_and_its_content_with_it(
     young, forever = kept(id=new_id(), expires_ms=NOW_MS + 2 * DAY_MS), kept(id=new_id(), expires_ms=0)
     write(ledger, old, digest=due)
     write(ledger, young, forever, digest=later)
-    assert tidied(ledger, blobs, days=90, now=NOW) == {"kept": 0, "records": 0, "contents": 0}
-    assert tidied(ledger, blobs, days=90, now=NOW + DAY_S + 1) == {"kept": 1, "records": 0, "contents": 1}
+    assert tidied(ledger, blobs, days=90, now=NOW) == NOTHING
+    assert tidied(ledger, blobs, days=90, now=NOW + DAY_S + 1) == NOTHING | {"kept": 1, "contents": 1}
     assert there(ledger, s.KEPT.c.id) == {young.id, forever.id}
     assert tidied(ledger, blobs, days=90, now=NOW + 3000 * DAY_S)["kept"] == 1
     assert there(ledger, s.KEPT.c.id) == {forever.id}
@@ -59,7 +63,7 @@ def test_what_somebody_holds_stays(ledger: Engine, tmp_path: Path) -> None:
     write(ledger, held, digest=blobs.put([b"evidence"]))
     with writing(ledger) as connection:
         connection.execute(update(s.KEPT).values(held_by="alice"))
-    assert tidied(ledger, blobs, days=1, now=NOW + 3000 * DAY_S) == {"kept": 0, "records": 0, "contents": 0}
+    assert tidied(ledger, blobs, days=1, now=NOW + 3000 * DAY_S) == NOTHING
 
 
 def test_what_is_held_at_that_moment_stays(ledger: Engine, tmp_path: Path) -> None:
@@ -83,6 +87,20 @@ def test_records_go_by_their_age_unless_a_message_is_kept(ledger: Engine, tmp_pa
     assert tidied(ledger, blobs, days=90, now=NOW)["records"] == 1
     assert there(ledger, s.MESSAGES.c.id) == {young, of_kept}
     assert old not in there(ledger, s.RECIPIENTS.c.message)
+
+
+def test_entries_of_lists_go_thirty_days_after_their_last_one(ledger: Engine, tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path / "blobs")
+    add = partial(lists.add, ledger, ALICE)
+    forever = add(NewRow(verdict="reject", sender="@a.example"))
+    later = add(NewRow(verdict="reject", sender="@b.example", until=lists.day_in(2)))
+    add(NewRow(verdict="reject", sender="@c.example", until=lists.day_in(0)))
+    assert tidied(ledger, blobs, days=90, now=NOW + 29 * DAY_S) == NOTHING
+    assert tidied(ledger, blobs, days=90, now=NOW + 31.1 * DAY_S) == NOTHING | {"listed": 1}
+    assert there(ledger, s.LISTED.c.id) == {forever, later}
+    assert tidied(ledger, blobs, days=90, now=NOW + 3000 * DAY_S)["listed"] == 1
+    assert there(ledger, s.LISTED.c.id) == {forever}
+    assert LISTED_DAYS == 30  # docs/ledger.md says so
 
 
 def test_many_go_in_steps(ledger: Engine, tmp_path: Path) -> None:
