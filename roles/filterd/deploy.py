@@ -43,25 +43,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         "--shell /usr/sbin/nologin filterd; usermod -G clamav,debian-spamd,postdrop,postfix filterd",
     )
     release_installed(name="Install filterd's release", release=release(WHEELHOUSE), wheels=files(WHEELHOUSE))
-    converged(
-        name="Make the directory of filterd's socket",
-        question=f"stat -c '%a %U %G' {MILTER_DIRECTORY}",
-        wanted="2750 filterd postfix",
-        remedy=f"install -d -m 2750 -o filterd -g postfix {MILTER_DIRECTORY}",
-    )
-    converged(
-        name="Have the command filterd in the path",
-        question=f"readlink {COMMAND}",
-        wanted=f"{DIRECTORY}/current/bin/filterd",
-        remedy=f"ln -sfn {DIRECTORY}/current/bin/filterd {COMMAND}",
-    )
-    if gateway.filterd_store_encrypted:
-        converged(
-            name="Make the key of kept messages",
-            question=f"test -s {STORE_KEY} && stat -c '%a %U %G' {STORE_KEY}",
-            wanted="400 filterd filterd",
-            remedy=_NEW_KEY,
-        )
+    _places_made(gateway)
     files_owned(
         name="Write filterd's configuration",
         files=_files(gateway),
@@ -92,6 +74,29 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         on_change="reload",
         stamp="filterd.toml",
     )
+
+
+def _places_made(gateway: Gateway) -> None:
+    """Make what stands outside of the release and is no file of ours: a directory, the command's name, a key."""
+    converged(
+        name="Make the directory of filterd's socket",
+        question=f"stat -c '%a %U %G' {MILTER_DIRECTORY}",
+        wanted="2750 filterd postfix",
+        remedy=f"install -d -m 2750 -o filterd -g postfix {MILTER_DIRECTORY}",
+    )
+    converged(
+        name="Have the command filterd in the path",
+        question=f"readlink {COMMAND}",
+        wanted=f"{DIRECTORY}/current/bin/filterd",
+        remedy=f"ln -sfn {DIRECTORY}/current/bin/filterd {COMMAND}",
+    )
+    if gateway.filterd_store_encrypted:
+        converged(
+            name="Make the key of kept messages",
+            question=f"test -s {STORE_KEY} && stat -c '%a %U %G' {STORE_KEY}",
+            wanted="400 filterd filterd",
+            remedy=_NEW_KEY,
+        )
 
 
 def _files(gateway: Gateway) -> list[OwnedFile]:

@@ -18,24 +18,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     packages_installed(name="Install SpamAssassin", packages=platform.packages["spamassassin"])
     files_owned(
         name="Write SpamAssassin's configuration",
-        files=[
-            OwnedFile(
-                path=RULES_FILE,
-                content=rendered(
-                    "spamassassin",
-                    "local.cf.j2",
-                    gateway,
-                    bayes=BAYES_DIRECTORY,
-                    # By its name alone: SpamAssassin looks beside the file that names it, in the stage too.
-                    restore=RESTORE.rpartition("/")[2],
-                    options=list(lines(DEFENCES, SpamassassinOption, gateway)),
-                ),
-            ),
-            OwnedFile(path=RESTORE, content=rendered("spamassassin", "restore.pm.j2", gateway)),
-            OwnedFile(
-                path=DROP_IN, content=rendered("spamassassin", "spamd.conf.j2", gateway, socket=SPAMD_SOCKET)
-            ),
-        ],
+        files=_files(gateway),
         # The plugins of *.pre are not staged: the file is checked beside the live ones.
         check="site=$(mktemp -d); trap 'rm -rf $site' EXIT; "
         f"cp /etc/spamassassin/*.pre $stage{RULES_FILE} $stage{RESTORE} $site; "
@@ -54,3 +37,18 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         files=(),
         on_change="start",
     )
+
+
+def _files(gateway: Gateway) -> list[OwnedFile]:
+    values = {
+        "bayes": BAYES_DIRECTORY,
+        # By its name alone: SpamAssassin looks beside the file that names it, in the stage too.
+        "restore": RESTORE.rpartition("/")[2],
+        "options": list(lines(DEFENCES, SpamassassinOption, gateway)),
+        "socket": SPAMD_SOCKET,
+    }
+    templates = {RULES_FILE: "local.cf.j2", RESTORE: "restore.pm.j2", DROP_IN: "spamd.conf.j2"}
+    return [
+        OwnedFile(path=path, content=rendered("spamassassin", template, gateway, **values))
+        for path, template in templates.items()
+    ]

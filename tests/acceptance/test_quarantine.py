@@ -255,9 +255,9 @@ def test_hold_keeps_and_delete_removes_the_content_and_not_the_record(
     assert whole["recipients"][0]["outcome"] == "quarantined"
 
 
-def test_only_administrators_and_operators_have_a_say(wan: Outside, gateway: GatewayHost) -> None:
-    # P12
-    infected, spam = mark(), mark()
+@contextmanager
+def operators(gateway: GatewayHost) -> Iterator[None]:
+    """Have olga, who is an operator by sudo, nora, who is not, and a configuration of olga's own."""
     sudoers = "/etc/sudoers.d/operators"
     rule = "%operators ALL=(root) NOPASSWD: /usr/local/bin/filterd quarantine *"
     own = "install -m 644 /etc/filterd/filterd.toml /srv/own.toml; sed -i /operators/d /srv/own.toml"
@@ -265,11 +265,19 @@ def test_only_administrators_and_operators_have_a_say(wan: Outside, gateway: Gat
         "groupadd operators; useradd --no-create-home -G operators olga; useradd --no-create-home nora; "
         f"echo '{rule}' >{sudoers}; chmod 440 {sudoers}; visudo -cf {sudoers}; {own}"
     )
-    tables = {"store": {"operators": "operators"}}
     with (
         gateway.altered(add, f"rm {sudoers} /srv/own.toml; userdel olga; userdel nora; groupdel operators"),
-        policy(gateway, {"infected": ("move",), "spam": ("move",)}, tables=tables),
+        policy(
+            gateway, {"infected": ("move",), "spam": ("move",)}, tables={"store": {"operators": "operators"}}
+        ),
     ):
+        yield
+
+
+def test_only_administrators_and_operators_have_a_say(wan: Outside, gateway: GatewayHost) -> None:
+    # P12
+    infected, spam = mark(), mark()
+    with operators(gateway):
         virus = kept(wan, gateway, infected, letter(infected, PLAIN, attachment(EICAR, "eicar.com")), BOB)
         bulk = kept(wan, gateway, spam, letter(spam, PLAIN, SPAM), BOB)
 

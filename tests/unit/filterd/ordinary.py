@@ -260,6 +260,10 @@ def texts() -> Named:
         yield f"link {number}", mail(f'Content-Type: text/html\n\n<p><a href="{link}">see</a></p>\n')
 
 
+def _seal() -> str:
+    return textwrap.fill(base64.b64encode(_RANDOM.randbytes(256)).decode(), 57, subsequent_indent=" ")
+
+
 def headers() -> Named:
     """Yield old, sloppy and long headers, and legal rarities."""
     yield "no MIME", crlf("From: a@x.example\nSubject: x\n\nhi\n")
@@ -267,7 +271,7 @@ def headers() -> Named:
     yield "LF only", (HEAD + "\nhi\n").encode()
     yield "references", mail("References:" + "\n <0123456789abcdef@mail.x.example>" * 400 + "\n\nx\n")
     hop = "Received: from a.x.example (a [IPv6:2001:db8::1])\n\tby b.example with ESMTPS id 4C\n\tfor <b@bastide.example>; x\n"
-    seal = textwrap.fill(base64.b64encode(_RANDOM.randbytes(256)).decode(), 57, subsequent_indent=" ")
+    seal = _seal()
     yield (
         "hops and seals",
         mail(
@@ -298,6 +302,11 @@ def headers() -> Named:
         ("encoded", "boundary*=us-ascii''abc"),
     ):
         yield f"boundary {name}", mail(f"Content-Type: multipart/mixed; {boundary}\n\n--abc\n\nx\n--abc--\n")
+
+
+def oddly_built() -> Named:
+    """Yield messages within messages, and such as are said to be something else."""
+    seal = _seal()
     yield "multipart without parts", mail("Content-Type: multipart/mixed\n\nJust text\n-- \nSender\n")
     inner = mail("\nthe first\n").decode().replace("\r\n", "\n")
     for number in range(6):
@@ -331,7 +340,8 @@ _KINDS: Final[tuple[Callable[[], Named], ...]] = (
     files,
     texts,
     headers,
+    oddly_built,
 )
 MESSAGES: Final = tuple((kind.__name__, name, raw) for kind in _KINDS for name, raw in kind())
 # Whose class is another than "clean"; they are delivered all the same.
-NAMED: Final = {("headers", "encrypted"): "encrypted"}
+NAMED: Final = {("oddly_built", "encrypted"): "encrypted"}

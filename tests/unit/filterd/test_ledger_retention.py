@@ -35,7 +35,7 @@ def write(engine: Engine, *entries: Kept, digest: str = "", age_days: float = 0)
     return one.id
 
 
-def there(engine: Engine, column: Any) -> set[str]:
+def there(engine: Engine, column: Any) -> set[str | int]:
     with engine.connect() as connection:
         return set(connection.execute(select(column)).scalars())
 
