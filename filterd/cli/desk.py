@@ -110,7 +110,10 @@ def _owner(directory: Path) -> int:
             f"{_name_of(os.getuid())} may not look into {directory.parent}: run this as root (sudo), or ask an administrator"
         ) from None
     except OSError as error:
-        raise LedgerError(f"the ledger's directory {directory} cannot be used: {error.strerror}") from error
+        raise LedgerError(
+            f"the ledger's directory {directory} cannot be used ({error.strerror}): start filterd, which makes it, or give"
+            " another --config"
+        ) from error
 
 
 def become_owner(directory: Path) -> None:

@@ -143,7 +143,7 @@ def _messages(commands: "Commands[argparse.ArgumentParser]") -> None:
         "messages", parents=[_shared(), _filters()], help="search all messages; `messages show ID` shows one"
     )
     one.set_defaults(module="messages", deed="list")
-    deeds = one.add_subparsers(dest="deed", metavar="")
+    deeds = one.add_subparsers(dest="deed", metavar="[show ID]")
     shown = deeds.add_parser(
         "show", parents=[_shared(again=True)], help="show all that is known of one message"
     )
