@@ -18,7 +18,6 @@ from .times import in_order
 
 __all__ = ["main"]
 
-_FLUSHES_ITSELF: Final = frozenset({"serve"})
 # The first that fits.
 _CODES: Final[tuple[tuple[type[FilterdError], int], ...]] = (
     (ConfigError, USAGE), (UsageError, USAGE), (RefusedError, REFUSED), (FilterdError, UNREACHABLE),
@@ -35,10 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # One module a group, so that `check`, which runs before each start, loads neither database nor engines.
         module = importlib.import_module(f"filterd.cli.{options.module}")
         run = cast("Callable[[object], int]", module.run)
-        if options.command in _FLUSHES_ITSELF:
-            return run(options)
-        with printing():
-            return run(options)
+        return run(options)
     except KeyboardInterrupt:
         return INTERRUPTED
     except LeftError:

@@ -5,14 +5,13 @@ import asyncio
 import sys
 from pathlib import Path
 
-import msgspec
-
 from filterd import listing
 from filterd.config import Config, load
 from filterd.config.hints import hints, lacking
 from filterd.live import check_live
 
 from .codes import GOOD, UNREACHABLE
+from .output import say
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,15 +33,11 @@ def _check(path: Path, *, live: bool, as_json: bool) -> int:
     for hint in (*hints(config), *lacking(config)):
         print(f"filterd: {path}: note: {hint}", file=sys.stderr)
     results = asyncio.run(check_live(config)) if live else []
-    if as_json:
-        answers = [{"part": name, "problem": problem} for name, problem in results]
-        # One object, whatever is asked.
-        said = {"settings": config, "parts": answers} if live else config
-        print(msgspec.json.encode(said).decode())
-    else:
-        print(f"{path}: good; {config.workers} workers on {config.milter.socket}")
-        for name, problem in results:
-            print(f"{name}: {problem or 'answers'}")
+    answers = [{"part": name, "problem": problem} for name, problem in results]
+    lines = [f"{path}: good; {config.workers} workers on {config.milter.socket}"]
+    lines += [f"{name}: {problem or 'answers'}" for name, problem in results]
+    # One object, whatever is asked.
+    say({"settings": config, "parts": answers} if live else config, "\n".join(lines), as_json=as_json)
     return UNREACHABLE if any(problem for _, problem in results) else GOOD
 
 
@@ -50,5 +45,5 @@ def _stages(path: Path | None, *, as_json: bool) -> int:
     """Print every stage and rule with the mode in force; without a configuration the rules' own."""
     config = Config() if path is None else load(path)
     listed = listing.stages(config)
-    print(msgspec.json.encode(listed).decode() if as_json else listing.as_text(listed))
+    say(listed, listing.as_text(listed), as_json=as_json)
     return GOOD
