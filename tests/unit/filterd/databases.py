@@ -4,9 +4,11 @@ import contextlib
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +20,8 @@ from filterd.config.ledger import LedgerSettings
 # Debian's package; the newest that is there.
 PROGRAMS: Final = "/usr/lib/postgresql"
 _NUMBERS = itertools.count(1)
+_HOME: Final = "bastide-pg-"
+_SECONDS: Final = 60
 
 
 def lacks(what: str) -> None:
@@ -60,7 +64,10 @@ def programs() -> Path | None:
 
 @contextlib.contextmanager
 def postgres() -> Iterator[Postgres]:
-    """Run a cluster: as nobody where the tests run as root, for the server refuses to be root."""
+    """Run a cluster: as nobody where the tests run as root, for the server refuses to be root.
+
+    It ends with this process, however that ends; what it has left on the disk goes when the next one starts.
+    """
     at = programs()
     if at is None:
         lacks(f"{PROGRAMS} has no PostgreSQL: apt-get install postgresql-15")
@@ -68,37 +75,47 @@ def postgres() -> Iterator[Postgres]:
     who: dict[str, Any] = (
         {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
     )
+    _swept()
     # The path of a unix socket is short (unix(7)).
-    home = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-    if who:
-        shutil.chown(home, "nobody", "nogroup")
-    data = home / "data"
-
-    def run(*command: str) -> None:
-        subprocess.run(command, check=True, cwd=home, stdout=subprocess.DEVNULL, timeout=60, **who)
-
+    home = Path(tempfile.mkdtemp(prefix=f"{_HOME}{os.getpid()}-", dir="/tmp"))
     try:
-        run(
-            str(at / "initdb"),
-            "-D",
-            str(data),
-            "-U",
-            "filterd",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "-N",
-        )
-        options = f"-k {home} -c listen_addresses= -F"
-        run(str(at / "pg_ctl"), "-D", str(data), "-w", "-s", "-l", str(home / "log"), "-o", options, "start")
-        try:
-            yield Postgres(home)
-        finally:
-            run(str(at / "pg_ctl"), "-D", str(data), "-w", "-s", "-m", "immediate", "stop")
+        if who:
+            shutil.chown(home, "nobody", "nogroup")
+        with _served(at, home, who) as server:
+            yield server
     finally:
         shutil.rmtree(home)
+
+
+@contextlib.contextmanager
+def _served(at: Path, home: Path, who: Mapping[str, Any]) -> Iterator[Postgres]:
+    """Make a cluster in ``home`` and run its server for the length of a block."""
+    data = str(home / "data")
+    made = (str(at / "initdb"), "-D", data, "-U", "filterd", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+    subprocess.run([*made, "-N"], check=True, cwd=home, stdout=subprocess.DEVNULL, timeout=_SECONDS, **who)
+    # Not by pg_ctl, whose server is nobody's child. SIGQUIT: it stops at once, with all of its processes.
+    command = ["setpriv", "--pdeathsig=QUIT", str(at / "postgres"), "-D", data, "-k", str(home), "-F"]
+    with (home / "log").open("wb") as log:
+        server = subprocess.Popen([*command, "-c", "listen_addresses="], cwd=home, stderr=log, **who)
+    try:
+        ready = [str(at / "pg_isready"), "-q", "-h", str(home)]
+        deadline = time.monotonic() + _SECONDS
+        while subprocess.run(ready, check=False, timeout=_SECONDS).returncode:
+            assert server.poll() is None, (home / "log").read_text()
+            assert time.monotonic() < deadline, (home / "log").read_text()
+            time.sleep(0.05)
+        yield Postgres(home)
+    finally:
+        server.send_signal(signal.SIGQUIT)
+        server.wait(_SECONDS)
+
+
+def _swept() -> None:
+    """Remove what processes that are gone have left behind."""
+    for left in Path("/tmp").glob(f"{_HOME}*-*"):
+        owner = left.name.removeprefix(_HOME).partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def settings(home: Path, url: str = "") -> LedgerSettings:
