@@ -36,7 +36,9 @@ $(READY): pyproject.toml uv.lock
 demo: lab-up deploy ## build a lab, provision a gateway in it, attack it, and print what held
 	$(BIN)/python -m audit --strict $(INVENTORY)
 
-test: unit accept ## all tests: unit, then acceptance in labs of their own
+# The unit tests want the processor and the acceptance tests mostly wait: side by side they take little longer than either.
+test: $(READY) ## all tests: unit beside acceptance in labs of their own; what each says is shown when it has ended
+	$(MAKE) --jobs=2 --output-sync=target unit accept
 
 unit: $(READY) ## tests without host, root or network
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal tests/chaos tests/fuzz tests/unit
@@ -44,8 +46,8 @@ unit: $(READY) ## tests without host, root or network
 chaos: $(READY) wheel ## kill, reload and restart filterd under traffic, on a live gateway too (as root); MINUTES=10 of it
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES)
 
-accept: $(READY) wheel ## tests against live hosts in labs of their own (as root)
-	$(BIN)/pytest tests/acceptance
+accept: $(READY) wheel ## tests against live hosts in two labs of their own (as root)
+	$(BIN)/pytest -n $(if $(BASTIDE_ACCEPT_LAB),0,2) --dist loadfile --no-loadscope-reorder tests/acceptance
 
 check: $(READY) ## linters, types, stale pages, the Vagrantfile
 	$(BIN)/ruff check

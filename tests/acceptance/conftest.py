@@ -1,4 +1,4 @@
-"""One lab with one deployed gateway for all acceptance tests; taken down at the end, also after a failure.
+"""One lab with one deployed gateway for all acceptance tests of a process; taken down at the end, also after a failure.
 
 BASTIDE_ACCEPT_LAB names a lab that is up and deployed already: then that one is used and left alone.
 """
@@ -23,6 +23,16 @@ from tests.acceptance.outside import Outside, seen_from
 from tests.acceptance.policy import restored
 
 ITEMS = engine.items(DEFENCES)
+# What takes a minute and more, the longest first: of workers side by side none is left alone with one of them at the end.
+LONGEST = ()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        name = item.path.stem.removeprefix("test_")
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -34,10 +34,19 @@ class GatewayHost:
 
     def run(self, script: str, *, check: bool = True) -> str:
         """Run a shell script as root and return its output; AssertionError when it fails and ``check`` is on."""
-        argv = [*ssh_argv(self.host, options=["-o", "BatchMode=yes"]), script]
+        argv = [*ssh_argv(self.host, options=self._shared()), script]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
         assert not check or done.returncode == 0, f"{script}: {done.stdout}{done.stderr}"
         return done.stdout
+
+    def _shared(self) -> list[str]:
+        """Return ssh's options by which commands in a row share a connection (ssh_config(5), ControlMaster).
+
+        To log in costs several times what most commands do. It ends by itself when no command has come for a while.
+        """
+        socket = self.host.ssh_key.parent / f"{self.host.name}.mux"
+        words = ("BatchMode=yes", "ControlMaster=auto", f"ControlPath={socket}", "ControlPersist=10")
+        return [part for word in words for part in ("-o", word)]
 
     @contextmanager
     def altered(self, change: str, undo: str) -> Iterator[None]:

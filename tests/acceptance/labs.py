@@ -41,16 +41,21 @@ def _run(*command: str, lab: str, tree: Path) -> subprocess.CompletedProcess[str
     )
 
 
-@contextmanager
-def deployed(kind: str) -> Iterator[LabState]:
-    """Give a lab with one deployed gateway; it goes at the end, and what crashed runs of this kind left goes first.
-
-    Two runs side by side have a lab each; the process id also tells whose lab a crashed run left behind.
-    """
+def swept(kind: str) -> None:
+    """Remove the labs of this kind whose process is gone: the process id tells whose lab a crashed run left behind."""
     for left in state.names():
         owner = left.removeprefix(kind)
         if left != owner and owner.isdigit() and not Path("/proc", owner).exists():
             lifecycle.down(left)
+
+
+@contextmanager
+def deployed(kind: str) -> Iterator[LabState]:
+    """Give a lab with one deployed gateway; it goes at the end, and what crashed runs of this kind left goes first.
+
+    Two runs side by side have a lab each, and so have the workers of one.
+    """
+    swept(kind)
     name = f"{kind}{os.getpid()}"
     try:
         lifecycle.up(name, gateways=1)

@@ -17,15 +17,16 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def configuration(home: Path, **changes: dict[str, Any]) -> str:
+    # What waits for an answer that does come waits long: the machine may be busy.
     values: dict[str, dict[str, Any]] = {
         "milter": {
             "socket": str(home / "milter.sock"), "socket_group": "", "workers": 1, "spool_dir": str(home),
             "drain_s": 3.0, "max_message_bytes": 500_000, "spool_memory_bytes": 100_000,
         },
-        "clamd": {"socket": str(home / "clamd.sock"), "timeout_s": 3.0},
-        "spamd": {"socket": str(home / "spamd.sock"), "timeout_s": 3.0},
+        "clamd": {"socket": str(home / "clamd.sock"), "timeout_s": 15.0},
+        "spamd": {"socket": str(home / "spamd.sock"), "timeout_s": 15.0},
         "ledger": {
-            "socket": str(home / "ledger.sock"), "url": f"sqlite:///{home}/ledger/ledger.db", "timeout_s": 5.0,
+            "socket": str(home / "ledger.sock"), "url": f"sqlite:///{home}/ledger/ledger.db", "timeout_s": 15.0,
             "busy_s": 1.0,
         },
         "store": {"directory": str(home / "store"), "warn_free_percent": 0},
@@ -90,7 +91,7 @@ class Daemon:
 def _name(pid: str) -> str:
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""
 
 

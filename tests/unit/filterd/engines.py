@@ -182,8 +182,8 @@ def scored(score: float, symbols: bytes = b"GTUBE,NO_RECEIVED") -> bytes:
     )
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 8.0) -> None:
-    """Wait until ``condition`` holds; fail when it does not."""
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until ``condition`` holds; fail when it does not, even on a busy machine."""
     waiter = threading.Event()
     for _ in range(int(seconds * 100)):
         if condition():

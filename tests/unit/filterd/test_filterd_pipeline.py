@@ -251,7 +251,7 @@ def test_content_rules_that_take_too_long_are_stopped_within_the_sandbox(tmp_pat
     """By its real parse worker: a killed one would be told to come again, each time with the same end."""
     rule = ContentRule(name="slow", pattern="x.*.*y")
     with running(tmp_path):
-        settings = msgspec.structs.replace(config(tmp_path, content=(rule,)), parse=Bounds(seconds=2))
+        settings = msgspec.structs.replace(config(tmp_path, content=(rule,)), parse=Bounds(seconds=4))
         report = examined(settings, mail(b"x" * 90_000), command=None)
     assert [(one.rule, one.verdict) for one in report.findings if one.stage == "limit"] == [
         ("limit.content-time", Verdict.OVER_LIMIT)

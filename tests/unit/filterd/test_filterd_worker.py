@@ -47,7 +47,7 @@ def alive(pid: int) -> bool:
     """Whether a process still does something; nobody may be there to collect the dead."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
