@@ -17,14 +17,26 @@ from lab.plan import LabState
 from lab.tools import TO_BUILD, TO_RUN, require
 from roles.registry import DEFENCES
 from tests.acceptance.gateway import GatewayHost
-from tests.acceptance.labs import deployed
+from tests.acceptance.labs import deployed, swept
 from tests.acceptance.lacking import lacks
 from tests.acceptance.outside import Outside, seen_from
 from tests.acceptance.policy import restored
 
 ITEMS = engine.items(DEFENCES)
 # What takes a minute and more, the longest first: of workers side by side none is left alone with one of them at the end.
-LONGEST = ()
+LONGEST = (
+    "breakage",
+    "deploy",
+    "inspection",
+    "actions",
+    "lab",
+    "release_change",
+    "quarantine",
+    "ledger_service",
+    "kills",
+    "action_split",
+    "mail",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,6 +45,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
     items.sort(key=place)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what workers side by side have left that were told to end, and were not given the time for it."""
+    if config.getoption("numprocesses", default=None):
+        swept("accept")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Labs that live as long as a run of tests or trials."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,8 +45,7 @@ def _run(*command: str, lab: str, tree: Path) -> subprocess.CompletedProcess[str
 def swept(kind: str) -> None:
     """Remove the labs of this kind whose process is gone: the process id tells whose lab a crashed run left behind."""
     for left in state.names():
-        owner = left.removeprefix(kind)
-        if left != owner and owner.isdigit() and not Path("/proc", owner).exists():
+        if (owner := re.fullmatch(rf"{kind}(\d+)[a-z]?", left)) and not Path("/proc", owner[1]).exists():
             lifecycle.down(left)
 
 

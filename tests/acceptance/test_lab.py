@@ -19,6 +19,7 @@ from lab.errors import LabError
 from lab.hosts import processes
 from lab.plan import Host, LabState
 from lab.tools import TO_BUILD, TO_RUN, require
+from tests.acceptance.labs import swept
 from tests.acceptance.lacking import lacks
 
 ROOT = Path(__file__).parents[2]
@@ -81,10 +82,7 @@ def _machine() -> Iterator[None]:
     except LabError as error:
         lacks(str(error))
     lifecycle.build_cache()
-    for name in state.names():
-        # Left by a run that was killed.
-        if (match := re.fullmatch(r"accept(\d+)[ab]", name)) and not Path("/proc", match[1]).exists():
-            command("down", "--name", name)
+    swept("accept")
     yield
     for name in (NAME, OTHER):
         command("down", "--name", name)

@@ -88,6 +88,15 @@ class Daemon:
         return self.process.wait(15)
 
 
+def alive(pid: int) -> bool:
+    """Whether a process still does something; nobody may be there to collect the dead."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    # ESRCH where it ends between the file's opening and its reading.
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def _name(pid: str) -> str:
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()

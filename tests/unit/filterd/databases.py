@@ -20,6 +20,8 @@ from filterd.config.ledger import LedgerSettings
 # Debian's package; the newest that is there.
 PROGRAMS: Final = "/usr/lib/postgresql"
 _NUMBERS = itertools.count(1)
+# The path of a unix socket is short (unix(7)).
+_TMP: Final = Path("/tmp")  # noqa: S108 - what is made there is made by mkdtemp
 _HOME: Final = "bastide-pg-"
 _SECONDS: Final = 60
 
@@ -76,8 +78,7 @@ def postgres() -> Iterator[Postgres]:
         {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
     )
     _swept()
-    # The path of a unix socket is short (unix(7)).
-    home = Path(tempfile.mkdtemp(prefix=f"{_HOME}{os.getpid()}-", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix=f"{_HOME}{os.getpid()}-", dir=_TMP))
     try:
         if who:
             shutil.chown(home, "nobody", "nogroup")
@@ -112,7 +113,7 @@ def _served(at: Path, home: Path, who: Mapping[str, Any]) -> Iterator[Postgres]:
 
 def _swept() -> None:
     """Remove what processes that are gone have left behind."""
-    for left in Path("/tmp").glob(f"{_HOME}*-*"):
+    for left in _TMP.glob(f"{_HOME}*-*"):
         owner = left.name.removeprefix(_HOME).partition("-")[0]
         if owner.isdigit() and not Path("/proc", owner).exists():
             shutil.rmtree(left, ignore_errors=True)

@@ -88,7 +88,7 @@ class Client:
 
     def __init__(self, path: Path, *, steps: int = mta.ALL_STEPS, actions: int = mta.ALL_ACTIONS) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(10)
+        self._socket.settimeout(60)
         try:
             self._socket.connect(str(path))
         except OSError:

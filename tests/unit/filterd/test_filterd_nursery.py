@@ -9,19 +9,12 @@ from pathlib import Path
 from filterd.milter import commands as c
 from filterd.milter import mta
 from tests.unit.filterd import dialogue, engines
-from tests.unit.filterd.daemon import Daemon, running
+from tests.unit.filterd.daemon import Daemon, alive, running
 from tests.unit.filterd.engines import wait_for
 
 
 def children(pid: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):  # the latter between opening the file and reading it
-        return True
 
 
 def nursery(daemon: Daemon) -> int:
@@ -60,16 +53,16 @@ def test_a_nursery_ends_with_its_worker(tmp_path: Path) -> None:
         first = nursery(daemon)
         daemon.signal(signal.SIGHUP)
         daemon.wait_for("reloaded")
-        wait_for(lambda: gone(first))
+        wait_for(lambda: not alive(first))
         wait_for(lambda: len(daemon.workers()) == 1)
         second = nursery(daemon)
         os.kill(daemon.workers()[0], signal.SIGKILL)
-        wait_for(lambda: gone(second))
+        wait_for(lambda: not alive(second))
         daemon.wait_for("worker_died")
         wait_for(lambda: len(daemon.workers()) == 1)
         third = nursery(daemon)
         assert daemon.stop() == 0
-        wait_for(lambda: gone(third))
+        wait_for(lambda: not alive(third))
 
 
 def test_what_an_attachment_hides_is_refused(tmp_path: Path) -> None:
@@ -96,8 +89,8 @@ def test_a_retired_worker_has_a_nursery_only_while_there_is_work(tmp_path: Path)
             assert client.message().code == b"c"
             (first,) = children(worker)
             daemon.signal(signal.SIGHUP)
-            wait_for(lambda: gone(first))
-            assert not gone(worker)
+            wait_for(lambda: not alive(first))
+            assert alive(worker)
             assert client.message().code == b"c"
-        wait_for(lambda: gone(worker))
+        wait_for(lambda: not alive(worker))
         assert daemon.log("parse_nursery_died") == []

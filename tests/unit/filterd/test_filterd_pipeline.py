@@ -47,8 +47,8 @@ def mail(body: bytes, *, limit: int = 100_000) -> Message:
 
 def config(home: Path, **more: Any) -> Config:
     return Config(
-        clamd=ClamdSettings(socket=str(home / "clamd.sock"), timeout_s=3),
-        spamd=SpamdSettings(socket=str(home / "spamd.sock"), timeout_s=3),
+        clamd=ClamdSettings(socket=str(home / "clamd.sock"), timeout_s=15),
+        spamd=SpamdSettings(socket=str(home / "spamd.sock"), timeout_s=15),
         parse=QUICK,
         **more,
     )
@@ -58,7 +58,7 @@ def examined(
     settings: Config,
     message: Message,
     *,
-    seconds: float = 10.0,
+    seconds: float = 60.0,
     command: tuple[str, ...] | None = DOUBLE,
     **options: Any,
 ) -> Report:
@@ -251,7 +251,7 @@ def test_content_rules_that_take_too_long_are_stopped_within_the_sandbox(tmp_pat
     """By its real parse worker: a killed one would be told to come again, each time with the same end."""
     rule = ContentRule(name="slow", pattern="x.*.*y")
     with running(tmp_path):
-        settings = msgspec.structs.replace(config(tmp_path, content=(rule,)), parse=Bounds(seconds=4))
+        settings = msgspec.structs.replace(config(tmp_path, content=(rule,)), parse=Bounds(seconds=2))
         report = examined(settings, mail(b"x" * 90_000), command=None)
     assert [(one.rule, one.verdict) for one in report.findings if one.stage == "limit"] == [
         ("limit.content-time", Verdict.OVER_LIMIT)

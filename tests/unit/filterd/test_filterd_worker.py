@@ -23,7 +23,7 @@ from filterd.recent import Memory
 from filterd.server import Worker
 from filterd.service import Service
 from tests.unit.filterd import dialogue, engines, recorder
-from tests.unit.filterd.daemon import configuration, running
+from tests.unit.filterd.daemon import alive, configuration, running
 from tests.unit.filterd.engines import wait_for
 
 
@@ -41,14 +41,6 @@ class Failing(Worker):
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         self._served = True
         return await super()._next()
-
-
-def alive(pid: int) -> bool:
-    """Whether a process still does something; nobody may be there to collect the dead."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def test_workers_whose_supervisor_died_finish_and_end(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from filterd.log import Log
 from filterd.message import Envelope, Message, Spool
 from filterd.parse import border
 from filterd.parse.pool import ParsePool
+from tests.unit.filterd.daemon import alive
 
 DOUBLE = (sys.executable, "-I", "-B", str(Path(__file__).with_name("double_parsers.py")))
 QUICK = Bounds(timeout_s=0.7, memory_bytes=512 * 1024 * 1024)
@@ -320,13 +321,6 @@ def test_a_program_that_is_not_there() -> None:
 
 def landlock_version() -> int:
     return int(ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), ctypes.c_uint(1)))
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -10,7 +10,8 @@ import pytest
 from filterd.errors import ScannerDownError, ScannerError
 from filterd.parse import border
 from filterd.parse.lane import Lane
-from tests.unit.filterd.test_parse_pool import alive, ask, children, nursery, pool, run, until
+from tests.unit.filterd.daemon import alive
+from tests.unit.filterd.test_parse_pool import ask, children, nursery, pool, run, until
 
 
 def test_text_is_taken_apart_by_one_worker_and_what_opens_more_ends_it() -> None:

@@ -21,6 +21,8 @@ from filterd.parse.border import Place
 from filterd.parse.dissection import LeafContent
 from filterd.scanners.command import CommandScanner
 from filterd.scanners.scan import ScanAnswer, Scannable
+from tests.unit.filterd.daemon import alive
+from tests.unit.filterd.engines import wait_for
 
 LOOK = """
 import sys
@@ -104,12 +106,7 @@ child.wait()
 """
     with spooled(b"fine") as content, pytest.raises(ScannerDownError):
         scan(content, script, seconds=1.0)
-    stat = Path(f"/proc/{pid_file.read_text()}/stat")
-    for _ in range(100):
-        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
-            return
-        time.sleep(0.02)
-    raise AssertionError("it still runs")
+    wait_for(lambda: not alive(int(pid_file.read_text())))
 
 
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
@@ -137,12 +134,7 @@ raise SystemExit(1)
     pid = int(pid_file.read_text())
     if session:
         os.kill(pid, signal.SIGKILL)
-    stat = Path(f"/proc/{pid}/stat")
-    for _ in range(100):
-        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
-            return
-        time.sleep(0.02)
-    raise AssertionError("it still runs")
+    wait_for(lambda: not alive(pid))
 
 
 def test_a_command_that_is_not_there() -> None:
