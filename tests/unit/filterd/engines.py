@@ -6,12 +6,23 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 # Assembled here: virus scanners eat checkouts that hold them whole.
 EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*" + b"GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+
+
+class _Peer(socket.socket):
+    """A connection that calls ``leave`` before each answer: who has it may come again at once."""
+
+    leave: Callable[[], None]
+
+    def sendall(self, *args: Any) -> None:
+        self.leave()
+        super().sendall(*args)
 
 
 class Engine:
@@ -23,7 +34,7 @@ class Engine:
         self.gate = threading.Event()
         self.gate.set()
         self.most_at_once = 0
-        self._at_once = 0
+        self._here: set[_Peer] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -50,14 +61,15 @@ class Engine:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
-            thread = threading.Thread(target=self._one, args=(peer,), daemon=True)
+            thread = threading.Thread(target=self._one, args=(_Peer(fileno=peer.detach()),), daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def _one(self, peer: socket.socket) -> None:
+    def _one(self, peer: _Peer) -> None:
         with self._lock:
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
+            self._here.add(peer)
+            self.most_at_once = max(self.most_at_once, len(self._here))
+        peer.leave = partial(self._here.discard, peer)
         try:
             with peer:
                 peer.settimeout(5)
@@ -65,8 +77,7 @@ class Engine:
         except OSError:
             pass
         finally:
-            with self._lock:
-                self._at_once -= 1
+            peer.leave()
 
     def serve(self, peer: socket.socket) -> None:
         raise NotImplementedError

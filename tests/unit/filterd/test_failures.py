@@ -87,11 +87,11 @@ class Bench:
         }
         text = configuration(
             self.home,
-            clamd={"timeout_s": 0.5}, spamd={"timeout_s": 0.5}, parse={"seconds": 0.4, "timeout_s": 0.7},
-            ledger={"timeout_s": 1.0}, inject={"socket": str(self.home / "inject.sock"), "timeout_s": 0.5},
+            clamd={"timeout_s": 1.5}, spamd={"timeout_s": 1.5}, parse={"seconds": 0.4, "timeout_s": 1.5},
+            ledger={"timeout_s": 2.0}, inject={"socket": str(self.home / "inject.sock"), "timeout_s": 0.5},
         )  # fmt: skip
         text += f"[policy.chains]\nspam = {chains['spam']}\n".replace("'", '"')
-        return text + f'[[scanner]]\nname = "second"\ncommand = ["{self.script}"]\ntimeout_s = 0.5\n'
+        return text + f'[[scanner]]\nname = "second"\ncommand = ["{self.script}"]\ntimeout_s = 2.0\n'
 
     injects = False
 

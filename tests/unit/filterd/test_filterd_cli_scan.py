@@ -290,6 +290,8 @@ def test_scan_does_not_wait_for_ever_for_a_parse_worker(
     changes: dict[str, Any] = {
         "milter": {"scan_timeout_s": 4.0, "progress_s": 3.0},
         "parse": {"timeout_s": 3.5, "seconds": 3.0},
+        "clamd": {"timeout_s": 3.5},
+        "spamd": {"timeout_s": 3.5},
         "policy.chains": {"infected": ["clean", "reject"]},
     }
     (home / "filterd.toml").write_text(configuration(home, **changes))
