@@ -33,7 +33,8 @@ class Gateway:
         self.prefix = tuple(prefix)
         self.lives = 0
         values: dict[str, dict[str, Any]] = {
-            "milter": {"workers": 2},
+            # A supervisor waits so long for what a killed one left; on a busy machine that takes its time to see it.
+            "milter": {"workers": 2, "drain_s": 15.0},
             "inject": {"socket": str(home / "inject.sock"), "timeout_s": 5.0},
             # However often an engine is taken away from a letter, it is put off, and comes again.
             "policy": {"tries": 0},
