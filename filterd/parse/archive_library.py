@@ -14,6 +14,8 @@ from libarchive import ffi
 from libarchive.exception import ArchiveError
 from msgspec import Struct
 
+from . import native
+
 # libarchive-c logs each warning; what it says goes into findings.
 logging.getLogger("libarchive").setLevel(logging.CRITICAL)
 
@@ -75,6 +77,7 @@ _NOT_PLAIN: Final = frozenset({_DIRECTORY, 0o120000, 0o140000, 0o010000, 0o02000
 
 @contextmanager
 def _opened(data: bytes, formats: Iterable[str], filters: Iterable[str], password: str) -> Iterator[Any]:
+    native.note()
     archive = ffi.read_new()
     try:
         for name in formats:

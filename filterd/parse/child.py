@@ -19,8 +19,11 @@ from .border import Answer, Place
 from .sandbox import Sandbox, grant_reserve
 
 _MAX_WHY: Final = 500
-# Contents in which nothing is opened but by the reader of text and HTML, and by that of PDF, which is Python and zlib.
-_HARMLESS: Final = frozenset({"text", "html", "empty", "png", "jpeg", "gif", "webp", "bmp", "tiff", "pdf"})
+# Contents in which nothing is opened but by the reader of text and HTML, and by those of PDF and zip, which are Python
+# and zlib, unless they have asked another decoder (native.py).
+_HARMLESS: Final = frozenset(
+    {"text", "html", "empty", "png", "jpeg", "gif", "webp", "bmp", "tiff", "pdf", "zip", "unknown"}
+)
 _SLOW_S: Final = 0.25
 _GROWN_KIB: Final = 64 * 1024
 _ORDER: Final = msgspec.msgpack.Decoder(RewriteOrder)
@@ -40,10 +43,14 @@ _TOO_MUCH: Final = Answer(
 
 
 class Tasks(Struct, frozen=True, kw_only=True):
-    """What a parse worker can do; the functions read hostile bytes and run nowhere else."""
+    """What a parse worker can do; the functions read hostile bytes and run nowhere else.
+
+    ``asked`` returns how often they have needed a decoder after which a parse worker ends.
+    """
 
     anatomise: Callable[[bytes, Inspection], tuple[Anatomy, list[bytes]]]
     rewrite: Callable[[bytes, RewriteOrder], tuple[Rewritten, bytes]]
+    asked: Callable[[], int]
 
 
 class Parcel:
@@ -89,9 +96,9 @@ class Parcel:
 class Worker:
     """A parse worker: does jobs under the sandbox, one after the other, until one gives it reason to end.
 
-    The attack it stops: a message that prepares the ground for the next one. Whoever has opened an archive, an Office
-    document or anything else but text, HTML, PDF and pictures ends with that message, and so does whoever has changed one, was slow,
-    has grown, or has met an error.
+    The attack it stops: a message that prepares the ground for the next one. Whoever has opened an Office document or
+    anything else but text, HTML, PDF, pictures and the commonest zips ends with that message, and so does whoever has changed
+    one, was slow, has grown, or has met an error.
     """
 
     def __init__(self, tasks: Tasks, inspection: Inspection, walls: Sandbox, lane: socket.socket) -> None:
@@ -100,6 +107,7 @@ class Worker:
         self._walls = walls
         self._lane = lane
         self._jobs = 0
+        self._asked = tasks.asked()
         # Of this process alone: what it was before a fork does not count (getrusage(2)).
         self._usual_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -168,5 +176,6 @@ class Worker:
             and self._jobs < border.JOBS
             and seconds < _SLOW_S
             and all(leaf.kind in _HARMLESS for leaf in anatomy.leaves)
+            and self._tasks.asked() == self._asked
             and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < self._usual_kib + _GROWN_KIB
         )

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from . import native
 from .documents_cards import is_card
 from .kinds_table import KINDS, Kind
 
@@ -282,6 +283,7 @@ def _is_lzma(head: bytes) -> bool:
     if dictionary < 4096 or not (size == (1 << 64) - 1 or size < 1 << 38):
         return False
     try:
+        native.note()
         lzma.LZMADecompressor(lzma.FORMAT_ALONE, _LZMA_MEMORY).decompress(head, 64)
     except lzma.LZMAError as error:
         return "limit" in str(error)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from . import native
 from .harvest import Content, Harvest
 from .inflate import RAW, ZLIB, inflated
 
@@ -73,6 +74,7 @@ def _unpacked(body: bytes) -> Iterator[bytes]:
 
 
 def _bunzipped(data: bytes) -> Iterator[bytes]:
+    native.note()
     unpacker = bz2.BZ2Decompressor()
     try:
         yield unpacker.decompress(data, _PIECE)

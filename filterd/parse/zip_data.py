@@ -7,9 +7,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
+from . import native
 from .archive_library import LibraryError
 
 STORED: Final = 0
+_DEFLATED: Final = 8
 _PIECE: Final = 1 << 18
 _STORED_PIECE: Final = 1 << 24
 _MEMORY: Final = 128 << 20
@@ -86,6 +88,8 @@ class Unpacked:
 
     def _begun(self) -> tuple[int, Unpacker]:
         """Return where the packed data proper begin, and what unpacks them."""
+        if self._method != _DEFLATED:
+            native.note()
         if callable(self._method):
             return self._start, self._method()
         return _START[self._method](self._data, self._start)
@@ -100,7 +104,7 @@ def _lzma(data: bytes, start: int) -> tuple[int, Unpacker]:
 
 
 _START: Final[dict[int, Callable[[bytes, int], tuple[int, Unpacker]]]] = {
-    8: lambda _, start: (start, zlib.decompressobj(-15)),
+    _DEFLATED: lambda _, start: (start, zlib.decompressobj(-15)),
     12: lambda _, start: (start, bz2.BZ2Decompressor()),
     14: _lzma,
     95: lambda _, start: (start, lzma.LZMADecompressor(lzma.FORMAT_XZ, _MEMORY)),

@@ -20,6 +20,7 @@ from filterd.anatomy import Anatomy, HeaderEdit, Leaf, RewriteOrder, Rewritten
 from filterd.config.inspection import Inspection
 from filterd.findings import Finding, Verdict
 from filterd.parse.child import Tasks
+from filterd.parse.native import asked, note
 from filterd.parse.nursery import run
 
 
@@ -72,6 +73,7 @@ DEEDS: Mapping[str, Callable[[str], object]] = {
     "memory-file": lambda _: os.memfd_create("x"),
     "names": lambda _: None,
     "kind": lambda _: None,
+    "decoder": lambda _: note(),
     "slow": lambda _: [None for _ in range(20_000_000)],
     "grow": lambda size: _KEPT.append(b"x" * int(size)),
     "inet": lambda _: socket.socket(socket.AF_INET),
@@ -116,7 +118,7 @@ def anatomise(raw: bytes, inspection: Inspection) -> tuple[Anatomy, list[bytes]]
     names = ("half\udc80.txt",) if deed == "surrogate" else (str(inspection.parse.depth),)
     if deed == "names":
         names = ("x" * int(argument),)
-    kind = argument or "text" if deed in {"kind", "slow", "grow"} else "unknown"
+    kind = argument or "text" if deed in {"kind", "slow", "grow", "decoder"} else "rar"
     contents = _leaves(raw)
     leaves = tuple(
         Leaf(
@@ -141,7 +143,7 @@ def rewrite(raw: bytes, order: RewriteOrder) -> tuple[Rewritten, bytes]:
 def _tasks() -> Tasks:
     if len(sys.argv) > 1:
         raise ImportError(sys.argv[1])
-    return Tasks(anatomise=anatomise, rewrite=rewrite)
+    return Tasks(anatomise=anatomise, rewrite=rewrite, asked=asked)
 
 
 if __name__ == "__main__":

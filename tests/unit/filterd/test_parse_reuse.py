@@ -1,15 +1,21 @@
 """Parse workers that take more than one message: which go on, which end, and what an idle one may cost."""
 
 import asyncio
+import base64
 import contextlib
+import io
 import os
 import signal
+import zipfile
 
 import pytest
 
+from filterd.config.inspection import Bounds
 from filterd.errors import ScannerDownError, ScannerError
+from filterd.message import Envelope, Message, Spool
 from filterd.parse import border
 from filterd.parse.lane import Lane
+from filterd.parse.pool import COMMAND
 from tests.unit.filterd.daemon import alive
 from tests.unit.filterd.test_parse_pool import ask, children, nursery, pool, run, until
 
@@ -18,9 +24,9 @@ def test_text_is_taken_apart_by_one_worker_and_what_opens_more_ends_it() -> None
     async def deed() -> None:
         async with pool() as parsers:
             workers = []
-            for body in (b"kind text", b"kind html", b"kind png", b"kind zip", b"kind text", b"kind text"):
+            for body in (b"kind text", b"kind html", b"kind zip", b"kind rar", b"kind text", b"kind text"):
                 assert (await ask(parsers, body)).leaves
-                if body != b"kind zip":
+                if body != b"kind rar":
                     (worker,) = children(nursery(parsers))
                     workers.append(worker)
                 else:
@@ -32,8 +38,8 @@ def test_text_is_taken_apart_by_one_worker_and_what_opens_more_ends_it() -> None
     run(deed)
 
 
-@pytest.mark.parametrize("body", [b"slow", b"grow 100000000", b"abort", b"exit 0"])
-def test_a_worker_that_was_slow_has_grown_or_failed_is_not_used_again(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"slow", b"grow 100000000", b"abort", b"exit 0", b"decoder"])
+def test_a_worker_that_was_slow_has_grown_failed_or_met_a_decoder_is_not_used_again(body: bytes) -> None:
     async def deed() -> None:
         async with pool() as parsers:
             await ask(parsers, b"kind text")
@@ -42,6 +48,46 @@ def test_a_worker_that_was_slow_has_grown_or_failed_is_not_used_again(body: byte
                 await ask(parsers, body)
             await until(lambda: not alive(worker))
             assert (await ask(parsers, b"kind text")).leaves
+
+    run(deed)
+
+
+def _zipped(method: int) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("notes.txt", "the figures of this week, line by line\r\n" * 50)
+    encoded = base64.encodebytes(file.getvalue()).replace(b"\n", b"\r\n")
+    return (
+        b"MIME-Version: 1.0\r\nContent-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + encoded
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "goes_on"),
+    [
+        (_zipped(zipfile.ZIP_DEFLATED), True),
+        (_zipped(zipfile.ZIP_STORED), True),
+        (_zipped(zipfile.ZIP_BZIP2), False),
+        (_zipped(zipfile.ZIP_LZMA), False),
+        # Bytes behind the end of an archive: libarchive is asked as well.
+        (_zipped(zipfile.ZIP_DEFLATED) + base64.encodebytes(b"x" * 30).replace(b"\n", b"\r\n"), False),
+    ],
+    ids=["deflated", "stored", "bzip2", "lzma", "odd"],
+)
+def test_a_zip_that_needs_no_more_than_zlib_does_not_end_its_worker(content: bytes, *, goes_on: bool) -> None:
+    async def deed() -> None:
+        async with pool(bounds=Bounds(), command=COMMAND) as parsers:
+            await ask(parsers, b"text")
+            before = children(nursery(parsers))
+            message = Message(Envelope(), Spool("/tmp", 100_000), max_bytes=100_000)  # noqa: S108
+            message.add_body(content)
+            with contextlib.closing(message), await parsers.anatomise(message) as dissection:
+                assert "zip" in {leaf.kind for leaf in dissection.anatomy.leaves}
+                assert "text" in {leaf.kind for leaf in dissection.anatomy.leaves}
+            await ask(parsers, b"text")
+            await until(lambda: len(children(nursery(parsers))) == 1)
+            assert (children(nursery(parsers)) == before) is goes_on
 
     run(deed)
 
