@@ -15,7 +15,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from . import lists
 from . import schema as s
-from .database import cause, writes
+from .database import cause, execute_many, writes
 from .records import Again, Answer, AskLists, Injected, MessageRecord, Ping, Record, TakeBack
 
 Written = Record | TakeBack | Injected | Again | Ping | AskLists
@@ -107,7 +107,7 @@ class Writer:
             _add(batch, one, int(self._now() * 1000))
         for table in _ORDER:
             if rows := batch.rows.get(table):
-                self._insert(table, tuple(rows[0]))(connection, rows)
+                self._insert(table, tuple(rows[0])).write(connection, rows)
 
     def _insert(self, table: Table, columns: tuple[str, ...]) -> "_Insert":
         """Return the statement that writes these columns, worked out once: for each message that is half of the cost."""
@@ -144,9 +144,9 @@ class _Insert:
         # The driver takes values by position or by name.
         self._values = itemgetter(*made.positiontup) if made.positiontup else dict
 
-    def __call__(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    def write(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         """Write rows, which have just these columns."""
-        connection.exec_driver_sql(self._text, [self._values(row) for row in rows])
+        execute_many(connection, self._text, [self._values(row) for row in rows])
 
 
 def _take_back(connection: Connection, one: TakeBack) -> None:

@@ -279,19 +279,27 @@ def ledger_disk_full(bench: Bench, _: pytest.MonkeyPatch) -> Iterator[None]:
 def _ledger_disk(cell: str, why: str) -> None:
     def refused(bench: Bench, patch: pytest.MonkeyPatch) -> Iterator[None]:
         flag = bench.home / "refused"
-        opened = database.opened
+        opened, execute_many = database.opened, database.execute_many
+
+        def refuse(statement: str) -> None:
+            if flag.exists() and statement.startswith(("INSERT", "UPDATE", "DELETE")):
+                raise OperationalError(statement, None, sqlite3.OperationalError(why))
+
+        def executed(connection: Any, statement: str, rows: Any = ()) -> None:
+            refuse(statement)
+            execute_many(connection, statement, rows)
 
         def watched(settings: Any) -> Any:
             engine = opened(settings)
 
             @event.listens_for(engine, "before_cursor_execute")
             def _refuse(_: object, __: object, statement: str, *___: object) -> None:
-                if flag.exists() and statement.startswith(("INSERT", "UPDATE", "DELETE")):
-                    raise OperationalError(statement, None, sqlite3.OperationalError(why))
+                refuse(statement)
 
             return engine
 
         patch.setattr(database, "opened", watched)
+        patch.setattr("filterd.ledger.writer.execute_many", executed)
         real_ledger(bench)
         flag.touch()
         yield
