@@ -5,9 +5,8 @@ connection that fails before its verdict is closed, which the MTA takes for "try
 """
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from . import actions
@@ -23,7 +22,7 @@ from .milter.negotiation import MacroStage, Step, Wish
 from .milter.replies import Continue, Progress, Reply
 from .milter.session import Session
 from .service import Judgement, Service
-from .streams import put
+from .streams import Patience, put
 
 _READ: Final = 64 * 1024
 # Replies are a few bytes each: an MTA that does not take them in this time takes nothing any more.
@@ -68,6 +67,7 @@ class Connection:
         self._message: Message | None = None
         self._heading = Heading()
         self._carried: Carried | None = None  # what was done and not answered yet
+        self._patience = Patience(reader)
         self._handlers: Mapping[type[c.Command], Callable[..., Reply | None]] = {
             c.Connect: self._on_connect,
             c.Helo: self._on_helo,
@@ -106,6 +106,7 @@ class Connection:
         except ConnectionError:
             self._unfinished("the connection broke")
         finally:
+            self._patience.end()
             self._drop_message()
             await self._hang_up()
 
@@ -124,7 +125,7 @@ class Connection:
             seconds = self._settings.idle_timeout_s
         else:
             seconds = self._settings.message_timeout_s - (time.monotonic() - self._message.started)
-        async with asyncio.timeout(max(seconds, 0)):
+        with self._patience.of(seconds):
             data = await self._reader.read(_READ)
         if not data:
             raise PeerGoneError("the MTA closed the connection")
@@ -193,17 +194,27 @@ class Connection:
         return None
 
     def _on_header(self, command: c.Header) -> None:
-        with self._spooling() as message:
+        message = self._current()
+        try:
             message.add_header(command.name, command.value)
+        except OSError as error:
+            self._no_room(error)
+        else:
             self._heading.note(command.name, command.value)
 
     def _on_end_of_headers(self, _: c.EndOfHeaders) -> None:
-        with self._spooling() as message:
+        message = self._current()
+        try:
             message.end_headers()
+        except OSError as error:
+            self._no_room(error)
 
     def _on_body(self, command: c.Body) -> None:
-        with self._spooling() as message:
+        message = self._current()
+        try:
             message.add_body(command.content)
+        except OSError as error:
+            self._no_room(error)
 
     def _on_abort(self, _: c.Abort) -> None:
         self._drop_message()
@@ -218,21 +229,19 @@ class Connection:
             raise ProtocolError("there is no message")
         return self._message
 
-    @contextlib.contextmanager
-    def _spooling(self) -> Iterator[Message]:
+    def _no_room(self, error: OSError) -> None:
         """Note a full disk, once a message; the answer is given at the end, where every MTA waits for one."""
-        try:
-            yield self._current()
-        except OSError as error:
-            self._service.log.event("spool_failed", why=str(error)[:500])
-            self._service.health.spool.failed(error)
+        self._service.log.event("spool_failed", why=str(error)[:500])
+        self._service.health.spool.failed(error)
 
     async def _end_of_message(self, command: c.EndOfMessage) -> None:
         message = self._current()
         if command.content:
             self._on_body(c.Body(command.content))
-        with self._spooling():
+        try:
             message.complete()
+        except OSError as error:
+            self._no_room(error)
         message.envelope.queue_id = self._session.macro(b"i")
         if message.lost:
             await self._send(self._session.reply(actions.NO_ROOM))

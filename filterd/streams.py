@@ -1,9 +1,11 @@
-"""Sending on a stream whose other end may have gone.
+"""Streams whose other end may have gone, or says nothing.
 
-The attack it stops: a peer that hangs up at the wrong moment and is taken for a mistake of our own.
+The attack it stops: a peer that hangs up at the wrong moment and is taken for a mistake of our own, or holds a
+connection for ever.
 """
 
 import asyncio
+from typing import Self
 
 
 def put(writer: asyncio.StreamWriter, data: bytes) -> None:
@@ -15,3 +17,48 @@ def put(writer: asyncio.StreamWriter, data: bytes) -> None:
     if writer.is_closing():
         raise ConnectionResetError("the connection has ended")
     writer.write(data)
+
+
+class Patience:
+    """How long is waited for the next bytes of a stream: by one timer, which is set anew only when it is due or too late.
+
+    A timer for each read costs more than what is read. Use as ``with patience.of(seconds)``, and end it.
+    """
+
+    __slots__ = ("_loop", "_reader", "_timer", "_until")
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._until: float | None = None  # None: nothing is waited for
+
+    def of(self, seconds: float) -> Self:
+        """Have what is read within the block raise TimeoutError if it takes longer; the stream is then of no use."""
+        self._until = self._loop.time() + max(seconds, 0)
+        if self._timer is None or self._timer.when() > self._until:
+            self.end()
+            self._timer = self._loop.call_at(self._until, self._due)
+        return self
+
+    def __enter__(self) -> None:
+        """Begin to wait."""
+
+    def __exit__(self, *_: object) -> None:
+        """Wait no more."""
+        self._until = None
+
+    def _due(self) -> None:
+        self._timer = None
+        if self._until is None:
+            return
+        if self._until > self._loop.time():
+            self._timer = self._loop.call_at(self._until, self._due)
+        else:
+            self._reader.set_exception(TimeoutError())
+
+    def end(self) -> None:
+        """Let the timer go."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

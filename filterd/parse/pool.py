@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -104,7 +104,7 @@ class ParsePool:
 
     async def anatomise(self, message: Message) -> Dissection:
         """Return the message taken apart; the caller closes it. Raises ScannerError when that cannot be had."""
-        async with self._place():
+        async with self.condition.place(self._slots):
             await self._stock.has_room()
             answer, descriptors = await self._ask(border.ANATOMISE, message)
         if answer.anatomy is None:
@@ -114,7 +114,7 @@ class ParsePool:
 
     async def rewrite(self, message: Message, order: RewriteOrder) -> tuple[Rewritten, Spool]:
         """Return what was changed and the new message; the caller closes it. Raises ScannerError, OSError."""
-        async with self._place():
+        async with self.condition.place(self._slots):
             answer, descriptors = await self._ask(border.REWRITE, message, border.encoded(order))
         with _closing(descriptors):
             if answer.rewritten is None or len(answer.places) != 1:
@@ -143,17 +143,6 @@ class ParsePool:
             raise
         self.condition.worked()
 
-    @contextlib.asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """Wait for a place, and note how what is done there ends."""
-        async with self.condition.place(self._slots):
-            try:
-                yield
-            except ScannerError as error:
-                self.condition.failed(error)
-                raise
-            self.condition.worked()
-
     async def rest(self) -> None:
         """End the nursery while there is no job; the next one starts another."""
         async with self._starting:
@@ -171,7 +160,16 @@ class ParsePool:
             self._nursery = None
 
     async def _ask(self, kind: bytes, message: Message, order: bytes = b"") -> tuple[Answer, list[int]]:
-        """Have one job done. Returns the answer and its descriptors, which the caller closes."""
+        """Have one job done, and note how that ends. Returns the answer and its descriptors, which the caller closes."""
+        try:
+            answered = await self._answered(kind, message, order)
+        except ScannerError as error:
+            self.condition.failed(error)
+            raise
+        self.condition.worked()
+        return answered
+
+    async def _answered(self, kind: bytes, message: Message, order: bytes) -> tuple[Answer, list[int]]:
         nursery = await self._ready()
         try:
             answer, descriptors = await self._job(nursery, kind, message, order)

@@ -210,6 +210,8 @@ def settled(
     )
     if not case.entries and not scanned and not any(map(_bounds_cost, findings)):
         return False  # before the engines this is asked of nearly every message, and needs no policy weighed
+    if not (case.entries or findings or config.group or config.policy.chains.clean):
+        return False  # nor does a message against which there is nothing, where nothing is done to such
     wanted = _wanted(case)
     if not scanned and not all(_is_cheap(one.disposition) for _, one in wanted):
         return False

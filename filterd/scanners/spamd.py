@@ -28,6 +28,7 @@ _NUMBER: Final = rb"-?[0-9]{1,6}(?:\.[0-9]{1,6})?"
 _VERDICT: Final = re.compile(rb"(?:True|False|Yes|No) ; (" + _NUMBER + rb") / " + _NUMBER)
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 _UNAVAILABLE: Final = 69  # EX_UNAVAILABLE (sysexits.h): what spamd answers to TELL without --allow-tell
+_ANNOUNCED: Final = re.compile(rb"\r\n(?i:content-length): *([0-9]{1,9})\r\n")
 _LENGTH: Final = re.compile(rb"[0-9]{1,9}")
 _ADDRESS: Final = re.compile(rb"[0-9A-Fa-f:.]{2,45}")
 _UNSAFE: Final = re.compile(
@@ -120,6 +121,13 @@ def parse(answer: bytes) -> SpamdAnswer:
     return SpamdAnswer(float(verdict.group(1)), symbols[:_MAX_SYMBOLS])
 
 
+def _is_whole(answer: bytes | bytearray) -> bool:
+    """Whether an answer has all that it announces: the end of the connection need not be waited for."""
+    head, blank, body = answer.partition(b"\r\n\r\n")
+    length = _ANNOUNCED.search(head + b"\r\n") if blank else None
+    return length is not None and len(body) >= int(length[1])
+
+
 class Spamd:
     """The client of one worker. ``slots`` is its share of ``max_concurrent``."""
 
@@ -175,4 +183,4 @@ class Spamd:
                 # spamd reads by lines: where the content does not end with one, it waits for this, whatever
                 # Content-length said.
                 wire.end_request()
-            return await wire.receive(_MAX_ANSWER)
+            return await wire.receive(_MAX_ANSWER, whole=_is_whole)

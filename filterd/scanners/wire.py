@@ -59,8 +59,10 @@ class Wire:
         """Send a command, and a NUL byte with a file descriptor (SCM_RIGHTS); a fresh socket has room for both at once."""
         socket.send_fds(self._socket, [command, b"\0"], [descriptor])
 
-    async def receive(self, limit: int, until: bytes = b"") -> bytes:
-        """Return what is answered up to its end, or up to ``until`` when given.
+    async def receive(
+        self, limit: int, until: bytes = b"", *, whole: Callable[[bytearray], bool] = lambda _: False
+    ) -> bytes:
+        """Return what is answered up to its end, or up to ``until`` when given, or as soon as it is ``whole``.
 
         Raises ScannerAnswerError beyond ``limit`` bytes.
         """
@@ -69,7 +71,7 @@ class Wire:
             answer += data
             if len(answer) > limit:
                 raise ScannerAnswerError(f"the answer is longer than {limit} bytes")
-            if until and until in answer:
+            if (until and until in answer) or whole(answer):
                 break
         return bytes(answer)
 

@@ -98,8 +98,11 @@ async def _ask(
         for number, content in todo:
             await _scan(engine, number, content, hits)
 
+    if len(contents) <= _FEW:
+        await lane()
+        return hits
     async with asyncio.TaskGroup() as lanes:
-        for _ in range(1 if len(contents) <= _FEW else _AT_ONCE):
+        for _ in range(_AT_ONCE):
             lanes.create_task(lane())
     return hits
 
