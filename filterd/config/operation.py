@@ -11,7 +11,7 @@ class RecycleSettings(Section, frozen=True, kw_only=True):
     """``[recycle]``: when a process is replaced. 0: never for that reason.
 
     The new worker is there before the old one, which takes no more connections and serves those it has to their end.
-    One is replaced at a time, and each up to a tenth earlier than is written here. Parse workers take plain mail one after the other;
+    One is replaced at a time, and each up to a tenth earlier than is written here. Parse workers take common mail one after the other;
     their parent is replaced with its worker.
     """
 

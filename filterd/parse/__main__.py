@@ -11,9 +11,8 @@ def _tasks() -> Tasks:
     from filterd.rewrite import rewrite  # noqa: PLC0415 - see above
 
     from .anatomise import anatomise  # noqa: PLC0415 - see above
-    from .native import asked  # noqa: PLC0415 - see above
 
-    return Tasks(anatomise=anatomise, rewrite=rewrite, asked=asked)
+    return Tasks(anatomise=anatomise, rewrite=rewrite)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 A job comes on the parse worker's lane as one datagram: a letter, and as descriptors the message (read only), for a
 rewrite the order, and empty memory files: one for the record and the small contents, the others for one great content
 each. They belong to the milter worker, and a parse worker can make no others: what has been taken over fills these and
-no more. The answer is one datagram on the lane: where in the first file the record lies, and whether another job may
-follow. A parse worker has read hostile bytes, so what it answers is checked as if a peer had sent it.
+no more. The answer is one datagram on the lane: where in the first file the record lies, and whether the parse worker would
+take another job. Before it there may be one more, SPENT, after which it gets none whatever it says. A parse worker has
+read hostile bytes, so what it answers is checked as if a peer had sent it.
 """
 
 import fcntl
@@ -24,9 +25,10 @@ REWRITE: Final = b"W"
 CHILD: Final = b"C"  # to the nursery: be there a parse worker at the far end of this lane
 READY: Final = b"R"  # and what is missing, as text
 FAILED: Final = b"F"  # and why, as text
+SPENT: Final = b"S"  # a reader is about to be asked that few messages need (native.py)
 
 CONTROL: Final = 3  # the nursery's descriptor of the control socket
-# Where the record begins, and its length, both in bytes; whether the parse worker can take another job.
+# Where the record begins, and its length, both in bytes; whether the parse worker would take another job.
 LOCATION: Final = struct.Struct("!QQB")
 MAX_DATAGRAM: Final = 4096
 # A record of 5000 leaves with long names and 1 MiB of text comes to about 8 MB. Reading 16 MiB holds up a milter worker
@@ -43,7 +45,7 @@ FEW_FROM: Final = 16 * 1024
 # Message, order, the first memory file: of each kind of job, without the files for great contents.
 DESCRIPTORS: Final = {ANATOMISE: 2, REWRITE: 3}
 MAX_DESCRIPTORS: Final = max(DESCRIPTORS.values()) + MAX_GREAT
-# Jobs that one parse worker does at most.
+# Jobs that one parse worker is given at most.
 JOBS: Final = 100
 # What a parse worker has left for its answer when the content has used up its share of memory, in bytes.
 RESERVE: Final = 64 * 1024 * 1024

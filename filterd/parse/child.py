@@ -14,16 +14,11 @@ from filterd.anatomy import Anatomy, RewriteOrder, Rewritten
 from filterd.config.inspection import Inspection
 from filterd.findings import Finding, Verdict
 
-from . import border
+from . import border, native
 from .border import Answer, Place
 from .sandbox import Sandbox, grant_reserve
 
 _MAX_WHY: Final = 500
-# Contents in which nothing is opened but by the reader of text and HTML, and by those of PDF and zip, which are Python
-# and zlib, unless they have asked another decoder (native.py).
-_HARMLESS: Final = frozenset(
-    {"text", "html", "empty", "png", "jpeg", "gif", "webp", "bmp", "tiff", "pdf", "zip", "unknown"}
-)
 _SLOW_S: Final = 0.25
 _GROWN_KIB: Final = 64 * 1024
 _ORDER: Final = msgspec.msgpack.Decoder(RewriteOrder)
@@ -43,14 +38,10 @@ _TOO_MUCH: Final = Answer(
 
 
 class Tasks(Struct, frozen=True, kw_only=True):
-    """What a parse worker can do; the functions read hostile bytes and run nowhere else.
-
-    ``asked`` returns how often they have needed a decoder after which a parse worker ends.
-    """
+    """What a parse worker can do; the functions read hostile bytes and run nowhere else."""
 
     anatomise: Callable[[bytes, Inspection], tuple[Anatomy, list[bytes]]]
     rewrite: Callable[[bytes, RewriteOrder], tuple[Rewritten, bytes]]
-    asked: Callable[[], int]
 
 
 class Parcel:
@@ -94,11 +85,9 @@ class Parcel:
 
 
 class Worker:
-    """A parse worker: does jobs under the sandbox, one after the other, until one gives it reason to end.
+    """A parse worker: does jobs under the sandbox, one after the other, until it was slow, has grown or met an error.
 
-    The attack it stops: a message that prepares the ground for the next one. Whoever has opened an Office document or
-    anything else but text, HTML, PDF, pictures and the commonest zips ends with that message, and so does whoever has changed
-    one, was slow, has grown, or has met an error.
+    That bounds what one message costs the next. Whether it may be trusted with another is not for it to say (lane.py).
     """
 
     def __init__(self, tasks: Tasks, inspection: Inspection, walls: Sandbox, lane: socket.socket) -> None:
@@ -106,8 +95,6 @@ class Worker:
         self._inspection = inspection
         self._walls = walls
         self._lane = lane
-        self._jobs = 0
-        self._asked = tasks.asked()
         # Of this process alone: what it was before a fork does not count (getrusage(2)).
         self._usual_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -117,6 +104,7 @@ class Worker:
             self._walls.enter()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the message has not been inspected
             return self._failed(error)
+        native.tell_by(lambda: self._lane.sendmsg([border.SPENT]))
         while True:
             kind, descriptors, flags, _ = socket.recv_fds(
                 self._lane, border.MAX_DATAGRAM, border.MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
@@ -131,12 +119,11 @@ class Worker:
 
     def _one(self, kind: bytes, files: list[int]) -> int | None:
         """Do one job. Returns the exit code, or None where another may follow. An error is told on the lane."""
-        self._jobs += 1
         try:
             self._walls.begin()
             begun = time.process_time()
             parcel, answer = self._answer(kind, files)
-            goes_on = self._may_go_on(answer, time.process_time() - begun)
+            goes_on = self._is_as_it_was(time.process_time() - begun)
             parcel.send(self._lane, answer, goes_on=goes_on)
         except BrokenPipeError:
             return 0  # nobody waits for it any more
@@ -169,13 +156,6 @@ class Worker:
         parcel = Parcel(files[2:])
         return parcel, Answer(rewritten=rewritten, places=parcel.add_all([data]))
 
-    def _may_go_on(self, answer: Answer, seconds: float) -> bool:
-        anatomy = answer.anatomy
-        return (
-            anatomy is not None
-            and self._jobs < border.JOBS
-            and seconds < _SLOW_S
-            and all(leaf.kind in _HARMLESS for leaf in anatomy.leaves)
-            and self._tasks.asked() == self._asked
-            and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < self._usual_kib + _GROWN_KIB
-        )
+    def _is_as_it_was(self, seconds: float) -> bool:
+        grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - self._usual_kib
+        return seconds < _SLOW_S and grown_kib < _GROWN_KIB

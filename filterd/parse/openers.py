@@ -13,6 +13,7 @@ from . import (
     archive_streams,
     archive_udf,
     archives,
+    native,
     ooxml_parts,
     packed_streams,
     pgp_packets,
@@ -141,6 +142,11 @@ _CODE_EXTENSIONS: Final = frozenset(KINDS["script"].extensions) | frozenset(
         "css",
     ]
 )
+# Kinds that most mail is made of: their readers, and those that look for something else in any content, are Python, zlib
+# and lexbor. To whatever has another kind the parse worker's life is given first.
+_COMMON: Final = frozenset(
+    {"text", "html", "empty", "png", "jpeg", "gif", "webp", "bmp", "tiff", "pdf", "zip", "unknown"}
+)
 # How contents were found that an archive had packed.
 UNPACKED: Final = frozenset(kind.id for kind in KINDS.values() if kind.group in {"archive", "disk"})
 # Compressed bytes hold any signature by chance, and their members are looked into one by one.
@@ -153,6 +159,8 @@ def open_content(content: Content, harvest: Harvest) -> Iterator[Content]:
     """Yield what is inside a content, by every opener that applies, numbered on from one to the next."""
     start = len(content.path) + 1
     used = 0
+    if content.kind not in _COMMON:
+        native.note()
     openers = openers_of(content)
     if content.via == "html" and open_html in openers:
         harvest.budget.take_page(len(content.data))

@@ -1,7 +1,7 @@
 """The parse workers as a milter worker uses them: one job at a time each, bounded in number, time and answer.
 
 The attack it stops: a parser that has been taken over, hangs or dies. All that comes of it is "not inspected" for
-the one message, and the next message gets a process of its own.
+the one message: the process that had it ends, unless the message needed only the readers that docs/decisions/0015 names.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from . import border
 from .border import Answer
 from .cradle import Cradle
 from .dissection import Dissection, within
-from .lane import Lane
+from .lane import EndedError, Lane
 
 COMMAND: Final = (sys.executable, "-I", "-B", "-m", "filterd.parse")
 # The nursery kills a child that is hung up on, and says so; when that takes longer, it is the nursery that hangs.
@@ -38,6 +38,10 @@ _BACKOFF_S: Final = (0.1, 10.0)
 # A nursery that has lived this long was healthy.
 _HEALTHY_S: Final = 30.0
 _ROOM: Final = 1024 * 1024 * 1024
+
+
+class _UsedWorkerError(EndedError):
+    """A parse worker that had other messages before has ended: that may be their doing, or was before it had this one."""
 
 
 class Stock:
@@ -172,7 +176,10 @@ class ParsePool:
     async def _answered(self, kind: bytes, message: Message, order: bytes) -> tuple[Answer, list[int]]:
         nursery = await self._ready()
         try:
-            answer, descriptors = await self._job(nursery, kind, message, order)
+            try:
+                answer, descriptors = await self._job(nursery, kind, message, order)
+            except _UsedWorkerError:
+                answer, descriptors = await self._job(nursery, kind, message, order, fresh=True)
         except OSError as error:
             raise ScannerDownError(f"no parse worker can be asked: {error}") from error
         # Also one that was written nowhere: whoever reads it would have to find room for it.
@@ -222,9 +229,11 @@ class ParsePool:
             self._pause = min(self._pause * 2, _BACKOFF_S[1])
 
     async def _job(
-        self, nursery: Cradle, kind: bytes, message: Message, order: bytes
+        self, nursery: Cradle, kind: bytes, message: Message, order: bytes, *, fresh: bool = False
     ) -> tuple[Answer, list[int]]:
-        lane = await self._lane(nursery)
+        # What a rewrite makes is delivered: no other message has been near it, before or after.
+        alone = kind == border.REWRITE
+        lane = await self._lane(nursery, fresh=fresh or alone)
         goes_on = False
         try:
             with _releasing([]) as files:
@@ -235,7 +244,8 @@ class ParsePool:
                         border.written(mine[1], order)
                     self._make_files(files, 1 if kind == border.REWRITE else _great(message))
                     said = await self._said(nursery, lane, kind, [*mine, *files])
-                answer, goes_on = told(said, files[0])
+                answer, would = told(said, files[0])
+                goes_on = would and not alone and lane.may_go_on()
                 # Those that hold nothing hold their room.
                 used = 1 + max((place.descriptor for place in answer.places), default=0)
                 _close(files[used:])
@@ -250,6 +260,10 @@ class ParsePool:
         try:
             async with asyncio.timeout(self._seconds):
                 return await lane.ask(kind, descriptors)
+        except EndedError as error:
+            if lane.jobs > 1:
+                raise _UsedWorkerError(str(error)) from error
+            raise
         except TimeoutError as error:
             try:
                 async with asyncio.timeout(_GRACE_S):
@@ -259,9 +273,9 @@ class ParsePool:
                 raise ScannerDownError(f"no parse worker answered in {self._seconds:g} s") from error
             raise ScannerDownError(f"the parse worker took more than {self._seconds:g} s") from error
 
-    async def _lane(self, nursery: Cradle) -> Lane:
-        """Return a lane to an idle parse worker, or to a new one. Raises OSError."""
-        while self._idle:
+    async def _lane(self, nursery: Cradle, *, fresh: bool) -> Lane:
+        """Return a lane to an idle parse worker, or to a new one, as it has to be if ``fresh``. Raises OSError."""
+        while self._idle and not fresh:
             if (lane := self._idle.pop()).open:
                 return lane
         lane = Lane()
@@ -305,7 +319,7 @@ def _great(message: Message) -> int:
 
 
 def told(said: bytes, file: int) -> tuple[Answer, bool]:
-    """Return the answer to a job, whose record lies in ``file``, and whether another job may follow.
+    """Return the answer to a job, whose record lies in ``file``, and whether its worker would take another.
 
     Raises ScannerAnswerError.
     """

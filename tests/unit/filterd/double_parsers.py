@@ -20,7 +20,7 @@ from filterd.anatomy import Anatomy, HeaderEdit, Leaf, RewriteOrder, Rewritten
 from filterd.config.inspection import Inspection
 from filterd.findings import Finding, Verdict
 from filterd.parse.child import Tasks
-from filterd.parse.native import asked, note
+from filterd.parse.native import note
 from filterd.parse.nursery import run
 
 
@@ -109,6 +109,9 @@ def _decoded(data: bytes) -> bytes:
 def anatomise(raw: bytes, inspection: Inspection) -> tuple[Anatomy, list[bytes]]:
     first = (raw.partition(b"\r\n\r\n")[2] or raw).partition(b"\r\n")[0].decode("latin-1")
     deed, _, argument = first.partition(" ")
+    kind = argument or "text" if deed in {"kind", "slow", "grow", "decoder"} else "rar"
+    if kind == "rar":
+        note()
     if deed in DEEDS:
         DEEDS[deed](argument)
     found: tuple[Finding, ...] = ()
@@ -118,7 +121,6 @@ def anatomise(raw: bytes, inspection: Inspection) -> tuple[Anatomy, list[bytes]]
     names = ("half\udc80.txt",) if deed == "surrogate" else (str(inspection.parse.depth),)
     if deed == "names":
         names = ("x" * int(argument),)
-    kind = argument or "text" if deed in {"kind", "slow", "grow", "decoder"} else "rar"
     contents = _leaves(raw)
     leaves = tuple(
         Leaf(
@@ -143,7 +145,7 @@ def rewrite(raw: bytes, order: RewriteOrder) -> tuple[Rewritten, bytes]:
 def _tasks() -> Tasks:
     if len(sys.argv) > 1:
         raise ImportError(sys.argv[1])
-    return Tasks(anatomise=anatomise, rewrite=rewrite, asked=asked)
+    return Tasks(anatomise=anatomise, rewrite=rewrite)
 
 
 if __name__ == "__main__":

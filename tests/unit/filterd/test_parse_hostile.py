@@ -168,7 +168,7 @@ def test_a_message_that_fails_or_is_left_holds_nothing() -> None:
 
 # --- the nursery
 
-TASKS = child.Tasks(anatomise=loop.anatomise, rewrite=lambda raw, _: (Rewritten(), raw), asked=lambda: 0)
+TASKS = child.Tasks(anatomise=loop.anatomise, rewrite=lambda raw, _: (Rewritten(), raw))
 
 
 def test_a_nursery_that_gets_no_process_fails_the_job_and_lives(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,18 +6,21 @@ import contextlib
 import io
 import os
 import signal
+import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
+from filterd.anatomy import RewriteOrder
 from filterd.config.inspection import Bounds
-from filterd.errors import ScannerDownError, ScannerError
+from filterd.errors import ScannerDownError
 from filterd.message import Envelope, Message, Spool
 from filterd.parse import border
 from filterd.parse.lane import Lane
 from filterd.parse.pool import COMMAND
 from tests.unit.filterd.daemon import alive
-from tests.unit.filterd.test_parse_pool import ask, children, nursery, pool, run, until
+from tests.unit.filterd.test_parse_pool import ask, children, mail, nursery, pool, run, until
 
 
 def test_text_is_taken_apart_by_one_worker_and_what_opens_more_ends_it() -> None:
@@ -50,6 +53,10 @@ def test_a_worker_that_was_slow_has_grown_failed_or_met_a_decoder_is_not_used_ag
             assert (await ask(parsers, b"kind text")).leaves
 
     run(deed)
+
+
+# A parse worker that says what its attacker wishes: beside the double, which imports as a script.
+TAKEN_OVER = (sys.executable, "-I", "-B", str(Path(__file__).with_name("double_taken_over.py")))
 
 
 def _zipped(method: int) -> bytes:
@@ -104,6 +111,52 @@ def test_a_worker_ends_after_its_last_job() -> None:
     run(deed)
 
 
+@pytest.mark.parametrize("first", ["decoder", "kind text"])
+def test_a_worker_that_was_taken_over_is_not_asked_whether_it_goes_on(first: str) -> None:
+    """It says that it does, for ever: after a decoder had its first byte no other message comes to it."""
+
+    async def deed() -> None:
+        async with pool(command=TAKEN_OVER) as parsers:
+            await ask(parsers, b"take-over " + first.encode())
+            seen = set()
+            for _ in range(border.JOBS + 1):
+                names = {name for leaf in (await ask(parsers, b"kind text")).leaves for name in leaf.names}
+                seen.add("owned" in names)
+            # Where nothing was noted it is lexbor, zlib or Python that was taken over: the milter worker's count ends it.
+            assert seen == ({False} if first == "decoder" else {False, True})
+
+    run(deed)
+
+
+def test_a_rewrite_has_a_worker_to_itself() -> None:
+    async def deed() -> None:
+        async with pool(command=TAKEN_OVER) as parsers:
+            await ask(parsers, b"take-over kind text")
+            before = children(nursery(parsers))
+            message = mail(b"Dear Bob")
+            with contextlib.closing(message):
+                _, spool = await parsers.rewrite(message, RewriteOrder())
+                with contextlib.closing(spool):
+                    assert b"".join(spool.pieces()).endswith(b"Dear Bob")
+            await until(lambda: children(nursery(parsers)) == before)
+
+    run(deed)
+
+
+def test_a_second_word_that_a_worker_is_spent_ends_it() -> None:
+    async def deed() -> None:
+        lane = Lane()
+        with lane.far as far:
+            far.sendmsg([border.SPENT])
+            far.sendmsg([border.SPENT])
+            assert await lane.ask(border.ANATOMISE, []) == border.SPENT  # told() takes it for no answer
+            assert lane.spent
+            assert not lane.may_go_on()
+            lane.close()
+
+    run(deed)
+
+
 def test_idle_workers_end_but_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("filterd.parse.pool._IDLE_S", 0.2)
 
@@ -145,10 +198,28 @@ def test_an_idle_worker_that_dies_costs_nothing() -> None:
             await asyncio.gather(*(ask(parsers, body) for body in bodies))
             for worker in children(nursery(parsers)):
                 os.kill(worker, signal.SIGKILL)
-            results = await asyncio.gather(*(ask(parsers, body) for body in bodies), return_exceptions=True)
-            # One that was given to a worker at the moment of its death has not been inspected: never more than those.
-            assert sum(isinstance(one, ScannerError) for one in results) <= 2
-            assert (await ask(parsers, b"kind text")).leaves
+            results = await asyncio.gather(*(ask(parsers, body) for body in bodies))
+            assert all(anatomy.leaves for anatomy in results)
+
+    run(deed)
+
+
+def test_what_ends_a_used_worker_is_tried_once_more_and_no_oftener(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Lane] = []
+
+    def lane() -> Lane:
+        made.append(Lane())
+        return made[-1]
+
+    monkeypatch.setattr("filterd.parse.pool.Lane", lane)
+
+    async def deed() -> None:
+        async with pool() as parsers:
+            await ask(parsers, b"kind text")
+            for lanes in (2, 3):
+                with pytest.raises(ScannerDownError, match="it ended with"):
+                    await ask(parsers, b"abort")
+                assert len(made) == lanes
 
     run(deed)
 
