@@ -25,20 +25,27 @@ class Patience:
     A timer for each read costs more than what is read. Use as ``with patience.of(seconds)``, and end it.
     """
 
-    __slots__ = ("_loop", "_reader", "_timer", "_until")
+    __slots__ = ("_loop", "_reader", "_rings", "_timer", "_until")
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        # uvloop makes a plain Handle, which does not tell its time, of a timer that is due within half a millisecond.
+        self._timer: asyncio.Handle | None = None
+        self._rings = 0.0
         self._until: float | None = None  # None: nothing is waited for
 
     def of(self, seconds: float) -> Self:
-        """Have what is read within the block raise TimeoutError if it takes longer; the stream is then of no use."""
-        self._until = self._loop.time() + max(seconds, 0)
-        if self._timer is None or self._timer.when() > self._until:
+        """Have what is read within the block raise TimeoutError if it takes longer; the stream is then of no use.
+
+        Raises it at once where no time is left.
+        """
+        if seconds <= 0:
+            raise TimeoutError
+        self._until = self._loop.time() + seconds
+        if self._timer is None or self._rings > self._until:
             self.end()
-            self._timer = self._loop.call_at(self._until, self._due)
+            self._set(self._until)
         return self
 
     def __enter__(self) -> None:
@@ -48,12 +55,20 @@ class Patience:
         """Wait no more."""
         self._until = None
 
+    def _set(self, rings: float) -> None:
+        self._rings = rings
+        self._timer = self._loop.call_at(rings, self._ring)
+
+    def _ring(self) -> None:
+        """Let whoever has its data already, and its turn next, go first: they came in time."""
+        self._timer = self._loop.call_soon(self._due)
+
     def _due(self) -> None:
         self._timer = None
         if self._until is None:
             return
         if self._until > self._loop.time():
-            self._timer = self._loop.call_at(self._until, self._due)
+            self._set(self._until)
         else:
             self._reader.set_exception(TimeoutError())
 
