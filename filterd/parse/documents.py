@@ -10,7 +10,7 @@ from typing import Final
 import msoffcrypto
 from msoffcrypto.exceptions import DecryptionError, FileFormatError, InvalidKeyError, ParseError
 
-from . import passwords
+from . import native, passwords
 from .harvest import Content, Harvest
 
 # A target that opening a document fetches from the Internet, or from another's file server.
@@ -45,6 +45,7 @@ _FILE_HEAD: Final = 36
 
 def open_encrypted(content: Content, harvest: Harvest) -> Iterator[Content]:
     """Yield an encrypted Office document as a password opens it; report it as encrypted if none does."""
+    native.note()  # it uses OpenSSL and expat
     for password in (*_CUSTOMARY, *passwords.candidates(harvest, _MAX_TRIED)):
         harvest.budget.take_time()
         try:

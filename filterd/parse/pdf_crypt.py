@@ -1,4 +1,4 @@
-"""The standard security handler of PDF (ISO 32000-1 7.6, ISO 32000-2 7.6.4): the key for a user password. Pure."""
+"""The standard security handler of PDF (ISO 32000-1 7.6, ISO 32000-2 7.6.4): the key for a user password."""
 
 import hashlib
 import re
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from msgspec import Struct
 
+from . import native
 from .pdf_objects import strings
 
 _PADDING: Final = bytes.fromhex("28bf4e5e4e758a4164004e56fffa01082e2e00b6d0683e802f0ca9fe6453697a")
@@ -40,6 +41,7 @@ def find_key(head: bytes, trailers: bytes, password: str) -> Key | None:
     """Return the key if ``password`` is the user's. ``head``: the encryption dictionary; ``trailers``: with the ID."""
     if not re.search(rb"/Filter\s*/Standard\b", head):
         return None
+    native.note()  # OpenSSL gets bytes of the file, and decrypts by no key but one found here
     version, revision = _integer(head, rb"/V", 0), _integer(head, rb"/R", 2)
     owner, user = next(strings(head, b"/O"), b""), next(strings(head, b"/U"), b"")
     if revision >= 5:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import gzip
 import io
 import os
 import signal
@@ -19,6 +20,7 @@ from filterd.message import Envelope, Message, Spool
 from filterd.parse import border
 from filterd.parse.lane import Lane
 from filterd.parse.pool import COMMAND
+from tests.corpus.writers.pdf import enciphered_with_file, with_file
 from tests.unit.filterd.daemon import alive
 from tests.unit.filterd.test_parse_pool import ask, children, mail, nursery, pool, run, until
 
@@ -59,30 +61,38 @@ def test_a_worker_that_was_slow_has_grown_failed_or_met_a_decoder_is_not_used_ag
 TAKEN_OVER = (sys.executable, "-I", "-B", str(Path(__file__).with_name("double_taken_over.py")))
 
 
-def _zipped(method: int) -> bytes:
+def _attached(kind: str, content: bytes) -> bytes:
+    head = (
+        f"MIME-Version: 1.0\r\nContent-Type: application/{kind}\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    )
+    return head.encode() + base64.encodebytes(content).replace(b"\n", b"\r\n")
+
+
+def _zipped(method: int, tail: bytes = b"") -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
         archive.writestr("notes.txt", "the figures of this week, line by line\r\n" * 50)
-    encoded = base64.encodebytes(file.getvalue()).replace(b"\n", b"\r\n")
-    return (
-        b"MIME-Version: 1.0\r\nContent-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-        + encoded
-    )
+    return _attached("zip", file.getvalue() + tail)
 
 
 @pytest.mark.parametrize(
-    ("content", "goes_on"),
+    ("content", "kind", "goes_on"),
     [
-        (_zipped(zipfile.ZIP_DEFLATED), True),
-        (_zipped(zipfile.ZIP_STORED), True),
-        (_zipped(zipfile.ZIP_BZIP2), False),
-        (_zipped(zipfile.ZIP_LZMA), False),
+        (_zipped(zipfile.ZIP_DEFLATED), "zip", True),
+        (_zipped(zipfile.ZIP_STORED), "zip", True),
+        (_zipped(zipfile.ZIP_BZIP2), "zip", False),
+        (_zipped(zipfile.ZIP_LZMA), "zip", False),
         # Bytes behind the end of an archive: libarchive is asked as well.
-        (_zipped(zipfile.ZIP_DEFLATED) + base64.encodebytes(b"x" * 30).replace(b"\n", b"\r\n"), False),
+        (_zipped(zipfile.ZIP_DEFLATED, b"x" * 30), "zip", False),
+        (_attached("pdf", with_file(b"notes")), "pdf", True),
+        (_attached("pdf", enciphered_with_file(b"notes", b"")), "pdf", False),
+        (_attached("gzip", gzip.compress(b"notes")), "gz", False),
     ],
-    ids=["deflated", "stored", "bzip2", "lzma", "odd"],
+    ids=["deflated", "stored", "bzip2", "lzma", "odd", "pdf", "pdf-enciphered", "gzip"],
 )
-def test_a_zip_that_needs_no_more_than_zlib_does_not_end_its_worker(content: bytes, *, goes_on: bool) -> None:
+def test_a_content_that_needs_common_readers_only_does_not_end_its_worker(
+    content: bytes, kind: str, *, goes_on: bool
+) -> None:
     async def deed() -> None:
         async with pool(bounds=Bounds(), command=COMMAND) as parsers:
             await ask(parsers, b"text")
@@ -90,7 +100,7 @@ def test_a_zip_that_needs_no_more_than_zlib_does_not_end_its_worker(content: byt
             message = Message(Envelope(), Spool("/tmp", 100_000), max_bytes=100_000)  # noqa: S108
             message.add_body(content)
             with contextlib.closing(message), await parsers.anatomise(message) as dissection:
-                assert "zip" in {leaf.kind for leaf in dissection.anatomy.leaves}
+                assert kind in {leaf.kind for leaf in dissection.anatomy.leaves}
                 assert "text" in {leaf.kind for leaf in dissection.anatomy.leaves}
             await ask(parsers, b"text")
             await until(lambda: len(children(nursery(parsers))) == 1)
