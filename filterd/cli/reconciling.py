@@ -6,7 +6,9 @@ import os
 import subprocess
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
+from typing import Final
 
 from filterd.errors import ConfigError
 from filterd.ledger.maillog import MailLog
@@ -15,6 +17,10 @@ from filterd.ledger.reconcile import EDGE_MS, Reconciled, compared, injected_at,
 from .codes import GOOD, REFUSED
 from .desk import desk
 from .output import Progress, pairs, say, table
+
+# So much of the journal beyond the range, in ms: what came in the range may be delivered after it.
+_BEYOND_MS: Final = 3_600_000
+_JOURNAL: Final = ("journalctl", "--facility=mail", "--output=short-iso-precise", "--no-pager", "--quiet")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,7 +37,10 @@ def run(options: argparse.Namespace) -> int:
     with desk(options) as at:
         at.allow("search")
         with at.engine.connect() as connection:
-            since, until = log.first_ms - EDGE_MS, log.last_ms + EDGE_MS
+            since = max(log.first_ms - EDGE_MS, (options.since or 0) - _BEYOND_MS)
+            until = log.last_ms + EDGE_MS
+            if options.until is not None:
+                until = min(until, options.until + _BEYOND_MS)
             records = of_hosts(known(connection, since, until), log)
             injected = injected_at(connection, since, until)
             made = compared(log, records, injected, since_ms=options.since, until_ms=options.until)
@@ -55,18 +64,34 @@ def _lines(options: argparse.Namespace) -> Iterator[Iterable[str]]:
                 f"{options.log} cannot be read ({error.strerror}): give the right --log"
             ) from error
         return
-    command = ["journalctl", "--facility=mail", "--output=short-iso-precise", "--no-pager", "--quiet"]
-    for name, ms in (("since", options.since), ("until", options.until)):
-        if ms is not None:
-            command.append(f"--{name}=@{ms / 1000:.3f}")
     try:
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, encoding="utf-8", errors="backslashreplace"
-        ) as process:
-            if process.stdout is not None:
-                yield process.stdout
+        with _journal(options.since, options.until) as found:
+            yield found
     except OSError as error:
         raise ConfigError(f"journalctl cannot be run ({error.strerror}): give --log FILE") from error
+
+
+@contextlib.contextmanager
+def _journal(since_ms: int | None, until_ms: int | None) -> Iterator[Iterable[str]]:
+    """Open the journal about a range; one line from before and after says that it reaches further, so nothing is cut off."""
+    before, after, between = [], [], list(_JOURNAL)
+    if since_ms is not None:
+        first = f"@{max(since_ms - _BEYOND_MS, 0) / 1000:.3f}"
+        between.append(f"--since={first}")
+        before = [*_JOURNAL, f"--until={first}", "--lines=1"]
+    if until_ms is not None:
+        last = f"@{(until_ms + _BEYOND_MS) / 1000:.3f}"
+        between.append(f"--until={last}")
+        after = [*_JOURNAL, f"--since={last}", "--lines=1"]
+    with contextlib.ExitStack() as opened:
+
+        def lines(command: list[str]) -> Iterable[str]:
+            process = opened.enter_context(
+                subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8", errors="backslashreplace")
+            )
+            return process.stdout or ()
+
+        yield chain.from_iterable(lines(command) for command in (before, between, after) if command)
 
 
 def _text(made: Reconciled) -> str:

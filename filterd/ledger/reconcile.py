@@ -15,7 +15,7 @@ from . import schema as s
 from .maillog import MailLog, Trail
 from .queries import iso
 
-# Clocks are the same; what lies between two lines of one message is not.
+# At an end of the log lines of a message may be missing: what came within so much of one is left out.
 EDGE_MS: Final = 60_000
 _NEAR_MS: Final = 5_000
 # qmgr tries at once: what it has not tried for so long it has not got.
@@ -168,9 +168,15 @@ def _contradiction(one: Known, end: End) -> str:
 class _Comparison:
     """One comparison. What it counts and finds is gathered here."""
 
-    def __init__(self, log: MailLog, injected: Mapping[str, str], since_ms: int, until_ms: int) -> None:
-        self.since_ms = since_ms
-        self.until_ms = until_ms
+    def __init__(
+        self, log: MailLog, injected: Mapping[str, str], since_ms: int | None, until_ms: int | None
+    ) -> None:
+        # Half open where they were given, so that ranges which adjoin have each message once.
+        self._from_ms = max(log.first_ms + EDGE_MS, since_ms or 0)
+        self._until_ms = log.last_ms - EDGE_MS + 1
+        if until_ms is not None:
+            self._until_ms = min(self._until_ms, until_ms)
+        self._end_ms = log.last_ms
         self._trails = log.trails
         self._injected = injected
         self._seen: set[int] = set()
@@ -206,10 +212,10 @@ class _Comparison:
             if one.outcomes - {"refused", "deferred"}:
                 self._blame("ledger", one.queue_id, one.id, one.received_ms, "the log has nothing of it")
             return
-        self._same(one, trail, end_of(trail, self.until_ms))
+        self._same(one, trail, end_of(trail, self._end_ms))
 
     def _within(self, at_ms: int) -> bool:
-        return self.since_ms + EDGE_MS <= at_ms <= self.until_ms - EDGE_MS
+        return self._from_ms <= at_ms < self._until_ms
 
     def _handed_at_once(self, one: Known) -> None:
         """Have what was handed over for a message count with it; what was released later counts by its own time."""
@@ -260,7 +266,7 @@ class _Comparison:
             )
             return
         self._seen.update(id(trail) for trail in trails)
-        end = end_of(trails[-1], self.until_ms)
+        end = end_of(trails[-1], self._end_ms)
         if end not in _ENDED:
             self._blame("ledger", queue_id, one.id, one.received_ms, f"injected, but the log says {end}")
 
@@ -271,7 +277,7 @@ class _Comparison:
             # The line that names the client may be of before the log.
             if (came is None and not trail.client) or not self._within(came or trail.first_ms):
                 continue
-            end = end_of(trail, self.until_ms)
+            end = end_of(trail, self._end_ms)
             self.log[end] += 1
             if id(trail) not in self._seen:
                 self._unknown(trail, end)
@@ -316,11 +322,11 @@ def compared(
 ) -> Reconciled:
     """Return the comparison over the time that both cover. ``injected``: queue ids of hand-overs. Pure.
 
-    Without a bound the log's own first and last line are it; what lies within a minute of one is left out.
+    Counted is what came from ``since_ms`` on and before ``until_ms``, without a minute at each end of the log.
     """
     since = max(log.first_ms, since_ms or 0)
     until = min(log.last_ms, until_ms) if until_ms is not None else log.last_ms
-    one = _Comparison(log, injected or {}, since, until)
+    one = _Comparison(log, injected or {}, since_ms, until_ms)
     for record in records:
         one.record(record)
     one.rest()

@@ -260,14 +260,12 @@ def test_what_the_log_does_not_know(outcome: str, count: int) -> None:
 
 
 def test_times_near_the_edges_are_left_out() -> None:
-    early, late = (
-        int(BEGIN.timestamp() * 1000) + 30_000,
-        int(BEGIN.timestamp() * 1000) + 119 * 60_000 + 30_000,
-    )
+    early = int(BEGIN.timestamp() * 1000) + 30_000
+    late = early + 119 * 60_000
     assert whys(compared(log_of(), [one("passed", at=early), one("passed", at=late)])) == []
     assert whys(compared(log_of(story(LONG, *DELIVERED, minute=119.5)), [])) == []
     assert whys(compared(log_of(story(LONG, *DELIVERED)), [], until_ms=AT)) == []
-    assert whys(compared(log_of(), [one("passed")], since_ms=AT)) == []
+    assert whys(compared(log_of(), [one("passed")], since_ms=AT + 1)) == []
 
 
 def counts(made: Reconciled) -> tuple[int, int]:
@@ -289,6 +287,28 @@ def test_each_message_counts_on_both_sides_or_on_none(
     made = compared(log_of(*stories), records, since_ms=since_ms, until_ms=until_ms)
     assert (whys(made), made.log, made.explained) == ([], {"delivered": made.ledger["passed"]}, {})
     assert 200 < made.ledger["passed"] < len(records)
+
+
+@given(st.lists(st.integers(0, 7200), min_size=1, max_size=4), st.lists(st.integers(0, 7200), max_size=20))
+def test_ranges_that_adjoin_have_each_message_once(bounds: list[int], came: list[int]) -> None:
+    stories = [
+        story(f"{0xA000000 + number:X}", *DELIVERED, minute=second / 60) for number, second in enumerate(came)
+    ]
+    begin = int(BEGIN.timestamp() * 1000)
+    ends = [None, *(begin + second * 1000 for second in sorted(bounds)), None]
+    log = log_of(*stories)
+    records = [
+        one("passed", queue_id=f"{0xB000000 + number:X}", at=begin + s * 1000)
+        for number, s in enumerate(came)
+    ]
+    parts = [
+        compared(log, records, since_ms=since, until_ms=until) for since, until in itertools.pairwise(ends)
+    ]
+    whole = compared(log, records)
+    assert sum(part.unexplained_count for part in parts) == whole.unexplained_count
+    assert sum(part.log.get("delivered", 0) for part in parts) == whole.log.get("delivered", 0)
+    assert sum(part.ledger.get("passed", 0) for part in parts) == whole.ledger.get("passed", 0)
+    assert whole.ledger.get("passed", 0) == sum(60 <= second <= 7140 for second in came)
 
 
 def test_what_is_handed_over_at_once_counts_with_its_message() -> None:
