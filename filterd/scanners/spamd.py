@@ -113,10 +113,11 @@ def parse(answer: bytes) -> SpamdAnswer:
         if not colon or headers.setdefault(name.strip().lower(), value.strip()) != value.strip():
             raise ScannerAnswerError(f"spamd sent the header {shown(line)}")
     verdict = _VERDICT.fullmatch(headers.get(b"spam", b""))
-    length = headers.get(b"content-length", b"0")
+    length = headers.get(b"content-length", b"%d" % len(body))
     if verdict is None or not _LENGTH.fullmatch(length) or len(body) < int(length):
         raise ScannerAnswerError("spamd's answer has no score or is cut off")
-    names = (name.strip() for name in body.decode("ascii", "replace").split(","))
+    # What stands behind is none of it, whether it came in time to be read or not.
+    names = (name.strip() for name in body[: int(length)].decode("ascii", "replace").split(","))
     symbols = tuple(name for name in names if _SYMBOL.fullmatch(name))
     return SpamdAnswer(float(verdict.group(1)), symbols[:_MAX_SYMBOLS])
 

@@ -179,9 +179,12 @@ class Spamd(Engine):
             return
         self.requests.append(head + content)
         self.gate.wait(10)
-        peer.sendall(
-            self.answer if self.answer is not None else scored(1000.0 if GTUBE in content else self.score)
-        )
+        score = 1000.0 if GTUBE in content else self.score
+        self.reply(peer, scored(score) if self.answer is None else self.answer)
+
+    def reply(self, peer: socket.socket, answer: bytes) -> None:
+        """Send an answer."""
+        peer.sendall(answer)
 
 
 def scored(score: float, symbols: bytes = b"GTUBE,NO_RECEIVED") -> bytes:

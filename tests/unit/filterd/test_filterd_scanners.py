@@ -68,6 +68,7 @@ def test_an_instream_request() -> None:
     [
         (engines.scored(1000.0), 1000.0, ("GTUBE", "NO_RECEIVED")),
         (b"SPAMD/1.1 0 EX_OK\r\nSpam: False ; -2.3 / 5.0\r\nContent-length: 2\r\n\r\n\r\n", -2.3, ()),
+        (b"SPAMD/1.1 0 EX_OK\r\nContent-length: 3\r\nSpam: True ; 6 / 5\r\n\r\nABC,DEF", 6.0, ("ABC",)),
         (b"SPAMD/1.0 0 EX_OK\r\nSPAM: Yes ; 7 / 5\r\n\r\n", 7.0, ()),
         (b"SPAMD/1.1 0 EX_OK\r\nSpam: True ; 6.0 / 5.0\r\n\r\nA,b c,\xff,B_2\r\n", 6.0, ("A", "B_2")),
     ],
