@@ -34,11 +34,15 @@ class LeftError(FilterdError):
 
 
 def descriptors_open() -> None:
-    """Have standard input, output and error lead somewhere, so that no file takes the place of one that was closed."""
+    """Have standard input, output and error lead somewhere, so that no file takes the place of one that was closed.
+
+    What is printed to an output that was closed fails, as it does where there is no room; what is said on standard error is
+    lost.
+    """
     for number, name in enumerate(_STREAMS):
         if getattr(sys, name) is None:
             # The lowest number that is free, which is this one.
-            descriptor = os.open(os.devnull, os.O_RDWR)
+            descriptor = os.open(os.devnull, os.O_RDONLY if name == "stdout" else os.O_RDWR)
             setattr(sys, name, os.fdopen(descriptor, "w" if number else "r", closefd=False))
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal whose letters are few is no reason to print nothing.
@@ -59,6 +63,12 @@ def printing() -> Iterator[None]:
     except OSError as error:
         discard(sys.stdout)
         raise OutputError(f"standard output cannot be written: {error.strerror}") from error
+
+
+def printable() -> None:
+    """Return if standard output can be written at all. Raises OutputError, LeftError."""
+    with printing():
+        os.write(sys.stdout.fileno(), b"")
 
 
 def discard(stream: TextIO) -> None:

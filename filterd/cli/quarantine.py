@@ -24,7 +24,7 @@ from filterd.service import Service
 from .codes import GOOD, REFUSED, UNREACHABLE
 from .desk import Desk, desk
 from .messages import asked, more
-from .output import Notes, OutputError, pairs, printing, say, table
+from .output import Notes, OutputError, pairs, printable, printing, say, table
 
 
 class KeptPage(Struct, frozen=True, kw_only=True):
@@ -129,6 +129,7 @@ def _export(at: Desk, options: argparse.Namespace) -> int:
     if options.output is None:
         if sys.stdout.isatty():
             raise UsageError("a message may be hostile to a terminal: give --output FILE, or a pipe")
+        printable()
         acts.told(at.engine, at.actor, "export", entry.id, "to standard output")
         for piece in blobs.pieces(entry.digest):
             with printing():

@@ -51,13 +51,13 @@ def run(options: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _lines(options: argparse.Namespace) -> Iterator[Iterable[str]]:
     """Open the log; lines that are no UTF-8 are read all the same."""
-    if options.log == Path("-"):
+    if options.log == "-":
         with os.fdopen(os.dup(0), encoding="utf-8", errors="backslashreplace") as source:
             yield source
         return
     if options.log is not None:
         try:
-            with options.log.open(encoding="utf-8", errors="backslashreplace") as source:
+            with Path(options.log).open(encoding="utf-8", errors="backslashreplace") as source:
                 yield source
         except OSError as error:
             raise ConfigError(

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from filterd.cli import main
 from filterd.cli.output import Notes
 from filterd.config import Config, MilterSettings, StoreSettings
 from filterd.config.hints import lacking
-from filterd.ledger import database
+from filterd.ledger import database, schema
 from tests.unit.filterd import databases, engines
 from tests.unit.filterd.daemon import ROOT, configuration
 from tests.unit.filterd.entries import quarantined, record, write
@@ -63,7 +63,7 @@ def run(home: Path, redirected: str, *command: str, **more: Any) -> tuple[int, b
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(
         ["bash", "-c", line, "bash", *words],
-        cwd=ROOT, check=False, capture_output=True, timeout=120, **{"env": environment, **more},
+        check=False, capture_output=True, timeout=120, **{"cwd": ROOT, "env": environment, **more},
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
@@ -207,8 +207,10 @@ def as_nobody(home: Path, *command: str) -> int | None:
         (">/dev/full", ["stages"], 3, b"filterd: standard output cannot be written: No space left on device\n"),
         (">/dev/full", ["check", "--json"], 3, b"filterd: standard output cannot be written: No space left on device\n"),
         (">/dev/full", ["messages", "--help"], 3, b"filterd: standard output cannot be written: No space left on device\n"),
-        (">&-", ["messages"], 0, b""),
-        (">&-", ["lists", "add", "reject", "@x.example"], 0, b""),
+        (">&-", ["messages"], 3, b"filterd: standard output cannot be written: Bad file descriptor\n"),
+        (">&-", ["lists", "add", "reject", "@x.example"], 3, b"filterd: standard output cannot be written: Bad file descriptor\n"),
+        (">&-", ["messages", "--help"], 3, b"filterd: standard output cannot be written: Bad file descriptor\n"),
+        (">&- 2>&-", ["messages"], 3, b""),
         ("<&- >&- 2>&-", ["messages", "show", "x"], 1, b""),
         ("2>&-", ["messages", "show", "x"], 1, b""),
         ("2>/dev/full", ["messages", "show", "x"], 1, b""),
@@ -229,6 +231,13 @@ def test_a_log_on_standard_input_may_be_no_utf8(home: Path) -> None:
     assert b"unexplained: 0" in out
 
 
+def test_a_file_may_be_called_as_standard_input_is(home: Path) -> None:
+    (home / "-").write_text("2026-10-01T00:00:00+00:00 mx1 postfix/master[1]: daemon started\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    code, out, error = run(home, "</dev/null", "reconcile", "--log", "./-", cwd=home, env=environment)
+    assert (code, error, b"unexplained: 0" in out) == (0, b"", True)
+
+
 def test_letters_that_a_terminal_has_not_are_shown_otherwise(home: Path, engine: Engine) -> None:
     write(engine, record(0, sender="\u00fc@x.example"))
     code, out, error = run(home, "", "messages", env={**os.environ, "PYTHONIOENCODING": "ascii"})
@@ -239,6 +248,9 @@ def test_an_export_that_nobody_reads_or_that_has_no_room(home: Path, engine: Eng
     one = quarantined(home)
     write(engine, one)
     export = ["quarantine", "export", one.kept[0].id]
+    assert run(home, ">&-", *export)[0] == 3
+    with engine.connect() as connection:
+        assert "export" not in connection.execute(select(schema.EVENTS.c.action)).scalars().all()
     assert run(home, ">/dev/full", *export)[0] == 3
     code, _, error = run(home, "", *export, "--output", "/nonexistent/x")
     assert (code, b"give a new file" in error) == (2, True)
