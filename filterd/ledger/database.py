@@ -79,7 +79,7 @@ def _sqlite(settings: LedgerSettings) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         how = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-        execute_many(connection, f"BEGIN {how}")
+        execute_directly(connection, f"BEGIN {how}")
 
     return engine
 
@@ -130,7 +130,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def execute_many(connection: Connection, statement: str, rows: Sequence[Any] = ()) -> None:
+def execute_directly(connection: Connection, statement: str, rows: Sequence[Any] = ()) -> None:
     """Execute a statement that returns nothing, in the driver's words, once or for each row. Raises SQLAlchemyError.
 
     Without SQLAlchemy's account of each execution, which costs more than an INSERT does.

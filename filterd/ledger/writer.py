@@ -15,7 +15,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from . import lists
 from . import schema as s
-from .database import cause, execute_many, writes
+from .database import cause, execute_directly, writes
 from .records import Again, Answer, AskLists, Injected, MessageRecord, Ping, Record, TakeBack
 
 Written = Record | TakeBack | Injected | Again | Ping | AskLists
@@ -146,7 +146,7 @@ class _Insert:
 
     def write(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         """Write rows, which have just these columns."""
-        execute_many(connection, self._text, [self._values(row) for row in rows])
+        execute_directly(connection, self._text, [self._values(row) for row in rows])
 
 
 def _take_back(connection: Connection, one: TakeBack) -> None:

@@ -123,7 +123,11 @@ def parse(answer: bytes) -> SpamdAnswer:
 
 
 def _is_whole(answer: bytes | bytearray) -> bool:
-    """Whether an answer has all that it announces: the end of the connection need not be waited for."""
+    """Whether an answer has all that it announces: the end of the connection need not be waited for.
+
+    spamd's child is free only when it has tidied up behind it. Until then the next question waits in spamd's listen queue,
+    within its own time.
+    """
     head, blank, body = answer.partition(b"\r\n\r\n")
     length = _ANNOUNCED.search(head + b"\r\n") if blank else None
     return length is not None and len(body) >= int(length[1])

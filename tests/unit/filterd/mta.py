@@ -76,3 +76,16 @@ class Mta(Engine):
                 return True
         peer.sendall(usual + b"\r\n")
         return True
+
+
+class Greeting(Engine):
+    """An MTA that says something once, and nothing more until it is let go."""
+
+    said = b""
+
+    def serve(self, peer: socket.socket) -> None:
+        peer.sendall(self.said)
+        if self.said.startswith(b"220"):
+            peer.recv(1000)
+            return
+        self.gate.wait(10)

@@ -34,7 +34,7 @@ from tests.unit.filterd import engines
 from tests.unit.filterd.daemon import configuration
 from tests.unit.filterd.dialogue import Client
 from tests.unit.filterd.engines import GTUBE, Engine, wait_for
-from tests.unit.filterd.mta import Mta
+from tests.unit.filterd.mta import Greeting, Mta
 from tests.unit.filterd.test_ledger_process import Ledger
 from tests.unit.filterd.test_parse_pool import DOUBLE
 
@@ -206,19 +206,6 @@ for _mode in ("down", "hanging", "garbage", "dying"):
     _ledger(_mode)
 
 
-class Greeting(Engine):
-    """An MTA that says something once, and nothing more until it is let go."""
-
-    said = b""
-
-    def serve(self, peer: socket.socket) -> None:
-        peer.sendall(self.said)
-        if self.said.startswith(b"220"):
-            peer.recv(1000)
-            return
-        self.gate.wait(10)
-
-
 def _inject(cell: str) -> None:
     def breaking(bench: Bench, _: pytest.MonkeyPatch) -> Iterator[None]:
         bench.body, bench.injects = GTUBE, True
@@ -279,7 +266,7 @@ def ledger_disk_full(bench: Bench, _: pytest.MonkeyPatch) -> Iterator[None]:
 def _ledger_disk(cell: str, why: str) -> None:
     def refused(bench: Bench, patch: pytest.MonkeyPatch) -> Iterator[None]:
         flag = bench.home / "refused"
-        opened, execute_many = database.opened, database.execute_many
+        opened, execute_directly = database.opened, database.execute_directly
 
         def refuse(statement: str) -> None:
             if flag.exists() and statement.startswith(("INSERT", "UPDATE", "DELETE")):
@@ -287,7 +274,7 @@ def _ledger_disk(cell: str, why: str) -> None:
 
         def executed(connection: Any, statement: str, rows: Any = ()) -> None:
             refuse(statement)
-            execute_many(connection, statement, rows)
+            execute_directly(connection, statement, rows)
 
         def watched(settings: Any) -> Any:
             engine = opened(settings)
@@ -299,7 +286,7 @@ def _ledger_disk(cell: str, why: str) -> None:
             return engine
 
         patch.setattr(database, "opened", watched)
-        patch.setattr("filterd.ledger.writer.execute_many", executed)
+        patch.setattr("filterd.ledger.writer.execute_directly", executed)
         real_ledger(bench)
         flag.touch()
         yield
