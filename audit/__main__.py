@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -33,13 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from roles.registry import DEFENCES  # noqa: PLC0415 - see above
 
         targets = inventory.targets(options.inventory, frozenset(options.host))
-        chosen = engine.chosen(engine.items(DEFENCES), options.only, options.layer)
+        chosen = {
+            target.name: engine.chosen(engine.items(DEFENCES, target.gateway), options.only, options.layer)
+            for target in targets
+        }
         _writable(options.json, options.junit)
     except (AuditError, ImportError, ValueError) as error:
         print(f"audit: {error}", file=sys.stderr)
         return COULD_NOT_RUN
     results, problems = _audited(targets, DEFENCES, chosen, fast=options.fast)
-    lacking = list(unseen.blind(chosen, results))
+    lacking = [sentence for items in chosen.values() for sentence in unseen.blind(items, results)]
     if results:
         table.printed(results, Console())
     if options.json:
@@ -101,20 +104,25 @@ def _writable(*paths: Path | None) -> None:
 
 
 def _audited(
-    targets: Sequence[Target], defences: Sequence[Defence], chosen: Sequence[Item], *, fast: bool
+    targets: Sequence[Target],
+    defences: Sequence[Defence],
+    chosen: Mapping[str, Sequence[Item]],
+    *,
+    fast: bool,
 ) -> tuple[list[Result], list[str]]:
     """Return the results of all hosts, and one sentence for each host that could not be audited."""
     results: list[Result] = []
     problems: list[str] = []
-    kept = {item.defence.id for item in chosen}
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         for target in targets:
-            task = progress.add_task(target.name, total=len(chosen))
+            wanted = chosen[target.name]
+            kept = {item.defence.id for item in wanted}
+            task = progress.add_task(target.name, total=len(wanted))
             try:
                 with Session(target, [each for each in defences if each.id in kept], fast=fast) as session:
-                    results += session.run(chosen, _advance(progress, task))
+                    results += session.run(wanted, _advance(progress, task))
             except AuditError as error:
                 problems.append(str(error))
     return results, problems

@@ -14,14 +14,15 @@ from msgspec import Struct
 
 from audit import evidence
 from audit.errors import AuditError, UnseenError
-from audit.evidence import is_kind
+from audit.evidence import is_claim, is_kind
 from audit.probes import Observation, State
 from audit.probes.host import Answer, Shell
 from audit.target import Target
 from audit.vantage import Worker, entered
 from roles.claims import Claim, Reply, Scan
-from roles.defence import Defence
+from roles.defence import Defence, Lacking
 from roles.kinds import Kind
+from roles.settings import Gateway
 
 # A probe bounds its own waits; this is for one that hangs all the same. The slowest is a scan of 65,535 ports.
 CLAIM_SECONDS = 180.0
@@ -32,18 +33,21 @@ CONCURRENT = (6, 1, 12)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One check of one defence: a setting to ask for, or a claim to look at. ``id`` is unique: ``mta.banner:greeting-25``."""
+    """One check of one defence: a setting to ask for, a claim to look at, or why its MTA has none.
+
+    ``id`` is unique: ``mta.banner:greeting-25``.
+    """
 
     id: str
     defence: Defence
-    check: Kind | Claim
+    check: Kind | Claim | Lacking
 
 
 class Result(Struct, frozen=True, kw_only=True):
     """What came of one item on one host.
 
-    ``state`` is held, broken or not seen; ``wanted`` and ``seen`` are one line each; ``why`` says why it was not
-    seen; ``seconds`` is how long it took.
+    ``state`` is held, broken, not seen or not available; ``wanted`` and ``seen`` are one line each; ``why`` says why it
+    was not seen, or why its MTA cannot have it; ``seconds`` is how long it took.
     """
 
     host: str
@@ -58,16 +62,17 @@ class Result(Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
 
-def items(defences: Iterable[Defence]) -> list[Item]:
-    """Return every check of the given defences, in their order, with ids that are unique."""
+def items(defences: Iterable[Defence], gateway: Gateway | None = None) -> list[Item]:
+    """Return every check of the given defences, in their order, with ids that are unique; those of one gateway, or all."""
     found: list[Item] = []
     for defence in defences:
-        checks: list[Kind | Claim] = [*defence.sets, *defence.claims]
+        every: tuple[Kind | Claim, ...] = (*defence.sets, *defence.claims)
+        checks = every if gateway is None else defence.checks(gateway)
         titles = Counter(_title(check) for check in checks)
         taken: Counter[str] = Counter()
         for check in checks:
             name = _title(check)
-            if titles[name] > 1 and not is_kind(check):
+            if titles[name] > 1 and is_claim(check):
                 name = f"{name}-{check.vantage}"
             taken[name] += 1
             suffix = f"-{taken[name]}" if taken[name] > 1 else ""
@@ -75,7 +80,7 @@ def items(defences: Iterable[Defence]) -> list[Item]:
     return found
 
 
-def _title(check: Kind | Claim) -> str:
+def _title(check: Kind | Claim | Lacking) -> str:
     return check.name() if is_kind(check) else check.title()
 
 
@@ -89,7 +94,7 @@ class Session:
     def __init__(self, target: Target, defences: Sequence[Defence] = (), *, fast: bool = False) -> None:
         self.target = target
         self._fast = fast
-        self._planned = items(defences)
+        self._planned = items(defences, target.gateway)
         self._answers: dict[str, Answer] = {}
         self._workers: dict[str, Worker] = {}
         self._asking = Lock()
@@ -111,7 +116,10 @@ class Session:
         """Return what comes of one item; raises AuditError when the host cannot be asked at all."""
         started = time.monotonic()
         check = item.check
-        observation = self._asked(item, check) if is_kind(check) else self._looked(check)
+        if isinstance(check, Lacking):
+            observation = Observation(state="not available", why=check.why)
+        else:
+            observation = self._asked(item, check) if is_kind(check) else self._looked(check)
         return Result(
             host=self.target.name,
             defence_id=item.defence.id,

@@ -16,6 +16,7 @@ from roles.claims import (
     SshMethods,
     Verdict,
 )
+from roles.defence import Lacking
 from roles.kinds import FirewallRule, Kind
 from roles.settings import Gateway
 
@@ -37,8 +38,10 @@ def line(text: str, limit: int = LINE_LIMIT) -> str:
     return f"{shown[:limit]}… ({len(text)} characters)"
 
 
-def wanted(check: Kind | Claim, gateway: Gateway) -> str:
+def wanted(check: Kind | Claim | Lacking, gateway: Gateway) -> str:
     """Return in words what a check wants to see."""
+    if isinstance(check, Lacking):
+        return "what this MTA cannot have"
     if is_kind(check):
         return check.wanted(gateway) or "nothing"
     return _WANTED[type(check)](check)
@@ -62,9 +65,14 @@ def answered(kind: Kind, answer: str, gateway: Gateway) -> str:
     return answer.strip() or "an empty answer"
 
 
-def is_kind(check: Kind | Claim) -> "TypeIs[Kind]":
-    """Say whether a check is a setting to ask the host for, and not a claim to look at from outside."""
+def is_kind(check: Kind | Claim | Lacking) -> "TypeIs[Kind]":
+    """Say whether a check is a setting to ask the host for."""
     return hasattr(check, "question")
+
+
+def is_claim(check: Kind | Claim | Lacking) -> "TypeIs[Claim]":
+    """Say whether a check is a claim to look at from outside."""
+    return hasattr(check, "vantage")
 
 
 def _missing_rule(kind: FirewallRule, answer: str, gateway: Gateway) -> str:

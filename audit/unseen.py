@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from audit.engine import Item, Result
-from audit.evidence import is_kind
+from audit.evidence import is_claim
 
 # So many different reasons are named, the rest is counted.
 REASONS_SHOWN = 4
@@ -26,7 +26,7 @@ def blind(chosen: Sequence[Item], results: Sequence[Result]) -> Iterator[str]:
     Claims that the control host looks at count only where no other was chosen: they need no way outside, and would
     hide that there is none.
     """
-    looks = {item.id: item.check.vantage for item in chosen if not is_kind(item.check)}
+    looks = {item.id: item.check.vantage for item in chosen if is_claim(item.check)}
     outside = {name for name, vantage in looks.items() if vantage != "control"} or set(looks)
     for host, group in groupby(results, key=lambda result: result.host):
         rows = [result for result in group if result.item in outside]

@@ -66,7 +66,7 @@ def _defence(defence: Defence, gateway: Gateway) -> str:
                 (_setting(check, gateway) for check, _ in settings),
             )
         )
-    seen = [item for item in items if not evidence.is_kind(item.check)]
+    seen = [item for item in items if evidence.is_claim(item.check)]
     if seen:
         parts.append(
             table(
@@ -76,16 +76,18 @@ def _defence(defence: Defence, gateway: Gateway) -> str:
         )
     else:
         parts.append(f"Unseen from outside: {defence.unseen}\n")
+    parts += [f"Not available under {mta}: {why}\n" for mta, why in defence.lacks.items()]
     return "\n".join(parts)
 
 
 def _setting(kind: Kind, gateway: Gateway) -> tuple[str, ...]:
-    return type(kind).__name__, code(kind.name()), code(kind.wanted(gateway))
+    mta: str = getattr(kind, "mta", None) or ""
+    return f"{type(kind).__name__}{f' ({mta})' if mta else ''}", code(kind.name()), code(kind.wanted(gateway))
 
 
 def _claim(item: Item, gateway: Gateway) -> tuple[str, ...]:
     check = item.check
-    if evidence.is_kind(check):
+    if not evidence.is_claim(check):
         raise TypeError(f"{item.id} is a setting, not a claim")
     refuting = evidence.seen(getattr(check, "refuted_by", None))
     return code(item.id), check.vantage, _deed(check), _wish(check, gateway), code(refuting)

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct
 from msgspec import inspect as types
 
-from docs.markdown import page, paragraph
-from docs.struct_table import settings, struct_of
+from docs.markdown import page
+from docs.struct_table import tables
 from filterd.config import Config
 from filterd.listing import StageListed
 from filterd.scan import Scanned
@@ -53,7 +53,7 @@ groups (without it: the rule's own). `--json` prints one array of objects of thi
 
 def text() -> str:
     """Return the page."""
-    sections = [f"{_head(path)}{section}" for path, section in _sections((), Config)]
+    sections = [f"{_head(path)}{section}" for path, section in _sections()]
     return page(
         "filterd's configuration and commands",
         _SOURCE,
@@ -69,21 +69,13 @@ def _head(path: str) -> str:
     return f"## {path}\n\n"
 
 
-def _sections(path: tuple[str, ...], struct: type[Struct]) -> Iterator[tuple[str, str]]:
+def _sections() -> Iterator[tuple[str, str]]:
     """Yield each table of the file as it is written there, with its text; tables behind the one that they are in."""
-    info = types.type_info(struct)
-    if not isinstance(info, types.StructType):
-        raise TypeError(f"{struct.__name__} is not a struct")
-    for field in info.fields:
-        inner = struct_of(field.type)
-        place = (*path, field.encode_name)
-        if inner is not None:
-            many = not isinstance(field.type, types.StructType)
-            name = ".".join(place)
-            yield f"[[{name}]]" if many else f"[{name}]", f"{paragraph(inner)}\n\n{settings(inner)}"
-            yield from _sections(place, inner)
-        elif isinstance(field.type, types.DictType) and not path:
-            yield f"[{field.encode_name}]", _RULES
+    for name, field, text in tables(Config):
+        if text:
+            yield f"[{name}]" if isinstance(field.type, types.StructType) else f"[[{name}]]", text
+        elif isinstance(field.type, types.DictType):
+            yield f"[{name}]", _RULES
 
 
 def _schema(struct: type[Struct]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from audit.target import Stands
 from docs import defence_page, failures_page, filterd_page, ledger_page, policy_page
 from docs.markdown import page, paragraph, table
-from docs.struct_table import settings
+from docs.struct_table import settings, tables
 from inventory.example import gateways
 from roles.registry import LAYERS
 from roles.settings import Gateway
@@ -49,7 +49,10 @@ def _settings_page() -> str:
     )
     foreign = "## Other names in an inventory\n\nWhat begins so is not a setting of the gateway:\n\n"
     stands = f"## audit_*\n\n{paragraph(Stands)} Each name stands behind `audit_`.\n\n{settings(Stands)}"
-    return page("Settings", source, settings(Gateway), foreign + table(("Prefix", "Whose"), _FOREIGN), stands)
+    inner = [f"## {name}\n\n{text}" for name, _, text in tables(Gateway) if text]
+    return page(
+        "Settings", source, settings(Gateway), *inner, foreign + table(("Prefix", "Whose"), _FOREIGN), stands
+    )
 
 
 def stale(folder: Path, texts: Mapping[str, str]) -> list[str]:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from msgspec import inspect as types
 
-from docs.markdown import code, table
+from docs.markdown import code, paragraph, table
 
 _WORDS: dict[type[types.Type], str] = {
     types.StrType: "text",
@@ -42,11 +42,30 @@ def settings(struct: type[Struct]) -> str:
     return table([HEAD[index] for index in kept], ([row[index] for index in kept] for row in rows))
 
 
+def tables(struct: type[Struct], path: tuple[str, ...] = ()) -> Iterator[tuple[str, types.Field, str]]:
+    """Yield (dotted name, field, what it means and its settings) of each field that is a struct or holds some.
+
+    Other fields of the outermost struct come with an empty text: what to say of them is the page's matter.
+    """
+    info = types.type_info(struct)
+    if not isinstance(info, types.StructType):
+        raise TypeError(f"{struct.__name__} is not a struct")
+    for field in info.fields:
+        inner, place = struct_of(field.type), (*path, field.encode_name)
+        if inner is not None:
+            yield ".".join(place), field, f"{paragraph(inner)}\n\n{settings(inner)}"
+            yield from tables(inner, place)
+        elif not path:
+            yield ".".join(place), field, ""
+
+
 def struct_of(kind: types.Type) -> type[Struct] | None:
     """Return the struct that a type is, or that a list of it holds: such a field is a table of its own."""
     _, bare = _described(kind)
     if isinstance(bare, types.StructType):
         return bare.cls
+    if isinstance(bare, types.DictType):
+        return struct_of(bare.value_type)
     return struct_of(bare.item_type) if isinstance(bare, types.VarTupleType | types.ListType) else None
 
 

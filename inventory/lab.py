@@ -2,7 +2,8 @@
 
 import os
 
-from lab.plan import VANTAGE, WORLD
+from inventory.lab_settings import settings
+from lab.plan import VANTAGE
 from lab.state import load
 
 _lab = load(os.environ.get("BASTIDE_LAB", "lab"))
@@ -18,12 +19,11 @@ gateways = [
             "ssh_key": str(host.ssh_key),
             "ssh_known_hosts_file": str(host.known_hosts),
             "ssh_strict_host_key_checking": "yes",
-            "hostname": host.fqdn,
-            "admin_networks": [str(_lab.mgmt)],
-            "resolvers": [f"198.51.100.{WORLD}"],
-            "relay_domains": {"bastide.example": f"[{_lab.hosts['mailhost'].lan4}]:25"},
-            "clamav_official_databases": False,
-            "clamav_extra_databases": ["http://data.bastide.example/clamav/bastide-lab.ndb"],
+            **settings(
+                hostname=host.fqdn,
+                next_hop=f"[{_lab.hosts['mailhost'].lan4}]:25",
+                administration=str(_lab.mgmt),
+            ),
             # The audit sends from the lab's own networks and looks into what the mail server recorded.
             "audit_vantage": {side: f"netns:{name}" for side, name in _lab.netns.items()},
             "audit_address": {

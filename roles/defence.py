@@ -1,13 +1,26 @@
 """Defence: one record for one defence, read by the deploy, the acceptance tests, the audit and the docs."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from roles.claims import Claim
-from roles.kinds import Kind
+from roles.kinds import Kind, applies
+from roles.settings import Gateway, Mta
 
 _ID = re.compile(r"[a-z]+(\.[a-z0-9-]+)+")
 _ROW = re.compile(r"[A-Z]\d{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """In the place of a defence's checks: its MTA cannot have it, and ``why`` with what stands in its place."""
+
+    why: str
+
+    def title(self) -> str:
+        """Return what stands behind the defence's id in the item's."""
+        return "not-available"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +29,8 @@ class Defence:
 
     ``id`` is layer.name and stands in rendered files, test ids and reports alike. ``rows`` are requirement ids.
     ``claims`` are what is seen from outside; where nothing can be seen, ``unseen`` says why.
+    ``when`` says of which gateways it is a defence, where it is not one of all; ``lacks`` why one of the MTAs cannot
+    have it, and what stands in its place there.
     An unfinished record cannot be constructed: ValueError names the record and what it lacks.
     """
 
@@ -26,6 +41,8 @@ class Defence:
     sets: tuple[Kind, ...] = ()
     claims: tuple[Claim, ...] = ()
     unseen: str = ""
+    when: Callable[[Gateway], bool] | None = None
+    lacks: Mapping[Mta, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a record that lacks what one of its readers needs."""
@@ -46,7 +63,23 @@ class Defence:
             found.append("it neither sets nor claims anything")
         if bool(self.claims) == bool(self.unseen):
             found.append("it needs either claims or the reason why nothing can be seen from outside")
+        found += [
+            f"what stands in its place under {mta} must be a whole sentence"
+            for mta, why in self.lacks.items()
+            if not why.endswith(".")
+        ]
         return found
+
+    def stands(self, gateway: Gateway) -> bool:
+        """Say whether this gateway has the defence: it is meant for it, and its MTA can."""
+        return (self.when is None or self.when(gateway)) and gateway.mta not in self.lacks
+
+    def checks(self, gateway: Gateway) -> tuple["Kind | Claim | Lacking", ...]:
+        """Return what is to be asked and looked at on this gateway; in place of what its MTA cannot, why."""
+        if self.stands(gateway):
+            every: tuple[Kind | Claim, ...] = (*self.sets, *self.claims)
+            return tuple(check for check in every if applies(check, gateway))
+        return (Lacking(self.lacks[gateway.mta]),) if gateway.mta in self.lacks else ()
 
     @property
     def layer(self) -> str:

@@ -47,7 +47,7 @@ def lines(
     defences: Iterable[Defence], kind: type[LineOption], gateway: Gateway
 ) -> Iterator[tuple[str, list[str]]]:
     """Give each defence's id with its lines of one kind, in the records' order; those without any are left out."""
-    for defence in defences:
+    for defence in (each for each in defences if each.stands(gateway)):
         own = [setting.line(gateway) for setting in defence.sets if isinstance(setting, kind)]
         if own:
             yield defence.id, own
@@ -63,10 +63,10 @@ def filterd_options(defences: Iterable[Defence]) -> list[tuple[str, FilterdOptio
     ]
 
 
-def restriction_lists(defences: Iterable[Defence]) -> dict[str, list[tuple[str, str]]]:
+def restriction_lists(defences: Iterable[Defence], gateway: Gateway) -> dict[str, list[tuple[str, str]]]:
     """Return each Postfix restriction list with its (defence id, entry) pairs in the records' order."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for defence in defences:
+    for defence in (each for each in defences if each.stands(gateway)):
         for setting in defence.sets:
             if isinstance(setting, Restriction):
                 found.setdefault(setting.list, []).append((defence.id, setting.entry))

@@ -5,8 +5,7 @@ docs/settings.md is generated from this file.
 """
 
 import ipaddress
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
@@ -14,24 +13,15 @@ from msgspec import Meta, Struct
 
 from roles.errors import SettingError
 from roles.filterd import policy
+from roles.forms import SMTP_PORT, next_hop_port
+from roles.problems import problems
+
+Mta = Literal["postfix", "sendmail"]
 
 # Data of the same inventory that is not ours to type: pyinfra's connectors (ssh_*, fake_*) and global arguments (_*),
 # and where the audit stands (audit_*, read by audit/vantage.py).
 FOREIGN_PREFIXES = ("ssh_", "fake_", "_", "audit_")
 
-# RFC 1123 2.1 host name with at least one dot: SMTP names itself by a fully qualified name (RFC 5321 4.1.1.1).
-_FQDN = re.compile(
-    r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.IGNORECASE
-)
-# transport(5): [host]:port without MX look-up, or a bare domain whose MX is asked.
-_NAME = r"[0-9A-Za-z]([0-9A-Za-z.-]*[0-9A-Za-z])?"
-_NEXT_HOP = re.compile(rf"(\[([0-9A-Fa-f.:]+|{_NAME})\]|{_NAME})(:\d{{1,5}})?")
-_LOCAL_PART = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
-
-SMTP_PORT = 25
-HIGHEST_PORT = 65_535
-# No administration comes from a network larger than these.
-SHORTEST_PREFIX = {4: 8, 6: 16}
 # Where the engines listen; the distributions' units and our configuration agree on these.
 CLAMD_SOCKET = "/run/clamav/clamd.ctl"
 SPAMD_SOCKET = "/run/spamd/spamd.sock"
@@ -50,6 +40,12 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         Meta(description="Fully qualified name that the gateway greets with and signs Received lines with."),
     ]
+    mta: Annotated[
+        Mta,
+        Meta(
+            description="The MTA that stands in front. Both pass the same probes; docs/mta.md compares them."
+        ),
+    ] = "postfix"
     relay_domains: Annotated[
         dict[str, str],
         Meta(
@@ -196,7 +192,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             gateway = msgspec.convert(own, cls)
         except msgspec.ValidationError as error:
             raise SettingError(_explained(str(error), cls.__struct_fields__)) from error
-        for name, problem in _problems(gateway):
+        for name, problem in problems(gateway):
             raise SettingError(f"setting `{name}`: {problem}")
         return gateway
 
@@ -246,139 +242,3 @@ def _explained(text: str, fields: tuple[str, ...]) -> str:
         f"inventory data: {text.replace('Object', 'the gateway')}; "
         f"docs/settings.md explains each setting, known names are: {', '.join(fields)}"
     )
-
-
-def _problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
-    """Give (setting, what is wrong and the remedy) for each value that has the right type but cannot be used."""
-    yield from _name_problems(gateway)
-    yield from _domain_problems(gateway)
-    yield from _network_problems(gateway)
-    yield from _process_problems(gateway)
-    yield from _database_problems(gateway)
-    yield from _policy_problems(gateway)
-
-
-def _name_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
-    if not _FQDN.fullmatch(gateway.hostname):
-        yield (
-            "hostname",
-            f"{gateway.hostname!r} is not a fully qualified host name; write it like mx1.example.org",
-        )
-    if gateway.hostname.lower() in {domain.lower() for domain in gateway.relay_domains}:
-        yield (
-            "hostname",
-            f"{gateway.hostname!r} is a relayed domain as well; the gateway needs a name of its own",
-        )
-    if gateway.administrator and not _is_mail_address(gateway.administrator):
-        yield (
-            "administrator",
-            f"{gateway.administrator!r} is not a mail address; write it like postmaster@example.org",
-        )
-    if gateway.administrator.rpartition("@")[2].lower() == gateway.hostname.lower():
-        yield (
-            "administrator",
-            f"{gateway.administrator!r} is on the gateway itself, which keeps no mailboxes; name one elsewhere",
-        )
-
-
-def _domain_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
-    for domain, hop in gateway.relay_domains.items():
-        if not _FQDN.fullmatch(domain) or domain != domain.lower():
-            yield "relay_domains", f"{domain!r} is not a domain name in lower case; write it like example.org"
-        if not _NEXT_HOP.fullmatch(hop):
-            yield (
-                "relay_domains",
-                f"next hop {hop!r} of {domain} is not of transport(5)'s form; write it like [198.51.100.7]:25",
-            )
-        elif hop.partition(":")[0] == domain:
-            yield (
-                "relay_domains",
-                f"the next hop of {domain} is {hop!r}, whose MX is this gateway; name the mail server itself",
-            )
-        elif not 1 <= next_hop_port(hop) <= HIGHEST_PORT:
-            yield "relay_domains", f"next hop {hop!r} of {domain} names a port that does not exist"
-
-
-def _process_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
-    if gateway.sshd_port == SMTP_PORT:
-        yield "sshd_port", "port 25 is the MTA's; sshd needs another one"
-    served = min(gateway.clamd_threads, gateway.spamd_children)
-    if gateway.filterd_workers > served:
-        yield (
-            "filterd_workers",
-            f"{gateway.filterd_workers} workers, but the engines serve {served} messages at a time",
-        )
-
-
-def _network_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
-    for network in gateway.admin_networks:
-        if problem := _network_problem(network):
-            yield "admin_networks", problem
-    for resolver in gateway.resolvers:
-        if not _is_address(resolver):
-            yield "resolvers", f"{resolver!r} is not an IP address"
-
-
-def _policy_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
-    for network in gateway.internal_networks:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            yield "internal_networks", f"{network!r} is not a network in CIDR form ({error})"
-            return
-    if gateway.notify_admin and not _is_mail_address(gateway.notify_admin):
-        yield (
-            "notify_admin",
-            f"{gateway.notify_admin!r} is not a mail address; write it like postmaster@example.org",
-        )
-        return
-    if found := policy.problem(
-        gateway.filterd_policy,
-        precision=gateway.spam_precision,
-        internal_networks=gateway.internal_networks,
-        admin=gateway.notify_admin_address,
-    ):
-        yield "filterd_policy", found
-
-
-def _database_problems(gateway: Gateway) -> Iterator[tuple[str, str]]:
-    if not gateway.clamav_official_databases and not gateway.clamav_extra_databases:
-        yield (
-            "clamav_official_databases",
-            "without them clamd needs at least one database in `clamav_extra_databases`",
-        )
-    for url in gateway.clamav_extra_databases:
-        if not re.fullmatch(r"(https?|file)://[!-~]+", url):
-            yield "clamav_extra_databases", f"{url!r} is not an http, https or file URL"
-
-
-def _network_problem(network: str) -> str:
-    """Return what is wrong with an administrators' network, or an empty text."""
-    try:
-        parsed = ipaddress.ip_network(network)
-    except ValueError as error:
-        return f"{network!r} is not a network in CIDR form ({error})"
-    if isinstance(parsed, ipaddress.IPv6Network) and parsed.network_address.ipv4_mapped:
-        return f"{network} is an IPv4 network in IPv6 spelling; write it in IPv4's"
-    if parsed.prefixlen < SHORTEST_PREFIX[parsed.version]:
-        return f"{network} lets a good part of the internet at sshd; name the networks that administrators come from"
-    return ""
-
-
-def _is_mail_address(text: str) -> bool:
-    local_part, _, domain = text.rpartition("@")
-    return _LOCAL_PART.fullmatch(local_part) is not None and _FQDN.fullmatch(domain) is not None
-
-
-def next_hop_port(hop: str) -> int:
-    """Return the TCP port of a next hop in the words of transport(5); 25 where it names none."""
-    _, colon, port = hop.rpartition("]")[2].rpartition(":")
-    return int(port) if colon else SMTP_PORT
-
-
-def _is_address(text: str) -> bool:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return address.version == 4 or address.scope_id is None  # noqa: PLR2004 - the packet filter knows no scopes

@@ -11,7 +11,7 @@ from audit.place import Place
 from audit.probes import mail, smtp, ssh, tcp
 from roles.claims import Claim, Delivered, Greeting, Reply, Scan, SshAlgorithms, SshMethods, Verdict
 
-State = Literal["held", "broken", "not seen"]
+State = Literal["held", "broken", "not seen", "not available"]
 
 OBSERVERS: Mapping[type, Callable[[Any, Place], Awaitable[object]]] = {
     Greeting: smtp.greeting,

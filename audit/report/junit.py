@@ -1,4 +1,4 @@
-"""The report as JUnit XML: a suite a host, a case an item. Broken is a failure, not seen is skipped."""
+"""The report as JUnit XML: a suite a host, a case an item. Broken is a failure, not seen and not available are skipped."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -28,7 +28,7 @@ def _suite(root: ET.Element, host: str, rows: Sequence[Result]) -> None:
         name=host,
         tests=str(len(rows)),
         failures=str(sum(result.state == "broken" for result in rows)),
-        skipped=str(sum(result.state == "not seen" for result in rows)),
+        skipped=str(sum(result.state in ("not seen", "not available") for result in rows)),
         time=f"{sum(result.seconds for result in rows):.3f}",
     )
     for result in rows:
@@ -38,5 +38,5 @@ def _suite(root: ET.Element, host: str, rows: Sequence[Result]) -> None:
         if result.state == "broken":
             failure = ET.SubElement(case, "failure", message=f"{result.title}: broken")
             failure.text = f"wanted: {result.wanted}\nseen: {result.seen}"
-        elif result.state == "not seen":
+        elif result.state != "held":
             ET.SubElement(case, "skipped", message=result.why)

@@ -10,7 +10,7 @@ from rich.text import Text
 from audit import unseen
 from audit.engine import Result
 
-_STYLES = {"held": "green", "broken": "bold red", "not seen": "yellow"}
+_STYLES = {"held": "green", "broken": "bold red", "not seen": "yellow", "not available": "cyan"}
 
 
 def printed(results: Sequence[Result], console: Console) -> None:
@@ -30,13 +30,15 @@ def printed(results: Sequence[Result], console: Console) -> None:
 def totals(results: Sequence[Result]) -> str:
     """Return one sentence with how many checks of how many defences held, broke and were not seen, and why not."""
     counts = [f"{sum(result.state == state for result in results)} {state}" for state in ("held", "broken")]
+    if unavailable := sum(result.state == "not available" for result in results):
+        counts.append(f"{unavailable} not available under this MTA")
     defences = len({(result.host, result.defence_id) for result in results})
     return f"{len(results)} checks of {defences} defences: {', '.join([*counts, unseen.summary(results)])}"
 
 
 def shown(result: Result) -> str:
     """Return the evidence of one result: what was seen, with what was wanted beside it where they differ."""
-    if result.state == "not seen":
+    if result.state in ("not seen", "not available"):
         return result.why
     if result.state == "held":
         return result.seen
@@ -45,8 +47,9 @@ def shown(result: Result) -> str:
 
 def _plain(rows: Sequence[Result]) -> Iterator[str]:
     width = max(len(result.item) for result in rows)
+    states = max(len("not seen"), *(len(result.state) for result in rows))
     for result in rows:
-        yield f"  {result.state:<8}  {result.item:<{width}}  {shown(result)}"
+        yield f"  {result.state:<{states}}  {result.item:<{width}}  {shown(result)}"
 
 
 def _rich(title: str, rows: Sequence[Result]) -> Table:

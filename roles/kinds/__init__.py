@@ -1,6 +1,6 @@
 """Kinds: what a defence sets on the host; a file for each part of the host that is asked."""
 
-from roles.kinds.base import Kind, LineOption, Value, resolved
+from roles.kinds.base import Kind, LineOption, Value, applies, resolved
 from roles.kinds.engines import ClamdOption, FilterdOption, FreshclamOption, SpamassassinOption
 from roles.kinds.host import FileMode, HostAnswer, InterfaceSysctl, SshdOption, Sysctl, UnitOption
 from roles.kinds.packets import ChainPolicy, FilterTable, FirewallRule
@@ -27,5 +27,6 @@ __all__ = [
     "Sysctl",
     "UnitOption",
     "Value",
+    "applies",
     "resolved",
 ]

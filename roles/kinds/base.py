@@ -15,6 +15,11 @@ from roles.settings import Gateway
 Value = str | Callable[[Gateway], str]
 
 
+def applies(check: object, gateway: Gateway) -> bool:
+    """Say whether a setting or claim is one of this gateway's: what names an ``mta`` is of the gateways that run it."""
+    return getattr(check, "mta", None) in (None, gateway.mta)
+
+
 def resolved(value: Value, gateway: Gateway) -> str:
     """Return a value as text for one gateway."""
     return value if isinstance(value, str) else value(gateway)

@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 
 from roles.kinds.base import LineOption
-from roles.settings import Gateway
+from roles.settings import Gateway, Mta
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class UnitOption:
     unit: str
     option: str
     value: str
+    mta: Mta | None = None
 
     def name(self) -> str:
         return f"{self.unit} {self.option}"
@@ -81,6 +82,7 @@ class FileMode:
     mode: str
     owner: str = "root"
     group: str = "root"
+    mta: Mta | None = None
 
     def name(self) -> str:
         return self.path
@@ -109,6 +111,7 @@ class HostAnswer:
     command: str
     matches: str
     refuted_by: str
+    mta: Mta | None = None
 
     def __post_init__(self) -> None:
         """Refuse a pattern that also takes the answer it is there to catch."""

@@ -4,9 +4,10 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from roles.kinds.base import LineOption
-from roles.settings import Gateway
+from roles.settings import Gateway, Mta
 
 # The access restrictions of postconf(5) that take no argument.
 RESTRICTIONS = frozenset(
@@ -54,6 +55,8 @@ RESTRICTIONS = frozenset(
 class MainCf(LineOption):
     """A Postfix parameter (postconf(5)), in main.cf."""
 
+    mta: ClassVar[Mta] = "postfix"
+
     def line(self, gateway: Gateway) -> str:
         return f"{self.key} = {self.wanted(gateway)}".rstrip()
 
@@ -66,6 +69,7 @@ class MainCf(LineOption):
 class Restriction:
     """One entry of a Postfix restriction list (postconf(5)); the list is its records' entries in their order."""
 
+    mta: ClassVar[Mta] = "postfix"
     list: str
     entry: str
 
@@ -93,15 +97,15 @@ class Restriction:
 class RestrictionList:
     """A whole Postfix restriction list: these entries in this order, and no others."""
 
+    mta: ClassVar[Mta] = "postfix"
     list: str
-    entries: Callable[[], tuple[str, ...]]
+    entries: Callable[[Gateway], tuple[str, ...]]
 
     def name(self) -> str:
         return self.list
 
     def wanted(self, gateway: Gateway) -> str:
-        del gateway
-        return " ".join(self.entries())
+        return " ".join(self.entries(gateway))
 
     def question(self, gateway: Gateway) -> str:
         del gateway
@@ -115,6 +119,7 @@ class RestrictionList:
 class PostfixMap:
     """A whole look-up table (postmap(1)): these keys with these values, and no others."""
 
+    mta: ClassVar[Mta] = "postfix"
     map: str
     entries: Callable[[Gateway], dict[str, str]]
 

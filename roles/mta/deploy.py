@@ -28,7 +28,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     packages_installed(name="Install Postfix", packages=platform.packages["mta"])
     values = {
         "parameters": list(lines(DEFENCES, MainCf, gateway)),
-        "restrictions": restriction_lists(DEFENCES),
+        "restrictions": restriction_lists(DEFENCES, gateway),
         "injection": INJECTION,
     }
     files_owned(

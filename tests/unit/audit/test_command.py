@@ -260,7 +260,7 @@ def test_reports_carry_every_result_and_problem(tmp_path: Path) -> None:
     document.written(RESULTS, ["gw2: cannot reach it"], report)
     junit.written(RESULTS, ["gw2: cannot reach it"], xml)
     read = json.loads(report.read_bytes())
-    assert read["totals"] == {"held": 1, "broken": 1, "not seen": 1}
+    assert read["totals"] == {"held": 1, "broken": 1, "not seen": 1, "not available": 0}
     assert read["problems"] == ["gw2: cannot reach it"]
     text = xml.read_text()
     found = [text.count(f"<{tag} ") for tag in ("testcase", "failure", "skipped", "error")]

@@ -30,7 +30,9 @@ def record(id_: str, *sets: Kind) -> Defence:
 def main_cf(**changes: object) -> str:
     chosen = gateway(**changes)
     parameters = list(lines(MTA, MainCf, chosen))
-    return rendered("mta", "main.cf.j2", chosen, parameters=parameters, restrictions=restriction_lists(MTA))
+    return rendered(
+        "mta", "main.cf.j2", chosen, parameters=parameters, restrictions=restriction_lists(MTA, chosen)
+    )
 
 
 def test_lines_are_of_one_kind_in_the_order_of_their_records() -> None:
@@ -53,7 +55,7 @@ def test_restriction_lists_keep_the_order_of_the_records_that_name_them() -> Non
         record("mta.two", MainCf("a", "1"), Restriction("r", "reject_unauth_destination")),
         record("mta.three", Restriction("r", "reject_non_fqdn_sender")),
     )
-    assert restriction_lists(records) == {
+    assert restriction_lists(records, gateway()) == {
         "r": [
             ("mta.one", "permit_mynetworks"),
             ("mta.two", "reject_unauth_destination"),

@@ -1,0 +1,47 @@
+"""How names, addresses and next hops are written; each function says whether a text has the form."""
+
+import ipaddress
+import re
+
+# RFC 1123 2.1 host name with at least one dot: SMTP names itself by a fully qualified name (RFC 5321 4.1.1.1).
+_FQDN = re.compile(
+    r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.IGNORECASE
+)
+# transport(5): [host]:port without MX look-up, or a bare domain whose MX is asked.
+_NAME = r"[0-9A-Za-z]([0-9A-Za-z.-]*[0-9A-Za-z])?"
+_NEXT_HOP = re.compile(rf"(\[([0-9A-Fa-f.:]+|{_NAME})\]|{_NAME})(:\d{{1,5}})?")
+_LOCAL_PART = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
+
+SMTP_PORT = 25
+HIGHEST_PORT = 65_535
+
+
+def is_fqdn(text: str) -> bool:
+    """Say whether a text is a fully qualified host name."""
+    return _FQDN.fullmatch(text) is not None
+
+
+def is_mail_address(text: str) -> bool:
+    """Say whether a text is a plain mail address: a dot-string at a fully qualified name (RFC 5321 4.1.2)."""
+    local_part, _, domain = text.rpartition("@")
+    return _LOCAL_PART.fullmatch(local_part) is not None and is_fqdn(domain)
+
+
+def is_next_hop(text: str) -> bool:
+    """Say whether a text is a next hop in the words of transport(5)."""
+    return _NEXT_HOP.fullmatch(text) is not None
+
+
+def next_hop_port(hop: str) -> int:
+    """Return the TCP port of a next hop in the words of transport(5); 25 where it names none."""
+    _, colon, port = hop.rpartition("]")[2].rpartition(":")
+    return int(port) if colon else SMTP_PORT
+
+
+def is_address(text: str) -> bool:
+    """Say whether a text is an IP address that a packet filter can name."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return address.version == 4 or address.scope_id is None  # noqa: PLR2004 - the packet filter knows no scopes

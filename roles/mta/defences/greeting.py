@@ -1,0 +1,105 @@
+"""What the gateway says of itself before it knows anybody."""
+
+from roles.claims import Greeting, Reply
+from roles.defence import Defence
+from roles.kinds import MainCf
+from roles.mta.defences.dialogue import EHLO, MAIL, REFUSED
+
+_ANONYMOUS = (
+    r"(?s)(?!421)\d{3}[ -](?!.*(?i:postfix|sendmail|exim|debian|ubuntu|red ?hat|rocky|milter|version)).*"
+)
+
+
+def _anonymous(about: str, *lines: str) -> Reply:
+    """Return the claim that a reply names neither product nor system."""
+    return Reply(
+        about=about, lines=lines, matches=_ANONYMOUS, refuted_by="250-mx Postfix (Debian/GNU)\n250 HELP"
+    )
+
+
+DEFENCES = (
+    Defence(
+        id="mta.banner",
+        title="The SMTP greeting names no software",
+        why="A version in the greeting lets a scanner pick its exploit.",
+        rows=("A20", "H11"),
+        sets=(MainCf("smtpd_banner", "$myhostname ESMTP"),),
+        claims=(
+            Greeting(
+                matches=r"220 [\w.-]+ ESMTP", refuted_by="220 mx.example.org ESMTP Postfix (Debian/GNU)"
+            ),
+            Greeting(
+                matches=r"220 [\w.-]+ ESMTP", refuted_by="220 mx.example.org ESMTP Postfix", vantage="lan"
+            ),
+        ),
+    ),
+    Defence(
+        id="mta.anonymous",
+        title="No reply and no trace header names the software",
+        why="A greeting without a name is worth little if HELP, an error text or a Received line gives it away.",
+        rows=("A20",),
+        sets=(MainCf("mail_name", "ESMTP"),),
+        claims=(
+            _anonymous("ehlo", EHLO),
+            _anonymous("help", EHLO, "HELP"),
+            _anonymous("unknown-command", EHLO, "XBASTIDE"),
+            _anonymous("refusal", EHLO, MAIL, "RCPT TO:<victim@elsewhere.example>"),
+        ),
+    ),
+    Defence(
+        id="mta.no-vrfy",
+        title="VRFY and EXPN do not tell which addresses exist",
+        why="They hand a spammer a verified address list without a single message sent.",
+        rows=("A20", "H11"),
+        sets=(MainCf("disable_vrfy_command", "yes"), MainCf("show_user_unknown_table_name", "no")),
+        claims=tuple(
+            Reply(
+                about=verb.lower(),
+                lines=(EHLO, f"{verb} bob@{{domain}}"),
+                # RFC 5321 3.5.3: 252 also tells nothing; 500 is Postfix's answer to a verb that it never had.
+                matches=r"(500|502|252)[ -][^\n]*",
+                refuted_by="250 2.1.5 <bob@example.org>",
+            )
+            for verb in ("VRFY", "EXPN")
+        ),
+    ),
+    Defence(
+        id="mta.no-etrn",
+        title="ETRN is neither offered nor obeyed",
+        why="Anybody could have the queue flushed, again and again.",
+        rows=("H11",),
+        sets=(
+            MainCf("smtpd_etrn_restrictions", "reject"),
+            MainCf("smtpd_discard_ehlo_keywords", "etrn, silent-discard"),
+        ),
+        claims=(
+            Reply(
+                about="etrn",
+                lines=(EHLO, "ETRN {domain}"),
+                matches=REFUSED,
+                refuted_by="250 2.0.0 Queuing started",
+            ),
+            Reply(
+                about="ehlo-without-etrn",
+                lines=(EHLO,),
+                matches=r"250-(?s:(?!.*\bETRN\b).*)",
+                refuted_by="250-mx\n250-SIZE 1000\n250 ETRN",
+            ),
+        ),
+    ),
+    Defence(
+        id="mta.helo-required",
+        title="A client says who it is before it sends",
+        why="Much spam software skips HELO; every mail server says it (RFC 5321 4.1.1.1).",
+        rows=("A17",),
+        sets=(MainCf("smtpd_helo_required", "yes"),),
+        claims=(
+            Reply(
+                about="mail-without-helo",
+                lines=(MAIL,),
+                matches=r"503[ -](?s:.*)",
+                refuted_by="250 2.1.0 Ok",
+            ),
+        ),
+    ),
+)

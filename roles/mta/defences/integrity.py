@@ -1,0 +1,61 @@
+"""A message is one message, the same on both sides of the gateway."""
+
+from roles.claims import Reply
+from roles.defence import Defence
+from roles.kinds import MainCf, Restriction
+from roles.mta.defences.dialogue import EHLO, MAIL, RCPT
+
+DEFENCES = (
+    Defence(
+        id="mta.unchanged",
+        title="Headers are not dropped and long lines not folded on the way",
+        why="Postfix removes some headers and breaks lines over 998 octets by default, and with them signatures over both.",
+        rows=("P17", "A22"),
+        sets=(
+            MainCf("message_drop_headers", ""),
+            MainCf("smtp_line_length_limit", "0"),
+            # Above filterd's limit for a header, so that filterd refuses what Postfix would cut short in silence.
+            MainCf("header_size_limit", "1048576"),
+        ),
+        unseen="filterd.clean-unchanged looks at whole messages; the acceptance tests send these very cases.",
+    ),
+    Defence(
+        id="mta.early-talker",
+        title="A client that talks before it was asked is cut off",
+        why="Spam software sends its whole dialogue at once; waiting for replies costs it time that it does not take.",
+        rows=("A05",),
+        sets=(
+            MainCf("smtpd_forbid_unauth_pipelining", "yes"),
+            Restriction("smtpd_data_restrictions", "reject_unauth_pipelining"),
+        ),
+        claims=(
+            Reply(
+                about="early-talker",
+                lines=(EHLO, MAIL, RCPT, "DATA"),
+                early=True,
+                # Not merely refused: told why and cut off, so that nothing of what was sent ahead is obeyed.
+                matches=r"(421|521|554|503)[ -](?i:(?s:.*)(synchroni[sz]ation|pipelin|out of turn)(?s:.*))",
+                refuted_by="503 5.5.1 Error: need RCPT command",
+            ),
+        ),
+    ),
+    Defence(
+        id="mta.no-smuggling",
+        title="A bare line feed does not end a message",
+        why="Two servers that disagree where a message ends let a second one in with the first one's good name (CVE-2023-51764).",
+        rows=("P26",),
+        sets=(
+            MainCf("smtpd_forbid_bare_newline", "normalize"),
+            MainCf("smtpd_forbid_bare_newline_exclusions", "$mynetworks"),
+        ),
+        unseen="One reply does not tell one message from two; the acceptance tests look at what arrives.",
+    ),
+    Defence(
+        id="mta.long-queue-ids",
+        title="Queue ids are never used twice",
+        why="A log line must name one message for ever, or an account of all mail cannot be drawn up.",
+        rows=("A25",),
+        sets=(MainCf("enable_long_queue_ids", "yes"),),
+        unseen="The id stands in replies, but one reply does not show that it stays unique.",
+    ),
+)

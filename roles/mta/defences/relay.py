@@ -1,0 +1,48 @@
+"""Whom the gateway relays for."""
+
+from roles.claims import Reply
+from roles.defence import Defence
+from roles.kinds import MainCf, Restriction
+from roles.mta.defences.dialogue import EHLO, MAIL, REFUSED, TAKEN
+
+# A recipient elsewhere, in the spellings that relays were talked into: by plain address, routed by percent and bang,
+# by source route (RFC 5321 appendix C), quoted, by address literal, and hidden behind the gateway's own names.
+RELAY_SPELLINGS = (
+    ("plain", "<victim@elsewhere.example>"),
+    ("percent", "<victim%elsewhere.example@{domain}>"),
+    ("bang", "<elsewhere.example!victim@{domain}>"),
+    ("source-route", "<@{domain}:victim@elsewhere.example>"),
+    ("quoted", '<"victim@elsewhere.example"@{domain}>'),
+    ("double-at", "<victim@elsewhere.example@{domain}>"),
+    ("address-literal", "<victim@[198.51.100.53]>"),
+    ("own-name", "<victim%elsewhere.example@{hostname}>"),
+)
+
+
+def _relay_attempt(name: str, recipient: str) -> Reply:
+    return Reply(
+        about=f"relay-{name}",
+        lines=(EHLO, MAIL, f"RCPT TO:{recipient}"),
+        matches=REFUSED,
+        refuted_by=TAKEN,
+    )
+
+
+DEFENCES = (
+    Defence(
+        id="mta.no-open-relay",
+        title="Mail is relayed for the declared domains only",
+        why="An open relay sends other people's spam until every block list knows its address.",
+        rows=("A03", "A09", "A10"),
+        sets=(
+            MainCf("mynetworks", "127.0.0.0/8 [::1]/128"),
+            MainCf("relay_domains", "texthash:/etc/postfix/transport"),
+            MainCf("mydestination", ""),
+            MainCf("allow_untrusted_routing", "no"),
+            MainCf("parent_domain_matches_subdomains", ""),
+            Restriction("smtpd_relay_restrictions", "permit_mynetworks"),
+            Restriction("smtpd_relay_restrictions", "reject_unauth_destination"),
+        ),
+        claims=tuple(_relay_attempt(name, recipient) for name, recipient in RELAY_SPELLINGS),
+    ),
+)

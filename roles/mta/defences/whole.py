@@ -1,0 +1,68 @@
+"""What no single record can say: that the lists are whole, in order, and without exceptions."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from roles.defence import Defence
+from roles.kinds import HostAnswer, MainCf, PostfixMap, Restriction, RestrictionList, UnitOption
+from roles.mta.injection import OVERRIDES
+from roles.settings import Gateway
+
+
+def _entries(name: str, records: Sequence[Defence], gateway: Gateway) -> tuple[str, ...]:
+    """Return the entries of a restriction list, made of the records that this gateway has."""
+    return tuple(
+        setting.entry
+        for defence in records
+        if defence.stands(gateway)
+        for setting in defence.sets
+        if isinstance(setting, Restriction) and setting.list == name
+    )
+
+
+def of(records: Sequence[Defence]) -> tuple[Defence, ...]:
+    """Return the defences over all ``records``."""
+    return (
+        Defence(
+            id="mta.restriction-order",
+            title="Restriction lists hold the declared entries in the declared order",
+            why="The first entry that decides ends the list: a permit moved up switches off all that stands behind it.",
+            rows=("A04",),
+            sets=tuple(
+                RestrictionList(name, partial(_entries, name, records))
+                for name in (
+                    "smtpd_recipient_restrictions",
+                    "smtpd_relay_restrictions",
+                    "smtpd_data_restrictions",
+                )
+            ),
+            unseen="Each entry's own record looks from outside at what it refuses.",
+        ),
+        Defence(
+            id="mta.no-exceptions",
+            title="No client, service or domain is let around the rules",
+            why="One line for one address is enough to relay or to pass unfiltered, and the settings for all look as before.",
+            rows=("A02", "A03", "P01"),
+            sets=(
+                MainCf("smtpd_milter_maps", ""),
+                PostfixMap(
+                    "texthash:/etc/postfix/transport",
+                    lambda g: {domain: f"relay:{hop}" for domain, hop in g.relay_domains.items()},
+                ),
+                HostAnswer(
+                    subject="parameters that a service of master.cf overrides",
+                    command="postconf -P | sed 's/ *$//' | LC_ALL=C sort",
+                    matches=OVERRIDES,
+                    refuted_by="smtp/inet/milter_default_action = accept",
+                ),
+                HostAnswer(
+                    subject="services that listen on the network",
+                    command="postconf -M | awk '$2 == \"inet\" { print $1, $8 }'",
+                    matches="smtp smtpd",
+                    refuted_by="smtp smtpd\n2525 smtpd",
+                ),
+                UnitOption(unit="postfix.service", option="UnitFileState", value="enabled"),
+            ),
+            unseen="Whom an exception is for, the audit would have to guess.",
+        ),
+    )

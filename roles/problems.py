@@ -1,0 +1,140 @@
+"""What is wrong with settings that have the right type: each with the setting's name and the remedy."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from roles.filterd import policy
+from roles.forms import (
+    HIGHEST_PORT,
+    SMTP_PORT,
+    is_address,
+    is_fqdn,
+    is_mail_address,
+    is_next_hop,
+    next_hop_port,
+)
+
+if TYPE_CHECKING:
+    from roles.settings import Gateway
+
+# No administration comes from a network larger than these.
+SHORTEST_PREFIX = {4: 8, 6: 16}
+
+
+def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
+    """Give (setting, what is wrong and the remedy) for each value that has the right type but cannot be used."""
+    yield from _name_problems(gateway)
+    yield from _domain_problems(gateway)
+    yield from _network_problems(gateway)
+    yield from _process_problems(gateway)
+    yield from _database_problems(gateway)
+    yield from _policy_problems(gateway)
+
+
+def _name_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
+    if not is_fqdn(gateway.hostname):
+        yield (
+            "hostname",
+            f"{gateway.hostname!r} is not a fully qualified host name; write it like mx1.example.org",
+        )
+    if gateway.hostname.lower() in {domain.lower() for domain in gateway.relay_domains}:
+        yield (
+            "hostname",
+            f"{gateway.hostname!r} is a relayed domain as well; the gateway needs a name of its own",
+        )
+    if gateway.administrator and not is_mail_address(gateway.administrator):
+        yield (
+            "administrator",
+            f"{gateway.administrator!r} is not a mail address; write it like postmaster@example.org",
+        )
+    if gateway.administrator.rpartition("@")[2].lower() == gateway.hostname.lower():
+        yield (
+            "administrator",
+            f"{gateway.administrator!r} is on the gateway itself, which keeps no mailboxes; name one elsewhere",
+        )
+
+
+def _domain_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
+    for domain, hop in gateway.relay_domains.items():
+        if not is_fqdn(domain) or domain != domain.lower():
+            yield "relay_domains", f"{domain!r} is not a domain name in lower case; write it like example.org"
+        if not is_next_hop(hop):
+            yield (
+                "relay_domains",
+                f"next hop {hop!r} of {domain} is not of transport(5)'s form; write it like [198.51.100.7]:25",
+            )
+        elif hop.partition(":")[0] == domain:
+            yield (
+                "relay_domains",
+                f"the next hop of {domain} is {hop!r}, whose MX is this gateway; name the mail server itself",
+            )
+        elif not 1 <= next_hop_port(hop) <= HIGHEST_PORT:
+            yield "relay_domains", f"next hop {hop!r} of {domain} names a port that does not exist"
+
+
+def _process_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
+    if gateway.sshd_port == SMTP_PORT:
+        yield "sshd_port", "port 25 is the MTA's; sshd needs another one"
+    served = min(gateway.clamd_threads, gateway.spamd_children)
+    if gateway.filterd_workers > served:
+        yield (
+            "filterd_workers",
+            f"{gateway.filterd_workers} workers, but the engines serve {served} messages at a time",
+        )
+
+
+def _network_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
+    for network in gateway.admin_networks:
+        if problem := _network_problem(network):
+            yield "admin_networks", problem
+    for resolver in gateway.resolvers:
+        if not is_address(resolver):
+            yield "resolvers", f"{resolver!r} is not an IP address"
+
+
+def _policy_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
+    for network in gateway.internal_networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            yield "internal_networks", f"{network!r} is not a network in CIDR form ({error})"
+            return
+    if gateway.notify_admin and not is_mail_address(gateway.notify_admin):
+        yield (
+            "notify_admin",
+            f"{gateway.notify_admin!r} is not a mail address; write it like postmaster@example.org",
+        )
+        return
+    if found := policy.problem(
+        gateway.filterd_policy,
+        precision=gateway.spam_precision,
+        internal_networks=gateway.internal_networks,
+        admin=gateway.notify_admin_address,
+    ):
+        yield "filterd_policy", found
+
+
+def _database_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
+    if not gateway.clamav_official_databases and not gateway.clamav_extra_databases:
+        yield (
+            "clamav_official_databases",
+            "without them clamd needs at least one database in `clamav_extra_databases`",
+        )
+    for url in gateway.clamav_extra_databases:
+        if not re.fullmatch(r"(https?|file)://[!-~]+", url):
+            yield "clamav_extra_databases", f"{url!r} is not an http, https or file URL"
+
+
+def _network_problem(network: str) -> str:
+    """Return what is wrong with an administrators' network, or an empty text."""
+    try:
+        parsed = ipaddress.ip_network(network)
+    except ValueError as error:
+        return f"{network!r} is not a network in CIDR form ({error})"
+    if isinstance(parsed, ipaddress.IPv6Network) and parsed.network_address.ipv4_mapped:
+        return f"{network} is an IPv4 network in IPv6 spelling; write it in IPv4's"
+    if parsed.prefixlen < SHORTEST_PREFIX[parsed.version]:
+        return f"{network} lets a good part of the internet at sshd; name the networks that administrators come from"
+    return ""
