@@ -3,6 +3,7 @@
 from pyinfra import host
 
 from roles.clamav import deploy as clamav
+from roles.dns import deploy as dns
 from roles.filterd import deploy as filterd
 from roles.firewall import deploy as firewall
 from roles.hardening import deploy as hardening
@@ -14,6 +15,7 @@ gateway, platform = prepared(host)
 
 firewall.apply(gateway, platform)  # before anything listens that it must cover
 hardening.apply(gateway, platform)  # before strangers are let in
+dns.apply(gateway, platform)  # a resolver that validates, before the MTA that believes it
 mta.apply(gateway, platform)  # answers 451 until filterd is there: nothing passes unfiltered
 clamav.apply(gateway, platform)  # the engines before the daemon that asks them
 spamassassin.apply(gateway, platform)

@@ -9,6 +9,7 @@ from roles.claims import (
     Arrival,
     Claim,
     Delivered,
+    DnsSilence,
     Greeting,
     Reply,
     Scan,
@@ -119,6 +120,7 @@ _WANTED: Mapping[type, Callable[[Any], str]] = {
         "exactly the declared ports answer" if claim.expects == "declared" else "no port answers"
     ),
     Delivered: lambda _claim: "arrives at the next hop unchanged but for trace headers",
+    DnsSilence: lambda _claim: "no answer on port 53",
     SshMethods: lambda claim: f"exactly {', '.join(sorted(claim.exactly))}",
     SshAlgorithms: lambda claim: f"nothing beside {', '.join(sorted(claim.within))}",
 }

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from lab import blocklists, dnssec
 from lab.plan import WORLD
 
 
@@ -13,6 +14,19 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
         "mta": os.environ.get("BASTIDE_MTA", "postfix"),
         "admin_networks": [administration],
         "resolvers": [f"198.51.100.{WORLD}"],
+        # The lab has a root of its own.
+        "dns": {"trust_anchors": [f". DS {dnssec.anchor('.')}"]},
+        "dnsbl": [
+            {
+                "id": "lab-allow",
+                "zone": blocklists.ALLOW_LIST,
+                "answers": "127.0.[2..20].[1..3]",
+                "score": -3,
+            },
+            {"id": "lab-block", "zone": blocklists.BLOCK_LIST, "reason": "see lab/blocklists.py"},
+            {"id": "lab-grey", "zone": blocklists.GREY_LIST, "answers": "127.0.0.4", "score": 2},
+            {"id": "lab-warned", "zone": blocklists.GREY_LIST, "answers": "127.0.0.4", "mode": "warn"},
+        ],
         "relay_domains": {"bastide.example": next_hop},
         "clamav_official_databases": False,
         "clamav_extra_databases": ["http://data.bastide.example/clamav/bastide-lab.ndb"],

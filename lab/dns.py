@@ -4,39 +4,49 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Network, ip_address
 
-from lab.plan import DOMAIN, LAN4, LAN6, MAILHOST, WAN4, WAN6, WORLD, gateway_number, v6
+from lab import dnssec
+from lab.blocklists import DEAD_LIST, lists
+from lab.plan import (
+    ALLOWED,
+    DOMAIN,
+    LAN4,
+    LAN6,
+    LISTED,
+    MAILHOST,
+    NAMELESS,
+    WAN4,
+    WAN6,
+    WORLD,
+    Record,
+    gateway_number,
+    v6,
+)
 
 ZONE_FOLDER = "/etc/bind/zones"
 SENDER = "sender.example"
 SPOOF = "spoof.example"
-BLOCK_LIST = f"dnsbl.{DOMAIN}"
-# The address (its last octet) that the block list holds.
-LISTED = 66
-# The address that spoof.example claims and that has no name of its own.
-NAMELESS = 67
+# Signed as it should be, and signed before it was changed.
+SIGNED = "signed.example"
+BOGUS = "bogus.example"
 
 # Short, so that no test waits for a cache to forget.
 _TTL_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One record. ``owner`` is relative to its zone, @ is the zone itself; ``value`` as in a zone file."""
-
-    owner: str
-    type: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
-    """One zone with all its records but SOA and NS, which are the same in each."""
+    """One zone with all its records but SOA and NS, which are the same in each.
+
+    ``changed`` is a text of the signed file and what is put in its place, after it was signed.
+    """
 
     name: str
     records: tuple[Record, ...]
+    signed: bool = False
+    changed: tuple[str, str] | None = None
 
     @property
     def file(self) -> str:
@@ -52,20 +62,26 @@ class Zone:
             f"@ NS {name_server}",
             *(f"{record.owner} {record.type} {record.value}" for record in self.records),
         ]
-        return "\n".join(lines) + "\n"
+        text = "\n".join(lines) + "\n"
+        if self.signed:
+            text = dnssec.signed(self.name, text)
+        return text.replace(*self.changed) if self.changed else text
 
 
 def zones(gateways: int) -> tuple[Zone, ...]:
     """Return every zone of a lab with that many gateways."""
     numbers = range(1, gateways + 1)
     named = (
-        Zone(name=DOMAIN, records=_protected(numbers)),
+        Zone(name=DOMAIN, records=_protected(numbers), signed=True),
         Zone(name=SENDER, records=_sender()),
         Zone(name=SPOOF, records=_spoof()),
-        Zone(name=BLOCK_LIST, records=_block_list()),
+        Zone(name=SIGNED, records=_a("@", 10), signed=True),
+        Zone(name=BOGUS, records=_a("@", 10), signed=True, changed=(str(WAN4[10]), str(WAN4[11]))),
+        *(Zone(name=name, records=records) for name, records in lists().items()),
         *_reverse(numbers),
     )
-    return (Zone(name=".", records=_root(named)), *named)
+    root = Zone(name=".", records=_a(f"world.{DOMAIN}.", WORLD), signed=True)
+    return tuple(_delegating(zone, (root, *named)) for zone in (root, *named))
 
 
 def named_conf(every: Sequence[Zone]) -> str:
@@ -120,6 +136,7 @@ def _sender() -> tuple[Record, ...]:
         *_a("client", 10),
         *_a("relay", 11),
         *_a("listed", LISTED),
+        *_a("allowed", ALLOWED),
     )
 
 
@@ -127,22 +144,12 @@ def _spoof() -> tuple[Record, ...]:
     return (*_a("@", NAMELESS), Record(owner="@", type="MX", value="10 mx"), *_a("mx", NAMELESS))
 
 
-def _block_list() -> tuple[Record, ...]:
-    # RFC 5782 2.1: octets in reverse, 127.0.0.2 as the answer; 5: the test entry for 127.0.0.2 itself.
-    records = []
-    for address in (str(WAN4[LISTED]), v6(WAN6, LISTED), "127.0.0.2"):
-        reverse = ip_address(address).reverse_pointer
-        owner = reverse.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
-        records.append(Record(owner=owner, type="A", value="127.0.0.2"))
-        records.append(Record(owner=owner, type="TXT", value=f'"{address} is listed by the lab"'))
-    return tuple(records)
-
-
 def _reverse(gateways: range) -> tuple[Zone, ...]:
     wan = {
         10: f"client.{SENDER}",
         11: f"relay.{SENDER}",
         LISTED: f"listed.{SENDER}",
+        ALLOWED: f"allowed.{SENDER}",
         WORLD: f"world.{DOMAIN}",
     }
     wan |= {gateway_number(n): f"mx{n}.{DOMAIN}" for n in gateways}
@@ -173,7 +180,21 @@ def _ptr(owner: str, name: str) -> Record:
     return Record(owner=owner, type="PTR", value=f"{name}.")
 
 
-def _root(others: Sequence[Zone]) -> tuple[Record, ...]:
-    server = f"world.{DOMAIN}."
-    delegations = tuple(Record(owner=f"{zone.name}.", type="NS", value=server) for zone in others)
-    return (*delegations, *_a(server, WORLD))
+def _delegating(zone: Zone, every: Sequence[Zone]) -> Zone:
+    """Return a zone with the delegations (RFC 1034 4.2.1, RFC 4035 2.4) of those right below it, and of a dead one."""
+    below = [each for each in every if each.name != zone.name and _parent(each, every) is zone]
+    made = [Record(owner=f"{each.name}.", type="NS", value=f"world.{DOMAIN}.") for each in below]
+    made += [
+        Record(owner=f"{each.name}.", type="DS", value=dnssec.anchor(each.name))
+        for each in below
+        if each.signed
+    ]
+    if zone.name == ".":
+        made.append(Record(owner=f"{DEAD_LIST}.", type="NS", value=f"{DEAD_LIST.replace('dead', 'gone')}."))
+    return replace(zone, records=(*made, *zone.records))
+
+
+def _parent(zone: Zone, every: Sequence[Zone]) -> Zone:
+    """Return the zone that a zone is delegated from: the longest name that it ends with, or the root."""
+    above = [each for each in every if zone.name.endswith(f".{each.name}")]
+    return max(above, key=lambda each: len(each.name), default=every[0])

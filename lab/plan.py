@@ -27,12 +27,24 @@ MOST_GATEWAYS = 32
 WORLD = 53
 MAILHOST = 25
 VANTAGE = 10
-# The addresses a probe on wan can send from: two that sender.example's SPF allows, one that the block list holds,
-# one whose address has no name.
-WAN_VANTAGES = (10, 11, 66, 67)
+# Held by the lab's block lists; held, but also by its allow list; the address that spoof.example claims, without a name
+# of its own, which one list of little weight holds.
+LISTED = 66
+NAMELESS = 67
+ALLOWED = 68
+# The addresses a probe on wan can send from: two that sender.example's SPF allows, and those.
+WAN_VANTAGES = (10, 11, LISTED, NAMELESS, ALLOWED)
 
 DOMAIN = "bastide.example"
 BRIDGE_OF = {"wan": "wan0", "lan": "lan0"}
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """One DNS record. ``owner`` is relative to its zone, @ is the zone itself; ``value`` as in a zone file."""
+
+    owner: str
+    type: str
+    value: str
 
 
 class Host(Struct, frozen=True, kw_only=True):

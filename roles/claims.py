@@ -213,3 +213,26 @@ class SshAlgorithms:
 
     def holds(self, seen: frozenset[str]) -> bool:
         return bool(seen) and seen <= self.within
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsSilence:
+    """What comes of a DNS question to the gateway's port 53 (RFC 1035 4.2): nothing must.
+
+    The probe sees ``silent`` when no packet comes back, ``closed`` for an ICMP error or RST, else the response's code.
+    """
+
+    protocol: Literal["udp", "tcp"]
+    family: Literal[4, 6]
+    refuted_by: str
+    vantage: Vantage = "wan"
+
+    def __post_init__(self) -> None:
+        if self.holds(self.refuted_by):
+            _refuse(self.title())
+
+    def title(self) -> str:
+        return f"dns-{self.protocol}-ipv{self.family}-{self.vantage}"
+
+    def holds(self, seen: str) -> bool:
+        return seen == "silent"

@@ -32,6 +32,7 @@ DEBIAN_12 = Platform(
     packages={
         "firewall": ("iptables", "iptables-persistent"),
         "hardening": ("openssh-server",),
+        "dns": ("dns-root-data", "python3-minimal", "unbound"),
         "mta": ("postfix", "postfix-lmdb"),
         "clamav": ("clamav-daemon", "clamav-freshclam", "clamdscan"),
         # SpamAssassin only suggests Mail::SPF, and without it says nothing of SPF.

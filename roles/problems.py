@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from roles.dns.settings import dns_problems, list_problems
 from roles.filterd import policy
 from roles.forms import (
     HIGHEST_PORT,
@@ -31,6 +32,7 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     yield from _process_problems(gateway)
     yield from _database_problems(gateway)
     yield from _policy_problems(gateway)
+    yield from _dns_problems(gateway)
 
 
 def _name_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
@@ -92,6 +94,16 @@ def _network_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     for resolver in gateway.resolvers:
         if not is_address(resolver):
             yield "resolvers", f"{resolver!r} is not an IP address"
+
+
+def _dns_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
+    yield from dns_problems(gateway.dns)
+    yield from list_problems(gateway.dnsbl, gateway.dnsbl_threshold, gateway.dnsbl_allow, gateway.resolvers)
+    if not gateway.postscreen and gateway.mta == "postfix" and (gateway.dnsbl or gateway.postscreen_deep):
+        problem = (
+            "it is off, but `dnsbl` or `postscreen_deep` is set, and under Postfix it is postscreen that asks"
+        )
+        yield "postscreen", f"{problem}; switch it on or empty those"
 
 
 def _policy_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:

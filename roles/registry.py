@@ -2,6 +2,7 @@
 
 from roles.clamav.defences import DEFENCES as CLAMAV
 from roles.defence import Defence
+from roles.dns.defences import DEFENCES as DNS
 from roles.filterd.defences import DEFENCES as FILTERD
 from roles.firewall.defences import DEFENCES as FIREWALL
 from roles.hardening.defences import DEFENCES as HARDENING
@@ -11,6 +12,7 @@ from roles.spamassassin.defences import DEFENCES as SPAMASSASSIN
 LAYERS: tuple[tuple[str, tuple[Defence, ...]], ...] = (
     ("firewall", FIREWALL),
     ("hardening", HARDENING),
+    ("dns", DNS),
     ("mta", MTA),
     ("clamav", CLAMAV),
     ("spamassassin", SPAMASSASSIN),

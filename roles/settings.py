@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 from msgspec import Meta, Struct
 
+from roles.dns.settings import BlockList, Dns
 from roles.errors import SettingError
 from roles.filterd import policy
 from roles.forms import SMTP_PORT, next_hop_port
@@ -79,7 +80,38 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     resolvers: Annotated[
         tuple[str, ...],
         Meta(
-            description="Addresses of the DNS resolvers that the gateway may ask; empty: any address, on port 53 only."
+            description="Addresses of the DNS resolvers that the gateway may ask, and no others; its own resolver passes "
+            "its questions on to them. Empty: it asks the name servers of the world itself, from the root on, on port 53."
+        ),
+    ] = ()
+    dns: Annotated[Dns, Meta(description="How the local resolver judges answers.")] = Dns()
+    dnsbl: Annotated[
+        tuple[BlockList, ...],
+        Meta(
+            description="Lists of addresses that are asked about each client. Each is tested before it is used, and every "
+            "hour: docs/dns.md."
+        ),
+    ] = ()
+    dnsbl_threshold: Annotated[
+        int,
+        Meta(ge=1, le=1000, description="Points (the sum of `score`) at which a client is refused."),
+    ] = 3
+    dnsbl_allow: Annotated[
+        tuple[str, ...],
+        Meta(description="Networks (CIDR) of clients that no list is asked about and no greeting delays."),
+    ] = ()
+    postscreen: Annotated[
+        bool,
+        Meta(
+            description="Under Postfix: look at each new client before it speaks to the MTA. It waits 6 s for its greeting "
+            "once a day, and is cut off if it talks before; lists are asked meanwhile."
+        ),
+    ] = True
+    postscreen_deep: Annotated[
+        tuple[Literal["pipelining", "non_smtp_command", "bare_newline"], ...],
+        Meta(
+            description="Under Postfix: what else a new client is tried for. Each of these makes every new client come "
+            "again (450), and mail from big senders late, as they come again from another address."
         ),
     ] = ()
     dhcp: Annotated[

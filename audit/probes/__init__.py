@@ -8,8 +8,18 @@ from msgspec import Struct
 from audit import evidence
 from audit.errors import NoSightError, UnseenError
 from audit.place import Place
-from audit.probes import mail, smtp, ssh, tcp
-from roles.claims import Claim, Delivered, Greeting, Reply, Scan, SshAlgorithms, SshMethods, Verdict
+from audit.probes import dns, mail, smtp, ssh, tcp
+from roles.claims import (
+    Claim,
+    Delivered,
+    DnsSilence,
+    Greeting,
+    Reply,
+    Scan,
+    SshAlgorithms,
+    SshMethods,
+    Verdict,
+)
 
 State = Literal["held", "broken", "not seen", "not available"]
 
@@ -19,6 +29,7 @@ OBSERVERS: Mapping[type, Callable[[Any, Place], Awaitable[object]]] = {
     Verdict: mail.verdict,
     Delivered: mail.delivered,
     Scan: tcp.scan,
+    DnsSilence: dns.silence,
     SshMethods: ssh.methods,
     SshAlgorithms: ssh.algorithms,
 }

@@ -5,6 +5,7 @@ from roles.kinds.engines import ClamdOption, FilterdOption, FreshclamOption, Spa
 from roles.kinds.host import FileMode, HostAnswer, InterfaceSysctl, SshdOption, Sysctl, UnitOption
 from roles.kinds.packets import ChainPolicy, FilterTable, FirewallRule
 from roles.kinds.postfix import MainCf, PostfixMap, Restriction, RestrictionList
+from roles.kinds.resolver import UnboundOption
 
 __all__ = [
     "ChainPolicy",
@@ -25,6 +26,7 @@ __all__ = [
     "SpamassassinOption",
     "SshdOption",
     "Sysctl",
+    "UnboundOption",
     "UnitOption",
     "Value",
     "applies",

@@ -2,7 +2,12 @@
 
 import re
 
-from lab import dns
+from dns import zone as dnspython
+from dns.dnssec import ValidationFailure, validate
+from dns.rdatatype import RRSIG, A
+
+from lab import blocklists, dns
+from lab.plan import NAMELESS
 
 
 def zone(name: str, *, gateways: int = 2) -> dns.Zone:
@@ -28,7 +33,7 @@ def test_reverse_zones_name_the_hosts_and_not_the_spoofer() -> None:
     wan = {each.owner: each.value for each in zone("100.51.198.in-addr.arpa").records}
     assert wan["10"] == "client.sender.example."
     assert wan["21"] == "mx1.bastide.example."
-    assert str(dns.NAMELESS) not in wan
+    assert str(NAMELESS) not in wan
     assert values("0.18.198.in-addr.arpa", "25", "PTR") == ["mail.bastide.example."]
 
 
@@ -39,16 +44,36 @@ def test_reverse_zone_of_v6_has_whole_owners() -> None:
 
 
 def test_block_list_holds_the_listed_address_and_the_test_entry() -> None:
-    assert values(dns.BLOCK_LIST, "66.100.51.198", "A") == ["127.0.0.2"]
-    assert values(dns.BLOCK_LIST, "2.0.0.127", "A") == ["127.0.0.2"]
-    assert values(dns.BLOCK_LIST, "2.0.0.127", "TXT")
-    assert not values(dns.BLOCK_LIST, "10.100.51.198", "A")
+    assert values(blocklists.BLOCK_LIST, "66.100.51.198", "A") == ["127.0.0.2"]
+    assert values(blocklists.BLOCK_LIST, "2.0.0.127", "A") == ["127.0.0.2"]
+    assert values(blocklists.BLOCK_LIST, "2.0.0.127", "TXT")
+    assert not values(blocklists.BLOCK_LIST, "10.100.51.198", "A")
 
 
-def test_root_delegates_every_other_zone() -> None:
-    others = {f"{each.name}." for each in dns.zones(1)} - {".."}
-    delegated = {each.owner for each in zone(".").records if each.type == "NS"}
-    assert delegated == others
+def test_every_zone_is_delegated_by_the_one_that_it_lies_in() -> None:
+    every = {each.name: each for each in dns.zones(1)}
+    for name, one in every.items():
+        if name == ".":
+            continue
+        parent = next((other for other in every if other != "." and name.endswith(f".{other}")), ".")
+        made = {(each.owner, each.type) for each in every[parent].records}
+        assert (f"{name}.", "NS") in made
+        assert ((f"{name}.", "DS") in made) is one.signed
+
+
+def test_signed_zones_validate_and_the_changed_one_does_not() -> None:
+    for name in (".", "bastide.example", "signed.example", "bogus.example"):
+        made = dnspython.from_text(zone(name).text(), origin=name, relativize=False)
+        key = made.find_rdataset(made.origin, "DNSKEY")
+        wrong = []
+        for owner, node in made.nodes.items():
+            for signature in [each for each in node.rdatasets if each.rdtype == RRSIG]:
+                covered = made.find_rrset(owner, signature.covers)
+                try:
+                    validate(covered, (owner, signature), {made.origin: key})
+                except ValidationFailure:
+                    wrong.append((str(owner), covered.rdtype))
+        assert wrong == ([("bogus.example.", A)] if name == "bogus.example" else [])
 
 
 def test_configuration_serves_each_zone_and_resolves_for_nobody() -> None:
@@ -60,7 +85,7 @@ def test_configuration_serves_each_zone_and_resolves_for_nobody() -> None:
 
 
 def test_zone_text_has_one_authority_and_every_record() -> None:
-    one = zone("bastide.example")
+    one = zone("sender.example")
     lines = one.text().splitlines()
     assert sum(" SOA " in line for line in lines) == 1
     assert len(lines) == len(one.records) + 3
