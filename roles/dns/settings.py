@@ -112,6 +112,11 @@ class BlockList(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"{self.rule} ({self.reason})" if self.reason else self.rule
 
 
+def refusals(lists: tuple[BlockList, ...]) -> dict[str, str]:
+    """Return what a refused client reads, by the zone: its entry of most weight speaks for it."""
+    return {entry.zone: entry.text for entry in sorted(lists, key=lambda entry: entry.counts)}
+
+
 def dns_problems(settings: Dns) -> Iterator[tuple[str, str]]:
     """Give (setting, what is wrong and the remedy) for what cannot be used."""
     for anchor in settings.trust_anchors:

@@ -4,12 +4,13 @@ from roles.kinds.base import Kind, LineOption, Value, applies, resolved
 from roles.kinds.engines import ClamdOption, FilterdOption, FreshclamOption, SpamassassinOption
 from roles.kinds.host import FileMode, HostAnswer, InterfaceSysctl, SshdOption, Sysctl, UnitOption
 from roles.kinds.packets import ChainPolicy, FilterTable, FirewallRule
-from roles.kinds.postfix import MainCf, PostfixMap, Restriction, RestrictionList
+from roles.kinds.postfix import DnsblSites, MainCf, PostfixMap, Restriction, RestrictionList
 from roles.kinds.resolver import UnboundOption
 
 __all__ = [
     "ChainPolicy",
     "ClamdOption",
+    "DnsblSites",
     "FileMode",
     "FilterTable",
     "FilterdOption",

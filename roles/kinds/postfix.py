@@ -135,3 +135,40 @@ class PostfixMap:
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         return sorted(answer.splitlines()) == self.wanted(gateway).splitlines()
+
+
+@dataclass(frozen=True, slots=True)
+class DnsblSites:
+    """The lists of addresses that postscreen asks, allow lists first, each with the answers that count and its weight.
+
+    In what is asked and shown each list goes by its name: its zone may hold a vendor's key.
+    """
+
+    mta: ClassVar[Mta] = "postfix"
+    key: ClassVar[str] = "postscreen_dnsbl_sites"
+
+    def name(self) -> str:
+        return self.key
+
+    def line(self, gateway: Gateway) -> str:
+        """Return the lines of main.cf, without the last one's end."""
+        return "\n".join([f"{self.key} =", *(f"    {site}" for site in self._sites(gateway, named=False))])
+
+    def wanted(self, gateway: Gateway) -> str:
+        return " ".join(self._sites(gateway, named=True))
+
+    def question(self, gateway: Gateway) -> str:
+        renamed = "; ".join(
+            f"s/^{re.escape(entry.zone)}=/{entry.rule}=/"
+            for entry in {each.zone: each for each in reversed(gateway.dnsbl)}.values()
+        )
+        return f"postconf -h {self.key} | tr -s ', ' '\\n' | sed -e '/^$/d' -e {shlex.quote(renamed)}"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return answer.split() == self.wanted(gateway).split()
+
+    @staticmethod
+    def _sites(gateway: Gateway, *, named: bool) -> list[str]:
+        first = {each.zone: each.rule for each in reversed(gateway.dnsbl)}
+        ordered = sorted(gateway.dnsbl, key=lambda entry: entry.score > 0)
+        return [f"{first[each.zone] if named else each.zone}={each.filter}*{each.counts}" for each in ordered]

@@ -26,6 +26,8 @@ DEFENCES = (
         rows=("A05",),
         sets=(
             MainCf("smtpd_forbid_unauth_pipelining", "yes"),
+            # Where postscreen (mta.screened) looks at new clients it is the one that does it.
+            MainCf("postscreen_greet_action", "drop"),
             Restriction("smtpd_data_restrictions", "reject_unauth_pipelining"),
         ),
         claims=(
@@ -34,7 +36,7 @@ DEFENCES = (
                 lines=(EHLO, MAIL, RCPT, "DATA"),
                 early=True,
                 # Not merely refused: told why and cut off, so that nothing of what was sent ahead is obeyed.
-                matches=r"(421|521|554|503)[ -](?i:(?s:.*)(synchroni[sz]ation|pipelin|out of turn)(?s:.*))",
+                matches=r"(421|521|554|503)[ -](?i:(?s:.*)(synchroni[sz]ation|pipelin|out of turn|protocol error)(?s:.*))",
                 refuted_by="503 5.5.1 Error: need RCPT command",
             ),
         ),

@@ -58,7 +58,7 @@ def of(records: Sequence[Defence]) -> tuple[Defence, ...]:
                 HostAnswer(
                     subject="services that listen on the network",
                     command="postconf -M | awk '$2 == \"inet\" { print $1, $8 }'",
-                    matches="smtp smtpd",
+                    matches="smtp (smtpd|postscreen)",
                     refuted_by="smtp smtpd\n2525 smtpd",
                 ),
                 UnitOption(unit="postfix.service", option="UnitFileState", value="enabled"),
