@@ -51,7 +51,11 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         files=(CONFIGURATION, DROP_IN),
         on_change="restart",
     )
-    files_owned(name="Write the tests of block lists", files=_tests(gateway))
+    files_owned(
+        name="Write the tests of block lists",
+        files=_tests(gateway),
+        check=f"python3 -I $stage{PROGRAM} --help >/dev/null; systemd-analyze verify $stage{UNITS}/bastide-dnsbl.*",
+    )
     converged(
         name="Keep the former resolver's address",
         question=f"grep -qs 'Written by Bastide' {RESOLV_CONF} || [ -e {BEFORE} ] || echo lost",
@@ -75,7 +79,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     unit_current(
         name="Test the block lists every hour",
         unit="bastide-dnsbl.timer",
-        files=(f"{UNITS}/bastide-dnsbl.timer",),
+        files=(f"{UNITS}/bastide-dnsbl.timer", f"{UNITS}/bastide-dnsbl.service"),
         on_change="restart",
     )
 

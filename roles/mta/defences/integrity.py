@@ -36,7 +36,8 @@ DEFENCES = (
                 lines=(EHLO, MAIL, RCPT, "DATA"),
                 early=True,
                 # Not merely refused: told why and cut off, so that nothing of what was sent ahead is obeyed.
-                matches=r"(421|521|554|503)[ -](?i:(?s:.*)(synchroni[sz]ation|pipelin|out of turn|protocol error)(?s:.*))",
+                # The greeting's first line may have been on its way.
+                matches=r"(220-[^\n]*\n)?(421|521|554|503)[ -](?i:(?s:.*)(synchroni[sz]ation|pipelin|out of turn|protocol error)(?s:.*))",
                 refuted_by="503 5.5.1 Error: need RCPT command",
             ),
         ),
