@@ -3,7 +3,9 @@
 import re
 
 from dns import zone as dnspython
-from dns.dnssec import ValidationFailure, validate
+from dns.dnssec import validate
+from dns.exception import ValidationFailure
+from dns.name import from_text
 from dns.rdatatype import RRSIG, A
 
 from lab import blocklists, dns
@@ -64,13 +66,14 @@ def test_every_zone_is_delegated_by_the_one_that_it_lies_in() -> None:
 def test_signed_zones_validate_and_the_changed_one_does_not() -> None:
     for name in (".", "bastide.example", "signed.example", "bogus.example"):
         made = dnspython.from_text(zone(name).text(), origin=name, relativize=False)
-        key = made.find_rdataset(made.origin, "DNSKEY")
+        origin = from_text(name)
+        key = made.find_rdataset(origin, "DNSKEY")
         wrong = []
         for owner, node in made.nodes.items():
             for signature in [each for each in node.rdatasets if each.rdtype == RRSIG]:
                 covered = made.find_rrset(owner, signature.covers)
                 try:
-                    validate(covered, (owner, signature), {made.origin: key})
+                    validate(covered, (owner, signature), {origin: key})
                 except ValidationFailure:
                     wrong.append((str(owner), covered.rdtype))
         assert wrong == ([("bogus.example.", A)] if name == "bogus.example" else [])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import dns.message
 import dns.rrset
 import pytest
+from dns.rcode import Rcode
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,7 +71,7 @@ def test_what_is_out_of_service_is_written_so_that_it_can_be_tested_and_read_aga
     assert selftest.out_of_service(selftest.rendered([entry()], {})) == {}
 
 
-def response(name: str, *addresses: str, rcode: int = 0) -> bytes:
+def response(name: str, *addresses: str, rcode: Rcode = Rcode.NOERROR) -> bytes:
     question = dns.message.make_query(name, "A", id=7)
     made = dns.message.make_response(question)
     made.set_rcode(rcode)
@@ -81,10 +82,9 @@ def response(name: str, *addresses: str, rcode: int = 0) -> bytes:
 
 
 def test_responses_are_read_as_another_library_writes_them() -> None:
-    assert selftest.answered(response(LISTED, "127.0.0.2", "127.0.0.4"), 7) == Answer(
-        0, ("127.0.0.2", "127.0.0.4")
-    )
-    assert selftest.answered(response(LISTED, rcode=NXDOMAIN), 7) == Answer(NXDOMAIN)
+    code, addresses = selftest.answered(response(LISTED, "127.0.0.2", "127.0.0.4"), 7)
+    assert (code, set(addresses)) == (NOERROR, {"127.0.0.2", "127.0.0.4"})
+    assert selftest.answered(response(LISTED, rcode=Rcode.NXDOMAIN), 7) == Answer(NXDOMAIN)
 
 
 def test_a_response_to_another_question_is_none() -> None:
@@ -105,5 +105,5 @@ def test_no_bytes_make_it_fall_over(noise: bytes) -> None:
 def test_a_response_that_is_cut_short_is_none(length: int) -> None:
     whole = response(LISTED, "127.0.0.2")
     if length < len(whole):
-        with pytest.raises(ValueError, match="cut short"):
+        with pytest.raises(ValueError, match=r"cut short|packed"):
             selftest.answered(whole[:length], 7)
