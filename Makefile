@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
-CODE := filterd roles audit lab docs tests deploy.py inventory
+CODE := filterd roles audit publish lab docs tests deploy.py inventory
 # Debian's packages that the lab and its hosts are made with, what filterd loads, and the tests' second database.
 # Vagrant is only for `make check`.
 APT_LAB := apt-utils bind9-dnsutils ca-certificates iproute2 iptables libarchive13 mmdebstrap openssh-client postgresql python3-venv systemd-container

@@ -24,6 +24,7 @@ gateways = [
                 next_hop=f"[{_lab.hosts['mailhost'].lan4}]:25",
                 administration=str(_lab.mgmt),
             ),
+            "publish": {"addresses": [host.wan4, host.wan6]},
             # The audit sends from the lab's own networks and looks into what the mail server recorded.
             "audit_vantage": {side: f"netns:{name}" for side, name in _lab.netns.items()},
             "audit_address": {

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from roles.dns.published import publish_problems
 from roles.dns.settings import dns_problems, list_problems
 from roles.filterd import policy
 from roles.forms import (
@@ -98,6 +99,7 @@ def _network_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
 
 def _dns_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     yield from dns_problems(gateway.dns)
+    yield from publish_problems(gateway.publish)
     yield from list_problems(gateway.dnsbl, gateway.dnsbl_threshold, gateway.dnsbl_allow, gateway.resolvers)
     if not gateway.postscreen and gateway.mta == "postfix" and (gateway.dnsbl or gateway.postscreen_deep):
         problem = (

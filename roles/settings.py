@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 from msgspec import Meta, Struct
 
+from roles.dns.published import Publish
 from roles.dns.settings import BlockList, Dns
 from roles.errors import SettingError
 from roles.filterd import policy
@@ -114,6 +115,9 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "again (450), and mail from big senders late, as they come again from another address."
         ),
     ] = ()
+    publish: Annotated[
+        Publish, Meta(description="What you publish by DNS, of which `python -m publish` prints the records.")
+    ] = Publish()
     dhcp: Annotated[
         bool,
         Meta(

@@ -55,7 +55,7 @@ DEFENCES = (
             HostAnswer(
                 subject="addresses that DNS is answered on",
                 command="ss -H -l -t -u -n 'sport = :53' | awk '{ print $5 }' | sort -u",
-                matches=r"127\.0\.0\.1:53",
+                matches="127.0.0.1:53",
                 refuted_by="0.0.0.0:53",
             ),
             UnitOption(unit="unbound.service", option="UnitFileState", value="enabled"),
@@ -77,9 +77,9 @@ DEFENCES = (
             HostAnswer(
                 subject="resolvers that programs ask",
                 # libc's own file, and its copy in Postfix's chroot where there is one: libc has nobody to ask for it.
-                command="sed -n 's/^nameserver *//p' /etc/resolv.conf; "
-                "cd /var/spool/postfix/etc 2>/dev/null && sed -n 's/^nameserver *//p' resolv.conf || true",
-                matches=r"127\.0\.0\.1(\n127\.0\.0\.1)?",
+                command="cat /etc/resolv.conf /var/spool/postfix/etc/resolv.conf 2>/dev/null "
+                "| sed -n 's/^nameserver *//p' | sort -u",
+                matches="127.0.0.1",
                 refuted_by="127.0.0.1\n192.0.2.53",
             ),
         ),

@@ -57,8 +57,9 @@ def of(records: Sequence[Defence]) -> tuple[Defence, ...]:
                 ),
                 HostAnswer(
                     subject="services that listen on the network",
-                    command="postconf -M | awk '$2 == \"inet\" { print $1, $8 }'",
-                    matches="smtp (smtpd|postscreen)",
+                    # mta.screened looks at what stands before smtpd.
+                    command="postconf -M | awk '$2 == \"inet\" { print $1, $8 }' | sed 's/ postscreen$/ smtpd/'",
+                    matches="smtp smtpd",
                     refuted_by="smtp smtpd\n2525 smtpd",
                 ),
                 UnitOption(unit="postfix.service", option="UnitFileState", value="enabled"),

@@ -14,7 +14,16 @@ from roles.defence import Defence
 from roles.errors import SettingError
 from roles.filterd.defences import DEFENCES as FILTERD_RECORDS
 from roles.hardening.defences import DEFENCES as HARDENING
-from roles.kinds import ClamdOption, FreshclamOption, Kind, MainCf, Restriction, SshdOption, Sysctl
+from roles.kinds import (
+    ClamdOption,
+    DnsblSites,
+    FreshclamOption,
+    Kind,
+    MainCf,
+    Restriction,
+    SshdOption,
+    Sysctl,
+)
 from roles.mta.defences import DEFENCES as MTA
 from roles.mta.injection import INJECTION
 from roles.rendering import filterd_options, lines, rendered, restriction_lists
@@ -31,7 +40,12 @@ def main_cf(**changes: object) -> str:
     chosen = gateway(**changes)
     parameters = list(lines(MTA, MainCf, chosen))
     return rendered(
-        "mta", "main.cf.j2", chosen, parameters=parameters, restrictions=restriction_lists(MTA, chosen)
+        "mta",
+        "main.cf.j2",
+        chosen,
+        parameters=parameters,
+        restrictions=restriction_lists(MTA, chosen),
+        sites=[("mta.dnsbl", DnsblSites().line(chosen))] if chosen.dnsbl else [],
     )
 
 

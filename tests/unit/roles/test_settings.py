@@ -17,6 +17,7 @@ BOUNDS = (
     ("firewall_confirm_seconds", 15, 600),
     ("message_size_limit", 65_536, 1_000_000_000),
     ("recipient_limit", 100, 10_000),
+    ("dnsbl_threshold", 1, 1000),
     ("filterd_workers", 0, 64),
     ("filterd_metrics_port", 0, 65_535),
     ("clamav_checks_per_day", 1, 50),
