@@ -1,8 +1,8 @@
 """DNS as an outsider asks it: whether the gateway's port 53 says anything at all."""
 
 import asyncio
+import socket
 
-import dns.asyncquery
 import dns.exception
 import dns.message
 import dns.rcode
@@ -14,6 +14,7 @@ from roles.claims import DnsSilence
 PORT = 53
 # A resolver that means to answer `. NS` has the answer at hand; twice the longest round trip on this planet, and more.
 SECONDS = 3.0
+LONGEST = 4096
 
 
 async def silence(claim: DnsSilence, place: Place) -> str:
@@ -27,17 +28,35 @@ async def silence(claim: DnsSilence, place: Place) -> str:
             f"no IPv{claim.family} address of the gateway declared for {place.vantage} (audit_address)"
         )
     await _reachable(address, source, place.smtp_port)
-    question = dns.message.make_query(".", "NS")
-    asked = dns.asyncquery.udp if claim.protocol == "udp" else dns.asyncquery.tcp
+    kind = socket.SOCK_DGRAM if claim.protocol == "udp" else socket.SOCK_STREAM
     try:
-        answer = await asked(question, address, timeout=SECONDS, port=PORT, source=source)
-    except (dns.exception.Timeout, TimeoutError):
+        async with asyncio.timeout(SECONDS):
+            response = await _asked(kind, address, source)
+    except TimeoutError:
         return "silent"
-    except (OSError, EOFError):
+    except OSError:
         return "closed"
+    try:
+        return dns.rcode.to_text(dns.message.from_wire(response).rcode()).lower()
     except dns.exception.DNSException as error:
         return f"no DNS message: {type(error).__name__}"
-    return dns.rcode.to_text(answer.rcode()).lower()
+
+
+async def _asked(kind: socket.SocketKind, address: str, source: str | None) -> bytes:
+    """Return what comes back to a question, by UDP or TCP (RFC 1035 4.2); raises OSError for an ICMP error or RST."""
+    loop = asyncio.get_running_loop()
+    question = dns.message.make_query(".", "NS").to_wire()
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as connection:
+        connection.settimeout(0)
+        if source:
+            connection.bind((source, 0))
+        # Connected, a UDP socket is told of ICMP errors, too.
+        await loop.sock_connect(connection, (address, PORT))
+        if kind is socket.SOCK_DGRAM:
+            await loop.sock_sendall(connection, question)
+            return await loop.sock_recv(connection, LONGEST)
+        await loop.sock_sendall(connection, len(question).to_bytes(2, "big") + question)
+        return (await loop.sock_recv(connection, LONGEST))[2:]
 
 
 async def _reachable(address: str, source: str | None, port: int) -> None:

@@ -56,5 +56,7 @@ def test_dialogue(file: Path, sides: dict[str, Outside]) -> None:
     side, steps, patterns = parsed(file.read_text())
     replies = sides[side].dialogue(*steps)
     assert len(replies) == len(patterns), replies
+    # A client that is new gets its greeting in two lines (mta.screened), another in one; files are about neither.
+    replies[0] = replies[0].rpartition("\n")[2]
     for reply, pattern in zip(replies, patterns, strict=True):
         assert re.fullmatch(pattern, reply, re.DOTALL), f"{pattern} does not match {reply!r} in {replies}"

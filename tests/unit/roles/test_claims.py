@@ -9,6 +9,7 @@ from roles.claims import (
     Answers,
     Arrival,
     Delivered,
+    DnsSilence,
     Greeting,
     Reply,
     Scan,
@@ -51,8 +52,19 @@ RECEIVED = b"Received: from a (b [192.0.2.1])\r\n\tby mx1.example.org with ESMTP
         lambda: Delivered(sample="clean", refuted_by=arrival(RECEIVED)),
         lambda: SshMethods(exactly=frozenset({"publickey"}), refuted_by=frozenset({"publickey"})),
         lambda: SshAlgorithms(about="kex", within=frozenset({"a", "b"}), refuted_by=frozenset({"b"})),
+        lambda: DnsSilence(protocol="udp", family=4, refuted_by="silent"),
     ],
-    ids=["greeting", "reply", "scan-declared", "scan-none", "verdict", "delivered", "methods", "algorithms"],
+    ids=[
+        "greeting",
+        "reply",
+        "scan-declared",
+        "scan-none",
+        "verdict",
+        "delivered",
+        "methods",
+        "algorithms",
+        "dns",
+    ],
 )
 def test_a_claim_that_holds_for_its_counter_example_cannot_be_made(unfailing: Callable[[], Any]) -> None:
     with pytest.raises(ValueError, match="holds for its own counter-example"):

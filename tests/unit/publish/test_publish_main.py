@@ -1,0 +1,106 @@
+"""The command: exit codes that can be trusted, certificates by name."""
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from publish import __main__ as command
+from publish.live import AskError, Found
+from publish.records import plan
+from tests.unit.roles.examples import settings
+
+HOSTS = {"one": settings(publish={"addresses": ["203.0.113.7"]})}
+
+
+@pytest.fixture(autouse=True)
+def _inventory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "hosts_of", lambda _inventory: HOSTS)
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, ask: Any) -> None:
+    monkeypatch.setattr(command, "asking", lambda _resolver: ask)
+
+
+def test_records_are_printed_and_nothing_is_asked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, None)
+    assert command.main(["inventory.py"]) == command.LIVE
+    said = capsys.readouterr()
+    assert "example.org. 3600 IN MX 10 mx1.example.org.\n" in said.out
+    assert "; version: STSv1\n" in said.out
+    assert "TLSA" in said.err
+
+
+def test_the_exit_code_tells_missing_from_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(_name: str, _kind: str) -> Found:
+        raise AskError("no answer")
+
+    def half(name: str, kind: str) -> Found:
+        return silent(name, kind) if kind == "MX" else Found()
+
+    made = plan([command._typed("one", HOSTS["one"])], {})
+    live = {
+        (owner, kind): Found(
+            tuple(each.value for each in made.records if (each.owner, each.type) == (owner, kind)),
+            secure=True,
+        )
+        for owner, kind in {(each.owner, each.type) for each in made.records}
+    }
+    for ask, code in (
+        (lambda name, kind: live[name, kind], command.LIVE),
+        (lambda _name, _kind: Found(), command.FINDINGS),
+        (silent, command.COULD_NOT_RUN),
+        (half, command.FINDINGS),
+    ):
+        answering(monkeypatch, ask)
+        assert command.main(["inventory.py", "--check"]) == code
+
+
+def test_json_holds_records_policies_and_findings(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, lambda _name, _kind: Found())
+    assert command.main(["inventory.py", "--check", "--json"]) == command.FINDINGS
+    document = json.loads(capsys.readouterr().out)
+    assert {finding["state"] for finding in document["findings"]} == {"missing"}
+    assert len(document["findings"]) == len(document["records"])
+    assert set(document["policies"]) == {"example.org", "example.net"}
+
+
+def test_a_certificates_key_is_named_as_openssl_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, file = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=mx1.example.org"]
+    subprocess.run([*made, "-keyout", str(key), "-out", str(file)], check=True, capture_output=True)
+    public = subprocess.run(
+        ["openssl", "pkey", "-in", str(key), "-pubout", "-outform", "DER"], check=True, capture_output=True
+    ).stdout
+    assert command.main(["inventory.py", "--certificate", str(file)]) == command.LIVE
+    digest = hashlib.sha256(public).hexdigest()
+    assert f"_25._tcp.mx1.example.org. 3600 IN TLSA 3 1 1 {digest}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--certificate", "nowhere.pem"], "no certificate"),
+        (["--certificate", "mx9.example.org=nowhere.pem"], "no gateway"),
+        (["--host", "two"], "no such host"),
+    ],
+)
+def test_what_cannot_be_done_is_said(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["inventory.py", *words]) == command.COULD_NOT_RUN
+    assert said in capsys.readouterr().err
+
+
+def test_a_resolver_is_an_address(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        command.main(["inventory.py", "--resolver", "dns.example.org"])
+    assert stopped.value.code == 2
+    assert "not an IP address" in capsys.readouterr().err
