@@ -47,6 +47,7 @@ class Zone:
     records: tuple[Record, ...]
     signed: bool = False
     changed: tuple[str, str] | None = None
+    serial: int = 1
 
     @property
     def file(self) -> str:
@@ -58,7 +59,7 @@ class Zone:
         name_server = f"world.{DOMAIN}."
         lines = [
             f"$TTL {_TTL_SECONDS}",
-            f"@ SOA {name_server} hostmaster.{DOMAIN}. 1 3600 600 86400 {_TTL_SECONDS}",
+            f"@ SOA {name_server} hostmaster.{DOMAIN}. {self.serial} 3600 600 86400 {_TTL_SECONDS}",
             f"@ NS {name_server}",
             *(f"{record.owner} {record.type} {record.value}" for record in self.records),
         ]

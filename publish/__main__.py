@@ -11,7 +11,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from publish.live import Finding, asking, findings
+from publish.live import AskError, Finding, asking, findings
 from publish.records import Plan, plan
 from roles.errors import SettingError
 from roles.forms import is_address
@@ -40,7 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.check:
         _print_json(made, ()) if options.json else _print_zone(made)
         return LIVE
-    found = list(findings(made.records, asking(options.resolver)))
+    ask = asking(options.resolver)
+    try:
+        ask(".", "NS")
+    except AskError as error:
+        print(f"publish: the resolver gives no answer: {error}", file=sys.stderr)
+        return COULD_NOT_RUN
+    found = list(findings(made.records, ask))
     _print_json(made, found) if options.json else _print_findings(found)
     return _code(found)
 

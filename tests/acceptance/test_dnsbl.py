@@ -68,7 +68,7 @@ def answering(lab: LabState, zone: str, *records: Record) -> Iterator[None]:
     def written(one: dns.Zone) -> None:
         path = f"{dns.ZONE_FOLDER}/{one.file}"
         # BIND takes a zone for changed by its serial number.
-        text = one.text().replace(" 1 3600 ", f" {int(time.time())} 3600 ")
+        text = replace(one, serial=int(time.time())).text()
         world.run(f"cat >{path} <<'END'\n{text}END\nrndc reload {zone} || systemctl reload named")
         time.sleep(TTL_SECONDS)
 

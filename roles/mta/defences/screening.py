@@ -76,7 +76,7 @@ DEFENCES = (
         when=lambda g: bool(g.dnsbl),
         sets=(
             MainCf("postscreen_dnsbl_threshold", lambda g: str(g.dnsbl_threshold)),
-            # Who is on balance trusted is not made to wait either.
+            # Who is on balance trusted is tried for nothing else.
             MainCf(
                 "postscreen_dnsbl_allowlist_threshold",
                 lambda g: "-1" if any(entry.counts < 0 for entry in g.dnsbl) else "0",

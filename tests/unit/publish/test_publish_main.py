@@ -52,7 +52,7 @@ def test_the_exit_code_tells_missing_from_not_asked(monkeypatch: pytest.MonkeyPa
         for owner, kind in {(each.owner, each.type) for each in made.records}
     }
     for ask, code in (
-        (lambda name, kind: live[name, kind], command.LIVE),
+        (lambda name, kind: live.get((name, kind), Found()), command.LIVE),
         (lambda _name, _kind: Found(), command.FINDINGS),
         (silent, command.COULD_NOT_RUN),
         (half, command.FINDINGS),
