@@ -3,7 +3,7 @@
 from roles.defence import Defence
 from roles.kinds import DnsblSites, HostAnswer, MainCf
 
-# Sendmail's own line of the record, where it has no postscreen.
+# Why Sendmail has none.
 _PAUSE = (
     "It has no such guard: each client waits for its greeting (mta.early-talker), and none is remembered."
 )
@@ -26,6 +26,7 @@ DEFENCES = (
                 command="postconf -M smtp/inet smtpd/pass | awk '{ print $1, $2, $8 }'",
                 matches="smtp inet postscreen\nsmtpd pass smtpd",
                 refuted_by="smtp inet smtpd",
+                mta="postfix",
             ),
             MainCf("postscreen_cache_map", "lmdb:$data_directory/postscreen_cache"),
             MainCf("postscreen_access_list", "permit_mynetworks, cidr:/etc/postfix/postscreen_access"),
@@ -64,6 +65,7 @@ DEFENCES = (
                 "while read zone; do postmap -q $zone texthash:/etc/postfix/dnsbl_reply | grep -q '^dnsbl\\.' || echo one; done",
                 matches="",
                 refuted_by="one",
+                mta="postfix",
             ),
         ),
         unseen="It takes an address that a list holds; the acceptance tests send from some.",
@@ -85,7 +87,7 @@ DEFENCES = (
         unseen="It takes addresses that lists hold; the acceptance tests send from some.",
         lacks={
             "sendmail": "It adds nothing up: allow lists are asked first, a list whose score reaches `dnsbl_threshold` refuses "
-            "by itself, and those of less weight are only logged."
+            "by itself, and those of less weight are not asked."
         },
     ),
 )
