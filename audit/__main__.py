@@ -15,6 +15,7 @@ from audit.probes import State
 from audit.report import document, junit, table
 from audit.target import Target
 from roles.defence import Defence
+from roles.mta.rules import expired, today
 
 HELD, FINDINGS, COULD_NOT_RUN = 0, 2, 3
 EPILOG = """exit codes:
@@ -49,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         document.written(results, [*problems, *lacking], options.json)
     if options.junit:
         junit.written(results, [*problems, *lacking], options.junit)
+    for target in targets:
+        for words in expired(target.gateway.mta_rules.every(), today()):
+            print(f"audit: {target.name}: {words}", file=sys.stderr)
     for problem in [*problems, *lacking]:
         print(f"audit: {problem}", file=sys.stderr)
     if problems:

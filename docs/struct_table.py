@@ -60,10 +60,12 @@ def tables(struct: type[Struct], path: tuple[str, ...] = ()) -> Iterator[tuple[s
 
 
 def struct_of(kind: types.Type) -> type[Struct] | None:
-    """Return the struct that a type is, or that a list of it holds: such a field is a table of its own."""
+    """Return the struct that a type is, may be, or that a list of it holds: such a field is a table of its own."""
     _, bare = _described(kind)
     if isinstance(bare, types.StructType):
         return bare.cls
+    if isinstance(bare, types.UnionType):
+        return next((found for each in bare.types if (found := struct_of(each)) is not None), None)
     if isinstance(bare, types.DictType):
         return struct_of(bare.value_type)
     return struct_of(bare.item_type) if isinstance(bare, types.VarTupleType | types.ListType) else None

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from inventory.lab_rules import LIMITS, RECIPIENTS, RULES
 from lab import blocklists, dnssec
 from lab.plan import WORLD
 
@@ -27,7 +28,10 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
             {"id": "lab-grey", "zone": blocklists.GREY_LIST, "answers": "127.0.0.4", "score": 2},
             {"id": "lab-warned", "zone": blocklists.GREY_LIST, "answers": "127.0.0.4", "mode": "warn"},
         ],
-        "relay_domains": {"bastide.example": next_hop},
+        "relay_domains": {"bastide.example": next_hop, "listed.bastide.example": next_hop},
+        "recipients": RECIPIENTS,
+        "mta_rules": RULES,
+        "mta_limits": LIMITS,
         "clamav_official_databases": False,
         "clamav_extra_databases": ["http://data.bastide.example/clamav/bastide-lab.ndb"],
     }

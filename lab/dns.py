@@ -11,6 +11,7 @@ from lab import dnssec
 from lab.blocklists import DEAD_LIST, lists
 from lab.plan import (
     ALLOWED,
+    DIALUP,
     DOMAIN,
     LAN4,
     LAN6,
@@ -31,6 +32,10 @@ SPOOF = "spoof.example"
 # Signed as it should be, and signed before it was changed.
 SIGNED = "signed.example"
 BOGUS = "bogus.example"
+# The name that the dial-up line's address has.
+DIALUP_NAME = "host-71.dsl.spoof.example"
+# A domain that the name server cannot answer for: SERVFAIL (RFC 1035 4.1.1), as of any whose servers are in trouble.
+UNANSWERED = "unanswered.example"
 
 # Short, so that no test waits for a cache to forget.
 _TTL_SECONDS = 5
@@ -48,6 +53,7 @@ class Zone:
     signed: bool = False
     changed: tuple[str, str] | None = None
     serial: int = 1
+    loads: bool = True  # else its file is none, and the server answers SERVFAIL for it
 
     @property
     def file(self) -> str:
@@ -56,6 +62,8 @@ class Zone:
 
     def text(self) -> str:
         """Return the zone file (RFC 1035 5)."""
+        if not self.loads:
+            return "no zone file\n"
         name_server = f"world.{DOMAIN}."
         lines = [
             f"$TTL {_TTL_SECONDS}",
@@ -79,6 +87,7 @@ def zones(gateways: int) -> tuple[Zone, ...]:
         Zone(name=SIGNED, records=_a("@", 10), signed=True),
         Zone(name=BOGUS, records=_a("@", 10), signed=True, changed=(str(WAN4[10]), str(WAN4[11]))),
         *(Zone(name=name, records=records) for name, records in lists().items()),
+        Zone(name=UNANSWERED, records=(), loads=False),
         *_reverse(numbers),
     )
     root = Zone(name=".", records=_a(f"world.{DOMAIN}.", WORLD), signed=True)
@@ -142,7 +151,12 @@ def _sender() -> tuple[Record, ...]:
 
 
 def _spoof() -> tuple[Record, ...]:
-    return (*_a("@", NAMELESS), Record(owner="@", type="MX", value="10 mx"), *_a("mx", NAMELESS))
+    return (
+        *_a("@", NAMELESS),
+        Record(owner="@", type="MX", value="10 mx"),
+        *_a("mx", NAMELESS),
+        *_a("host-71.dsl", DIALUP),
+    )
 
 
 def _reverse(gateways: range) -> tuple[Zone, ...]:
@@ -151,6 +165,7 @@ def _reverse(gateways: range) -> tuple[Zone, ...]:
         11: f"relay.{SENDER}",
         LISTED: f"listed.{SENDER}",
         ALLOWED: f"allowed.{SENDER}",
+        DIALUP: DIALUP_NAME,
         WORLD: f"world.{DOMAIN}",
     }
     wan |= {gateway_number(n): f"mx{n}.{DOMAIN}" for n in gateways}

@@ -32,8 +32,11 @@ VANTAGE = 10
 LISTED = 66
 NAMELESS = 67
 ALLOWED = 68
-# The addresses a probe on wan can send from: two that sender.example's SPF allows, and those.
-WAN_VANTAGES = (10, 11, LISTED, NAMELESS, ALLOWED)
+# The address that has the name of a dial-up line.
+DIALUP = 71
+# The addresses a probe on wan can send from: two that sender.example's SPF allows, those, and two that
+# inventory/lab_rules.py has rules about.
+WAN_VANTAGES = (10, 11, LISTED, NAMELESS, ALLOWED, DIALUP, 72, 73)
 
 DOMAIN = "bastide.example"
 BRIDGE_OF = {"wan": "wan0", "lan": "lan0"}

@@ -16,6 +16,7 @@ from typing import Any
 from roles.errors import SettingError
 from roles.filterd.wheelhouse import WHEELHOUSE, release
 from roles.inventory import hosts_of
+from roles.mta.rules import expired, today
 from roles.settings import Gateway
 
 _DEPLOY = "deploy.py"
@@ -54,11 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _checked(name: str, data: Mapping[str, Any]) -> None:
-    """Raise SettingError for a host whose settings cannot be used: before any host is touched."""
+    """Raise SettingError for a host whose settings cannot be used: before any host is touched. Rules that ran out are told."""
     try:
-        Gateway.of(data)
+        gateway = Gateway.of(data)
     except SettingError as error:
         raise SettingError(f"{name}: {error}") from error
+    for words in expired(gateway.mta_rules.every(), today()):
+        print(f"{name}: {words}", file=sys.stderr)
 
 
 def _pyinfra(*arguments: str, shown: bool = False) -> subprocess.CompletedProcess[str]:

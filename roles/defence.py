@@ -14,13 +14,20 @@ _ROW = re.compile(r"[A-Z]\d{2}")
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """In the place of a defence's checks: its MTA cannot have it, and ``why`` with what stands in its place."""
+    """In the place of checks that cannot hold: the MTA cannot have the defence, or the operator lets it only warn."""
 
     why: str
+    about: str = "not-available"
 
     def title(self) -> str:
         """Return what stands behind the defence's id in the item's."""
-        return "not-available"
+        return self.about
+
+
+_ONLY_WARNS = Lacking(
+    "By the setting `mta_rules.warn_only` what it would refuse is counted in the log and let in.",
+    "only-warns",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +81,17 @@ class Defence:
         """Say whether this gateway has the defence: it is meant for it, and its MTA can."""
         return (self.when is None or self.when(gateway)) and gateway.mta not in self.lacks
 
+    def only_warns(self, gateway: Gateway) -> bool:
+        """Say whether this gateway's operator lets the defence count what it would refuse, and let it in."""
+        return self.id in gateway.mta_rules.warn_only
+
     def checks(self, gateway: Gateway) -> tuple["Kind | Claim | Lacking", ...]:
         """Return what is to be asked and looked at on this gateway; in place of what its MTA cannot, why."""
         if self.stands(gateway):
-            every: tuple[Kind | Claim, ...] = (*self.sets, *self.claims)
-            return tuple(check for check in every if applies(check, gateway))
+            warns = self.only_warns(gateway)
+            every: tuple[Kind | Claim, ...] = (*self.sets, *(() if warns else self.claims))
+            held = tuple(check for check in every if applies(check, gateway))
+            return (*held, _ONLY_WARNS) if warns else held
         return (Lacking(self.lacks[gateway.mta]),) if gateway.mta in self.lacks else ()
 
     @property

@@ -33,7 +33,7 @@ DEBIAN_12 = Platform(
         "firewall": ("iptables", "iptables-persistent"),
         "hardening": ("openssh-server",),
         "dns": ("dns-root-data", "python3-minimal", "unbound"),
-        "mta": ("postfix", "postfix-lmdb"),
+        "mta": ("postfix", "postfix-ldap", "postfix-lmdb", "postfix-pcre"),
         "clamav": ("clamav-daemon", "clamav-freshclam", "clamdscan"),
         # SpamAssassin only suggests Mail::SPF, and without it says nothing of SPF.
         "spamassassin": ("libmail-spf-perl", "spamassassin", "spamd"),

@@ -17,6 +17,9 @@ from roles.forms import (
     is_next_hop,
     next_hop_port,
 )
+from roles.mta.limits import limit_problems
+from roles.mta.recipients import recipient_problems
+from roles.mta.rule_problems import rules_problems
 
 if TYPE_CHECKING:
     from roles.settings import Gateway
@@ -29,6 +32,9 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     """Give (setting, what is wrong and the remedy) for each value that has the right type but cannot be used."""
     yield from _name_problems(gateway)
     yield from _domain_problems(gateway)
+    yield from recipient_problems(gateway.recipients, gateway.relay_domains)
+    yield from rules_problems(gateway.mta_rules)
+    yield from limit_problems(gateway.mta_limits, gateway.relay_networks)
     yield from _network_problems(gateway)
     yield from _process_problems(gateway)
     yield from _database_problems(gateway)

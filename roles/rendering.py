@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from roles.defence import Defence
-from roles.kinds import FilterdOption, LineOption, Restriction
+from roles.kinds import FilterdOption, LineOption, Restriction, TableRestrictions
 from roles.settings import Gateway
 
 _ROLES = Path(__file__).parent
@@ -64,10 +64,32 @@ def filterd_options(defences: Iterable[Defence]) -> list[tuple[str, FilterdOptio
 
 
 def restriction_lists(defences: Iterable[Defence], gateway: Gateway) -> dict[str, list[tuple[str, str]]]:
-    """Return each Postfix restriction list with its (defence id, entry) pairs in the records' order."""
+    """Return each Postfix restriction list with its (defence id, entry) pairs in the records' order.
+
+    An entry of a defence that is only to warn stands behind ``warn_if_reject``.
+    """
     found: dict[str, list[tuple[str, str]]] = {}
     for defence in (each for each in defences if each.stands(gateway)):
         for setting in defence.sets:
-            if isinstance(setting, Restriction):
-                found.setdefault(setting.list, []).append((defence.id, setting.entry))
+            if isinstance(setting, Restriction | TableRestrictions):
+                own = found.setdefault(setting.list, [])
+                own += [(defence.id, _warned(entry, defence, gateway)) for entry in setting.entries(gateway)]
     return found
+
+
+def _warned(entry: str, defence: Defence, gateway: Gateway) -> str:
+    refuses = entry.startswith(("reject_", "check_"))
+    return f"warn_if_reject {entry}" if refuses and defence.only_warns(gateway) else entry
+
+
+def named_refusals(defences: Iterable[Defence], gateway: Gateway) -> str:
+    """Return the table by which Postfix's own refusals name the record they come of (postconf(5), smtpd_reject_footer_maps)."""
+    lines = [
+        f"/: {setting.says}$/ \\c (rule {defence.id})"
+        for defence in defences
+        if defence.stands(gateway)
+        for setting in defence.sets
+        if isinstance(setting, Restriction | TableRestrictions) and setting.says
+    ]
+    head = "# Written by Bastide; changes are undone by the next deploy. See pcre_table(5).\n"
+    return head + "".join(f"{line}\n" for line in lines)

@@ -16,6 +16,9 @@ from roles.dns.settings import BlockList, Dns
 from roles.errors import SettingError
 from roles.filterd import policy
 from roles.forms import SMTP_PORT, next_hop_port
+from roles.mta.limits import Limits, RelayNetwork
+from roles.mta.recipients import RecipientCheck, server_of
+from roles.mta.rules import MtaRules
 from roles.problems import problems
 
 Mta = Literal["postfix", "sendmail"]
@@ -56,6 +59,28 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             min_length=1,
         ),
     ]
+    recipients: Annotated[
+        dict[str, RecipientCheck],
+        Meta(
+            description="By relayed domain, how its mailboxes are known; domains that are not named ask their next hop."
+        ),
+    ] = {}
+    own_domains_proven: Annotated[
+        bool,
+        Meta(
+            description="Refuse mail from outside with an envelope sender of a relayed domain unless SPF passes for it or DKIM "
+            "for an address in From of that domain. List every host that sends in your name in the domain's SPF record first."
+        ),
+    ] = True
+    relay_networks: Annotated[
+        tuple[RelayNetwork, ...],
+        Meta(description="Networks whose hosts may send anywhere through the gateway; none: nobody's."),
+    ] = ()
+    mta_rules: Annotated[
+        MtaRules,
+        Meta(description="Whom and what the MTA refuses or lets in by name, and what it asks of strangers."),
+    ] = MtaRules()
+    mta_limits: Annotated[Limits, Meta(description="How much of the gateway one client may have.")] = Limits()
     admin_networks: Annotated[
         tuple[str, ...],
         Meta(
@@ -265,6 +290,17 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def next_hop_ports(self) -> tuple[int, ...]:
         """The TCP ports that mail leaves by, in order: SMTP's, and those that next hops name."""
         return tuple(sorted({SMTP_PORT, *(next_hop_port(hop) for hop in self.relay_domains.values())}))
+
+    @property
+    def directory_ports(self) -> tuple[int, ...]:
+        """The TCP ports by which the MTA asks directories for recipients, in order."""
+        servers = (
+            server_of(each)
+            for check in self.recipients.values()
+            if check.ldap is not None
+            for each in check.ldap.servers
+        )
+        return tuple(sorted({server[1] for server in servers if server is not None}))
 
     @property
     def domains(self) -> tuple[str, ...]:

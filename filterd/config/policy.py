@@ -100,6 +100,9 @@ class PolicySettings(Section, frozen=True, kw_only=True):
 
     precision: Precision = "medium"  # how readily a spam score makes "bulk" and "spam"
     internal_networks: tuple[str, ...] = ()  # CIDR
+    # Whoever outside sends with an envelope sender of one of these must be proven: SPF for it, or DKIM for an address in
+    # From of the same domain. Rule list.unproven.
+    own_domains: tuple[str, ...] = ()
     add_header: bool = (
         False  # an X-Bastide-Verdict header on clean mail too, which then is no longer as it came
     )

@@ -23,7 +23,7 @@ from .chains import HTML_STEPS, Course, chain_of, walk, worst
 from .classes import PRECEDENCE, counted
 from .fates import STRICTNESS, outcome, resolved
 from .groups import direction, is_null_sender, meaning, meeting
-from .lists import Listed, accepts, in_force, listed, refusals, sender_of
+from .lists import Listed, accepts, in_force, listed, refusals, sender_of, unproven
 
 REQUIRED: Final = frozenset(stage.id for stage in ORDER)
 # Classes of which the sender is never told: the address is as a rule forged, and a notice hits a stranger.
@@ -251,12 +251,13 @@ def _wanted(case: _Case) -> list[tuple[tuple[Group, ...], _Weighed]]:
     candidates = meeting(case.envelope, case.config, case.now)
     author = case.report.anatomy.author if case.report.anatomy is not None else ""
     sender = sender_of(case.envelope, author, case.report.findings, case.config)
+    forged = unproven(sender, case.config.policy.own_domains)
     for recipient in case.envelope.recipients or [b""]:
         groups = meaning(recipient, candidates)
         lists = listed(case.entries, sender, recipient)
         key = tuple(map(id, groups)), lists
         if key not in known:
-            courses = _courses(groups, lists, case)
+            courses = _courses(groups, lists, forged, case)
             known[key] = _Weighed(
                 groups=tuple(group.name for group in groups),
                 lists=lists,
@@ -274,10 +275,12 @@ def _of_lists(findings: Sequence[Finding], lists: tuple[Listed, ...]) -> tuple[F
     return (*others, *refusals(lists))
 
 
-def _courses(groups: tuple[Group, ...], lists: tuple[Listed, ...], case: _Case) -> tuple[Course, ...]:
+def _courses(
+    groups: tuple[Group, ...], lists: tuple[Listed, ...], forged: tuple[Finding, ...], case: _Case
+) -> tuple[Course, ...]:
     """Return the courses for recipients of these groups and lists, the gravest class first; at least one."""
     way = direction(case.envelope, case.config)
-    classes = counted(_of_lists(case.report.findings, lists), groups, way, case.config)
+    classes = counted((*_of_lists(case.report.findings, lists), *forged), groups, way, case.config)
     courses = _walked(classes, groups, case)
     missing = sorted(case.required - {result.stage for result in case.report.results})
     # A stage that was not asked matters only to those who would get the message.

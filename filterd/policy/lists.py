@@ -17,7 +17,7 @@ from filterd.config.actions import is_address
 from filterd.config.conditions import bare, fits
 from filterd.findings import Finding, Verdict
 from filterd.message import Envelope
-from filterd.stages.lists import REFUSED
+from filterd.stages.lists import REFUSED, UNPROVEN
 from filterd.stages.spam import SCORE
 
 from .groups import direction, within
@@ -51,12 +51,14 @@ class Sender(Struct, frozen=True, kw_only=True):
     """Who a message is from: the envelope's and the header's address, each "" where it is none or not plain.
 
     ``by_spf`` and ``by_dkim``: whether the domain of the one, or of the other, vouches for it; None: nobody has looked.
+    ``outside``: the client is neither the house's own nor at a private address, of which SPF could say nothing.
     """
 
     envelope: str
     author: str
     by_spf: bool | None
     by_dkim: bool | None
+    outside: bool
 
 
 def sender_of(envelope: Envelope, author: str, findings: Sequence[Finding], config: Config) -> Sender:
@@ -75,7 +77,23 @@ def sender_of(envelope: Envelope, author: str, findings: Sequence[Finding], conf
         # What is not written plainly SpamAssassin may read in another way than the list does.
         by_spf=(_SPF in symbols and plain and outside) if scores else None,
         by_dkim=_DKIM in symbols if scores else None,
+        outside=outside,
     )
+
+
+def unproven(sender: Sender, own_domains: Sequence[str]) -> tuple[Finding, ...]:
+    """Return the finding about a stranger who sends as one of the house.
+
+    The envelope alone counts: a mailing list has a sender of its own, and brings back a From of the house that no
+    signature survives. A forwarder keeps the sender, and what the house has signed is proven by that.
+    """
+    domain = sender.envelope.rpartition("@")[2]
+    if domain not in own_domains or not sender.outside or sender.by_spf is None or sender.by_spf:
+        return ()
+    if sender.by_dkim and sender.author.rpartition("@")[2] == domain:
+        return ()
+    lacking = f"no {_SPF} for envelope sender {sender.envelope}, no {_DKIM} of {domain}"
+    return (Finding(stage="lists", verdict=Verdict.BANNED, rule=UNPROVEN.id, detail=lacking),)
 
 
 def in_force(entries: Sequence[ListEntry], envelope: Envelope, now: datetime) -> tuple[ListEntry, ...]:

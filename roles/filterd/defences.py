@@ -29,6 +29,19 @@ def _refused(status: str, rule: str) -> str:
 
 DEFENCES = (
     Defence(
+        id="filterd.own-senders",
+        title="A stranger who sends as one of the house must be proven",
+        why="Mail from a colleague is believed. The MTA could refuse its own domains from outside by name alone, and would refuse "
+        "every message that a forwarder brings back; SPF and DKIM tell these from forgeries, so it is decided where they are known.",
+        rows=("A12", "A24"),
+        sets=(
+            FilterdOption(
+                "policy.own_domains", lambda g: json.dumps(list(g.domains) if g.own_domains_proven else [])
+            ),
+        ),
+        unseen="The audit does not send in the name of the house; the acceptance tests do, with and without a signature.",
+    ),
+    Defence(
         id="filterd.clean-unchanged",
         title="Clean mail reaches the next hop byte for byte",
         why="A gateway that touches what it passes breaks DKIM and S/MIME signatures, and with them the trust in good mail.",

@@ -84,6 +84,12 @@ def _mail_out(gateway: Gateway) -> tuple[str, ...]:
     )
 
 
+def _to_directories(gateway: Gateway) -> tuple[str, ...]:
+    return tuple(
+        f"-p tcp -m tcp --dport {port} -m conntrack --ctstate NEW" for port in gateway.directory_ports
+    )
+
+
 def _scans(scanners: tuple[Scanner, ...], vantages: tuple[Vantage, ...] = ("wan", "lan")) -> tuple[Scan, ...]:
     """Return scans that nothing may answer, of both families, from both sides."""
     return tuple(
@@ -244,6 +250,17 @@ DEFENCES = (
             )
         ),
         unseen="Egress is seen from the host; the acceptance tests try connections outwards from there.",
+    ),
+    Defence(
+        id="firewall.directory",
+        title="Directories are asked only where one is declared",
+        why="A gateway that knows its recipients otherwise has nothing to ask of a directory of the house.",
+        rows=("H03",),
+        sets=tuple(
+            FirewallRule(family=family, chain="OUTPUT", rules=_accepted(_to_directories))
+            for family in FAMILIES
+        ),
+        unseen="Egress is seen from the host; the acceptance tests ask a directory from there.",
     ),
     Defence(
         id="firewall.dhcp",

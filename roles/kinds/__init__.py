@@ -4,7 +4,15 @@ from roles.kinds.base import Kind, LineOption, Value, applies, resolved
 from roles.kinds.engines import ClamdOption, FilterdOption, FreshclamOption, SpamassassinOption
 from roles.kinds.host import FileMode, HostAnswer, InterfaceSysctl, SshdOption, Sysctl, UnitOption
 from roles.kinds.packets import ChainPolicy, FilterTable, FirewallRule
-from roles.kinds.postfix import DnsblSites, MainCf, PostfixMap, Restriction, RestrictionList
+from roles.kinds.postfix import (
+    DnsblSites,
+    MainCf,
+    PostfixMap,
+    Restriction,
+    RestrictionList,
+    TableFiles,
+    TableRestrictions,
+)
 from roles.kinds.resolver import UnboundOption
 
 __all__ = [
@@ -27,6 +35,8 @@ __all__ = [
     "SpamassassinOption",
     "SshdOption",
     "Sysctl",
+    "TableFiles",
+    "TableRestrictions",
     "UnboundOption",
     "UnitOption",
     "Value",

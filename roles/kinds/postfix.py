@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import ClassVar
 
 from roles.kinds.base import LineOption
@@ -66,12 +67,24 @@ class MainCf(LineOption):
 
 
 @dataclass(frozen=True, slots=True)
-class Restriction:
-    """One entry of a Postfix restriction list (postconf(5)); the list is its records' entries in their order."""
+class _InList:
+    """What is said of a Postfix restriction list (postconf(5)); the list itself is asked for."""
 
     mta: ClassVar[Mta] = "postfix"
     list: str
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"postconf -h {shlex.quote(self.list)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction(_InList):
+    """One entry of a Postfix restriction list (postconf(5)); the list is its records' entries in their order."""
+
     entry: str
+    # How Postfix words the refusal, behind what is refused: a regular expression. The reply then names the record's id.
+    says: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a word that Postfix does not know: it would take it, and then answer 451 to every client."""
@@ -81,24 +94,43 @@ class Restriction:
     def name(self) -> str:
         return f"{self.list}: {self.entry}"
 
-    def wanted(self, gateway: Gateway) -> str:
+    def entries(self, gateway: Gateway) -> tuple[str, ...]:
+        """Return what the record adds to the list, in order."""
         del gateway
-        return self.entry
+        return (self.entry,)
 
-    def question(self, gateway: Gateway) -> str:
-        del gateway
-        return f"postconf -h {shlex.quote(self.list)}"
+    def wanted(self, gateway: Gateway) -> str:
+        return " ".join(self.entries(gateway))
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         return self.wanted(gateway) in re.split(r"[\s,]+", answer.strip())
 
 
 @dataclass(frozen=True, slots=True)
-class RestrictionList:
+class TableRestrictions(_InList):
+    """Entries of a Postfix restriction list that look into tables: as many as a gateway's settings make.
+
+    Each entry is one look-up, ``check_client_access cidr:/etc/postfix/x`` for instance, maybe behind ``warn_if_reject``.
+    """
+
+    entries: Callable[[Gateway], tuple[str, ...]]
+    says: str = ""
+
+    def name(self) -> str:
+        return f"{self.list}: tables"
+
+    def wanted(self, gateway: Gateway) -> str:
+        return " ".join(self.entries(gateway))
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        seen = " ".join(re.split(r"[\s,]+", answer.strip()))
+        return f" {self.wanted(gateway)} " in f" {seen} "
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictionList(_InList):
     """A whole Postfix restriction list: these entries in this order, and no others."""
 
-    mta: ClassVar[Mta] = "postfix"
-    list: str
     entries: Callable[[Gateway], tuple[str, ...]]
 
     def name(self) -> str:
@@ -107,12 +139,8 @@ class RestrictionList:
     def wanted(self, gateway: Gateway) -> str:
         return " ".join(self.entries(gateway))
 
-    def question(self, gateway: Gateway) -> str:
-        del gateway
-        return f"postconf -h {shlex.quote(self.list)}"
-
     def holds(self, answer: str, gateway: Gateway) -> bool:
-        return re.split(r"[\s,]+", answer.strip()) == self.wanted(gateway).split()
+        return re.sub(r"[\s,]+", " ", answer).split() == self.wanted(gateway).split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +200,30 @@ class DnsblSites:
         first = {each.zone: each.rule for each in reversed(gateway.dnsbl)}
         ordered = sorted(gateway.dnsbl, key=lambda entry: entry.score > 0)
         return [f"{first[each.zone] if named else each.zone}={each.filter}*{each.counts}" for each in ordered]
+
+
+@dataclass(frozen=True, slots=True)
+class TableFiles:
+    """The tables of one directory that Postfix reads as they are (cidr_table(5), pcre_table(5)): these and no others.
+
+    postmap(1) can list neither kind, so the files are compared, by the digests of their contents.
+    """
+
+    mta: ClassVar[Mta] = "postfix"
+    directory: str
+    files: Callable[[Gateway], dict[str, str]]
+
+    def name(self) -> str:
+        return self.directory
+
+    def wanted(self, gateway: Gateway) -> str:
+        found = sorted(self.files(gateway).items())
+        return "\n".join(f"{sha256(text.encode()).hexdigest()[:16]} {name}" for name, text in found)
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        directory = shlex.quote(self.directory)
+        return f"cd {directory} && ls -A | LC_ALL=C sort | while read -r f; do echo $(sha256sum <$f | cut -c1-16) $f; done"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return sorted(answer.splitlines()) == sorted(self.wanted(gateway).splitlines())

@@ -19,8 +19,10 @@ INJECTION: Final[Mapping[str, Mapping[str, str]]] = {
     SERVICE: {
         "syslog_name": _LOGGED_AS,
         # It was filtered, or filterd wrote it: once more would be a loop, and waits for the filter that waits for this.
-        "receive_override_options": "no_milters",
+        # The rules about content have been asked when it came, and would find in a notice what it quotes.
+        "receive_override_options": "no_milters,no_header_body_checks",
         # Recipients were verified when the message came; those of notices and forwards are the administrator's.
+        "smtpd_sender_restrictions": "",
         "smtpd_relay_restrictions": "permit_mynetworks,reject",
         "smtpd_recipient_restrictions": "permit_mynetworks,reject",
         # mta.unchanged: no rewriting of addresses and no completing of headers, as for mail from outside.

@@ -74,7 +74,8 @@ def test_unusable_settings_change_nothing(lab: LabState, tmp_path: Path) -> None
 
 BAD_DEPLOY = """
 from pyinfra import host
-from roles.mta.deploy import CHECK, DIRECTORY, FILES
+from roles.mta.checking import CONFIGURATION, DIRECTORY
+from roles.mta.deploy import FILES
 from roles.operations import files_owned
 from roles.rendering import OwnedFile
 from roles.session import prepared
@@ -85,7 +86,7 @@ texts["main.cf"] += "no_such_parameter = 1\\n"
 files_owned(
     name="Write a bad configuration",
     files=[OwnedFile(path=f"{DIRECTORY}/{name}", content=text) for name, text in texts.items()],
-    check=CHECK,
+    check=CONFIGURATION,
 )
 """
 

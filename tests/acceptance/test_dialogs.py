@@ -1,17 +1,19 @@
 """Attack dialogues, one file each: exact bytes out, patterns for the replies. A new attack is a new file.
 
-A file's first comment says what must hold. ``from wan`` or ``from lan`` says where it is spoken. ``> text`` sends a
+A file's first comment says what must hold. ``from wan`` or ``from lan`` says where it is spoken, ``from wan 73`` by which
+address there (its last octet, of lab/plan.py WAN_VANTAGES). ``> text`` sends a
 line, ``>> text`` bytes without a line end; ``\\r \\n \\xNN`` are escapes and ``{x*N}`` is N times x. ``< pattern`` must
 match the whole next reply, its lines joined by a newline; ``< closed`` is the end of the connection.
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.plan import LabState
-from tests.acceptance.outside import Outside, Step, seen_from
+from tests.acceptance.outside import Step, seen_from
 
 DIALOGS = sorted((Path(__file__).parent / "dialogs").glob("*.smtp"))
 
@@ -41,22 +43,25 @@ def parsed(text: str) -> tuple[str, list[Step], list[str]]:
             steps.append(Step(send=sent(rest) + ("\r\n" if word == ">" else ""), reply=False))
         else:
             raise ValueError(f"line {number}: {word!r} is none of: # from > >> <")
-    if side not in ("wan", "lan"):
+    if not re.fullmatch(r"(wan|lan)( \d+)?", side):
         raise ValueError("no line says `from wan` or `from lan`")
     return side, steps, patterns
 
 
-@pytest.fixture(scope="session")
-def sides(lab: LabState) -> dict[str, Outside]:
-    return {side: seen_from(lab, side) for side in ("wan", "lan")}
-
-
-@pytest.mark.parametrize("file", DIALOGS, ids=[file.stem for file in DIALOGS])
-def test_dialogue(file: Path, sides: dict[str, Outside]) -> None:
-    side, steps, patterns = parsed(file.read_text())
-    replies = sides[side].dialogue(*steps)
+def spoken(text: str, lab: LabState) -> None:
+    """Speak one file's dialogue; AssertionError where a reply is another than the file says."""
+    side, steps, patterns = parsed(text)
+    network, _, number = side.partition(" ")
+    place = seen_from(lab, network)
+    source = f"{place.source.rpartition('.')[0]}.{number}" if number else place.source
+    replies = replace(place, source=source).dialogue(*steps)
     assert len(replies) == len(patterns), replies
     # A client that is new gets its greeting in two lines (mta.screened), another in one; files are about neither.
     replies[0] = replies[0].rpartition("\n")[2]
     for reply, pattern in zip(replies, patterns, strict=True):
         assert re.fullmatch(pattern, reply, re.DOTALL), f"{pattern} does not match {reply!r} in {replies}"
+
+
+@pytest.mark.parametrize("file", DIALOGS, ids=[file.stem for file in DIALOGS])
+def test_dialogue(file: Path, lab: LabState) -> None:
+    spoken(file.read_text(), lab)

@@ -1,15 +1,33 @@
 """The MTA's defences. Restrictions are evaluated in the order of the records that name them."""
 
 from roles.defence import Defence
-from roles.mta.defences import envelope, filtering, greeting, integrity, limits, relay, screening, tls, whole
+from roles.mta.defences import (
+    envelope,
+    filtering,
+    greeting,
+    integrity,
+    limits,
+    mailboxes,
+    relay,
+    rules,
+    screening,
+    strangers,
+    tls,
+    whole,
+)
 
 _RECORDS: tuple[Defence, ...] = (
     *screening.DEFENCES,
     *greeting.DEFENCES,
+    *rules.SENDING,
+    *rules.RECEIVING,
     *envelope.DEFENCES,
+    *mailboxes.DEFENCES,
+    *strangers.DEFENCES,
     *relay.DEFENCES,
     *limits.DEFENCES,
     *integrity.DEFENCES,
+    *rules.CONTENT,
     *filtering.DEFENCES,
     *tls.DEFENCES,
 )

@@ -1,9 +1,20 @@
 """How much of it the gateway takes."""
 
+from ipaddress import ip_network
+
 from roles.claims import Reply, Verdict
 from roles.defence import Defence
 from roles.kinds import MainCf
 from roles.mta.defences.dialogue import EHLO, MAIL
+from roles.mta.defences.relay import own_networks, postfix_network
+from roles.settings import Gateway
+
+
+def _exempt(gateway: Gateway) -> str:
+    """Return the networks whose connections, messages and recipients are not counted."""
+    declared = (postfix_network(ip_network(network)) for network in gateway.mta_limits.exempt)
+    return " ".join((own_networks(gateway), *declared))
+
 
 DEFENCES = (
     Defence(
@@ -39,5 +50,38 @@ DEFENCES = (
         rows=("A22",),
         sets=(MainCf("smtpd_recipient_limit", lambda g: str(g.recipient_limit)),),
         unseen="Seeing it needs a hundred recipients that exist; the acceptance tests do that against the lab.",
+    ),
+    Defence(
+        id="mta.client-limits",
+        title="One client takes a bounded share of the gateway",
+        why="A hundred processes serve everybody; whoever opens a hundred connections, or sends without pause, has them all.",
+        rows=("A22", "H10"),
+        sets=(
+            MainCf("smtpd_client_connection_count_limit", lambda g: str(g.mta_limits.connections)),
+            MainCf("smtpd_client_connection_rate_limit", lambda g: str(g.mta_limits.connections_per_minute)),
+            MainCf("smtpd_client_message_rate_limit", lambda g: str(g.mta_limits.messages_per_minute)),
+            MainCf("smtpd_client_recipient_rate_limit", lambda g: str(g.mta_limits.recipients_per_minute)),
+            MainCf("anvil_rate_time_unit", "60s"),
+            MainCf("smtpd_client_event_limit_exceptions", _exempt),
+        ),
+        unseen="Seeing it would take the audit over the limit, and keep it out; the acceptance tests do that in the lab.",
+    ),
+    Defence(
+        id="mta.error-limits",
+        title="A session of errors is slowed down, and then ended",
+        why="Who guesses addresses or tries command after command gets few of them, and holds no process for long.",
+        rows=("H10",),
+        sets=(
+            MainCf("smtpd_soft_error_limit", lambda g: str(g.mta_limits.errors_slow)),
+            MainCf("smtpd_hard_error_limit", lambda g: f"${{stress?{{1}}:{{{g.mta_limits.errors}}}}}"),
+            MainCf(
+                "smtpd_junk_command_limit", lambda g: f"${{stress?{{1}}:{{{g.mta_limits.idle_commands}}}}}"
+            ),
+            MainCf("smtpd_error_sleep_time", "1s"),
+            # RFC 5321 4.5.3.2 grants five minutes a command; who is slow while all processes are taken is cut off.
+            MainCf("smtpd_timeout", "${stress?{10}:{300}}s"),
+            MainCf("smtpd_per_record_deadline", "${stress?{yes}:{no}}"),
+        ),
+        unseen="Seeing it takes dozens of errors in one session; the acceptance tests do that in the lab.",
     ),
 )

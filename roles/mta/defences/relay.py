@@ -1,9 +1,29 @@
 """Whom the gateway relays for."""
 
+from ipaddress import ip_network
+
 from roles.claims import Reply
 from roles.defence import Defence
 from roles.kinds import MainCf, Restriction
 from roles.mta.defences.dialogue import EHLO, MAIL, REFUSED, TAKEN
+from roles.mta.rules import Network
+from roles.settings import Gateway
+
+LOOPBACK = ("127.0.0.0/8", "[::1]/128")
+
+
+def own_networks(gateway: Gateway) -> str:
+    """Return the networks whose hosts may relay, in postconf(5)'s words: this host, and what is declared."""
+    declared = (ip_network(entry.network) for entry in gateway.relay_networks)
+    return " ".join((*LOOPBACK, *(postfix_network(network) for network in declared)))
+
+
+def postfix_network(network: Network) -> str:
+    """Return a network as Postfix's lists write it: an IPv6 one in brackets, or its colon would name a table type."""
+    if network.version == 4:  # noqa: PLR2004 - the family
+        return str(network)
+    return f"[{network.network_address}]/{network.prefixlen}"
+
 
 # A recipient elsewhere, in the spellings that relays were talked into: by plain address, routed by percent and bang,
 # by source route (RFC 5321 appendix C), quoted, by address literal, and hidden behind the gateway's own names.
@@ -35,13 +55,16 @@ DEFENCES = (
         why="An open relay sends other people's spam until every block list knows its address.",
         rows=("A03", "A09", "A10"),
         sets=(
-            MainCf("mynetworks", "127.0.0.0/8 [::1]/128"),
+            MainCf("mynetworks", own_networks),
             MainCf("relay_domains", "texthash:/etc/postfix/transport"),
             MainCf("mydestination", ""),
             MainCf("allow_untrusted_routing", "no"),
             MainCf("parent_domain_matches_subdomains", ""),
             Restriction("smtpd_relay_restrictions", "permit_mynetworks"),
-            Restriction("smtpd_relay_restrictions", "reject_unauth_destination"),
+            Restriction("smtpd_relay_restrictions", "reject_unauth_destination", says="Relay access denied"),
+            # In front of all rules about recipients: none of them can open the relay, and strangers cannot have any address of
+            # the world asked for.
+            MainCf("smtpd_relay_before_recipient_restrictions", "yes"),
         ),
         claims=tuple(_relay_attempt(name, recipient) for name, recipient in RELAY_SPELLINGS),
     ),

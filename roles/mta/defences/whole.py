@@ -4,20 +4,15 @@ from collections.abc import Sequence
 from functools import partial
 
 from roles.defence import Defence
-from roles.kinds import HostAnswer, MainCf, PostfixMap, Restriction, RestrictionList, UnitOption
+from roles.kinds import HostAnswer, MainCf, PostfixMap, RestrictionList, UnitOption
 from roles.mta.injection import OVERRIDES
+from roles.rendering import restriction_lists
 from roles.settings import Gateway
 
 
 def _entries(name: str, records: Sequence[Defence], gateway: Gateway) -> tuple[str, ...]:
     """Return the entries of a restriction list, made of the records that this gateway has."""
-    return tuple(
-        setting.entry
-        for defence in records
-        if defence.stands(gateway)
-        for setting in defence.sets
-        if isinstance(setting, Restriction) and setting.list == name
-    )
+    return tuple(entry for _, entry in restriction_lists(records, gateway).get(name, ()))
 
 
 def of(records: Sequence[Defence]) -> tuple[Defence, ...]:
@@ -31,6 +26,7 @@ def of(records: Sequence[Defence]) -> tuple[Defence, ...]:
             sets=tuple(
                 RestrictionList(name, partial(_entries, name, records))
                 for name in (
+                    "smtpd_sender_restrictions",
                     "smtpd_recipient_restrictions",
                     "smtpd_relay_restrictions",
                     "smtpd_data_restrictions",

@@ -198,7 +198,10 @@ def test_scan_says_whether_an_entry_holds(seen: Report, holds: str, words: str) 
 
 def test_stages_lists_the_rule() -> None:
     first = listing.stages(Config())[0]
-    assert (first.stage, [rule.rule for rule in first.rules]) == ("lists", ["list.reject"])
+    assert (first.stage, [rule.rule for rule in first.rules]) == (
+        "lists",
+        ["list.reject", "list.unproven"],
+    )
 
 
 entries = st.builds(

@@ -45,6 +45,7 @@ OPERATIONS = {
         "Write Postfix's configuration",
         "Run Postfix with its configuration",
         "Have Postfix's daemons ask the host's resolver",
+        "Have no tables of what is not declared",
     ],
     "clamav": [
         "Install ClamAV",

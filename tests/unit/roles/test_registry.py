@@ -12,7 +12,8 @@ from roles.registry import DEFENCES, LAYERS
 from tests.unit.roles.examples import gateway
 
 # Settings with which no rule is empty.
-GATEWAY = gateway(dhcp=True)
+DIRECTORY = {"servers": ["ldaps://ldap.example.org"], "base": "dc=example,dc=org"}
+GATEWAY = gateway(dhcp=True, recipients={"example.org": {"method": "ldap", "ldap": DIRECTORY}})
 SETTINGS = [
     pytest.param(setting, id=f"{defence.id}:{setting.name()}")
     for defence in DEFENCES

@@ -1,0 +1,82 @@
+"""Which recipients there are: what the next hop would refuse later is refused at once."""
+
+from roles.defence import Defence
+from roles.kinds import FileMode, MainCf, PostfixMap, Restriction, TableRestrictions
+from roles.mta.known import LDAP_FILES, LIST, VERIFIED, directories, known, listed_map, verified
+from roles.settings import Gateway
+
+
+def _lists(gateway: Gateway) -> bool:
+    """Say whether some relayed domain's mailboxes are known without its next hop."""
+    return len(verified(gateway)) < len(gateway.relay_domains)
+
+
+def _verifies(gateway: Gateway) -> tuple[str, ...]:
+    return (f"check_recipient_access {VERIFIED}",) if verified(gateway) else ()
+
+
+DEFENCES = (
+    Defence(
+        id="mta.recipient-listed",
+        title="Mailboxes of domains with a list or a directory are those that stand there",
+        why="Some next hops take mail for any address and bounce later; the bounce goes to whoever was named as the sender.",
+        rows=("A01", "R17"),
+        sets=(
+            MainCf("relay_recipient_maps", listed_map),
+            MainCf("unknown_relay_recipient_reject_code", "550"),
+            Restriction(
+                "smtpd_recipient_restrictions",
+                "reject_unlisted_recipient",
+                says="Recipient address rejected: User unknown",
+            ),
+            PostfixMap(LIST, known),
+        ),
+        unseen="Which mailboxes do not exist only the list says; the acceptance tests ask the lab's.",
+        when=_lists,
+    ),
+    Defence(
+        id="mta.directory-private",
+        title="The password for the directory is the MTA's alone",
+        why="It opens the list of everybody in the house.",
+        rows=("R17",),
+        sets=(FileMode(path=LDAP_FILES, mode="640", owner="root", group="postfix", mta="postfix"),),
+        unseen="Only who is on the gateway already could read it.",
+        when=lambda gateway: bool(directories(gateway)),
+    ),
+    Defence(
+        id="mta.recipient-verified",
+        title="Only mailboxes that the next hop knows are taken mail for",
+        why="What the next hop refuses later must be bounced, and the bounce goes to whoever was named as the sender.",
+        rows=("A01", "R17"),
+        sets=(
+            TableRestrictions(
+                "smtpd_recipient_restrictions",
+                _verifies,
+                says="Recipient address rejected: (undeliverable|unverified) address: .*",
+            ),
+            PostfixMap(VERIFIED, verified),
+            MainCf("unverified_recipient_reject_code", "550"),
+            MainCf("unverified_recipient_reject_reason", "Address unknown"),
+            MainCf("address_verify_map", "lmdb:$data_directory/verify_cache"),
+            MainCf("address_verify_poll_delay", "1s"),
+        ),
+        unseen="Which mailboxes do not exist only the next hop knows; the acceptance tests ask the lab's.",
+        when=lambda gateway: bool(verified(gateway)),
+    ),
+    Defence(
+        id="mta.recipient-domain",
+        title="Mail that goes out goes to domains that exist",
+        why="A misspelt domain is better told to who misspelt it than in a bounce days later. Relayed domains are not asked "
+        "of DNS: their next hops are declared, and mail for them must come in while DNS is away.",
+        rows=("A08",),
+        sets=(
+            Restriction("smtpd_recipient_restrictions", "permit_auth_destination"),
+            Restriction(
+                "smtpd_recipient_restrictions",
+                "reject_unknown_recipient_domain",
+                says="Recipient address rejected: Domain not found",
+            ),
+        ),
+        unseen="Strangers are refused as relays before; the acceptance tests send from inside.",
+    ),
+)

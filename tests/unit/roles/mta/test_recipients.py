@@ -1,0 +1,147 @@
+"""Recipients and limits: what is refused, and what Postfix is given."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roles.errors import SettingError
+from roles.mta.defences.relay import own_networks
+from roles.mta.known import directory_files, known, listed_map, verified
+from roles.registry import DEFENCES
+from tests.unit.roles.examples import gateway
+
+LDAP: dict[str, Any] = {"servers": ["ldaps://ldap.example.org"], "base": "dc=example,dc=org"}
+
+
+def refusal(**changes: Any) -> str:
+    with pytest.raises(SettingError) as error:
+        gateway(**changes)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("domain", "check", "said"),
+    [
+        ("elsewhere.example", {"method": "next_hop"}, "not among `relay_domains`"),
+        ("example.org", {"method": "list"}, "needs one of them"),
+        ("example.org", {"method": "next_hop", "addresses": ["bob"]}, "go with the method `list`"),
+        ("example.org", {"method": "ldap"}, "needs it"),
+        (
+            "example.org",
+            {"method": "list", "addresses": ["bob"], "ldap": LDAP},
+            "goes with the method `ldap`",
+        ),
+        (
+            "example.org",
+            {"method": "list", "addresses": ["bob@example.net"]},
+            "not an address of this domain",
+        ),
+        ("example.org", {"method": "list", "addresses": ["b b"]}, "not an address of this domain"),
+        ("example.org", {"method": "list", "file": "/nonexistent/list"}, "cannot be read"),
+        ("example.org", {"method": "ldap", "ldap": {**LDAP, "filter": "(mail=bob)"}}, "does not ask"),
+        ("example.org", {"method": "ldap", "ldap": {**LDAP, "filter": "(mail=%s"}}, "no search filter"),
+        ("example.org", {"method": "ldap", "ldap": {**LDAP, "servers": ["ldap.example.org"]}}, "no server"),
+        (
+            "example.org",
+            {"method": "ldap", "ldap": {**LDAP, "servers": ["ldap://x.example:99999"]}},
+            "no server",
+        ),
+        ("example.org", {"method": "ldap", "ldap": {**LDAP, "start_tls": True}}, "encrypted already"),
+        ("example.org", {"method": "ldap", "ldap": {**LDAP, "bind_password": "x"}}, "bind_dn"),
+        ("example.org", {"method": "ldap", "ldap": {**LDAP, "base": "dc=x\nquery_filter = x"}}, "base"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_by_its_domain(domain: str, check: dict[str, Any], said: str) -> None:
+    words = refusal(recipients={domain: check})
+    assert "recipients" in words
+    assert said in words
+
+
+def test_a_list_of_addresses_and_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "list"
+    file.write_text("# those\nCarol\n\ndave@example.org # new\n")
+    made = gateway(recipients={"example.org": {"method": "list", "addresses": ["Bob"], "file": str(file)}})
+    assert known(made) == {
+        "@example.net": "OK",
+        "bob@example.org": "OK",
+        "carol@example.org": "OK",
+        "dave@example.org": "OK",
+    }
+    assert verified(made) == {"example.net": "reject_unverified_recipient"}
+
+
+def test_domains_that_are_not_named_ask_their_next_hop() -> None:
+    assert verified(gateway()) == dict.fromkeys(("example.net", "example.org"), "reject_unverified_recipient")
+    (listed,) = [each for each in DEFENCES if each.id == "mta.recipient-listed"]
+    assert not listed.stands(gateway())
+
+
+def test_a_directory_is_asked_for_its_own_domain_alone() -> None:
+    made = gateway(
+        recipients={
+            "example.org": {
+                "method": "ldap",
+                "ldap": {**LDAP, "bind_dn": "cn=mx", "bind_password": "secret"},
+            },
+            "example.net": {"method": "ldap", "ldap": {**LDAP, "servers": ["ldap://192.0.2.9:1389"]}},
+        }
+    )
+    files = directory_files(made)
+    assert list(files) == ["/etc/postfix/directory-example.net.cf", "/etc/postfix/directory-example.org.cf"]
+    assert "domain = example.net\n" in files["/etc/postfix/directory-example.net.cf"]
+    assert "server_host = ldap://192.0.2.9:1389\n" in files["/etc/postfix/directory-example.net.cf"]
+    assert "bind = no\n" in files["/etc/postfix/directory-example.net.cf"]
+    assert "bind_pw = secret\n" in files["/etc/postfix/directory-example.org.cf"]
+    assert "tls_require_cert = yes\n" in files["/etc/postfix/directory-example.org.cf"]
+    assert listed_map(made) == (
+        "lmdb:/etc/postfix/recipients proxy:ldap:/etc/postfix/directory-example.net.cf proxy:ldap:/etc/postfix/directory-example.org.cf"
+    )
+    assert verified(made) == {}
+    assert made.directory_ports == (636, 1389)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"network": "0.0.0.0/0", "reason": "all"}, "the whole internet"),
+        ({"network": "::/0", "reason": "all"}, "the whole internet"),
+        ({"network": "10.0.0.0/8"}, "larger than a /16"),
+        ({"network": "10.0.0.0/15", "reason": " "}, "larger than a /16"),
+        ({"network": "2001:db8::/32"}, "larger than a /48"),
+        ({"network": "10.0.0.1/16"}, "CIDR"),
+        ({"network": "::ffff:10.0.0.0/112"}, "IPv4's"),
+        ({"network": "hash:/etc/postfix/x"}, "CIDR"),
+    ],
+)
+def test_who_may_relay_is_somebody(entry: dict[str, str], said: str) -> None:
+    # A09
+    words = refusal(relay_networks=[entry])
+    assert words.startswith("setting `relay_networks`: ")
+    assert said in words
+
+
+def test_own_networks_are_what_is_declared() -> None:
+    assert own_networks(gateway()) == "127.0.0.0/8 [::1]/128"
+    made = gateway(
+        relay_networks=[
+            {"network": "10.0.0.0/8", "reason": "the whole house"},
+            {"network": "192.0.2.7"},
+            {"network": "2001:db8:5::/64"},
+        ]
+    )
+    assert own_networks(made) == "127.0.0.0/8 [::1]/128 10.0.0.0/8 192.0.2.7/32 [2001:db8:5::]/64"
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"exempt": ["0.0.0.0/0"]}, "`mta_limits.exempt`: '0.0.0.0/0' lets the whole internet"),
+        ({"exempt": ["x"]}, "`mta_limits.exempt`"),
+        ({"errors_slow": 30}, "`mta_limits.errors_slow`"),
+        ({"connections": -1}, "connections"),
+        ({"errors": 0}, "errors"),
+    ],
+)
+def test_limits_that_limit_nothing_are_refused(limits: dict[str, Any], said: str) -> None:
+    assert said in refusal(mta_limits=limits)
