@@ -11,10 +11,16 @@ from roles.claims import (
     Delivered,
     DnsSilence,
     Greeting,
+    Handshake,
     Reply,
     Scan,
     SshAlgorithms,
     SshMethods,
+    StarttlsInjection,
+    TlsHandshake,
+    TlsRenegotiation,
+    TlsSuites,
+    TlsVersions,
     Verdict,
 )
 from roles.defence import Lacking
@@ -54,6 +60,8 @@ def seen(sight: object) -> str:
         return f"answered: {_ports(sight.answered)}; declared: {_ports(sight.declared)}"
     if isinstance(sight, Arrival):
         return _difference(sight)
+    if isinstance(sight, Handshake):
+        return _handshake(sight)
     if isinstance(sight, frozenset):
         return ", ".join(sorted(sight)) or "none"
     return str(sight) if sight else "an empty answer"
@@ -108,6 +116,17 @@ def _difference(sight: Arrival) -> str:
     return f"changed before byte {at} of {len(sight.sent)}: sent …{was!r}, arrived …{now!r}"
 
 
+def _handshake(sight: Handshake) -> str:
+    facts = {
+        "asks the client for a certificate": sight.asks_for_certificate,
+        "compresses": sight.compresses,
+        "renegotiates without RFC 5746": not sight.binds_renegotiation,
+    }
+    return "; ".join(
+        [f"{sight.hostname} shows {sight.text}", *(what for what, is_so in facts.items() if is_so)]
+    )
+
+
 def _reply(claim: Greeting | Reply | Verdict) -> str:
     return f"a reply that matches {claim.matches}"
 
@@ -121,6 +140,13 @@ _WANTED: Mapping[type, Callable[[Any], str]] = {
     ),
     Delivered: lambda _claim: "arrives at the next hop unchanged but for trace headers",
     DnsSilence: lambda _claim: "no answer on port 53",
+    TlsVersions: lambda claim: f"exactly {', '.join(sorted(claim.exactly))}",
+    TlsSuites: lambda claim: f"none of {', '.join(sorted(claim.asked))}",
+    TlsHandshake: lambda _claim: (
+        "a certificate for the gateway's name that names no product, and no more asked or offered"
+    ),
+    TlsRenegotiation: lambda _claim: "refused",
+    StarttlsInjection: lambda _claim: "nothing, or refused",
     SshMethods: lambda claim: f"exactly {', '.join(sorted(claim.exactly))}",
     SshAlgorithms: lambda claim: f"nothing beside {', '.join(sorted(claim.within))}",
 }

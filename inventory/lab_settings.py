@@ -4,8 +4,8 @@ import os
 from typing import Any
 
 from inventory.lab_rules import LIMITS, RECIPIENTS, RULES
-from lab import blocklists, dnssec
-from lab.plan import WORLD
+from lab import blocklists, ca, dnssec
+from lab.plan import DOMAIN, WORLD
 
 
 def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, Any]:
@@ -28,10 +28,29 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
             {"id": "lab-grey", "zone": blocklists.GREY_LIST, "answers": "127.0.0.4", "score": 2},
             {"id": "lab-warned", "zone": blocklists.GREY_LIST, "answers": "127.0.0.4", "mode": "warn"},
         ],
-        "relay_domains": {"bastide.example": next_hop, "listed.bastide.example": next_hop},
         "recipients": RECIPIENTS,
         "mta_rules": RULES,
         "mta_limits": LIMITS,
+        "relay_domains": {
+            "bastide.example": next_hop,
+            "listed.bastide.example": next_hop,
+            # What the mail server's ports are like: lab/files.py.
+            "sealed.bastide.example": f"[mail.{DOMAIN}]:25",
+            "plain.bastide.example": f"[mail.{DOMAIN}]:26",
+            "wrong.bastide.example": f"[mail.{DOMAIN}]:27",
+        },
+        "tls": {
+            "certificate": "files",
+            "certificate_file": ca.CHAIN,
+            "key_file": ca.KEY,
+            "authorities": ca.AUTHORITIES,
+            "mandatory": {
+                "sealed.bastide.example": {"level": "secure"},
+                "plain.bastide.example": {"level": "encrypt"},
+                "wrong.bastide.example": {"level": "secure"},
+            },
+            "report_address": "tls-reports@bastide.example",
+        },
         "clamav_official_databases": False,
         "clamav_extra_databases": ["http://data.bastide.example/clamav/bastide-lab.ndb"],
     }

@@ -9,8 +9,10 @@ from ipaddress import IPv6Network, ip_address
 
 from lab import dnssec
 from lab.blocklists import DEAD_LIST, lists
+from lab.partners import PARTNERS, Partner
 from lab.plan import (
     ALLOWED,
+    AUTHORITY,
     DIALUP,
     DOMAIN,
     LAN4,
@@ -77,8 +79,11 @@ class Zone:
         return text.replace(*self.changed) if self.changed else text
 
 
-def zones(gateways: int) -> tuple[Zone, ...]:
-    """Return every zone of a lab with that many gateways."""
+def zones(gateways: int, *, partners_key: str = "") -> tuple[Zone, ...]:
+    """Return every zone of a lab with that many gateways.
+
+    ``partners_key`` is the SHA-256 of the key that the mail servers of other domains have, in hexadecimal digits.
+    """
     numbers = range(1, gateways + 1)
     named = (
         Zone(name=DOMAIN, records=_protected(numbers), signed=True),
@@ -88,6 +93,10 @@ def zones(gateways: int) -> tuple[Zone, ...]:
         Zone(name=BOGUS, records=_a("@", 10), signed=True, changed=(str(WAN4[10]), str(WAN4[11]))),
         *(Zone(name=name, records=records) for name, records in lists().items()),
         Zone(name=UNANSWERED, records=(), loads=False),
+        *(
+            Zone(name=each.domain, records=_partner(each, partners_key), signed=bool(each.tlsa))
+            for each in PARTNERS
+        ),
         *_reverse(numbers),
     )
     root = Zone(name=".", records=_a(f"world.{DOMAIN}.", WORLD), signed=True)
@@ -127,6 +136,7 @@ def _protected(gateways: range) -> tuple[Record, ...]:
         Record(owner="@", type="TXT", value='"v=spf1 mx -all"'),
         *_a("world", WORLD),
         *_a("data", WORLD),
+        Record(owner="authority", type="A", value=str(WAN4[AUTHORITY])),
         Record(owner="mail", type="A", value=str(LAN4[MAILHOST])),
         Record(owner="mail", type="AAAA", value=v6(LAN6, MAILHOST)),
     ]
@@ -156,6 +166,13 @@ def _spoof() -> tuple[Record, ...]:
         Record(owner="@", type="MX", value="10 mx"),
         *_a("mx", NAMELESS),
         *_a("host-71.dsl", DIALUP),
+    )
+
+
+def _partner(partner: Partner, key: str) -> tuple[Record, ...]:
+    return tuple(
+        Record(owner=owner, type=kind, value=value)
+        for owner, kind, value in partner.records(key or "11" * 32)
     )
 
 

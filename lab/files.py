@@ -1,13 +1,15 @@
 """The files that turn a copy of an image into one particular host. Pure but for the keys it reads."""
 
+import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
-from lab import dns
+from lab import ca, dns
 from lab.access import host_key, public
-from lab.plan import WAN4, WORLD, Host, LabState
+from lab.partners import PARTNERS
+from lab.plan import AUTHORITY, DOMAIN, WAN4, WORLD, Host, LabState
 from lab.signatures import DATABASE_NAME, database
 
 
@@ -37,11 +39,51 @@ AmbientCapabilities=CAP_NET_BIND_SERVICE
 WantedBy=multi-user.target
 """
 
+_HTTPS_UNIT = f"""\
+[Unit]
+Description=Web servers of other mail domains
+[Service]
+ExecStart=/usr/bin/python3 /usr/local/lib/bastide-lab/https.py --address {WAN4[WORLD]} --folder /srv/https --pair %d/pair
+LoadCredential=pair:/etc/ssl/lab/web.pem
+DynamicUser=yes
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+[Install]
+WantedBy=multi-user.target
+"""
+
+# A small ACME authority (RFC 8555), with its own certificate from the lab's.
+_PEBBLE_UNIT = f"""\
+[Unit]
+Description=An authority that certifies by ACME
+After=named.service
+[Service]
+ExecStart=/usr/bin/pebble -config /etc/pebble.json -dnsserver {WAN4[WORLD]}:53
+Environment=PEBBLE_VA_NOSLEEP=1
+LoadCredential=chain:{ca.CHAIN}
+LoadCredential=key:{ca.KEY}
+DynamicUser=yes
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+[Install]
+WantedBy=multi-user.target
+"""
+_PEBBLE = {
+    "listenAddress": f"{WAN4[AUTHORITY]}:443",
+    "managementListenAddress": "127.0.0.1:15000",
+    "certificate": "/run/credentials/pebble.service/chain",
+    "privateKey": "/run/credentials/pebble.service/key",
+    "httpPort": 80,
+    "tlsPort": 443,
+}
+
+# What the next hops are like: as they should be, without TLS, and with the certificate of another.
 _SINK_UNIT = """\
 [Unit]
 Description=The protected mail server: a sink that records what arrives
 [Service]
-ExecStart=/usr/bin/python3 /usr/local/lib/bastide-lab/sink.py --port 25 --spool /var/spool/sink
+ExecStart=/usr/bin/python3 /usr/local/lib/bastide-lab/sink.py --spool /var/spool/sink \
+  --listen 25=%d/mail --listen 26 --listen 27=%d/wrong
+LoadCredential=mail:/etc/ssl/lab/mail.pem
+LoadCredential=wrong:/etc/ssl/lab/wrong.pem
 User=nobody
 AmbientCapabilities=CAP_NET_BIND_SERVICE
 [Install]
@@ -53,13 +95,19 @@ def files_of(lab: LabState, host: Host) -> Iterator[HostFile]:
     """Yield every file that the host has and its image has not."""
     yield from _identity(host)
     yield from _access(host)
+    yield HostFile(path=ca.AUTHORITIES, content=ca.authority(lab))
     if host.role == "gateway":
+        yield from _certificate(lab, host.fqdn)
         yield _text("/etc/resolv.conf", f"nameserver {WAN4[WORLD]}\n")
         yield _text("/etc/apt/sources.list.d/lab.list", "deb [trusted=yes] file:/srv/mirror ./\n")
     if host.role == "world":
         yield _text("/etc/resolv.conf", "nameserver 127.0.0.1\n")
-        yield from _name_server(len(lab.gateways))
+        yield from _name_server(lab)
         yield from _unit("lab-http.service", _HTTP_UNIT)
+        yield from _policies(lab)
+        yield from _certificate(lab, f"authority.{DOMAIN}")
+        yield _text("/etc/pebble.json", json.dumps({"pebble": _PEBBLE}))
+        yield from _unit("pebble.service", _PEBBLE_UNIT)
         yield HostFile(path=f"/srv/http/clamav/{DATABASE_NAME}", content=database())
     if host.role == "mailhost":
         # It has no leg in a network with a name server.
@@ -67,6 +115,21 @@ def files_of(lab: LabState, host: Host) -> Iterator[HostFile]:
         sink = files("lab").joinpath("sink.py").read_bytes()
         yield HostFile(path="/usr/local/lib/bastide-lab/sink.py", content=sink)
         yield from _unit("sink.service", _SINK_UNIT)
+        for name, certified in (("mail", host.fqdn), ("wrong", f"elsewhere.{DOMAIN}")):
+            pair = b"".join(ca.issued(lab, [certified]))
+            yield HostFile(path=f"{ca.FOLDER}/{name}.pem", content=pair, mode=0o600)
+
+
+def _policies(lab: LabState) -> Iterator[HostFile]:
+    """Yield what other domains publish by MTA-STS, and the web server that they share."""
+    partners = [each for each in PARTNERS if each.sts]
+    for each in partners:
+        yield _text(f"/srv/https/{each.web_server}/.well-known/mta-sts.txt", each.policy())
+    pair = b"".join(ca.issued(lab, [each.web_server for each in partners]))
+    yield HostFile(path=f"{ca.FOLDER}/web.pem", content=pair, mode=0o600)
+    program = files("lab").joinpath("https.py").read_bytes()
+    yield HostFile(path="/usr/local/lib/bastide-lab/https.py", content=program)
+    yield from _unit("lab-https.service", _HTTPS_UNIT)
 
 
 def _identity(host: Host) -> Iterator[HostFile]:
@@ -90,8 +153,14 @@ def _access(host: Host) -> Iterator[HostFile]:
     yield _text("/root/.ssh/authorized_keys", public(host.ssh_key), mode=0o600)
 
 
-def _name_server(gateways: int) -> Iterator[HostFile]:
-    zones = dns.zones(gateways)
+def _certificate(lab: LabState, *names: str) -> Iterator[HostFile]:
+    chain, key = ca.issued(lab, names)
+    yield HostFile(path=ca.CHAIN, content=chain)
+    yield HostFile(path=ca.KEY, content=key, mode=0o600)
+
+
+def _name_server(lab: LabState) -> Iterator[HostFile]:
+    zones = dns.zones(len(lab.gateways), partners_key=ca.partners_key(lab))
     yield _text("/etc/bind/named.conf", dns.named_conf(zones))
     for zone in zones:
         yield _text(f"{dns.ZONE_FOLDER}/{zone.file}", zone.text())

@@ -59,10 +59,10 @@ _MASKED = (
 
 # The server an administrator would start from: nothing that a role installs is in it.
 GATEWAY = Image(name="gateway", packages=_BARE_SERVER, masked=_MASKED)
-# The hosts around it: DNS and HTTP on wan, the mail server on lan.
+# The hosts around it: DNS, HTTP and an authority that certifies by ACME on wan, the mail server on lan.
 SERVICES = Image(
     name="services",
-    packages=(*_BARE_SERVER, "bind9", "python3-aiosmtpd"),
+    packages=(*_BARE_SERVER, "bind9", "pebble", "python3-aiosmtpd"),
     masked=_MASKED,
     disabled=("named.service",),
 )

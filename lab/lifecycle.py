@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from lab import access, hosts, image, mirror, network, state
+from lab import access, ca, hosts, image, mirror, network, state
 from lab.errors import LabError
 from lab.plan import MOST_LABS, Host, LabState, check_name, plan_lab
 from lab.progress import say, step
@@ -108,7 +108,7 @@ def _make(name: str, *, gateways: int, packages: Path) -> LabState:
         lab.sink.mkdir()
         # The sink runs as nobody (65534 on Debian) in its host.
         lab.sink.chmod(0o777)
-        _at_once([partial(network.make, lab), partial(access.make_keys, lab)])
+        _at_once([partial(network.make, lab), partial(access.make_keys, lab), partial(ca.make, lab)])
     with step(f"boot {len(lab.hosts)} hosts"):
         _at_once([partial(_boot, lab, host, packages) for host in lab.hosts.values()])
     lab = msgspec.structs.replace(lab, phase="up")

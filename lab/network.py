@@ -5,7 +5,7 @@ All that is made here hangs on namespaces, but for the mgmt bridge and this mach
 
 from pathlib import Path
 
-from lab.plan import BRIDGE_OF, LAN4, LAN6, VANTAGE, WAN4, WAN6, WAN_VANTAGES, Host, LabState, v6
+from lab.plan import AUTHORITY, BRIDGE_OF, LAN4, LAN6, VANTAGE, WAN4, WAN6, WAN_VANTAGES, Host, LabState, v6
 from lab.tools import run, succeeds
 
 # Set in each namespace before it has an interface. Addresses are ours alone, so duplicate address detection would
@@ -132,6 +132,8 @@ def _host_batch(lab: LabState, host: Host) -> str:
                 f"address add {address4}/24 dev {leg}",
                 f"address add {address6}/64 dev {leg} nodad",
             ]
+    if host.role == "world":
+        lines.append(f"address add {WAN4[AUTHORITY]}/24 dev wan0")
     if host.role == "gateway":
         lines.append(f"route add default via {WAN4[VANTAGE]}")
         lines.append(f"route add ::/0 via {v6(WAN6, VANTAGE)}")

@@ -27,6 +27,8 @@ MOST_GATEWAYS = 32
 WORLD = 53
 MAILHOST = 25
 VANTAGE = 10
+# A second address of `world`, on which a certificate authority answers by ACME.
+AUTHORITY = 54
 # Held by the lab's block lists; held, but also by its allow list; the address that spoof.example claims, without a name
 # of its own, which one list of little weight holds.
 LISTED = 66

@@ -9,7 +9,9 @@ import argparse
 import asyncio
 import itertools
 import json
+import ssl
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,6 +53,7 @@ class Sink:
             "rcpt_tos": envelope.rcpt_tos,
             "peer": list(session.peer or ())[:2],
             "helo": session.host_name,
+            "tls": session.ssl["ssl_object"].version() if session.ssl else None,
             "options": [*envelope.mail_options, *envelope.rcpt_options],
             "received_at": datetime.fromtimestamp(now / 1e9, tz=UTC).isoformat(),
         }
@@ -71,10 +74,19 @@ class Server(SMTP):
     line_length_limit = LONGEST_LINE_BYTES
 
 
-async def serve(spool: Path, *, port: int, host: str | None = None) -> asyncio.Server:
-    """Start the sink on a port of all addresses, or of one; return the listening server."""
+async def serve(
+    spool: Path, *, port: int, host: str | None = None, pair: Path | None = None
+) -> asyncio.Server:
+    """Start the sink on a port of all addresses, or of one; return the listening server.
+
+    ``pair`` is a PEM file of certificate and key: with it STARTTLS is offered.
+    """
     loop = asyncio.get_running_loop()
     sink = Sink(spool)
+    context = None
+    if pair is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair)
 
     def connection() -> Server:
         return Server(
@@ -84,23 +96,34 @@ async def serve(spool: Path, *, port: int, host: str | None = None) -> asyncio.S
             hostname="mail.bastide.example",
             ident="ESMTP",
             loop=loop,
+            tls_context=context,
         )
 
     return await loop.create_server(connection, host=host, port=port)
 
 
-async def _run(spool: Path, port: int) -> None:
-    server = await serve(spool, port=port)
-    await server.serve_forever()
+async def _run(spool: Path, host: str | None, places: Sequence[str]) -> None:
+    servers = []
+    for place in places:
+        port, _, pair = place.partition("=")
+        servers.append(await serve(spool, port=int(port), host=host, pair=Path(pair) if pair else None))
+    await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 def main() -> None:
     """Serve until the process is ended."""
     parser = argparse.ArgumentParser(description="Record every message that arrives.")
-    parser.add_argument("--port", type=int, default=25)
+    parser.add_argument(
+        "--listen",
+        action="append",
+        metavar="PORT[=PAIR]",
+        required=True,
+        help="a port, and the PEM file of the certificate and key that it offers STARTTLS with",
+    )
+    parser.add_argument("--host", help="an address to listen on; all of them without it")
     parser.add_argument("--spool", type=Path, required=True)
     arguments = parser.parse_args()
-    asyncio.run(_run(arguments.spool, arguments.port))
+    asyncio.run(_run(arguments.spool, arguments.host, arguments.listen))
 
 
 if __name__ == "__main__":

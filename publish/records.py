@@ -136,7 +136,7 @@ def _of_domain(domain: str, gateways: Sequence[Gateway]) -> Iterator[Record]:
     yield Record(
         owner=f"_smtp._tls.{name}",
         type="TXT",
-        value=f"v=TLSRPTv1; rua={reports}",
+        value=f"v=TLSRPTv1; rua=mailto:{gateways[0].tls_report_address}",
         about="TLS-RPT: where reports go",
     )
 

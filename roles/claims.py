@@ -79,6 +79,128 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsVersions:
+    """The protocol versions that the server answers in behind STARTTLS (RFC 3207), each offered alone."""
+
+    exactly: frozenset[str]
+    refuted_by: frozenset[str]
+    vantage: Vantage = "wan"
+    port: int = 25
+
+    def __post_init__(self) -> None:
+        if self.holds(self.refuted_by):
+            _refuse(self.title())
+
+    def title(self) -> str:
+        return "tls-versions"
+
+    def holds(self, seen: frozenset[str]) -> bool:
+        return seen == self.exactly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSuites:
+    """Families of weak cipher suites (audit/probes/hello.py), each offered alone in TLS 1.2: the server takes none."""
+
+    asked: frozenset[str]
+    refuted_by: frozenset[str]
+    vantage: Vantage = "wan"
+    port: int = 25
+
+    def __post_init__(self) -> None:
+        if self.holds(self.refuted_by):
+            _refuse(self.title())
+
+    def title(self) -> str:
+        return "weak-suites"
+
+    def holds(self, seen: frozenset[str]) -> bool:
+        return not seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """What a server shows of itself in a handshake of TLS 1.2; ``hostname`` is the name that it should bear.
+
+    ``names``: the host names of its certificate, ``text``: all that this says in words of whom it is for.
+    """
+
+    hostname: str
+    names: frozenset[str]
+    text: str
+    asks_for_certificate: bool = False
+    compresses: bool = False
+    binds_renegotiation: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsHandshake:
+    """The certificate names the gateway and no product; no client certificate is asked for, nothing compressed.
+
+    ``unnamed`` is the pattern of what must not stand in the certificate, searched for without case.
+    """
+
+    unnamed: str
+    refuted_by: Handshake
+    vantage: Vantage = "wan"
+    port: int = 25
+
+    def __post_init__(self) -> None:
+        if self.holds(self.refuted_by):
+            _refuse(self.title())
+
+    def title(self) -> str:
+        return "tls-handshake"
+
+    def holds(self, seen: Handshake) -> bool:
+        return (
+            seen.hostname.lower() in seen.names
+            and not re.search(self.unnamed, seen.text, re.IGNORECASE)
+            and not seen.asks_for_certificate
+            and not seen.compresses
+            and seen.binds_renegotiation
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsRenegotiation:
+    """What comes of a client's wish for a second handshake in one session: ``refused`` or ``done``."""
+
+    refuted_by: str
+    vantage: Vantage = "wan"
+    port: int = 25
+
+    def __post_init__(self) -> None:
+        if self.holds(self.refuted_by):
+            _refuse(self.title())
+
+    def title(self) -> str:
+        return "tls-renegotiation"
+
+    def holds(self, seen: str) -> bool:
+        return seen == "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StarttlsInjection:
+    """What comes of a command sent in one packet with STARTTLS: its reply, ``nothing`` or ``refused``."""
+
+    refuted_by: str
+    vantage: Vantage = "wan"
+    port: int = 25
+
+    def __post_init__(self) -> None:
+        if self.holds(self.refuted_by):
+            _refuse(self.title())
+
+    def title(self) -> str:
+        return "starttls-injection"
+
+    def holds(self, seen: str) -> bool:
+        return seen in ("nothing", "refused")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
     """What a packet scan saw: the ports that answered, and those declared open to where it stood."""
 

@@ -13,6 +13,7 @@ _NEXT_HOP = re.compile(rf"(\[([0-9A-Fa-f.:]+|{_NAME})\]|{_NAME})(:\d{{1,5}})?")
 _LOCAL_PART = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
 
 SMTP_PORT = 25
+HTTP_PORT = 80
 HIGHEST_PORT = 65_535
 
 

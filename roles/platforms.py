@@ -14,16 +14,20 @@ from roles.errors import SettingError
 class Platform:
     """One distribution release.
 
-    ``packages`` maps a layer's name to the packages that layer installs (without their dependencies).
+    ``packages`` maps a layer's name to the packages that layer installs (without their dependencies), ``parts`` the
+    name of a part of one that settings may leave out.
     """
 
     title: str
     os_release: tuple[str, str]  # ID and VERSION_ID of os-release(5)
     packages: Mapping[str, tuple[str, ...]]
+    parts: Mapping[str, tuple[str, ...]]
 
     def every_package(self) -> tuple[str, ...]:
         """Return each package that any layer installs, sorted; the lab's mirror holds their closure."""
-        return tuple(sorted({name for names in self.packages.values() for name in names}))
+        return tuple(
+            sorted({name for names in (*self.packages.values(), *self.parts.values()) for name in names})
+        )
 
 
 DEBIAN_12 = Platform(
@@ -38,6 +42,11 @@ DEBIAN_12 = Platform(
         # SpamAssassin only suggests Mail::SPF, and without it says nothing of SPF.
         "spamassassin": ("libmail-spf-perl", "spamassassin", "spamd"),
         "filterd": ("libarchive13", "python3-venv"),
+    },
+    parts={
+        "tls": ("ca-certificates", "openssl"),
+        "acme": ("lego",),
+        "mta-sts": ("postfix-mta-sts-resolver",),
     },
 )
 

@@ -20,6 +20,7 @@ from roles.forms import (
 from roles.mta.limits import limit_problems
 from roles.mta.recipients import recipient_problems
 from roles.mta.rule_problems import rules_problems
+from roles.mta.tls import settings as tls
 
 if TYPE_CHECKING:
     from roles.settings import Gateway
@@ -40,6 +41,7 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     yield from _database_problems(gateway)
     yield from _policy_problems(gateway)
     yield from _dns_problems(gateway)
+    yield from tls.problems(gateway)
 
 
 def _name_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:

@@ -15,10 +15,11 @@ from roles.dns.published import Publish
 from roles.dns.settings import BlockList, Dns
 from roles.errors import SettingError
 from roles.filterd import policy
-from roles.forms import SMTP_PORT, next_hop_port
+from roles.forms import HTTP_PORT, SMTP_PORT, next_hop_port
 from roles.mta.limits import Limits, RelayNetwork
 from roles.mta.recipients import RecipientCheck, server_of
 from roles.mta.rules import MtaRules
+from roles.mta.tls.settings import Tls
 from roles.problems import problems
 
 Mta = Literal["postfix", "sendmail"]
@@ -81,6 +82,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="Whom and what the MTA refuses or lets in by name, and what it asks of strangers."),
     ] = MtaRules()
     mta_limits: Annotated[Limits, Meta(description="How much of the gateway one client may have.")] = Limits()
+    tls: Annotated[Tls, Meta(description="The gateway's certificate, and what is asked of others.")] = Tls()
     admin_networks: Annotated[
         tuple[str, ...],
         Meta(
@@ -261,12 +263,23 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Return the TCP ports that are open to ``source``, an IP address."""
         address = ipaddress.ip_address(source)
         administers = any(address in ipaddress.ip_network(network) for network in self.admin_networks)
-        return frozenset({SMTP_PORT, self.sshd_port} if administers else {SMTP_PORT})
+        public = {SMTP_PORT, HTTP_PORT} if self.proves_by_http else {SMTP_PORT}
+        return frozenset(public | ({self.sshd_port} if administers else set()))
+
+    @property
+    def proves_by_http(self) -> bool:
+        """Whether the certificate's authority looks for proofs on port 80 (RFC 8555 8.3)."""
+        return self.tls.certificate == "acme" and self.tls.acme.challenge == "http-01"
 
     @property
     def administrator_address(self) -> str:
         """The address that gets the gateway's own mail."""
         return self.administrator or f"postmaster@{self.domains[0]}"
+
+    @property
+    def tls_report_address(self) -> str:
+        """The address that other servers are to send TLS reports to."""
+        return self.tls.report_address or self.administrator_address
 
     @property
     def notify_admin_address(self) -> str:

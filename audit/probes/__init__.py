@@ -8,7 +8,7 @@ from msgspec import Struct
 from audit import evidence
 from audit.errors import NoSightError, UnseenError
 from audit.place import Place
-from audit.probes import dns, mail, smtp, ssh, tcp
+from audit.probes import dns, mail, smtp, ssh, tcp, tls
 from roles.claims import (
     Claim,
     Delivered,
@@ -18,6 +18,11 @@ from roles.claims import (
     Scan,
     SshAlgorithms,
     SshMethods,
+    StarttlsInjection,
+    TlsHandshake,
+    TlsRenegotiation,
+    TlsSuites,
+    TlsVersions,
     Verdict,
 )
 
@@ -30,6 +35,11 @@ OBSERVERS: Mapping[type, Callable[[Any, Place], Awaitable[object]]] = {
     Delivered: mail.delivered,
     Scan: tcp.scan,
     DnsSilence: dns.silence,
+    TlsVersions: tls.versions,
+    TlsSuites: tls.suites,
+    TlsHandshake: tls.handshake,
+    TlsRenegotiation: tls.renegotiation,
+    StarttlsInjection: tls.injection,
     SshMethods: ssh.methods,
     SshAlgorithms: ssh.algorithms,
 }

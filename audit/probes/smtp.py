@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import re
+import ssl
 from collections.abc import AsyncIterator
 
 from audit.errors import NoSightError
@@ -58,6 +59,18 @@ class Talk:
         await self.send(line.encode() + b"\r\n")
         return await self.reply(line, seconds)
 
+    async def exactly(self, count: int) -> bytes:
+        """Return the next ``count`` bytes as they come; EOFError or OSError where the connection ends."""
+        return await self._reader.readexactly(count)
+
+    async def secured(self) -> None:
+        """Begin TLS, whoever the server is (RFC 3207 4.1); NoSightError when the handshake fails."""
+        try:
+            async with asyncio.timeout(STEP_SECONDS):
+                await self._writer.start_tls(_trusting())
+        except (OSError, TimeoutError) as error:
+            raise NoSightError(f"no TLS after STARTTLS: {error}") from error
+
     async def _line(self, about: str, before: list[str], seconds: float | None) -> bytes:
         seconds = STEP_SECONDS if seconds is None else seconds
         try:
@@ -100,6 +113,14 @@ async def talk(place: Place, port: int) -> AsyncIterator[Talk]:
             writer.close()
             async with asyncio.timeout(1):
                 await writer.wait_closed()
+
+
+def _trusting() -> ssl.SSLContext:
+    """Return what takes any certificate: who the server is, is not what such a probe looks at."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _reason(error: OSError) -> str:

@@ -90,6 +90,12 @@ def _to_directories(gateway: Gateway) -> tuple[str, ...]:
     )
 
 
+def _http_in(gateway: Gateway) -> tuple[str, ...]:
+    """Return the rule that lets an ACME authority look for its proof (RFC 8555 8.3), where it does so by HTTP."""
+    rule = "-p tcp -m tcp --dport 80 -m conntrack --ctstate NEW -j ACCEPT"
+    return (rule,) if gateway.proves_by_http else ()
+
+
 def _scans(scanners: tuple[Scanner, ...], vantages: tuple[Vantage, ...] = ("wan", "lan")) -> tuple[Scan, ...]:
     """Return scans that nothing may answer, of both families, from both sides."""
     return tuple(
@@ -225,6 +231,14 @@ DEFENCES = (
             *(FirewallRule(family=family, chain="OUTPUT", rules=_accepted(_mail_out)) for family in FAMILIES),
         ),
         unseen="firewall.default-drop's scans see exactly this port open.",
+    ),
+    Defence(
+        id="firewall.acme",
+        title="HTTP is let in only where a certificate's authority looks for its proof there",
+        why="A port that is open for good invites a service behind it; here nothing listens but while a proof is under way.",
+        rows=("H03",),
+        sets=tuple(FirewallRule(family=family, chain="INPUT", rules=_http_in) for family in FAMILIES),
+        unseen="firewall.default-drop's scans see exactly the declared ports open.",
     ),
     Defence(
         id="firewall.egress",

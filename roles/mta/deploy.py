@@ -10,13 +10,15 @@ from roles.mta import access, checking, known
 from roles.mta.checking import DIRECTORY
 from roles.mta.defences import DEFENCES
 from roles.mta.injection import INJECTION
+from roles.mta.tls import deploy as tls
+from roles.mta.tls.policy import next_hop_policies
 from roles.operations import converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, lines, named_refusals, rendered, restriction_lists
 from roles.settings import Gateway
 
 REFUSED_BY = "/usr/local/sbin/refused-by"
-FILES = ("main.cf", "master.cf", "transport", "virtual", "postscreen_access", "dnsbl_reply")
+FILES = ("main.cf", "master.cf", "transport", "tls_policy", "virtual", "postscreen_access", "dnsbl_reply")
 # Opened before the daemon gives up root; a vendor's key may stand in it.
 PRIVATE = "dnsbl_reply"
 # Postfix's daemons run in a chroot with a copy of it, which Debian makes when the unit starts.
@@ -28,10 +30,12 @@ COPY = f"/var/spool/postfix{RESOLV_CONF}"
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have Postfix relay for the declared domains; it answers only after its configuration is ours."""
     packages_installed(name="Install Postfix", packages=platform.packages["mta"])
+    tls.written(gateway, platform)
     _list_built(gateway)
     _directories_described(gateway)
     files = list(_files(gateway))
     files_owned(name="Write Postfix's configuration", files=files, check=checking.CONFIGURATION)
+    tls.kept(gateway)  # before it runs: from the first session on STARTTLS is offered
     unit_current(
         name="Run Postfix with its configuration",
         unit="postfix.service",
@@ -55,6 +59,7 @@ def _files(gateway: Gateway) -> Iterator[OwnedFile]:
         "parameters": list(lines(DEFENCES, MainCf, gateway)),
         "restrictions": restriction_lists(DEFENCES, gateway),
         "injection": INJECTION,
+        "tls_policies": next_hop_policies(gateway),
         "sites": [
             (defence.id, setting.line(gateway))
             for defence in DEFENCES
@@ -89,6 +94,7 @@ def _list_built(gateway: Gateway) -> None:
     files_owned(
         name="Write the list of recipients", files=[OwnedFile(path=known.LIST_FILE, content=text, mode="640")]
     )
+        "tls_policies": next_hop_policies(gateway),
     entries = "\n".join(sorted(f"{key}\t{value}" for key, value in known.known(gateway).items()))
     converged(
         name="Index the list of recipients",

@@ -7,9 +7,9 @@ from roles.mta.defences.dialogue import EHLO, MAIL, REFUSED
 
 # A client that is new may get the first line some seconds before the last, so that it shows whether it waits.
 _GREETING = r"(220-[\w.-]+ ESMTP\n)?220 [\w.-]+ ESMTP"
-_ANONYMOUS = (
-    r"(?s)(?!421)\d{3}[ -](?!.*(?i:postfix|sendmail|exim|debian|ubuntu|red ?hat|rocky|milter|version)).*"
-)
+# Words that tell what runs here.
+PRODUCTS = "postfix|sendmail|exim|debian|ubuntu|red ?hat|rocky|milter|version"
+_ANONYMOUS = rf"(?s)(?!421)\d{{3}}[ -](?!.*(?i:{PRODUCTS})).*"
 
 
 def _anonymous(about: str, *lines: str) -> Reply:

@@ -1,15 +1,161 @@
-"""Encryption on the way."""
+"""Encryption on the way (docs/tls.md)."""
 
+from roles.claims import Handshake, StarttlsInjection, TlsHandshake, TlsRenegotiation, TlsSuites, TlsVersions
 from roles.defence import Defence
-from roles.kinds import MainCf
+from roles.kinds import FileMode, HostAnswer, MainCf, PostfixMap, UnitOption
+from roles.mta.defences.greeting import PRODUCTS
+from roles.mta.tls.policy import (
+    CIPHERS,
+    MTA_STS_ADDRESS,
+    MTA_STS_UNIT,
+    PAIR,
+    SCRIPT,
+    TIMER,
+    next_hop_policies,
+)
+from roles.settings import Gateway
+
+_FLOOR = ">=TLSv1.2"
+_GRADE = "high"
+_WEAK = frozenset({"null", "export", "rc4", "des", "3des", "anonymous", "static-rsa", "idea-seed"})
+_POLICY_MAP = "texthash:/etc/postfix/tls_policy"
+
+
+def _policy_maps(gateway: Gateway) -> str:
+    return f"{_POLICY_MAP} socketmap:inet:{MTA_STS_ADDRESS}:postfix" if gateway.tls.mta_sts else _POLICY_MAP
+
 
 DEFENCES = (
     Defence(
-        id="mta.tls-outbound",
-        title="Mail to next hops is encrypted wherever they offer it",
-        why="Opportunistic TLS costs nothing and keeps mail from who merely listens (RFC 7435).",
+        id="mta.tls-certificate",
+        title="STARTTLS is offered with a certificate of the gateway's own name",
+        why="Without one every sender sends in clear. Its key is made on the gateway, or is put there, and never leaves.",
         rows=("H13",),
-        sets=(MainCf("smtp_tls_security_level", "may"),),
-        unseen="Only the next hop sees it.",
+        sets=(
+            FileMode(path=PAIR, mode="600"),
+            HostAnswer(
+                subject="the certificate in use",
+                command=f"{SCRIPT} state",
+                matches="good",
+                refuted_by="",
+            ),
+            UnitOption(unit=TIMER, option="ActiveState", value="active"),
+            MainCf("smtpd_tls_security_level", "may"),
+            MainCf("smtpd_tls_chain_files", PAIR),
+            # No other key, which a client could be shown instead.
+            MainCf("smtpd_tls_cert_file", ""),
+            MainCf("smtpd_tls_eccert_file", ""),
+            MainCf("tls_server_sni_maps", ""),
+            # A certificate of a stranger proves nothing to us, and some clients hang up when asked for theirs.
+            MainCf("smtpd_tls_ask_ccert", "no"),
+            MainCf("smtpd_tls_req_ccert", "no"),
+            # Whoever reads the message later sees whether its way to us was encrypted; the software is not named.
+            MainCf("smtpd_tls_received_header", "yes"),
+            MainCf("smtpd_tls_loglevel", "1"),
+        ),
+        claims=(
+            TlsHandshake(
+                unnamed=PRODUCTS,
+                refuted_by=Handshake(
+                    hostname="mx1.example.org",
+                    names=frozenset({"mx1.example.org"}),
+                    text="CN=mx1.example.org, O=Debian; mx1.example.org",
+                ),
+            ),
+        ),
+    ),
+    Defence(
+        id="mta.tls-floor",
+        title="TLS 1.2 is the least, in both directions, and each suite has forward secrecy",
+        why="TLS 1.0 and 1.1 are deprecated (RFC 8996); who records traffic today must not read it when a key leaks tomorrow.",
+        rows=("H13",),
+        sets=(
+            *(
+                MainCf(f"{side}_tls_{which}protocols", _FLOOR)
+                for side in ("smtpd", "smtp")
+                for which in ("", "mandatory_")
+            ),
+            *(
+                MainCf(f"{side}_tls_{which}ciphers", _GRADE)
+                for side in ("smtpd", "smtp")
+                for which in ("", "mandatory_")
+            ),
+            MainCf("tls_high_cipherlist", CIPHERS),
+            MainCf("tls_preempt_cipherlist", "yes"),
+            MainCf("tls_ssl_options", "NO_COMPRESSION, NO_RENEGOTIATION"),
+        ),
+        claims=(
+            TlsVersions(
+                exactly=frozenset({"TLS 1.2", "TLS 1.3"}),
+                refuted_by=frozenset({"TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3"}),
+            ),
+            TlsSuites(asked=_WEAK, refuted_by=frozenset({"3des"})),
+            TlsRenegotiation(refuted_by="done"),
+        ),
+    ),
+    Defence(
+        id="mta.tls-sessions",
+        title="Sessions are resumed by tickets whose key changes within the hour",
+        why="A ticket key that lives for days opens all sessions of those days, forward secrecy or not (RFC 9325 3.4).",
+        rows=("H13",),
+        sets=(
+            MainCf("smtpd_tls_session_cache_timeout", "3600s"),
+            # Tickets need no cache: nothing about sessions is kept on disk.
+            MainCf("smtpd_tls_session_cache_database", ""),
+            MainCf("smtp_tls_session_cache_database", "lmdb:$data_directory/smtp_scache"),
+            MainCf("smtp_tls_session_cache_timeout", "3600s"),
+        ),
+        unseen="How long a key lives, an outsider would have to wait for.",
+    ),
+    Defence(
+        id="mta.tls-no-injection",
+        title="What came before TLS counts for nothing within it",
+        why="A command slipped in behind STARTTLS would be obeyed as if the authenticated client had sent it (CVE-2011-0411).",
+        rows=("H13", "P26"),
+        sets=(
+            # Nobody logs in here; if somebody ever does, not in clear.
+            MainCf("smtpd_tls_auth_only", "yes"),
+        ),
+        claims=(StarttlsInjection(refuted_by="250-mx1.example.org\n250 PIPELINING"),),
+    ),
+    Defence(
+        id="mta.tls-outbound",
+        title="Mail to other servers is encrypted wherever they offer it, and to the right one where DNSSEC names it",
+        why="Opportunistic TLS costs nothing and keeps mail from who merely listens (RFC 7435); TLSA records stop who answers in "
+        "the server's place (RFC 7672). What a domain must have by declaration, it has, or its mail waits.",
+        rows=("H13",),
+        sets=(
+            MainCf("smtp_tls_security_level", "dane"),
+            MainCf("smtp_dns_support_level", "dnssec"),
+            # Where only the address of a server is known to be right, its TLSA records are not asked for.
+            MainCf("smtp_tls_dane_insecure_mx_policy", "may"),
+            MainCf("smtp_tls_policy_maps", _policy_maps),
+            PostfixMap(_POLICY_MAP, next_hop_policies),
+            MainCf("smtp_tls_per_site", ""),
+            MainCf("smtp_tls_CAfile", lambda g: g.tls.authorities),
+            MainCf("smtp_tls_CApath", ""),
+            MainCf("smtp_tls_fingerprint_digest", "sha256"),
+            MainCf("smtp_tls_loglevel", "1"),
+        ),
+        unseen="Only the next hop sees it; the acceptance tests are next hops of every kind.",
+    ),
+    Defence(
+        id="mta.mta-sts",
+        title="What other domains promise by MTA-STS is held to",
+        why="Whoever sits in the way strips the offer of STARTTLS; a policy that came over HTTPS and is kept on disk says that it "
+        "must be there, and with whose certificate (RFC 8461).",
+        rows=("H13",),
+        when=lambda g: g.tls.mta_sts and g.mta == "postfix",
+        sets=(
+            UnitOption(unit=MTA_STS_UNIT, option="ActiveState", value="active"),
+            UnitOption(unit=MTA_STS_UNIT, option="UnitFileState", value="enabled"),
+            HostAnswer(
+                subject="who reaches the daemon",
+                command=f"ss -Hltn 'sport = :{MTA_STS_ADDRESS.rpartition(':')[2]}' | awk '{{ print $4 }}'",
+                matches=MTA_STS_ADDRESS,
+                refuted_by="0.0.0.0:8461",
+            ),
+        ),
+        unseen="Only domains with a policy see it; the acceptance tests publish some.",
     ),
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import ca
 from lab.files import HostFile, files_of
 from lab.hosts import nspawn_argv, write_file
 from lab.plan import LabState, plan_lab
@@ -17,6 +18,7 @@ def lab(tmp_path: Path) -> LabState:
     for key in ("key", *(f"host-{name}" for name in planned.hosts)):
         (folder / key).write_text(f"private {key}\n")
         (folder / f"{key}.pub").write_text(f"ssh-ed25519 {key} comment\n")
+    ca.make(planned)
     return planned
 
 
@@ -48,7 +50,7 @@ def test_services_are_where_they_belong(lab: LabState) -> None:
     }
     assert started == {
         "gw1": set(),
-        "world": {"named.service", "lab-http.service"},
+        "world": {"named.service", "lab-http.service", "lab-https.service", "pebble.service"},
         "mailhost": {"sink.service"},
     }
     assert of(lab, "world")["/srv/http/clamav/bastide-lab.ndb"].content.startswith(b"Eicar-Test-Signature:")

@@ -42,7 +42,16 @@ OPERATIONS = {
     ],
     "mta": [
         "Install Postfix",
+        "Install OpenSSL",
+        "Write what checks the certificate",
+        "Write what keeps the certificate",
+        "Install the MTA-STS daemon",
+        "Write the MTA-STS daemon's configuration",
         "Write Postfix's configuration",
+        "Have a certificate",
+        "Keep the certificate",
+        "Ask no authority",
+        "Run the MTA-STS daemon with its configuration",
         "Run Postfix with its configuration",
         "Have Postfix's daemons ask the host's resolver",
         "Have no tables of what is not declared",
@@ -135,6 +144,7 @@ def settled(plan: Plan) -> Answers:
         "id -nG filterd": ["clamav debian-spamd filterd postdrop postfix"],
         "readlink /opt/filterd/current": [RELEASE],
         "%G' /var/spool/postfix/filterd": ["2750 filterd postfix"],
+        "bastide-certificate state": ["good"],
         "readlink /usr/local/bin/filterd": ["/opt/filterd/current/bin/filterd"],
         "test -e /etc/systemd/system/filterd-metrics.socket": ["none"],
     }
@@ -194,7 +204,7 @@ def test_the_deploy_is_the_layers_outermost_first(bare: dict[str, Plan]) -> None
 @pytest.mark.parametrize("name", NAMES)
 def test_packages_come_before_anything_that_configures_them(bare: dict[str, Plan], name: str) -> None:
     plan = bare[name]
-    assert place(plan, "apt-get -q -y") == 0
+    assert "apt-get -q -y" in plan.commands[0][1]
     asked = next(question for question in plan.asked if "dpkg-query" in question)
     assert all(package in asked for package in DEBIAN_12.packages[name])
 

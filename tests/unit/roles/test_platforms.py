@@ -29,13 +29,14 @@ class TestEveryPlatform:
     def test_it_names_packages_for_each_layer_and_no_other(self, platform: Platform) -> None:
         assert set(platform.packages) == {layer for layer, _ in LAYERS}
         assert all(platform.packages.values())
+        assert all(platform.parts.values())
 
     def test_package_names_are_what_dpkg_takes(self, platform: Platform) -> None:
         # Debian policy 5.6.1
         assert all(re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name) for name in platform.every_package())
 
     def test_every_package_is_listed_once_and_sorted(self, platform: Platform) -> None:
-        named = [name for names in platform.packages.values() for name in names]
+        named = [name for names in (*platform.packages.values(), *platform.parts.values()) for name in names]
         assert list(platform.every_package()) == sorted(set(named))
 
 

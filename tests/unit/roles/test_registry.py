@@ -13,7 +13,11 @@ from tests.unit.roles.examples import gateway
 
 # Settings with which no rule is empty.
 DIRECTORY = {"servers": ["ldaps://ldap.example.org"], "base": "dc=example,dc=org"}
-GATEWAY = gateway(dhcp=True, recipients={"example.org": {"method": "ldap", "ldap": DIRECTORY}})
+GATEWAY = gateway(
+    dhcp=True,
+    recipients={"example.org": {"method": "ldap", "ldap": DIRECTORY}},
+    tls={"certificate": "acme"},
+)
 SETTINGS = [
     pytest.param(setting, id=f"{defence.id}:{setting.name()}")
     for defence in DEFENCES

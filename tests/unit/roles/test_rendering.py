@@ -100,7 +100,7 @@ def test_main_cf_has_each_parameter_once_below_its_defence() -> None:
 
 def test_main_cf_is_made_of_comments_parameters_and_their_continuations() -> None:
     for line in main_cf().splitlines():
-        assert re.fullmatch(r"(#.*|[a-z_0-9]+ =( .*)?|    \S.*|)", line), line
+        assert re.fullmatch(r"(#.*|[A-Za-z_0-9]+ =( .*)?|    \S.*|)", line), line
 
 
 def test_restrictions_are_evaluated_in_the_order_of_the_records() -> None:
