@@ -94,7 +94,6 @@ def _list_built(gateway: Gateway) -> None:
     files_owned(
         name="Write the list of recipients", files=[OwnedFile(path=known.LIST_FILE, content=text, mode="640")]
     )
-        "tls_policies": next_hop_policies(gateway),
     entries = "\n".join(sorted(f"{key}\t{value}" for key, value in known.known(gateway).items()))
     converged(
         name="Index the list of recipients",

@@ -1,6 +1,7 @@
 """TLS on a live gateway, in both directions; what an outsider sees of it, mta.tls-* of the registry looks at."""
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from lab import ca
 from lab.plan import LabState
 from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.hops import hasty, hop
+from tests.acceptance.lacking import lacks
 from tests.acceptance.outside import HELO, Outside, Step, line
 from tests.acceptance.secured import Secured
 from tests.acceptance.test_mail import letter, mark
@@ -247,3 +249,39 @@ def test_policy_outlives_its_daemon_and_its_web_server(
             unique = sent(gateway, address)
             assert "TLS is required" in waiting(gateway, address)
             assert not spool.records(unique)
+
+
+# Whether the first resolver answers that it has proved what it says (RFC 4035 3.2.3: AD), asked by bytes of our own.
+PROVED = """
+import re, socket, struct
+server = re.search(r"(?m)^nameserver (\\S+)", open("/etc/resolv.conf").read())[1]
+question = b"".join(bytes([len(part)]) + part for part in b"dane.example".split(b".")) + struct.pack("!BHH", 0, 15, 1)
+query = struct.pack("!HHHHHH", 7, 0x0120, 1, 0, 0, 0) + question
+asking = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
+asking.settimeout(10)
+asking.sendto(query, (server, 53))
+print(bool(struct.unpack("!H", asking.recv(4096)[2:4])[0] & 0x20))
+"""
+
+
+def test_mail_goes_to_the_server_that_dnssec_names_and_to_no_other(
+    lab: LabState, gateway: GatewayHost, spool: Spool, wrong: Path
+) -> None:
+    # RFC 7672: by the key, whoever signed the certificate; no TLS is no way either.
+    if gateway.run(f"python3 - <<'END'\n{PROVED}END").strip() != "True":
+        lacks("the gateway's resolver proves nothing by DNSSEC")
+    for domain, pair, why in (
+        ("dane.example", wrong, "not trusted|not verified|Untrusted"),
+        ("dane.example", None, "TLS is required"),
+        ("forged.example", ca.partners_pair(lab), "not trusted|not verified|Untrusted"),
+    ):
+        reachable(gateway)
+        with hop(lab, spool.path, pair):
+            address = recipient(domain)
+            unique = sent(gateway, address)
+            assert re.search(why, waiting(gateway, address)), why
+            assert not spool.records(unique)
+    reachable(gateway)
+    with hop(lab, spool.path, ca.partners_pair(lab)):
+        unique = sent(gateway, recipient("dane.example"))
+        assert arrived(spool, unique)["tls"] == "TLSv1.3"

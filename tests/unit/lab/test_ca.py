@@ -21,7 +21,7 @@ def lab(tmp_path: Path) -> LabState:
 def verified(lab: LabState, folder: Path, chain: bytes, name: str) -> bool:
     for file, content in (("ca", ca.authority(lab)), ("chain", chain)):
         (folder / file).write_bytes(content)
-    command = ["openssl", "verify", "-CAfile", folder / "ca", "-verify_hostname", name, folder / "chain"]
+    command = ["openssl", "verify", "-CAfile", f"{folder}/ca", "-verify_hostname", name, f"{folder}/chain"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 

@@ -11,7 +11,7 @@ from lab import ca
 from lab.plan import LabState, plan_lab
 from roles.errors import SettingError
 from roles.mta.tls import deploy
-from roles.mta.tls.policy import CIPHERS, DIRECTORY, next_hop_policies
+from roles.mta.tls.policy import CIPHERS, DIRECTORY, SCRIPT, next_hop_policies
 from roles.settings import Gateway
 from tests.unit.roles.examples import gateway
 
@@ -112,7 +112,7 @@ class Keeper:
     def __init__(self, folder: Path, chosen: Gateway) -> None:
         self.directory = folder / "tls"
         self.pair = self.directory / "mta.pem"
-        (script,) = (file for file in deploy._certificate_files(chosen) if file.path == deploy.SCRIPT)
+        (script,) = (file for file in deploy._certificate_files(chosen) if file.path == SCRIPT)
         self.script = folder / "keeper"
         text = script.content.replace(DIRECTORY, str(self.directory))
         self.script.write_text(text.replace("systemctl --quiet is-active", "false"))
