@@ -94,7 +94,15 @@ files_owned(
 def test_a_bad_configuration_never_reaches_the_live_directory(
     lab: LabState, gateway: GatewayHost, tmp_path: Path
 ) -> None:
-    for name in ("main.cf", "master.cf", "tls_policy", "transport", "virtual", "postscreen_access", "dnsbl_reply"):
+    for name in (
+        "main.cf",
+        "master.cf",
+        "tls_policy",
+        "transport",
+        "virtual",
+        "postscreen_access",
+        "dnsbl_reply",
+    ):
         (tmp_path / name).write_text(gateway.run(f"cat /etc/postfix/{name}"))
     bad = tmp_path / "bad.py"
     bad.write_text(f"LIVE = {str(tmp_path)!r}\n{BAD_DEPLOY}")
