@@ -1,6 +1,5 @@
-"""What the lab's gateways are to be; tests read it before there is a lab. BASTIDE_MTA names their MTA."""
+"""What the lab's gateways are to be; tests read it before there is a lab."""
 
-import os
 from typing import Any
 
 from inventory.lab_rules import LIMITS, RECIPIENTS, RULES
@@ -12,7 +11,6 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
     """Return one gateway's settings; ``next_hop`` is in transport(5)'s form, ``administration`` a network (CIDR)."""
     return {
         "hostname": hostname,
-        "mta": os.environ.get("BASTIDE_MTA", "postfix"),
         "admin_networks": [administration],
         "resolvers": [f"198.51.100.{WORLD}"],
         # The lab has a root of its own.

@@ -1,7 +1,6 @@
 """A14, P18: lists of addresses: weighed, tested before they are used, and never believed when they answer with errors."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +18,6 @@ from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.labs import INVENTORY, pyinfra
 from tests.acceptance.outside import Outside, envelope, line
 from tests.acceptance.test_deploy import varied
-
-pytestmark = pytest.mark.skipif(
-    os.environ.get("BASTIDE_MTA", "postfix") != "postfix",
-    reason="Sendmail has neither weights nor postscreen",
-)
 
 RECIPIENT = "bob@bastide.example"
 CACHE = "/var/lib/postfix/postscreen_cache.lmdb"
