@@ -41,11 +41,12 @@ def test_the_rendered_file_is_taken_and_says_what_is_default(tmp_path: Path) -> 
     assert config.milter.max_message_bytes > GATEWAY.message_size_limit
     assert config.policy.precision == GATEWAY.spam_precision
     assert config.notify.admin == GATEWAY.notify_admin_address
+    assert config.policy.own_domains == GATEWAY.domains
     own = {
         "milter": {"workers", "max_message_bytes", "max_recipients"},
         "clamd": {"max_concurrent"},
         "spamd": {"max_concurrent"},
-        "policy": {"precision"},
+        "policy": {"precision", "own_domains"},
         "log": set(),
     }
     # filterd's own bounds hold unless a host needs others: they go with what MTAs are known to cut.
