@@ -122,6 +122,10 @@ def test_one_message_cannot_stop_the_filter(
     bomb: str, bombed: dict[str, tuple[str, float]], gateway: GatewayHost
 ) -> None:
     reply, took = bombed[bomb]
+    if reply == "550 5.6.0 MIME nesting exceeds safety limit":
+        # Postfix looks into MIME for the declared rules about content, and has a bound of its own.
+        assert took <= WITHIN_SECONDS
+        return
     entry = logged(gateway, reply)
     print(f"{bomb}: {took:.2f} s, filterd {entry['ms'] / 1000:.2f} s (goal {GOAL_SECONDS:g} s): {reply}")
     assert reply.startswith(("552 5.3.4 ", "550 5.6.0 "))

@@ -58,6 +58,9 @@ DEFENCES = (
         rows=("A22", "H10"),
         sets=(
             MainCf("smtpd_client_connection_count_limit", lambda g: str(g.mta_limits.connections)),
+            # postscreen (mta.screened) knows no exceptions, and holds every stranger for some seconds: its own bound is only
+            # against a flood, that of smtpd behind it holds for everybody else.
+            MainCf("postscreen_client_connection_count_limit", "50"),
             MainCf("smtpd_client_connection_rate_limit", lambda g: str(g.mta_limits.connections_per_minute)),
             MainCf("smtpd_client_message_rate_limit", lambda g: str(g.mta_limits.messages_per_minute)),
             MainCf("smtpd_client_recipient_rate_limit", lambda g: str(g.mta_limits.recipients_per_minute)),
