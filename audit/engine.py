@@ -28,7 +28,7 @@ from roles.settings import Gateway
 CLAIM_SECONDS = 180.0
 # How many items of each wave are under way at a time, all vantages together: dialogues few, since many connections
 # at once from one address are what an MTA's own limits are there to stop; early talkers one by one; scans mostly wait.
-CONCURRENT = (4, 1, 12)
+CONCURRENT = (6, 1, 12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from publish.live import AskError, Finding, asking, findings
 from publish.records import Plan, plan
 from roles.errors import SettingError
 from roles.forms import is_address
-from roles.inventory import hosts_of
+from roles.inventory import hosts_of, typed
 from roles.settings import Gateway
 
 LIVE, FINDINGS, COULD_NOT_RUN = 0, 2, 3
@@ -95,14 +95,7 @@ def _chosen(inventory: str, names: Sequence[str]) -> list[Gateway]:
     hosts = hosts_of(inventory)
     if unknown := sorted(set(names) - set(hosts)):
         raise SettingError(f"{inventory}: no such host: {', '.join(unknown)}")
-    return [_typed(name, data) for name, data in hosts.items() if not names or name in names]
-
-
-def _typed(name: str, data: dict[str, object]) -> Gateway:
-    try:
-        return Gateway.of(data)
-    except SettingError as error:
-        raise SettingError(f"{name}: {error}") from error
+    return [typed(name, data) for name, data in hosts.items() if not names or name in names]
 
 
 def _keys(given: Sequence[str], gateways: Sequence[Gateway]) -> list[tuple[str, str]]:

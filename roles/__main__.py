@@ -9,15 +9,14 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from roles.errors import SettingError
 from roles.filterd.wheelhouse import WHEELHOUSE, release
-from roles.inventory import hosts_of
+from roles.inventory import hosts_of, typed
 from roles.mta.rules import expired, today
-from roles.settings import Gateway
 
 _DEPLOY = "deploy.py"
 
@@ -44,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hosts = hosts_of(options.inventory)
         release(WHEELHOUSE)
         for name, data in hosts.items():
-            _checked(name, data)
+            # Before any host is touched.
+            for words in expired(typed(name, data).mta_rules.every(), today()):
+                print(f"{name}: {words}", file=sys.stderr)
         return (_apply if applies else _drift)(options, hosts)
     except SettingError as error:
         print(error, file=sys.stderr)
@@ -52,16 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ProvisionError as error:
         print(f"{options.inventory}: {error}", file=sys.stderr)
         return 1
-
-
-def _checked(name: str, data: Mapping[str, Any]) -> None:
-    """Raise SettingError for a host whose settings cannot be used: before any host is touched. Rules that ran out are told."""
-    try:
-        gateway = Gateway.of(data)
-    except SettingError as error:
-        raise SettingError(f"{name}: {error}") from error
-    for words in expired(gateway.mta_rules.every(), today()):
-        print(f"{name}: {words}", file=sys.stderr)
 
 
 def _pyinfra(*arguments: str, shown: bool = False) -> subprocess.CompletedProcess[str]:

@@ -6,9 +6,11 @@ the gateway, ``control`` for the host that the audit runs on.
 """
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 
+S = TypeVar("S")
 Vantage = Literal["wan", "lan", "control"]
 # How a packet scan asks; RFC 9293 3.1 names the flags. `fragments` is a SYN cut into the smallest
 # fragments that the family allows: 8 bytes of IPv4, and of IPv6 what holds the TCP header (RFC 8200 4.5).
@@ -26,22 +28,34 @@ class Claim(Protocol):
         """Return what is looked at, in a few words that are unique within a defence; test ids are made of it."""
 
 
-def _refuse(what: str) -> None:
-    raise ValueError(f"{what}: the claim holds for its own counter-example")
+class _Refutable(ABC, Generic[S]):
+    """What every claim's class begins with: the trial of its counter-example, at the making of a record."""
+
+    __slots__ = ()
+    refuted_by: S
+
+    def __post_init__(self) -> None:
+        """Refuse a claim that cannot fail."""
+        if self.holds(self.refuted_by):
+            raise ValueError(f"{self.title()}: the claim holds for its own counter-example")
+
+    @abstractmethod
+    def title(self) -> str:
+        """Return what is looked at, as Claim says."""
+
+    @abstractmethod
+    def holds(self, seen: S) -> bool:
+        """Say whether what was seen is what the defence needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Greeting:
+class Greeting(_Refutable[str]):
     """The text of the SMTP greeting (RFC 5321 4.3.1), code included, lines joined by a newline."""
 
     matches: str
     refuted_by: str
     vantage: Vantage = "wan"
     port: int = 25
-
-    def __post_init__(self) -> None:
-        if self.holds(self.refuted_by):
-            _refuse("greeting")
 
     def title(self) -> str:
         return f"greeting-{self.port}"
@@ -51,7 +65,7 @@ class Greeting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(_Refutable[str]):
     """The reply to the last line of an SMTP dialogue (RFC 5321 4.2), lines joined by a newline.
 
     ``lines`` are sent without their CR LF, each after the reply to the one before; with ``early`` all of them at once,
@@ -67,10 +81,6 @@ class Reply:
     vantage: Vantage = "wan"
     port: int = 25
 
-    def __post_init__(self) -> None:
-        if self.holds(self.refuted_by):
-            _refuse(self.about)
-
     def title(self) -> str:
         return self.about
 
@@ -79,17 +89,13 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TlsVersions:
+class TlsVersions(_Refutable[frozenset[str]]):
     """The protocol versions that the server answers in behind STARTTLS (RFC 3207), each offered alone."""
 
     exactly: frozenset[str]
     refuted_by: frozenset[str]
     vantage: Vantage = "wan"
     port: int = 25
-
-    def __post_init__(self) -> None:
-        if self.holds(self.refuted_by):
-            _refuse(self.title())
 
     def title(self) -> str:
         return "tls-versions"
@@ -99,17 +105,13 @@ class TlsVersions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TlsSuites:
+class TlsSuites(_Refutable[frozenset[str]]):
     """Families of weak cipher suites (audit/probes/hello.py), each offered alone in TLS 1.2: the server takes none."""
 
     asked: frozenset[str]
     refuted_by: frozenset[str]
     vantage: Vantage = "wan"
     port: int = 25
-
-    def __post_init__(self) -> None:
-        if self.holds(self.refuted_by):
-            _refuse(self.title())
 
     def title(self) -> str:
         return "weak-suites"
@@ -134,7 +136,7 @@ class Handshake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TlsHandshake:
+class TlsHandshake(_Refutable[Handshake]):
     """The certificate names the gateway and no product; no client certificate is asked for, nothing compressed.
 
     ``unnamed`` is the pattern of what must not stand in the certificate, searched for without case.
@@ -144,10 +146,6 @@ class TlsHandshake:
     refuted_by: Handshake
     vantage: Vantage = "wan"
     port: int = 25
-
-    def __post_init__(self) -> None:
-        if self.holds(self.refuted_by):
-            _refuse(self.title())
 
     def title(self) -> str:
         return "tls-handshake"
@@ -163,16 +161,12 @@ class TlsHandshake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TlsRenegotiation:
+class TlsRenegotiation(_Refutable[str]):
     """What comes of a client's wish for a second handshake in one session: ``refused`` or ``done``."""
 
     refuted_by: str
     vantage: Vantage = "wan"
     port: int = 25
-
-    def __post_init__(self) -> None:
-        if self.holds(self.refuted_by):
-            _refuse(self.title())
 
     def title(self) -> str:
         return "tls-renegotiation"
@@ -182,16 +176,12 @@ class TlsRenegotiation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StarttlsInjection:
+class StarttlsInjection(_Refutable[str]):
     """What comes of a command sent in one packet with STARTTLS: its reply, ``nothing`` or ``refused``."""
 
     refuted_by: str
     vantage: Vantage = "wan"
     port: int = 25
-
-    def __post_init__(self) -> None:
-        if self.holds(self.refuted_by):
-            _refuse(self.title())
 
     def title(self) -> str:
         return "starttls-injection"
@@ -209,7 +199,7 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
+class Scan(_Refutable[Answers]):
     """Which ports answer a packet scan at all, be it with SYN-ACK, RST, data or an ICMP error.
 
     A ``syn`` scan asks all 65,535 TCP ports; the other scanners a sample of them with every declared port in it.
@@ -222,10 +212,6 @@ class Scan:
     refuted_by: Answers
     vantage: Vantage = "wan"
 
-    def __post_init__(self) -> None:
-        if self.holds(self.refuted_by):
-            _refuse(self.title())
-
     def title(self) -> str:
         return f"{self.scanner}-ipv{self.family}-{self.vantage}"
 
@@ -234,17 +220,13 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(_Refutable[str]):
     """The reply to the end of data (RFC 5321 4.1.1.4) of one sample message, see audit/samples.py."""
 
     sample: str
     matches: str
     refuted_by: str
     vantage: Vantage = "wan"
-
-    def __post_init__(self) -> None:
-        if self.holds(self.refuted_by):
-            _refuse(self.sample)
 
     def title(self) -> str:
         return f"verdict-{self.sample}"
@@ -267,16 +249,12 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivered:
+class Delivered(_Refutable[Arrival]):
     """One sample message reaches the next hop: nothing changed, only trace headers set before it (RFC 5321 4.4)."""
 
     sample: str
     refuted_by: Arrival
     vantage: Vantage = "wan"
-
-    def __post_init__(self) -> None:
-        if self.holds(self.refuted_by):
-            _refuse(self.sample)
 
     def title(self) -> str:
         return f"delivered-{self.sample}"
@@ -295,16 +273,12 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SshMethods:
+class SshMethods(_Refutable[frozenset[str]]):
     """The user authentication methods that sshd offers before any was tried (RFC 4252 5.1)."""
 
     exactly: frozenset[str]
     refuted_by: frozenset[str]
     vantage: Vantage = "control"
-
-    def __post_init__(self) -> None:
-        if self.holds(self.refuted_by):
-            _refuse("ssh methods")
 
     def title(self) -> str:
         return "ssh-methods"
@@ -314,7 +288,7 @@ class SshMethods:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SshAlgorithms:
+class SshAlgorithms(_Refutable[frozenset[str]]):
     """The algorithms that sshd names in its SSH_MSG_KEXINIT (RFC 4253 7.1): all within a set, at least one named.
 
     ``about`` is ``kex``, ``host-key``, ``cipher`` or ``mac``. Names that are signals, not algorithms (ext-info-s and
@@ -326,10 +300,6 @@ class SshAlgorithms:
     refuted_by: frozenset[str]
     vantage: Vantage = "control"
 
-    def __post_init__(self) -> None:
-        if self.holds(self.refuted_by):
-            _refuse(f"ssh {self.about}")
-
     def title(self) -> str:
         return f"ssh-{self.about}"
 
@@ -338,7 +308,7 @@ class SshAlgorithms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DnsSilence:
+class DnsSilence(_Refutable[str]):
     """What comes of a DNS question to the gateway's port 53 (RFC 1035 4.2): nothing must.
 
     The probe sees ``silent`` when no packet comes back, ``closed`` for an ICMP error or RST, else the response's code.
@@ -348,10 +318,6 @@ class DnsSilence:
     family: Literal[4, 6]
     refuted_by: str
     vantage: Vantage = "wan"
-
-    def __post_init__(self) -> None:
-        if self.holds(self.refuted_by):
-            _refuse(self.title())
 
     def title(self) -> str:
         return f"dns-{self.protocol}-ipv{self.family}-{self.vantage}"

@@ -4,14 +4,24 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from roles.errors import SettingError
+from roles.settings import Gateway
 
 ROOT = Path(__file__).resolve().parent.parent
 # An inventory is a Python file that reads a state file or asks a cloud; a minute is far beyond either.
 _SECONDS = 60
+
+
+def typed(name: str, data: Mapping[str, Any]) -> Gateway:
+    """Return the settings of one host; SettingError names the host, the setting and the remedy."""
+    try:
+        return Gateway.of(data)
+    except SettingError as error:
+        raise SettingError(f"{name}: {error}") from error
 
 
 def hosts_of(inventory: str) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ RFC 5246 (TLS 1.2), RFC 8446 (1.3), RFC 6101 (SSL 3.0).
 import os
 import struct
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 VERSIONS: Final = {
@@ -147,17 +147,10 @@ def _understood(found: Answer | None, message: int, body: bytes) -> Answer | Non
     if message == _CERTIFICATE:
         # A list of certificates, each behind its length; the first is the server's own (RFC 5246 7.4.2).
         size = int.from_bytes(body[3:6], "big")
-        certificate = body[6 : 6 + size]
-    else:
-        certificate = found.certificate
-    return Answer(
-        version=found.version,
-        suite=found.suite,
-        compresses=found.compresses,
-        binds_renegotiation=found.binds_renegotiation,
-        certificate=certificate,
-        asks_for_certificate=found.asks_for_certificate or message == _CERTIFICATE_REQUEST,
-    )
+        return replace(found, certificate=body[6 : 6 + size])
+    if message == _CERTIFICATE_REQUEST:
+        return replace(found, asks_for_certificate=True)
+    return found
 
 
 def _server_hello(body: bytes) -> Answer:

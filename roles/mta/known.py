@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from roles.mta.recipients import Ldap, RecipientCheck, listed
+from roles.mta.recipients import Ldap, RecipientCheck, listed, password_of
 from roles.settings import Gateway
 
 LIST_FILE: Final = "/etc/postfix/recipients"
@@ -41,12 +41,17 @@ def known(gateway: Gateway) -> dict[str, str]:
 
 
 def directories(gateway: Gateway) -> dict[str, Ldap]:
-    """Return the directories to be asked, by the file that describes each to Postfix."""
+    """Return the directories to be asked, by domain."""
     return {
-        f"/etc/postfix/directory-{domain}.cf": check.ldap
+        domain: check.ldap
         for domain, check in _by("ldap", gateway)
         if check is not None and check.ldap is not None
     }
+
+
+def _directory(domain: str) -> str:
+    """Return the file that describes a domain's directory to Postfix."""
+    return f"/etc/postfix/directory-{domain}.cf"
 
 
 def listed_map(gateway: Gateway) -> str:
@@ -54,7 +59,7 @@ def listed_map(gateway: Gateway) -> str:
 
     By proxymap(8): smtpd is in a chroot, where neither a directory's name nor its certificate can be looked up.
     """
-    return " ".join([LIST, *(f"proxy:ldap:{file}" for file in directories(gateway))])
+    return " ".join([LIST, *(f"proxy:ldap:{_directory(domain)}" for domain in directories(gateway))])
 
 
 def directory_text(domain: str, ldap: Ldap) -> str:
@@ -68,7 +73,7 @@ def directory_text(domain: str, ldap: Ldap) -> str:
         "result_attribute": ldap.attribute,
         "timeout": str(_LDAP_SECONDS),
         "bind": "yes" if ldap.bind_dn else "no",
-        **({"bind_dn": ldap.bind_dn, "bind_pw": ldap.bind_password} if ldap.bind_dn else {}),
+        **({"bind_dn": ldap.bind_dn, "bind_pw": password_of(ldap)} if ldap.bind_dn else {}),
         "start_tls": "yes" if ldap.start_tls else "no",
         "tls_require_cert": "yes",
         "tls_ca_cert_file": "/etc/ssl/certs/ca-certificates.crt",
@@ -79,9 +84,7 @@ def directory_text(domain: str, ldap: Ldap) -> str:
 
 def directory_files(gateway: Gateway) -> dict[str, str]:
     """Return the texts of the directories' files by their paths."""
-    domains = [domain for domain, _ in _by("ldap", gateway)]
-    found = directories(gateway).items()
-    return {file: directory_text(domain, ldap) for domain, (file, ldap) in zip(domains, found, strict=True)}
+    return {_directory(domain): directory_text(domain, ldap) for domain, ldap in directories(gateway).items()}
 
 
 def table_text(entries: dict[str, str], manual: str) -> str:

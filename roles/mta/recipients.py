@@ -3,6 +3,7 @@
 What the next hop would refuse later must be refused at once: a bounce would go to whoever was named as the sender.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -12,6 +13,7 @@ from msgspec import Meta, Struct
 
 from roles.forms import is_fqdn, is_mail_address
 
+_ONE_LINE: Final = re.compile(r"[ -~]*")
 _LDAP_PORTS: Final = {"ldap": 389, "ldaps": 636}
 # postconf(5) reads a parameter from one line; what stands in a value must not begin another.
 Line = Annotated[str, Meta(pattern=r"\A[ -~]*\Z", max_length=1000)]
@@ -39,8 +41,12 @@ class Ldap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = "mail"
     bind_dn: Annotated[Line, Meta(description="Name to log in with; empty: none is needed.")] = ""
-    bind_password: Annotated[
-        Line, Meta(description="Its password; on the gateway only root and the MTA can read it.")
+    bind_password_file: Annotated[
+        str,
+        Meta(
+            description="A file on the control host with its password, one line; on the gateway only root and the MTA can read "
+            "what is made of it. The inventory holds no secret."
+        ),
     ] = ""
     start_tls: Annotated[
         bool,
@@ -84,6 +90,11 @@ def listed(domain: str, check: RecipientCheck) -> Iterator[str]:
         yield (entry if "@" in entry else f"{entry}@{domain}").lower()
 
 
+def password_of(ldap: Ldap) -> str:
+    """Return the password to log in with; empty where none is given. Raises OSError, UnicodeDecodeError."""
+    return Path(ldap.bind_password_file).expanduser().read_text().strip() if ldap.bind_password_file else ""
+
+
 def recipient_problems(
     recipients: Mapping[str, RecipientCheck], relayed: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
@@ -125,8 +136,13 @@ def _ldap_problems(ldap: Ldap) -> Iterator[str]:
         yield f"the filter {ldap.filter!r} is no search filter; write it like (mail=%s)"
     if not ldap.base.strip():
         yield "`base` is empty; write it like dc=example,dc=org"
-    if ldap.bind_password and not ldap.bind_dn:
+    if ldap.bind_password_file and not ldap.bind_dn:
         yield "a password without `bind_dn`; name whose it is"
+    try:
+        if not _ONE_LINE.fullmatch(password_of(ldap)):
+            yield f"the file {ldap.bind_password_file!r} holds more than one line of plain text; write the password alone"
+    except (OSError, UnicodeDecodeError) as error:
+        yield f"the file {ldap.bind_password_file!r} cannot be read: {error}"
 
 
 def server_of(text: str) -> tuple[str, int] | None:

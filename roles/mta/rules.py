@@ -49,17 +49,22 @@ AccessVerb = Annotated[
 ]
 
 
-class AccessRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the rules about an envelope have in common."""
+class _Declared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all rules have in common."""
 
-    word: ClassVar[str]
     id: RuleId
-    match: str
-    verb: AccessVerb
     text: Text = ""
     mode: Mode = "on"
     expires: Expiry = date.max
     reason: Reason
+
+
+class AccessRule(_Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the rules about an envelope have in common."""
+
+    word: ClassVar[str]
+    match: str
+    verb: AccessVerb
 
     @property
     def name(self) -> str:
@@ -117,14 +122,13 @@ class RecipientRule(AccessRule, frozen=True, kw_only=True, forbid_unknown_fields
     ]
 
 
-class ContentRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ContentRule(_Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A rule about lines of the message as they come, undecoded: quick, and easily evaded by an encoding.
 
     What counts on decoded text or on the names of attachments is filterd's (docs/policy.md). The first rule that
     matches a line decides for it; those that only warn are looked at where no other does.
     """
 
-    id: RuleId
     part: Annotated[
         Literal["header", "mime", "body"],
         Meta(
@@ -140,10 +144,6 @@ class ContentRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             "`hold` lets the message wait in the queue for a person; `discard` takes the message and drops it."
         ),
     ]
-    text: Text = ""
-    mode: Mode = "on"
-    expires: Expiry = date.max
-    reason: Reason
 
     @property
     def name(self) -> str:

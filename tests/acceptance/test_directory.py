@@ -13,12 +13,14 @@ from tests.acceptance.test_rules import ALICE, rcpt
 
 SETTINGS = (
     f'{{"servers": ["ldap://{ADDRESS}:{PORT}"], "base": "{BASE}", "bind_dn": "{READER}", '
-    f'"bind_password": "{PASSWORD}", "filter": "FILTER"}}'
+    f'"bind_password_file": "SECRET", "filter": "FILTER"}}'
 )
 
 
 def inventory(tmp_path: Path, question: str) -> str:
-    ldap = SETTINGS.replace("FILTER", question)
+    secret = tmp_path / "password"
+    secret.write_text(f"{PASSWORD}\n")
+    ldap = SETTINGS.replace("FILTER", question).replace("SECRET", str(secret))
     chosen = f'{{"listed.bastide.example": {{"method": "ldap", "ldap": {ldap}}}}}'
     return varied(tmp_path, f'data["recipients"] = {chosen}')
 

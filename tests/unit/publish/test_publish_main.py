@@ -11,6 +11,7 @@ import pytest
 from publish import __main__ as command
 from publish.live import AskError, Found
 from publish.records import plan
+from roles.inventory import typed
 from tests.unit.roles.examples import settings
 
 HOSTS = {"one": settings(publish={"addresses": ["203.0.113.7"]})}
@@ -43,7 +44,7 @@ def test_the_exit_code_tells_missing_from_not_asked(monkeypatch: pytest.MonkeyPa
     def half(name: str, kind: str) -> Found:
         return silent(name, kind) if kind == "MX" else Found()
 
-    made = plan([command._typed("one", HOSTS["one"])], {})
+    made = plan([typed("one", HOSTS["one"])], {})
     live = {
         (owner, kind): Found(
             tuple(each.value for each in made.records if (each.owner, each.type) == (owner, kind)),

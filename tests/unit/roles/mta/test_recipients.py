@@ -48,7 +48,17 @@ def refusal(**changes: Any) -> str:
             "no server",
         ),
         ("example.org", {"method": "ldap", "ldap": {**LDAP, "start_tls": True}}, "encrypted already"),
-        ("example.org", {"method": "ldap", "ldap": {**LDAP, "bind_password": "x"}}, "bind_dn"),
+        ("example.org", {"method": "ldap", "ldap": {**LDAP, "bind_password_file": "/dev/null"}}, "bind_dn"),
+        (
+            "example.org",
+            {"method": "ldap", "ldap": {**LDAP, "bind_dn": "cn=mx", "bind_password_file": "/nonexistent/it"}},
+            "'/nonexistent/it' cannot be read",
+        ),
+        (
+            "example.org",
+            {"method": "ldap", "ldap": {**LDAP, "bind_dn": "cn=mx", "bind_password_file": __file__}},
+            "more than one line",
+        ),
         ("example.org", {"method": "ldap", "ldap": {**LDAP, "base": "dc=x\nquery_filter = x"}}, "base"),
     ],
 )
@@ -77,12 +87,13 @@ def test_domains_that_are_not_named_ask_their_next_hop() -> None:
     assert not listed.stands(gateway())
 
 
-def test_a_directory_is_asked_for_its_own_domain_alone() -> None:
+def test_a_directory_is_asked_for_its_own_domain_alone(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret\n")
     made = gateway(
         recipients={
             "example.org": {
                 "method": "ldap",
-                "ldap": {**LDAP, "bind_dn": "cn=mx", "bind_password": "secret"},
+                "ldap": {**LDAP, "bind_dn": "cn=mx", "bind_password_file": str(tmp_path / "password")},
             },
             "example.net": {"method": "ldap", "ldap": {**LDAP, "servers": ["ldap://192.0.2.9:1389"]}},
         }
