@@ -34,7 +34,7 @@ class Gateway:
         self.lives = 0
         values: dict[str, dict[str, Any]] = {
             # A supervisor waits so long for what a killed one left; on a busy machine that takes its time to see it.
-            "milter": {"workers": 2, "drain_s": 15.0},
+            "milter": {"workers": 2, "drain_s": 40.0},
             "inject": {"socket": str(home / "inject.sock"), "timeout_s": 5.0},
             # However often an engine is taken away from a letter, it is put off, and comes again.
             "policy": {"tries": 0},
@@ -58,7 +58,7 @@ class Gateway:
             if self._process is not None and self._process.poll() is None:
                 self._process.terminate()
                 try:
-                    self._process.wait(15)
+                    self._process.wait(60)
                 finally:
                     self._process.kill()
         finally:
@@ -87,13 +87,13 @@ class Gateway:
         self.lives += 1
         if wait:
             process = self._process
-            engines.wait_for(lambda: process.poll() is not None or len(self.log("ready")) > before, 30)
+            engines.wait_for(lambda: process.poll() is not None or len(self.log("ready")) > before, 75)
             assert process.poll() is None, (self.home / "stderr").read_text()[-2000:]
 
     def stop(self) -> None:
         """Stop it as an administrator does; it must end by itself, and well."""
         self.process.terminate()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(60) == 0
 
     def kill(self) -> None:
         """Kill the supervisor."""
