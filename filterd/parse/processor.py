@@ -28,7 +28,8 @@ def bounded(seconds: float) -> Iterator[None]:
     main thread is bounded, and never beyond a limit that holds already.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    end = math.ceil(time.process_time() + seconds)
+    due = time.process_time() + seconds
+    end = math.ceil(due)
     if threading.current_thread() is not threading.main_thread() or (soft != _FOREVER and end >= soft):
         yield
         return
@@ -36,8 +37,9 @@ def bounded(seconds: float) -> Iterator[None]:
 
     def spent(*_: object) -> None:
         nonlocal armed
-        # The signal comes again each second; what holds it up by then is not this work.
-        if armed:
+        # The signal comes again each second; what holds it up by then is not this work. It may come early too: the limit
+        # counts whole ticks, of which a process of long life has seen seconds more than it worked.
+        if armed and time.process_time() >= due:
             armed = False
             raise ProcessorSpentError
 
