@@ -13,7 +13,8 @@ class Place(Struct, frozen=True, kw_only=True):
 
     ``addresses``: the gateway's, ``sources``: ours, each by IP version. ``declared``: the TCP ports that are open to
     our source, by IP version. ``size_limit`` is in bytes. ``recorder`` is the directory where the protected mail
-    server puts what it received, empty if there is none. With ``thorough`` off, a SYN scan asks a sample of ports.
+    server puts what it received, empty if there is none. ``outside`` is a mailbox that is none of the gateway's. With
+    ``thorough`` off, a SYN scan asks a sample of ports.
     """
 
     vantage: str
@@ -26,6 +27,7 @@ class Place(Struct, frozen=True, kw_only=True):
     sender: str = ""
     recipient: str
     helo: str
+    outside: str = ""
     recorder: str = ""
     smtp_port: int = 25
     ssh_port: int = 22
@@ -45,7 +47,9 @@ class Place(Struct, frozen=True, kw_only=True):
         return self.sources.get(V4 if V4 in self.addresses else V6)
 
     def filled(self, text: str) -> str:
-        """Return a dialogue line with its placeholders filled in."""
+        """Return a dialogue line with its placeholders filled in; UnseenError if one has no value here."""
+        if "{outside}" in text and not self.outside:
+            raise UnseenError("no mailbox elsewhere declared (audit_outside)")
         for name, value in (
             ("{domain}", self.domain),
             ("{hostname}", self.hostname),
@@ -53,6 +57,7 @@ class Place(Struct, frozen=True, kw_only=True):
             ("{sender}", self.sender),
             ("{recipient}", self.recipient),
             ("{helo}", self.helo),
+            ("{outside}", self.outside),
         ):
             text = text.replace(name, value)
         return text

@@ -22,6 +22,7 @@ class Stands(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     side to the gateway's and to our address, by IP version. ``recorder``: directory of the next hop's records.
     ``sender``, ``recipient``, ``helo``: the envelope of sample messages; by default the null sender, the first relay
     domain's postmaster (RFC 5321 4.5.1: it exists) and our address as a literal.
+    ``outside``: a mailbox elsewhere whose domain exists, which hosts inside may name; nothing is sent to it.
     """
 
     vantage: dict[str, str] = {}
@@ -31,6 +32,7 @@ class Stands(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sender: str = ""
     recipient: str = ""
     helo: str = ""
+    outside: str = ""
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -91,6 +93,7 @@ class Target(Struct, frozen=True, kw_only=True):
             sender=self.stands.sender,
             recipient=self.stands.recipient or f"postmaster@{domain}",
             helo=self.stands.helo or _literal(sources),
+            outside=self.stands.outside,
             recorder=self.stands.recorder,
             ssh_port=int(self.data.get("ssh_port") or 22),
             ssh_user=str(self.data.get("ssh_user") or ""),

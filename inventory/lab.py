@@ -37,6 +37,7 @@ gateways = [
             "audit_recorder": str(_lab.sink),
             "audit_sender": "alice@sender.example",
             "audit_helo": "client.sender.example",
+            "audit_outside": "carol@sender.example",
         },
     )
     for host in _lab.hosts.values()

@@ -26,6 +26,8 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
             {"id": "lab-grey", "zone": blocklists.GREY_LIST, "answers": "127.0.0.4", "score": 2},
             {"id": "lab-warned", "zone": blocklists.GREY_LIST, "answers": "127.0.0.4", "mode": "warn"},
         ],
+        # The protected server and the audit's vantage; the rest of lan may not relay.
+        "relay_networks": [{"network": "198.18.0.0/26"}],
         "recipients": RECIPIENTS,
         "mta_rules": RULES,
         "mta_limits": LIMITS,

@@ -70,7 +70,8 @@ class Reply(_Refutable[str]):
 
     ``lines`` are sent without their CR LF, each after the reply to the one before; with ``early`` all of them at once,
     before the greeting has come. ``{domain}`` in a line stands for a relayed domain, ``{hostname}`` for the gateway's
-    name, ``{size_over}`` for a size in bytes just over the limit. ``matches`` must match the whole reply.
+    name, ``{size_over}`` for a size in bytes just over the limit, ``{outside}`` for a mailbox elsewhere. ``matches`` must
+    match the whole reply.
     """
 
     about: str

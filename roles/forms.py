@@ -33,6 +33,11 @@ def is_next_hop(text: str) -> bool:
     return _NEXT_HOP.fullmatch(text) is not None
 
 
+def next_hops(text: str) -> tuple[str, ...]:
+    """Return the next hops that a text names, with commas between them, in the order in which they are tried."""
+    return tuple(hop for each in text.split(",") if (hop := each.strip()))
+
+
 def next_hop_port(hop: str) -> int:
     """Return the TCP port of a next hop in the words of transport(5); 25 where it names none."""
     _, colon, port = hop.rpartition("]")[2].rpartition(":")

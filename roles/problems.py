@@ -9,14 +9,12 @@ from roles.dns.published import publish_problems
 from roles.dns.settings import dns_problems, list_problems
 from roles.filterd import policy
 from roles.forms import (
-    HIGHEST_PORT,
     SMTP_PORT,
     is_address,
     is_fqdn,
     is_mail_address,
-    is_next_hop,
-    next_hop_port,
 )
+from roles.mta.directions import direction_problems, hops_problem
 from roles.mta.limits import limit_problems
 from roles.mta.recipients import recipient_problems
 from roles.mta.rule_problems import rules_problems
@@ -36,6 +34,7 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     yield from recipient_problems(gateway.recipients, gateway.relay_domains)
     yield from rules_problems(gateway.mta_rules)
     yield from limit_problems(gateway.mta_limits, gateway.relay_networks)
+    yield from direction_problems(gateway.outbound, gateway.queue, gateway.relay_domains)
     yield from _network_problems(gateway)
     yield from _process_problems(gateway)
     yield from _database_problems(gateway)
@@ -71,18 +70,8 @@ def _domain_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     for domain, hop in gateway.relay_domains.items():
         if not is_fqdn(domain) or domain != domain.lower():
             yield "relay_domains", f"{domain!r} is not a domain name in lower case; write it like example.org"
-        if not is_next_hop(hop):
-            yield (
-                "relay_domains",
-                f"next hop {hop!r} of {domain} is not of transport(5)'s form; write it like [198.51.100.7]:25",
-            )
-        elif hop.partition(":")[0] == domain:
-            yield (
-                "relay_domains",
-                f"the next hop of {domain} is {hop!r}, whose MX is this gateway; name the mail server itself",
-            )
-        elif not 1 <= next_hop_port(hop) <= HIGHEST_PORT:
-            yield "relay_domains", f"next hop {hop!r} of {domain} names a port that does not exist"
+        if problem := hops_problem(hop, domain, gateway.relay_domains):
+            yield "relay_domains", problem
 
 
 def _process_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:

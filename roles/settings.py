@@ -15,7 +15,8 @@ from roles.dns.published import Publish
 from roles.dns.settings import BlockList, Dns
 from roles.errors import SettingError
 from roles.filterd import policy
-from roles.forms import HTTP_PORT, SMTP_PORT, next_hop_port
+from roles.forms import HTTP_PORT, SMTP_PORT, next_hop_port, next_hops
+from roles.mta.directions import Outbound, Queue
 from roles.mta.limits import Limits, RelayNetwork
 from roles.mta.recipients import RecipientCheck, server_of
 from roles.mta.rules import MtaRules
@@ -50,7 +51,8 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         dict[str, str],
         Meta(
             description="Domains that the gateway accepts mail for, each with its next hop in the words of transport(5): "
-            "`[198.51.100.7]:25`, `[mail.internal.example]` or a domain whose MX is asked.",
+            "`[198.51.100.7]:25`, `[mail.internal.example]` or a domain whose MX is asked. Several stand with commas between "
+            "them, in the order in which they are tried.",
             min_length=1,
         ),
     ]
@@ -71,6 +73,10 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[RelayNetwork, ...],
         Meta(description="Networks whose hosts may send anywhere through the gateway; none: nobody's."),
     ] = ()
+    outbound: Annotated[Outbound, Meta(description="What those hosts may send, and by which way.")] = (
+        Outbound()
+    )
+    queue: Annotated[Queue, Meta(description="How long mail waits for its next hop.")] = Queue()
     mta_rules: Annotated[
         MtaRules,
         Meta(description="Whom and what the MTA refuses or lets in by name, and what it asks of strangers."),
@@ -178,7 +184,10 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "medium"
     internal_networks: Annotated[
         tuple[str, ...],
-        Meta(description="Networks (CIDR) whose mail is outbound; mail from anywhere else is inbound."),
+        Meta(
+            description="Networks (CIDR) whose mail is outbound, beside `relay_networks`, and which may send to relayed domains "
+            "only; mail from anywhere else is inbound."
+        ),
     ] = ()
     notify_admin: Annotated[
         str,
@@ -301,7 +310,23 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def next_hop_ports(self) -> tuple[int, ...]:
         """The TCP ports that mail leaves by, in order: SMTP's, and those that next hops name."""
-        return tuple(sorted({SMTP_PORT, *(next_hop_port(hop) for hop in self.relay_domains.values())}))
+        return tuple(sorted({SMTP_PORT, *(next_hop_port(hop) for hop in self.every_next_hop)}))
+
+    @property
+    def every_next_hop(self) -> tuple[str, ...]:
+        """The next hops of all relayed domains, and those of what goes out, each as transport(5) writes it."""
+        texts = (*self.relay_domains.values(), self.outbound.smarthost)
+        return tuple(dict.fromkeys(hop for text in texts for hop in next_hops(text)))
+
+    @property
+    def outbound_networks(self) -> tuple[str, ...]:
+        """The networks whose mail is outbound: those that may relay are, and what is declared beside them."""
+        return tuple(dict.fromkeys((*(one.network for one in self.relay_networks), *self.internal_networks)))
+
+    @property
+    def sender_domains(self) -> tuple[str, ...]:
+        """The domains of the house, by which its mail is known, in a fixed order."""
+        return tuple(sorted({*self.relay_domains, *self.outbound.sender_domains}))
 
     @property
     def directory_ports(self) -> tuple[int, ...]:

@@ -31,7 +31,7 @@ def _private_domains(gateway: Gateway) -> str:
     """Return the domains whose names may have private addresses: declared ones, next hops, and block lists' answers."""
     hops = {
         hop.partition(":")[0].strip("[]")
-        for hop in gateway.relay_domains.values()
+        for hop in gateway.every_next_hop
         if ":" not in hop.partition("]")[0]
     }
     names = {name for name in hops if any(letter.isalpha() for letter in name)}

@@ -4,6 +4,7 @@ from typing import Final
 
 from roles.mta.access import DIRECTORY as RULES
 from roles.mta.known import LDAP_FILES
+from roles.mta.outbound import DIRECTORY as DIRECTIONS
 
 DIRECTORY: Final = "/etc/postfix"
 # Postfix says "unused parameter" for a name that it does not know, and still succeeds; its other complaints go to the
@@ -17,7 +18,7 @@ if [ $rc -ne 0 ] || [ -n "$said" ]; then
   journalctl --quiet --no-pager --output=cat --since=@$start SYSLOG_FACILITY=2 >&2
   exit 1
 fi
-for table in $stage{RULES}/*.cidr $stage{RULES}/*.pcre $stage{DIRECTORY}/refusals.pcre; do
+for table in $stage{RULES}/*.* $stage{DIRECTIONS}/*.* $stage{DIRECTORY}/refusals.pcre; do
   [ -e $table ] || continue
   said=$(postmap -c $stage{DIRECTORY} -q 192.0.2.1 ${{table##*.}}:$table 2>&1 >/dev/null) || [ $? -eq 1 ] || said="$said (failed)"
   if [ -n "$said" ]; then

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from roles.dns.settings import refusals
 from roles.kinds import DnsblSites, MainCf
-from roles.mta import access, checking, known
+from roles.mta import access, checking, known, outbound
 from roles.mta.checking import DIRECTORY
 from roles.mta.defences import DEFENCES
 from roles.mta.injection import INJECTION
@@ -68,6 +68,8 @@ def _files(gateway: Gateway) -> Iterator[OwnedFile]:
             if isinstance(setting, DnsblSites)
         ],
         "texts": refusals(gateway.dnsbl),
+        "services": outbound.SERVICES,
+        "transport": outbound.transport(gateway),
     }
     for name in FILES:
         yield OwnedFile(
@@ -79,6 +81,8 @@ def _files(gateway: Gateway) -> Iterator[OwnedFile]:
     yield OwnedFile(path=REFUSED_BY, content=rendered("mta", "refused-by.j2", gateway), mode="755")
     for name, text in access.rule_files(gateway).items():
         yield OwnedFile(path=f"{access.DIRECTORY}/{name}", content=text)
+    for name, text in outbound.files(gateway).items():
+        yield OwnedFile(path=f"{outbound.DIRECTORY}/{name}", content=text)
     if domains := known.verified(gateway):
         yield OwnedFile(path=known.VERIFIED_FILE, content=known.table_text(domains, "access(5)"))
 

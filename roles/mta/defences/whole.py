@@ -6,8 +6,11 @@ from functools import partial
 from roles.defence import Defence
 from roles.kinds import HostAnswer, MainCf, PostfixMap, RestrictionList, UnitOption
 from roles.mta.injection import OVERRIDES
+from roles.mta.outbound import overrides, transport
 from roles.rendering import restriction_lists
 from roles.settings import Gateway
+
+_OVERRIDES = "\n".join(sorted((*OVERRIDES.splitlines(), *overrides())))
 
 
 def _entries(name: str, records: Sequence[Defence], gateway: Gateway) -> tuple[str, ...]:
@@ -43,12 +46,12 @@ def of(records: Sequence[Defence]) -> tuple[Defence, ...]:
                 MainCf("smtpd_milter_maps", ""),
                 PostfixMap(
                     "texthash:/etc/postfix/transport",
-                    lambda g: {domain: f"relay:{hop}" for domain, hop in g.relay_domains.items()},
+                    transport,
                 ),
                 HostAnswer(
                     subject="parameters that a service of master.cf overrides",
                     command="postconf -P | sed 's/ *$//' | LC_ALL=C sort",
-                    matches=OVERRIDES,
+                    matches=_OVERRIDES,
                     refuted_by="smtp/inet/milter_default_action = accept",
                 ),
                 HostAnswer(

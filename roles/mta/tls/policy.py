@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from roles.forms import next_hops
 from roles.mta.tls.settings import NextHopTls
 from roles.settings import Gateway
 
@@ -34,7 +35,11 @@ def next_hop_policies(gateway: Gateway) -> dict[str, str]:
     and mail inwards does not wait for the daemon that fetches those.
     """
     wanted = gateway.tls.mandatory
-    hops = {hop: wanted.get(domain) for domain, hop in gateway.relay_domains.items()}
+    hops = {
+        hop: wanted.get(domain)
+        for domain, named in gateway.relay_domains.items()
+        for hop in next_hops(named)
+    }
     others = {domain: policy for domain, policy in wanted.items() if domain not in gateway.relay_domains}
     return {hop: _words(policy) for hop, policy in sorted({**hops, **others}.items())}
 

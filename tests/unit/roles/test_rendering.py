@@ -26,6 +26,7 @@ from roles.kinds import (
 )
 from roles.mta.defences import DEFENCES as MTA
 from roles.mta.injection import INJECTION
+from roles.mta.outbound import SERVICES, transport
 from roles.rendering import filterd_options, lines, rendered, restriction_lists
 from tests.unit.roles.examples import gateway
 
@@ -119,7 +120,7 @@ def test_settings_reach_the_parameters_that_follow_from_them() -> None:
 
 
 def test_the_transport_table_has_a_line_a_domain_and_no_other() -> None:
-    text = rendered("mta", "transport.j2", GATEWAY)
+    text = rendered("mta", "transport.j2", GATEWAY, transport=transport(GATEWAY))
     assert [line for line in text.splitlines() if not line.startswith("#")] == [
         "example.net relay:mail.internal.example.net:2525",
         "example.org relay:[192.0.2.25]:25",
@@ -134,20 +135,21 @@ def test_the_gateways_own_mail_goes_to_its_administrator() -> None:
 
 
 def test_master_cf_listens_on_port_25_alone() -> None:
-    text = rendered("mta", "master.cf.j2", GATEWAY, injection=INJECTION)
+    text = rendered("mta", "master.cf.j2", GATEWAY, injection=INJECTION, services=SERVICES)
     services = [line.split() for line in text.splitlines() if line and not line.startswith(("#", " "))]
     assert [service[0] for service in services if service[1] == "inet"] == ["smtp"]
     assert all(len(service) == 8 for service in services)
     assert len({(service[0], service[1]) for service in services}) == len(services)
 
 
-def test_master_cf_overrides_settings_for_injected_mail_alone() -> None:
+def test_master_cf_overrides_declared_settings_alone() -> None:
     # master(5): -o name=value stands on lines of its own, indented, behind its service.
-    text = rendered("mta", "master.cf.j2", GATEWAY, injection=INJECTION)
+    text = rendered("mta", "master.cf.j2", GATEWAY, injection=INJECTION, services=SERVICES)
     rest = text
-    for service, settings in INJECTION.items():
-        at = text.index(f"\n{service} unix ")
-        block = text[at + 1 :].split("\n")
+    for service, settings in (*INJECTION.items(), *SERVICES.items()):
+        found = re.search(rf"^{service} +unix ", text, re.MULTILINE)
+        assert found is not None
+        block = text[found.start() :].split("\n")
         count = len(settings)
         assert block[1 : count + 1] == [f"  -o {name}={value}" for name, value in settings.items()]
         assert not block[count + 1].startswith(" ")

@@ -1,0 +1,125 @@
+"""Directions as Postfix's tables: who inside may send as whom, what is told to strangers, what leaves a trace."""
+
+import re
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
+from typing import Final
+
+from roles.forms import next_hops
+from roles.settings import Gateway
+
+DIRECTORY: Final = "/etc/postfix/directions"
+INSIDE: Final = f"cidr:{DIRECTORY}/inside.cidr"
+SENDERS: Final = f"pcre:{DIRECTORY}/senders.pcre"
+TRACE: Final = f"pcre:{DIRECTORY}/trace.pcre"
+BOUNCES: Final = f"pcre:{DIRECTORY}/bounces.pcre"
+STRANGERS: Final = f"pcre:{DIRECTORY}/strangers.pcre"
+# The class of restrictions (postconf(5), smtpd_restriction_classes) for hosts inside.
+CLASS: Final = "inside_senders"
+
+_NOTICE: Final = "bounce-cleanup"
+_RECEIPT: Final = "trace-cleanup"
+# Services by their names in master.cf, with the parameters that differ there.
+SERVICES: Final[Mapping[str, Mapping[str, str]]] = {
+    # Mail for relayed domains leaves by `relay`, so this is what goes out into the world.
+    "smtp": {"smtp_header_checks": TRACE},
+    "bounce": {"cleanup_service_name": _NOTICE},
+    "defer": {"cleanup_service_name": _NOTICE},
+    # The checks of headers are made of its notices for this: who asked for a receipt may not be who will get it.
+    "trace": {"cleanup_service_name": _RECEIPT, "internal_mail_filter_classes": "bounce"},
+    _NOTICE: {"virtual_alias_maps": f"{BOUNCES},texthash:/etc/postfix/virtual"},
+    _RECEIPT: {
+        "header_checks": STRANGERS,
+        "non_smtpd_milters": "",
+        "mime_header_checks": "",
+        "nested_header_checks": "",
+        "body_checks": "",
+    },
+}
+
+
+def overrides() -> tuple[str, ...]:
+    """Return the answer of `postconf -P` to these services, a line each."""
+    return tuple(
+        f"{service}/unix/{name} = {value}".strip()
+        for service, settings in SERVICES.items()
+        for name, value in settings.items()
+    )
+
+
+def restricts_senders(gateway: Gateway) -> bool:
+    """Say whether hosts inside may send as the house alone."""
+    return bool(gateway.relay_networks) and not gateway.outbound.any_sender
+
+
+def relayhost(gateway: Gateway) -> str:
+    """Return the next hops of what goes out, as `relayhost` has them (Postfix 3.5 and later takes several)."""
+    return ", ".join(next_hops(gateway.outbound.smarthost))
+
+
+def transport(gateway: Gateway) -> dict[str, str]:
+    """Return each relayed domain with its mailer and next hops (transport(5))."""
+    return {domain: f"relay:{', '.join(next_hops(hops))}" for domain, hops in gateway.relay_domains.items()}
+
+
+def files(gateway: Gateway) -> dict[str, str]:
+    """Return the tables by their names in the directory."""
+    made = {
+        "bounces.pcre": ("pcre_table(5)", _bounces(gateway)),
+        "strangers.pcre": ("pcre_table(5)", _strangers(gateway)),
+        "trace.pcre": ("pcre_table(5), header_checks(5)", _trace(gateway)),
+    }
+    if restricts_senders(gateway):
+        made["inside.cidr"] = ("cidr_table(5)", _inside(gateway))
+        made["senders.pcre"] = ("pcre_table(5), access(5)", _senders(gateway))
+    return {
+        name: "".join(
+            (
+                f"# Written by Bastide; changes are undone by the next deploy. See {manual}.\n",
+                *(f"{line}\n" for line in lines),
+            )
+        )
+        for name, (manual, lines) in made.items()
+    }
+
+
+def _domains(names: tuple[str, ...]) -> str:
+    return "|".join(re.escape(name) for name in names)
+
+
+def _own(gateway: Gateway) -> str:
+    """Return the pattern of addresses that belong to the house, or to the gateway itself."""
+    return f"@({_domains((*gateway.sender_domains, gateway.hostname))})"
+
+
+def _inside(gateway: Gateway) -> Iterator[str]:
+    yield "# mta.outbound-senders"
+    for entry in gateway.relay_networks:
+        yield f"{ip_network(entry.network)} {CLASS}"
+
+
+def _senders(gateway: Gateway) -> Iterator[str]:
+    yield "# mta.outbound-senders"
+    yield "/^<>$/ OK"
+    yield f"/@({_domains(gateway.sender_domains)})$/ OK"
+    yield "/^/ REJECT 5.7.1 This sender is none of the house (rule mta.outbound-senders)"
+
+
+def _bounces(gateway: Gateway) -> Iterator[str]:
+    yield "# mta.backscatter: a notice for a stranger goes to who administers the gateway."
+    yield f"if !/{_own(gateway)}$/"
+    yield f"/^/ {gateway.administrator_address}"
+    yield "endif"
+
+
+def _strangers(gateway: Gateway) -> Iterator[str]:
+    yield "# mta.backscatter"
+    yield f"if !/{_own(gateway)}>?$/"
+    yield "/^To:/ DISCARD a receipt for a stranger"
+    yield "endif"
+
+
+def _trace(gateway: Gateway) -> Iterator[str]:
+    if gateway.outbound.hide_trace:
+        yield "# mta.outbound-trace: of the line that the gateway itself writes, what names the host inside."
+        yield rf"/^Received: from .*\sby ({re.escape(gateway.hostname)}\s.*)$/ REPLACE Received: by $1"
