@@ -161,6 +161,14 @@ LIMITS: dict[str, Any] = {
         "2001:db8:18::/64",
     ],
 }
+# On 198.18.0.10 tests stand, and listen when they want to.
+NEXT_HOPS = {
+    "spare.bastide.example": "[198.18.0.10]:25, [198.18.0.25]:25",
+    "late.bastide.example": "[198.18.0.10]:25, [198.18.0.10]:2526",
+}
 RECIPIENTS: dict[str, Any] = {
-    "listed.bastide.example": {"method": "list", "addresses": ["bob", "carol@listed.bastide.example"]}
+    "late.bastide.example": {"method": "list", "addresses": ["bob"]},
+    # The next hop knows none that begin with "unknown".
+    "spare.bastide.example": {"method": "list", "addresses": ["bob", "unknown"]},
+    "listed.bastide.example": {"method": "list", "addresses": ["bob", "carol@listed.bastide.example"]},
 }

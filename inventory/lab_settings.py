@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from inventory.lab_rules import LIMITS, RECIPIENTS, RULES
+from inventory.lab_rules import LIMITS, NEXT_HOPS, RECIPIENTS, RULES
 from lab import blocklists, ca, dnssec
 from lab.plan import DOMAIN, WORLD
 
@@ -38,6 +38,7 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
             "sealed.bastide.example": f"[mail.{DOMAIN}]:25",
             "plain.bastide.example": f"[mail.{DOMAIN}]:26",
             "wrong.bastide.example": f"[mail.{DOMAIN}]:27",
+            **NEXT_HOPS,
         },
         "tls": {
             "certificate": "files",
