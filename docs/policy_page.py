@@ -26,6 +26,7 @@ _CLASSES = {
     Verdict.OVER_LIMIT: "It costs more to look at than is allowed; the rest was not looked at",
     Verdict.NOT_INSPECTED: "An engine or a parse worker was down, late or wrong",
     Verdict.SPAM: "Its score is that of spam",
+    Verdict.BURST: "Somebody inside sends more than `[outbound]` allows",
     Verdict.BULK: "Its score is that of bulk mail",
 }
 

@@ -25,12 +25,14 @@ _REJECT: Final[Mapping[Verdict, tuple[str, str, str]]] = {
     Verdict.OVER_LIMIT: ("552", "5.3.4", "Message refused: too large to be inspected"),
     Verdict.NOT_INSPECTED: ("550", "5.7.1", "Message refused: it could not be inspected"),
     Verdict.SPAM: ("550", "5.7.1", "Message refused: spam"),
+    Verdict.BURST: ("550", "5.7.1", "Message refused: too many messages"),
     Verdict.BULK: ("550", "5.7.1", "Message refused: bulk mail"),
 }
 _POLICY_LATER: Final = ("451", "4.7.1", "Message not accepted for now: policy")
 _TEMPFAIL: Final[Mapping[Verdict, tuple[str, str, str]]] = {
     **dict.fromkeys(Verdict, _POLICY_LATER),
     Verdict.OVER_LIMIT: ("451", "4.3.4", "Message not accepted for now: too large to be inspected"),
+    Verdict.BURST: ("451", "4.7.1", "Message not accepted for now: too many messages"),
     Verdict.NOT_INSPECTED: ("451", "4.7.1", "Message not inspected, please try again later"),
 }
 _NEVER: Final[Mapping[Obstacle, tuple[str, str, str]]] = {

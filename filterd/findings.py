@@ -21,6 +21,7 @@ class Verdict(StrEnum):
     OVER_LIMIT = "over-limit"
     NOT_INSPECTED = "not-inspected"
     SPAM = "spam"
+    BURST = "burst"
     BULK = "bulk"
 
 

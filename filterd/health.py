@@ -66,4 +66,5 @@ class Health:
         self.inject = Condition()  # the MTA's socket for what filterd sends itself
         self.spool = Condition()  # the volume of [milter] spool_dir
         self.store = Condition()  # that of [store] directory
+        self.outbound = Condition()  # what senders inside send: fails while one is beyond his limit
         self.messages = 0  # served by this process

@@ -17,7 +17,7 @@ from .errors import ScannerAnswerError, ScannerError
 from .message import Message
 from .parse.dissection import Dissection
 from .scanners.engines import Engines
-from .stages import CONTENT, ENGINES, Finding, Stage, Verdict, limits, lists, parse, virus
+from .stages import CONTENT, ENGINES, Finding, Stage, Verdict, limits, lists, parse, rate, virus
 
 # Behind these no later stage is asked: a refusal stands whatever the rest would say, and a message that was not
 # inspected comes back and is then seen by all.
@@ -134,7 +134,9 @@ class _Examination:
     def report(self) -> Report:
         """Return the results so far."""
         first = StageResult(stage=lists.STAGE.id, milliseconds=0.0, findings=self._refused)
-        return Report(results=(first, *self._results), anatomy=self._anatomy)
+        # Who judges the message fills it: a message counts once, however often it is looked at.
+        second = StageResult(stage=rate.STAGE.id, milliseconds=0.0, findings=())
+        return Report(results=(first, second, *self._results), anatomy=self._anatomy)
 
     def note(self, found: Finding) -> None:
         """Note what is known without a look at the message."""

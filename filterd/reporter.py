@@ -67,6 +67,7 @@ class Reporter:
                 _Part(name=f"scanner-{one.name}", condition=one.condition, ask=one.ping, always=False)
                 for one in engines.commands
             ),
+            _Part(name="outbound", condition=health.outbound, ask=service.outflow.calm, always=False),
             _Part(name="inject", condition=health.inject, ask=_inject(config, health.inject), always=False),
         ]
         for name, directory, condition in (

@@ -19,6 +19,7 @@ from .config import Config
 from .connection import Connection
 from .errors import ScannerError
 from .log import Log
+from .rates import Rates
 from .recent import Memory
 from .reporter import Reporter
 from .service import Service
@@ -66,10 +67,19 @@ class Worker:
     """
 
     def __init__(
-        self, config: Config, listener: socket.socket, beat: int, log: Log, *, workers: int, memory: Memory
+        self,
+        config: Config,
+        listener: socket.socket,
+        beat: int,
+        log: Log,
+        *,
+        workers: int,
+        memory: Memory,
+        rates: Rates,
     ) -> None:
         self._config = config
         self._memory = memory
+        self._rates = rates
         self._listener = listener
         self._beat = beat
         self._log = log
@@ -84,7 +94,9 @@ class Worker:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        service = Service(self._config, self._log, workers=self._workers, memory=self._memory)
+        service = Service(
+            self._config, self._log, workers=self._workers, memory=self._memory, rates=self._rates
+        )
         try:
             await self._serve_with(service)
         finally:
@@ -234,8 +246,15 @@ def _same(protocol: asyncio.StreamReaderProtocol) -> asyncio.StreamReaderProtoco
 
 
 def run_worker(
-    config: Config, listener: socket.socket, beat: int, log: Log, *, workers: int, memory: Memory
+    config: Config,
+    listener: socket.socket,
+    beat: int,
+    log: Log,
+    *,
+    workers: int,
+    memory: Memory,
+    rates: Rates,
 ) -> None:
     """Be a worker until told to stop."""
     with contextlib.suppress(asyncio.CancelledError):
-        Worker(config, listener, beat, log, workers=workers, memory=memory).run()
+        Worker(config, listener, beat, log, workers=workers, memory=memory, rates=rates).run()

@@ -20,7 +20,9 @@ from .health import Health
 from .ledger.client import LedgerClient, LedgerDownError
 from .log import Log, shown
 from .message import Envelope, Message, Spool
+from .outflow import Outflow
 from .pipeline import Report
+from .rates import Rates
 from .recent import Memory, Recent
 from .scanners import engines
 from .stages import virus
@@ -43,8 +45,16 @@ class Service:
     Needs a running event loop. Close it: the parse workers end with it.
     """
 
-    def __init__(self, config: Config, log: Log, *, workers: int, memory: Memory | None = None) -> None:
-        """Begin. ``memory`` is what all workers know of the messages of late."""
+    def __init__(
+        self,
+        config: Config,
+        log: Log,
+        *,
+        workers: int,
+        memory: Memory | None = None,
+        rates: Rates | None = None,
+    ) -> None:
+        """Begin. ``memory`` and ``rates`` are what all workers know of the messages and senders of late."""
         self.config = config
         self.log = log
         self.stopping = False
@@ -53,6 +63,7 @@ class Service:
         self.ledger = LedgerClient(config.ledger, log)
         self.carrier = Carrier(config, log, self, self.ledger, self.health)
         self.memory = memory or Memory(4)
+        self.outflow = Outflow(config, rates or Rates(64), self.health.outbound)
         self._recent = Recent(config, self.memory)
         self._lists = config.list
         self._last_resort = policy.last_resort(config)
@@ -114,11 +125,14 @@ class Service:
             lambda: self.examine(message, until - loop.time()),
             lambda known: self._still_all(message, known, until - loop.time()),
         )
+        report = self.outflow.judged(report, message.envelope)
         dispositions = self.decide(report, message.envelope)
         if _put_off(dispositions) and await self._often_enough(message):
             dispositions = policy.decide(
                 report, message.envelope, self._last_resort, now=_now(), entries=self._lists
             )
+        if any(one.fate == "tempfail" for one in dispositions):
+            self.outflow.take_back(message.envelope)
         return Judgement(report=report, dispositions=dispositions)
 
     async def _still_all(self, message: Message, known: Report, seconds: float) -> bool:

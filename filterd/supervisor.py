@@ -22,6 +22,7 @@ from .errors import ConfigError
 from .listener import Place, bind_when_free, for_the_ledger, for_the_mta, for_the_watchers, free_until, unbind
 from .log import Log
 from .notify import handed_over, notify, watchdog_seconds
+from .rates import Rates
 from .recent import Memory
 from .server import run_worker
 
@@ -71,7 +72,9 @@ class Supervisor:
         self._began = time.monotonic()
         self._last_heard: dict[Role, float] = dict.fromkeys(ROLES, self._began)
         self._ledger_died = ""  # how, until another one has worked for a while
-        self._memory = Memory()  # made before any worker, so that they share it
+        # Made before any worker, so that they share them, also with those of the next configuration.
+        self._memory = Memory()
+        self._rates = Rates()
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._sockets = {role: list[socket.socket]() for role in ROLES}
         self._bound: list[tuple[socket.socket, Place]] = []
@@ -288,6 +291,7 @@ class Supervisor:
                 self._log,
                 workers=self._workers,
                 memory=self._memory,
+                rates=self._rates,
             )
         return 0
 

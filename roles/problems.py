@@ -121,7 +121,7 @@ def _policy_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     if found := policy.problem(
         gateway.filterd_policy,
         precision=gateway.spam_precision,
-        internal_networks=gateway.internal_networks,
+        internal_networks=gateway.outbound_networks,
         admin=gateway.notify_admin_address,
     ):
         yield "filterd_policy", found

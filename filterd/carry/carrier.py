@@ -38,6 +38,7 @@ from filterd.milter.replies import (
 from filterd.pipeline import Report
 
 from .heading import Heading, as_replies, edits
+from .hiding import hidden
 from .inject import InjectError, Letter, NeverInjectedError, inject, queue_ids, unwell
 from .notices import Facts, Notices
 from .plan import Plan, Share, planned, variant
@@ -280,10 +281,12 @@ class _Carriage:
     def _shares(
         self, dispositions: Sequence[Disposition], orders: dict[Disposition, RewriteOrder]
     ) -> list[Share]:
-        add_header = self._carrier.config.policy.add_header
+        config = self._carrier.config
+        add_header = config.policy.add_header
+        inner = hidden(self._heading, self._message.envelope, config)
         return [
             Share(
-                variant=variant(one, orders.get(one, RewriteOrder()), add_header=add_header),
+                variant=variant(one, orders.get(one, RewriteOrder()), add_header=add_header, hidden=inner),
                 recipients=one.recipients,
             )
             for one in dispositions

@@ -15,6 +15,10 @@ VERDICT: Final = "X-Bastide-Verdict"
 TAG: Final = "X-Bastide-Tag"
 _EMPTY_FOLD: Final = re.compile(rb"\n[ \t]*(?=\n|\Z)")
 _MAX_FORGED: Final = 1000  # more are bounded by the size of all headers anyway
+# RFC 6376 3.5, RFC 8617 4.1.2
+_SIGN: Final = frozenset({b"dkim-signature", b"arc-message-signature"})
+# As many as [milter] max_all_headers_bytes has room for by default; a message with more is not delivered.
+_MOST_FIELDS: Final = 65_536
 _LONGEST_NAME: Final = 100  # nobody reads a field of ours under a longer name
 _LONGEST_ID: Final = 1000  # RFC 5322 2.1.1: no line is longer
 _LONGEST_SUBJECT: Final = 50_000  # a milter's reply has room for little more
@@ -24,16 +28,26 @@ class Heading(Struct, kw_only=True):
     """What of a message's header matters here, noted as the MTA hands it over.
 
     ``forged`` are the names of fields that look like ours, in order; ``subject`` and ``message_id`` are the values of
-    the first fields of these names.
+    the first fields of these names; ``names`` are those of all fields in lower case, ``traces`` and ``signatures`` the
+    values of Received fields and of those that sign others.
     """
 
     forged: list[bytes] = []
+    names: list[bytes] = []
+    traces: list[bytes] = []
+    signatures: list[bytes] = []
     subject: bytes | None = None
     message_id: bytes | None = None
 
     def note(self, name: bytes, value: bytes) -> None:
         """Take one field, as SMFIC_HEADER gives it."""
         lower = name.lower()
+        if len(self.names) < _MOST_FIELDS:
+            self.names.append(lower[:_LONGEST_NAME])
+            if lower == b"received":
+                self.traces.append(value)
+            elif lower in _SIGN:
+                self.signatures.append(value)
         if lower.startswith(OWN):
             if len(lower) <= _LONGEST_NAME and len(self.forged) < _MAX_FORGED:
                 self.forged.append(lower)
@@ -44,21 +58,30 @@ class Heading(Struct, kw_only=True):
 
 
 class Marks(Struct, frozen=True, kw_only=True):
-    """What is written: the class ("" for none), values of X-Bastide-Tag, what stands before the subject."""
+    """What is written: the class ("" for none), values of X-Bastide-Tag, what stands before the subject.
+
+    ``hidden`` are fields that are taken out.
+    """
 
     verdict: str = ""
     tags: tuple[str, ...] = ()
     subject: str = ""
+    hidden: tuple[HeaderEdit, ...] = ()
 
     def __bool__(self) -> bool:
         """Return whether there is anything to write."""
+        return bool(self.written or self.hidden)
+
+    @property
+    def written(self) -> bool:
+        """Return whether anything is added."""
         return bool(self.verdict or self.tags or self.subject)
 
 
 def edits(marks: Marks, heading: Heading) -> tuple[HeaderEdit, ...]:
     """Return the edits: forged fields away, the last first, then ours. New fields have index 0."""
-    if not marks:
-        return ()
+    if not marks.written:
+        return marks.hidden
     made = [
         HeaderEdit(name=name.decode("latin-1"), index=index, value=None)
         for name, index in reversed(list(_numbered(heading.forged)))
@@ -69,7 +92,7 @@ def edits(marks: Marks, heading: Heading) -> tuple[HeaderEdit, ...]:
     if marks.subject and _may_be_tagged(marks.subject, heading.subject or b""):
         value = tagged(marks.subject, heading.subject)
         made.append(HeaderEdit(name="Subject", index=0 if heading.subject is None else 1, value=value))
-    return tuple(made)
+    return (*marks.hidden, *made)
 
 
 def _may_be_tagged(tag: str, subject: bytes) -> bool:

@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from filterd.anatomy import RewriteOrder
+from filterd.anatomy import HeaderEdit, RewriteOrder
 from filterd.config import Config
 from filterd.config.actions import is_address, step
 from filterd.disposition import Disposition
@@ -84,10 +84,14 @@ class Plan(Struct, frozen=True, kw_only=True):
     kept: tuple[ToKeep, ...] = ()
 
 
-def variant(one: Disposition, order: RewriteOrder, *, add_header: bool) -> Variant:
+def variant(
+    one: Disposition, order: RewriteOrder, *, add_header: bool, hidden: tuple[HeaderEdit, ...] = ()
+) -> Variant:
     """Return the form in which these recipients get the message. ``order``: with the texts of its edits."""
     verdict = str(one.verdict) if add_header else ""
-    return Variant(order=order, marks=Marks(verdict=verdict, tags=one.tags, subject=one.subject))
+    return Variant(
+        order=order, marks=Marks(verdict=verdict, tags=one.tags, subject=one.subject, hidden=hidden)
+    )
 
 
 def planned(shares: Sequence[Share], dispositions: Sequence[Disposition]) -> Plan:
@@ -155,6 +159,8 @@ def needed(config: Config) -> Action:
     needs = Action.DELETE_RECIPIENTS
     if policy.add_header:
         needs |= _HEADERS
+    if config.outbound.hide_trace or config.outbound.hide_headers:
+        needs |= Action.CHANGE_HEADERS
     chains = [policy.chains, *(group.chains for group in config.group)]
     for chain in chains:
         for name in chain.__struct_fields__:

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from filterd.config import Config, NotifySettings
 
-Which = Literal["admin", "recipient", "sender", "deleted", "alert"]
-WHICH: Final[tuple[Which, ...]] = ("admin", "recipient", "sender", "deleted", "alert")
+Which = Literal["admin", "recipient", "sender", "deleted", "alert", "burst"]
+WHICH: Final[tuple[Which, ...]] = ("admin", "recipient", "sender", "deleted", "alert", "burst")
 
 PLACEHOLDERS: Final[Mapping[str, str]] = {
     "ATTACH_NAME": "file names of the parts that were found",

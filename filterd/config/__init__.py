@@ -19,6 +19,7 @@ from .base import RuleId, Section
 from .inspection import AttachmentSettings, Bounds, ContentRule, Inspection, LinkSettings
 from .ledger import LedgerSettings, StoreSettings
 from .operation import MetricsSettings, RecycleSettings
+from .outbound import OutboundSettings
 from .policy import Group, HtmlSettings, InjectSettings, ListEntry, NotifySettings, PolicySettings
 from .sections import ClamdSettings, ExecScanner, LogSettings, MilterSettings, SpamdSettings
 from .words import explained
@@ -42,6 +43,7 @@ __all__ = [
     "MetricsSettings",
     "MilterSettings",
     "NotifySettings",
+    "OutboundSettings",
     "PolicySettings",
     "RecycleSettings",
     "SpamdSettings",
@@ -67,6 +69,7 @@ class Config(Section, frozen=True, kw_only=True):
     html: HtmlSettings = HtmlSettings()
     rules: dict[RuleId, Mode] = field(default_factory=dict)
     policy: PolicySettings = PolicySettings()
+    outbound: OutboundSettings = OutboundSettings()
     group: tuple[Group, ...] = ()
     ledger: LedgerSettings = LedgerSettings()
     list: tuple[ListEntry, ...] = ()

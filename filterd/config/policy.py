@@ -32,6 +32,7 @@ class Chains(Section, frozen=True, kw_only=True):
     over_limit: Chain = ("reject",)
     not_inspected: Chain = ("tempfail",)  # `ignore` here lets in what nobody has looked at
     spam: Chain = ("reject",)
+    burst: Chain = ("move",)  # too much mail of one sender inside
     bulk: Chain = ("ignore",)  # a tag here marks mail that some recipients asked for
 
 
@@ -47,6 +48,7 @@ class GroupChains(Section, frozen=True, kw_only=True):
     over_limit: NoChain = ()
     not_inspected: NoChain = ()
     spam: NoChain = ()
+    burst: NoChain = ()
     bulk: NoChain = ()
 
 

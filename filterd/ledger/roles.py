@@ -40,7 +40,7 @@ class Actor(Struct, frozen=True, kw_only=True):
 
 
 _EVERY: Final = frozenset(Verdict)
-_HARMLESS: Final = frozenset({Verdict.SPAM, Verdict.BULK, Verdict.BANNED})
+_HARMLESS: Final = frozenset({Verdict.SPAM, Verdict.BURST, Verdict.BULK, Verdict.BANNED})
 _OWN: Final = frozenset({Verdict.SPAM, Verdict.BULK})
 
 # What is not here nobody may. "search" is of all messages, "change-lists" has no class.

@@ -18,7 +18,7 @@ from filterd.alerts import Alert, Alerts, MailRate
 from filterd.beats import resident
 from filterd.carry.inject import InjectError, Letter, inject
 from filterd.carry.letter import letter
-from filterd.carry.templates import load
+from filterd.carry.templates import Which, load
 from filterd.config import Config
 from filterd.config.actions import is_address
 from filterd.log import Log, shown
@@ -37,6 +37,8 @@ _WALK_EVERY_S: Final = 1800.0  # the store can be great
 _NEEDED: Final = ("clamd", "spamd", "parse")
 # A failure to send mail is no news that can be mailed.
 _SILENT: Final = "inject"
+# Nothing of ours fails: somebody inside sends too much.
+_OUTBOUND: Final = "outbound"
 
 
 class Watch:
@@ -214,7 +216,8 @@ def _letter(config: Config, admin: str, alert: Alert, host: str) -> Letter:
         "DATE": _when(alert.since),
         "HOST": host,
     }
-    subject, body = load(config.notify)["alert"].filled(values)
+    which: Which = "burst" if alert.component == _OUTBOUND else "alert"
+    subject, body = load(config.notify)[which].filled(values)
     sender = config.notify.sender_address
     fields = (
         ("From", f"Mail gateway <{sender if is_address(sender) else f'postmaster@{host}'}>"),

@@ -22,6 +22,7 @@ PRECEDENCE: Final = (
     Verdict.ENCRYPTED,
     Verdict.NOT_INSPECTED,
     Verdict.SPAM,
+    Verdict.BURST,
     Verdict.BULK,
 )
 

@@ -16,6 +16,7 @@ from . import (
     links,
     lists,
     parse,
+    rate,
     spam,
     virus,
 )
@@ -35,7 +36,8 @@ CONTENT: Final[tuple[Stage, ...]] = (
 )
 # They ask an engine.
 ENGINES: Final[tuple[Stage, ...]] = (virus.STAGE, spam.STAGE)
-# The policy itself says who is on a list: before a message is taken apart, and again once its From is known.
-ORDER: Final[tuple[Stage, ...]] = (lists.STAGE, *CONTENT, *ENGINES)
+# The policy itself says who is on a list: before a message is taken apart, and again once its From is known. Rates are
+# counted when a message is judged.
+ORDER: Final[tuple[Stage, ...]] = (lists.STAGE, rate.STAGE, *CONTENT, *ENGINES)
 
 __all__ = ["CONTENT", "ENGINES", "ORDER", "Finding", "Rule", "Stage", "Verdict"]

@@ -17,6 +17,11 @@ def _chain(name: str, gateway: Gateway) -> str:
     return json.dumps(gateway.filterd_chain(name))
 
 
+def _most(name: str, gateway: Gateway) -> str:
+    """Return a limit of what goes out."""
+    return json.dumps(getattr(gateway.outbound, name))
+
+
 _SENT = b"Subject: one\r\n\r\nbody \r\n"
 
 _QUEUED = "250 2.0.0 Ok: queued as 4abcDE1234z"
@@ -105,6 +110,31 @@ DEFENCES = (
         ),
         unseen="clamav.virus-refused and spamassassin.spam-refused see the refusals; that nothing passes unseen takes a stopped "
         "engine, which the acceptance tests have.",
+    ),
+    Defence(
+        id="filterd.outbound-burst",
+        title="A host or sender inside who sends more than he ever does is held back, and somebody is told",
+        why="What was taken over sends until the house is on every block list; honest mail that was held can be released.",
+        rows=("A01", "R19"),
+        sets=(
+            FilterdOption("policy.chains.burst", partial(_chain, "burst")),
+            *(
+                FilterdOption(f"outbound.{name}", partial(_most, name))
+                for name in ("sender_messages", "sender_recipients", "client_messages")
+            ),
+        ),
+        unseen="It takes more mail than an audit sends; the acceptance tests send it.",
+    ),
+    Defence(
+        id="filterd.outbound-hidden",
+        title="Mail that goes out has no header fields that describe the inside",
+        why="Received lines and fields of mail programs name inner hosts, addresses and versions to everybody who gets a letter.",
+        rows=("A01", "A20"),
+        sets=(
+            FilterdOption("outbound.hide_trace", lambda g: json.dumps(g.outbound.hide_trace)),
+            FilterdOption("outbound.hide_headers", lambda g: json.dumps(g.outbound.hide_headers)),
+        ),
+        unseen="Only who gets the mail sees it; the acceptance tests receive some, and look at each byte.",
     ),
     Defence(
         id="filterd.hidden-virus",

@@ -9,6 +9,7 @@ import pytest
 
 from audit.samples import EICAR
 from lab.plan import LabState
+from tests.acceptance.dkim import new_key, signed, verifies
 from tests.acceptance.elsewhere import Elsewhere, listening
 from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.letters import mark, send
@@ -16,6 +17,7 @@ from tests.acceptance.outside import Outside, content, line, seen_from
 
 CAROL = "carol@sender.example"
 ALICE = "alice@bastide.example"
+KEY = new_key()
 UNDECLARED = "198.18.0.200"
 # What must not be seen outside: the inner networks, and the names of the hosts there.
 INSIDE = re.compile(rb"198\.18\.|2001:db8:18:|mail\.bastide\.example|desk\.lan|10\.1\.2\.3", re.IGNORECASE)
@@ -197,3 +199,43 @@ def test_a_stranger_gets_no_receipt_and_the_house_does(
     assert [one.recipients for one in receipts] == [(ALICE,)]
     assert len(gateway.received(unique)) == 1
     assert not world.received(unique)
+
+
+def test_what_names_the_inside_is_taken_out(lan: Outside, world: Elsewhere) -> None:
+    """A20: Received lines of the inside and fields that describe it; all else is byte for byte as it was."""
+    unique = mark()
+    fields = (b"X-Originating-IP: [10.1.2.3]\r\n", b"x-php-originating-script: 33:desk.lan.php\r\n")
+    rest = text(unique)
+    message = TRACE + fields[0] + TRACE + fields[1] + fields[0] + rest
+    assert sent(lan, message, helo="desk.lan").startswith("250 ")
+    (record,) = world.awaited(unique)
+    assert not INSIDE.search(record.content), record.content
+    own, _, below = record.content.partition(b"From: Alice")
+    assert b"From: Alice" + below == rest
+    assert len(re.findall(rb"(?m)^\S+:", own)) == 1
+
+
+def test_what_the_world_wrote_stays(lan: Outside, world: Elsewhere) -> None:
+    """Mail from outside that is forwarded out keeps the lines from before this gateway, and this gateway's."""
+    unique = mark()
+    outer = (
+        b"Received: from a.example (a.example [203.0.113.5])\r\n\tby mx1.bastide.example (ESMTP) with ESMTP id 4x;\r\n"
+        b"\tMon, 1 Jun 2026 09:00:00 +0000\r\nReceived: from b.example by a.example; Mon, 1 Jun 2026 08:00:00 +0000\r\n"
+    )
+    assert sent(lan, TRACE + outer + text(unique)).startswith("250 ")
+    (record,) = world.awaited(unique)
+    assert record.content.endswith(outer + text(unique))
+    assert not INSIDE.search(record.content)
+
+
+def test_what_a_signature_covers_stays_and_the_signature_holds(lan: Outside, world: Elsewhere) -> None:
+    """P17: a signed message verifies outside, also where it signs what else would be taken out."""
+    unique = mark()
+    head = b"X-Originating-IP: [10.9.9.9]\r\nX-PHP-Originating-Script: 1:x.php\r\n"
+    message = signed(text(unique, head=head), KEY, "relaxed", ("from", "subject", "x-originating-ip"))
+    assert sent(lan, TRACE + message).startswith("250 ")
+    (record,) = world.awaited(unique)
+    assert b"X-Originating-IP: [10.9.9.9]" in record.content
+    assert b"X-PHP" not in record.content
+    assert b"desk.lan" not in record.content
+    assert verifies(record.content, KEY)

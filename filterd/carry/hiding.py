@@ -1,0 +1,64 @@
+"""What of the header of mail that goes out stays in the house. Pure.
+
+The attack it stops: a map of the inside, drawn from the Received lines of its mail.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from filterd.anatomy import HeaderEdit
+from filterd.config import Config
+from filterd.config.conditions import bare
+from filterd.message import Envelope
+from filterd.policy.groups import direction
+
+from .heading import Heading
+
+# RFC 6376 3.5, RFC 8617 4.1.2: the fields that a signature covers.
+_COVERED: Final = re.compile(rb"(?:\A|;)[ \t\r\n]*h[ \t\r\n]*=([^;]*)")
+# RFC 6376 3.5: white space may stand between the names.
+_BLANKS: Final = re.compile(rb"\s+")
+
+
+def hidden(heading: Heading, envelope: Envelope, config: Config) -> tuple[HeaderEdit, ...]:
+    """Return the fields that do not leave the house, the last first; none of mail that stays in it.
+
+    What a signature covers stays, or the signature would break. Of Received lines those go that hosts inside wrote: all
+    above the topmost one of this gateway, which the world wrote before. What stays in the house keeps all of them: they
+    are how a loop is noticed (RFC 5321 6.3).
+    """
+    own = config.outbound
+    if (
+        not (own.hide_trace or own.hide_headers)
+        or direction(envelope, config) != "out"
+        or _stays(envelope, config)
+    ):
+        return ()
+    signed = {
+        _BLANKS.sub(b"", name).lower()
+        for value in heading.signatures
+        for match in _COVERED.finditer(value)
+        for name in match[1].split(b":")
+    }
+    counts = {name.lower(): heading.names.count(name.lower().encode("ascii")) for name in own.hide_headers}
+    if own.hide_trace:
+        counts["received"] = _inner(heading.traces, envelope.host)
+    return tuple(
+        HeaderEdit(name=name, index=index, value=None)
+        for name, count in counts.items()
+        if name.encode("ascii") not in signed
+        for index in range(count, 0, -1)
+    )
+
+
+def _stays(envelope: Envelope, config: Config) -> bool:
+    domains = frozenset(config.outbound.own_domains)
+    return all(bare(who).rpartition("@")[2] in domains for who in envelope.recipients)
+
+
+def _inner(traces: Sequence[bytes], host: bytes | None) -> int:
+    """Return how many Received lines stand above the first that this gateway wrote."""
+    mine = re.compile(rb"[\s)]by\s+" + re.escape(host) + rb"[\s;(]", re.IGNORECASE) if host else None
+    written = (at for at, trace in enumerate(traces) if mine is not None and mine.search(b" " + trace + b" "))
+    return next(written, len(traces))
