@@ -53,7 +53,7 @@ def hidden(heading: Heading, envelope: Envelope, config: Config) -> tuple[Header
 
 
 def _stays(envelope: Envelope, config: Config) -> bool:
-    domains = frozenset(config.outbound.own_domains)
+    domains = frozenset(config.outbound.inner_domains)
     return all(bare(who).rpartition("@")[2] in domains for who in envelope.recipients)
 
 

@@ -13,7 +13,7 @@ HeaderName = Annotated[str, Meta(pattern="^[!-9;-~]{1,100}$")]
 class OutboundSettings(Section, frozen=True, kw_only=True):
     """``[outbound]``: mail from ``[policy] internal_networks``, and of users that have logged in. 0 is no limit."""
 
-    own_domains: tuple[
+    inner_domains: tuple[
         str, ...
     ] = ()  # mail for these alone does not leave the house; nothing is hidden in it
     window_s: Annotated[float, Meta(ge=1, le=86_400)] = 3600  # for which the limits hold

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import takewhile
 from typing import Final
 
 from roles.forms import next_hops
@@ -120,6 +121,27 @@ def _strangers(gateway: Gateway) -> Iterator[str]:
 
 
 def _trace(gateway: Gateway) -> Iterator[str]:
-    if gateway.outbound.hide_trace:
+    networks = [ip_network(network) for network in gateway.outbound_networks]
+    if gateway.outbound.hide_trace and networks:
         yield "# mta.outbound-trace: of the line that the gateway itself writes, what names the host inside."
-        yield rf"/^Received: from .*\sby ({re.escape(gateway.hostname)}\s.*)$/ REPLACE Received: by $1"
+        addresses = "|".join(address_pattern(network) for network in networks)
+        by = rf"(by {re.escape(gateway.hostname)}\s.*)"
+        yield rf"/^Received: from \S+ \(\S+ \[(?:{addresses})\]\)\s.*\b{by}$/ REPLACE Received: $1"
+
+
+def address_pattern(network: IPv4Network | IPv6Network) -> str:
+    """Return a regular expression of a network's addresses as a Received line shows them.
+
+    Of an IPv6 network it matches also some of its neighbours': an address has many spellings, and this one looks at the
+    whole groups in front of the first that is zero.
+    """
+    if isinstance(network, IPv6Network):
+        groups = network.network_address.exploded.split(":")[: network.prefixlen // 16]
+        named = [f"{int(group, 16):x}" for group in takewhile(lambda group: int(group, 16), groups)]
+        return "IPv6:" + "".join(f"{group}:" for group in named) + "[0-9a-f:.]*"
+    whole, bits = divmod(network.prefixlen, 8)
+    octets = [str(octet) for octet in network.network_address.packed[:whole]]
+    if bits:
+        first = network.network_address.packed[whole]
+        octets.append(f"(?:{'|'.join(str(first + more) for more in range(2 ** (8 - bits)))})")
+    return r"\.".join([*octets, *[r"\d+"] * (4 - len(octets))])

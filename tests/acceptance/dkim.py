@@ -6,6 +6,7 @@ Nothing of filterd is in it: it says whether mail that went through the gateway 
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -19,13 +20,13 @@ def new_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def signed(message: bytes, key: rsa.RSAPrivateKey, form: str) -> bytes:
-    """Return the message with a signature of ``form`` ("simple" or "relaxed") on top."""
+def signed(message: bytes, key: rsa.RSAPrivateKey, form: str, names: Sequence[str] = SIGNED) -> bytes:
+    """Return the message with a signature of ``form`` ("simple" or "relaxed") over these fields on top."""
     header, body = _halves(message)
     digest = base64.b64encode(hashlib.sha256(_body(body, form)).digest()).decode()
     field = (
         f"DKIM-Signature: v=1; a=rsa-sha256; c={form}/{form}; d=sender.example; s=test;\r\n"
-        f"\th={':'.join(SIGNED)};\r\n\tbh={digest};\r\n\tb="
+        f"\th={':'.join(names)};\r\n\tbh={digest};\r\n\tb="
     ).encode()
     signature = key.sign(_covered(header, field, form), padding.PKCS1v15(), hashes.SHA256())
     return field + base64.b64encode(signature) + b"\r\n" + message
@@ -62,7 +63,8 @@ def _covered(header: bytes, signature: bytes, form: str) -> bytes:
     """Return what is signed: of each name the last field (RFC 6376 5.4.2), then the signature without its b=."""
     fields = _fields(header)
     chosen = []
-    for name in SIGNED:
+    covered = re.search(rb"[;\s]h=([^;]*)", signature)
+    for name in covered[1].decode().split(":") if covered else ():
         found = [one for one in fields if one.lower().startswith(name.encode() + b":")]
         chosen += [_field(found[-1], form)] if found else []
     return b"".join(chosen) + _field(signature.rstrip(b"\r\n") + b"\r\n", form).removesuffix(b"\r\n")

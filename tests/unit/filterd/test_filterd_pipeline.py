@@ -222,7 +222,7 @@ def test_a_message_that_kills_its_parser_is_not_inspected(tmp_path: Path, body: 
     assert [(one.stage, one.rule, one.verdict) for one in report.findings] == [
         ("parse", "parse.unavailable", Verdict.NOT_INSPECTED)
     ]
-    assert [result.stage for result in report.results] == ["lists", "parse"]
+    assert [result.stage for result in report.results] == ["lists", "rate", "parse"]
     assert clamd.requests == []
 
 
@@ -268,7 +268,7 @@ def test_whom_a_list_refuses_is_not_even_taken_apart(tmp_path: Path) -> None:
             listed=lambda _: (refused,),
             settled=lambda report: bool(rules(report)),
         )
-    assert [result.stage for result in report.results] == ["lists"]
+    assert [result.stage for result in report.results] == ["lists", "rate"]
     assert not clamd.requests
 
 
@@ -306,7 +306,7 @@ def stage(name: str, cost: int, *, raises: Exception | None = None, seconds: flo
 
 
 def ran(report: Report) -> list[str]:
-    return [result.stage for result in report.results][1 + len(CONTENT) :]  # "lists" is the first
+    return [result.stage for result in report.results][2 + len(CONTENT) :]  # "lists" and "rate" are the first
 
 
 def test_cheapest_first(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_a_message_beyond_the_limit_is_not_looked_at(tmp_path: Path) -> None:
     assert [(one.stage, one.verdict, one.rule) for one in report.findings] == [
         ("limit", Verdict.OVER_LIMIT, "limit.message")
     ]
-    assert [result.stage for result in report.results] == ["lists", "limit"]
+    assert [result.stage for result in report.results] == ["lists", "rate", "limit"]
 
 
 @pytest.mark.parametrize(

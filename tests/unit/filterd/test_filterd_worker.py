@@ -19,6 +19,7 @@ from filterd.listener import bind, for_the_mta
 from filterd.log import Log
 from filterd.milter import commands as c
 from filterd.milter import mta
+from filterd.rates import Rates
 from filterd.recent import Memory
 from filterd.server import Worker
 from filterd.service import Service
@@ -31,7 +32,7 @@ class Failing(Worker):
     """A worker that gets one connection; when the next is asked for, it fails once ``broken`` is set."""
 
     def __init__(self, config: Config, listener: socket.socket, beat: int, log: Log) -> None:
-        super().__init__(config, listener, beat, log, workers=1, memory=Memory(4))
+        super().__init__(config, listener, beat, log, workers=1, memory=Memory(4), rates=Rates(8))
         self.broken = asyncio.Event()
         self._served = False
 

@@ -32,7 +32,7 @@ def events(ledger: Engine) -> list[tuple[str, str, str]]:
 
 def test_the_matrix_says_who_may_do_what() -> None:
     assert all(may("admin", deed, verdict) for deed in MATRIX["admin"] for verdict in (*Verdict, ""))
-    assert [one for one in Verdict if may("operator", "release", one)] == ["banned", "spam", "bulk"]
+    assert [one for one in Verdict if may("operator", "release", one)] == ["banned", "spam", "burst", "bulk"]
     assert [one for one in Verdict if may("recipient", "release", one)] == ["spam", "bulk"]
     for role in ("operator", "recipient"):
         for deed in ("delete", "hold", "learn", "export", "release-infected", "change-lists", "search"):
