@@ -8,6 +8,7 @@ from roles.filterd import deploy as filterd
 from roles.firewall import deploy as firewall
 from roles.hardening import deploy as hardening
 from roles.mta import deploy as mta
+from roles.reports import deploy as reports
 from roles.session import prepared
 from roles.spamassassin import deploy as spamassassin
 
@@ -19,4 +20,5 @@ dns.apply(gateway, platform)  # a resolver that validates, before the MTA that b
 mta.apply(gateway, platform)  # answers 451 until filterd is there: nothing passes unfiltered
 clamav.apply(gateway, platform)  # the engines before the daemon that asks them
 spamassassin.apply(gateway, platform)
-filterd.apply(gateway, platform)  # last: from here on mail flows
+filterd.apply(gateway, platform)  # from here on mail flows
+reports.apply(gateway, platform)  # what counted it says so each night

@@ -42,6 +42,7 @@ DEBIAN_12 = Platform(
         # SpamAssassin only suggests Mail::SPF, and without it says nothing of SPF.
         "spamassassin": ("libmail-spf-perl", "spamassassin", "spamd"),
         "filterd": ("libarchive13", "python3-venv"),
+        "reports": ("pflogsumm",),
     },
     parts={
         "tls": ("ca-certificates", "openssl"),

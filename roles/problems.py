@@ -19,6 +19,7 @@ from roles.mta.limits import limit_problems
 from roles.mta.recipients import recipient_problems
 from roles.mta.rule_problems import rules_problems
 from roles.mta.tls import settings as tls
+from roles.reports.settings import report_problems
 
 if TYPE_CHECKING:
     from roles.settings import Gateway
@@ -35,6 +36,7 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     yield from rules_problems(gateway.mta_rules)
     yield from limit_problems(gateway.mta_limits, gateway.relay_networks)
     yield from direction_problems(gateway.outbound, gateway.queue, gateway.relay_domains)
+    yield from report_problems(gateway.reports)
     yield from _network_problems(gateway)
     yield from _process_problems(gateway)
     yield from _database_problems(gateway)

@@ -7,6 +7,7 @@ from roles.filterd.defences import DEFENCES as FILTERD
 from roles.firewall.defences import DEFENCES as FIREWALL
 from roles.hardening.defences import DEFENCES as HARDENING
 from roles.mta.defences import DEFENCES as MTA
+from roles.reports.defences import DEFENCES as REPORTS
 from roles.spamassassin.defences import DEFENCES as SPAMASSASSIN
 
 LAYERS: tuple[tuple[str, tuple[Defence, ...]], ...] = (
@@ -17,6 +18,7 @@ LAYERS: tuple[tuple[str, tuple[Defence, ...]], ...] = (
     ("clamav", CLAMAV),
     ("spamassassin", SPAMASSASSIN),
     ("filterd", FILTERD),
+    ("reports", REPORTS),
 )
 
 

@@ -22,6 +22,7 @@ from roles.mta.recipients import RecipientCheck, server_of
 from roles.mta.rules import MtaRules
 from roles.mta.tls.settings import Tls
 from roles.problems import problems
+from roles.reports.settings import Reports
 
 Mta = Literal["postfix", "sendmail"]
 
@@ -189,6 +190,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "only; mail from anywhere else is inbound."
         ),
     ] = ()
+    reports: Annotated[Reports, Meta(description="The daily report.")] = Reports()
     notify_admin: Annotated[
         str,
         Meta(description="Address that gets filterd's notices to the administrator; empty: `administrator`."),

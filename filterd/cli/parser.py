@@ -241,6 +241,20 @@ def _ledger(commands: "Commands[argparse.ArgumentParser]") -> None:
     source.add_argument("--journal", action="store_true", help="ask journalctl (the default)")
     _times(one)
     one.set_defaults(module="reconciling")
+    one = commands.add_parser("report", parents=[_shared(as_json="")], help="the figures of one day")
+    one.add_argument("--day", type=day, metavar="DAY", help="like 2026-03-01; default: yesterday")
+    form = one.add_mutually_exclusive_group()
+    for name in ("text", "html", "json"):
+        form.add_argument(
+            f"--{name}", dest="format", action="store_const", const=name, help=f"print it as {name}"
+        )
+    one.add_argument("--anew", action="store_true", help="make it anew, also where one is kept")
+    one.add_argument("--keep", action="store_true", help="make it and keep it, and remove what is too old")
+    one.add_argument("--mail", action="store_true", help="mail it; with --keep once a day")
+    one.add_argument(
+        "--log", metavar="FILE", help="a log of the MTA in place of the journal; - is standard input"
+    )
+    one.set_defaults(module="reporting")
     top = commands.add_parser("ledger", help="the ledger's tables: status, upgrade, downgrade")
     top.set_defaults(module="tables")
     deeds = top.add_subparsers(dest="deed", required=True, metavar="DEED")

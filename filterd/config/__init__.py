@@ -21,6 +21,7 @@ from .ledger import LedgerSettings, StoreSettings
 from .operation import MetricsSettings, RecycleSettings
 from .outbound import OutboundSettings
 from .policy import Group, HtmlSettings, InjectSettings, ListEntry, NotifySettings, PolicySettings
+from .report import ReportSettings
 from .sections import ClamdSettings, ExecScanner, LogSettings, MilterSettings, SpamdSettings
 from .words import explained
 
@@ -46,6 +47,7 @@ __all__ = [
     "OutboundSettings",
     "PolicySettings",
     "RecycleSettings",
+    "ReportSettings",
     "SpamdSettings",
     "StoreSettings",
     "load",
@@ -78,6 +80,7 @@ class Config(Section, frozen=True, kw_only=True):
     inject: InjectSettings = InjectSettings()
     recycle: RecycleSettings = RecycleSettings()
     metrics: MetricsSettings = MetricsSettings()
+    report: ReportSettings = ReportSettings()
     log: LogSettings = LogSettings()
 
     @property

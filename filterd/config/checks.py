@@ -231,6 +231,9 @@ def _addresses(config: Config) -> Iterator[str]:
         address = getattr(config.notify, name)
         if address and not is_address(address):
             yield f"[notify] {name} = {address!r} is no mail address; write it like postmaster@example.org"
+    if config.report.address and not is_address(config.report.address):
+        address = config.report.address
+        yield f"[report] address = {address!r} is no mail address; write it like postmaster@example.org"
     for name, text in config.notify.stamps.items():
         if not text.strip() or not all(letter.isprintable() or letter in "\n\t" for letter in text):
             yield f"[notify.stamps] {name} is empty or has control characters; write plain text"

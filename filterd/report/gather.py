@@ -1,0 +1,231 @@
+"""Where the figures come from: the ledger, the daemon's own pages, the MTA's log."""
+
+import re
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, Engine, and_, case, func, select
+
+from filterd.config import Config
+from filterd.ledger import figures as tables
+from filterd.ledger import schema as s
+from filterd.ledger.queries import iso
+from filterd.ledger.stats import By, Range, counted, totals
+from filterd.stages.spam import SCORE
+from filterd.web import fetch
+
+from .door import DoorLog
+from .figures import Candidate, Door, Figures, Kept, Part, Row
+
+JOURNAL: Final = ("journalctl", "--facility=mail", "--no-pager", "--quiet")
+_PFLOGSUMM: Final = "/usr/sbin/pflogsumm"
+# Names of Postfix's services begin so; what an instance of it is called stands behind.
+_OPTIONS: Final = ("--syslog-name=postfix", "--problems-first")
+_PATIENCE_S: Final = 600.0
+_MOST_TEXT: Final = 256 * 1024  # characters of pflogsumm's report
+_MOST_CANDIDATES: Final = 50
+_SIZES: Final = (
+    ("up to 10 kB", 10_000),
+    ("up to 100 kB", 100_000),
+    ("up to 1 MB", 1_000_000),
+    ("up to 10 MB", 10_000_000),
+)
+_BUILT: Final = re.compile(r"^filterd_signatures_built_seconds(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
+
+
+def day_of(day: date) -> Range:
+    """Return the day as the gateway's clock has it, from midnight to midnight."""
+    begin = datetime.combine(day, datetime.min.time()).astimezone()
+    end = datetime.combine(day + timedelta(days=1), datetime.min.time()).astimezone()
+    return Range(since_ms=int(begin.timestamp() * 1000), until_ms=int(end.timestamp() * 1000))
+
+
+def read_log(config: Config, of: Range, lines: Iterable[str] | None = None) -> tuple[Door, str]:
+    """Return what the MTA's log says of a range of time, and pflogsumm's text ("" without it).
+
+    ``lines`` take the place of the journal's. Whoever may not read the journal gets a note instead of figures.
+    """
+    refusals = Path(config.report.refusals)
+    try:
+        words = refusals.read_text("utf-8", "replace") if config.report.refusals else ""
+    except OSError:
+        words = ""
+    log = DoorLog(words, datetime.now(UTC).astimezone())
+    if lines is not None:
+        log.read(lines)
+        return log.door(config.report.rows), ""
+    try:
+        with _journal(of, "short-iso-precise") as found:
+            log.read(found)
+        return log.door(config.report.rows), _summary(of)
+    except OSError as error:
+        return Door(note=f"the MTA's log could not be read ({error.strerror or error})"), ""
+
+
+@contextmanager
+def _journal(of: Range, form: str) -> Iterator[Iterable[str]]:
+    with subprocess.Popen(
+        [*JOURNAL, f"--output={form}", *_times(of)],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        errors="backslashreplace",
+    ) as process:
+        yield process.stdout or ()
+
+
+def _times(of: Range) -> list[str]:
+    bounds = (("since", of.since_ms), ("until", of.until_ms))
+    return [f"--{name}=@{ms / 1000:.3f}" for name, ms in bounds if ms is not None]
+
+
+def _summary(of: Range) -> str:
+    """Return pflogsumm's report of the journal, or "" where it is not installed: it reads Postfix's log alone."""
+    if not Path(_PFLOGSUMM).exists():
+        return ""
+    with subprocess.Popen([*JOURNAL, "--output=short", *_times(of)], stdout=subprocess.PIPE) as journal:
+        done = subprocess.run(
+            [_PFLOGSUMM, *_OPTIONS],
+            stdin=journal.stdout,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=_PATIENCE_S,
+        )
+    return done.stdout.decode("utf-8", "backslashreplace")[:_MOST_TEXT]
+
+
+def gathered(config: Config, engine: Engine, day: date, door: Door, mta: str) -> Figures:
+    """Return the figures of a day. Raises SQLAlchemyError, OSError."""
+    of = day_of(day)
+    now = datetime.now(UTC).astimezone()
+    with engine.connect() as connection:
+        messages, size = totals(connection, of)
+        by = {one: _by(connection, one, of, config.report.rows) for one in _COUNTED}
+        figures = Figures(
+            gateway=_gateway(connection, of),
+            day=str(day),
+            since=iso(of.since_ms or 0),
+            until=iso(of.until_ms or 0),
+            made=now.isoformat(timespec="seconds"),
+            messages=messages,
+            bytes=size,
+            directions=_directions(connection, of),
+            verdicts=by["verdict"],
+            outcomes=by["outcome"],
+            rules=tuple(one for one in by["rule"] if one.key != SCORE.id),
+            dnsbl=by["dnsbl"],
+            senders=by["sender"],
+            recipients=by["recipient"],
+            clients=by["client"],
+            sizes=_sizes(connection, of),
+            hours=tuple(sorted(_by(connection, "hour", of, 24), key=lambda one: one.key)),
+            candidates=_candidates(connection, of),
+            kept=_kept(connection, of),
+            store_bytes=tables.stored(Path(config.store.directory)),
+            ledger_bytes=tables.size(engine, config),
+            parts=(),
+            signatures_hours=None,
+            door=door,
+            mta=mta,
+        )
+    parts, hours = _health(config)
+    return msgspec.structs.replace(figures, parts=parts, signatures_hours=hours)
+
+
+_COUNTED: Final[tuple[By, ...]] = ("verdict", "outcome", "rule", "dnsbl", "sender", "recipient", "client")
+
+
+def _by(connection: Connection, by: By, of: Range, limit: int) -> tuple[Row, ...]:
+    found = counted(connection, by, of, limit)
+    return tuple(
+        Row(key=one.key or "<>", messages=one.messages, bytes=one.bytes, warned=one.warned) for one in found
+    )
+
+
+def _gateway(connection: Connection, of: Range) -> str:
+    """Return the name that messages were taken under, or, without any that day, before it."""
+    m = s.MESSAGES.c
+    last = select(m.gateway).where(m.received_ms < (of.until_ms or 0)).order_by(m.received_ms.desc()).limit(1)
+    return str(connection.execute(last).scalar_one_or_none() or "")
+
+
+def _directions(connection: Connection, of: Range) -> tuple[Row, ...]:
+    m = s.MESSAGES.c
+    query = select(m.direction, func.count(), func.sum(m.size)).where(*of.where()).group_by(m.direction)
+    return tuple(
+        Row(key=way, messages=int(many), bytes=int(size or 0))
+        for way, many, size in connection.execute(query.order_by(m.direction))
+    )
+
+
+def _sizes(connection: Connection, of: Range) -> tuple[Row, ...]:
+    m = s.MESSAGES.c
+    number = case(*((m.size <= most, place) for place, (_, most) in enumerate(_SIZES)), else_=len(_SIZES))
+    query = select(number.label("place"), func.count(), func.sum(m.size)).where(*of.where()).group_by("place")
+    names = [*(name for name, _ in _SIZES), "more"]
+    return tuple(
+        Row(key=names[int(place)], messages=int(many), bytes=int(size or 0))
+        for place, many, size in sorted(connection.execute(query))
+    )
+
+
+def _candidates(connection: Connection, of: Range) -> tuple[Candidate, ...]:
+    """Return messages that came through although a rule found something: those that it would hit, were it on."""
+    m, f, r = s.MESSAGES.c, s.FINDINGS.c, s.RECIPIENTS.c
+    delivered = select(r.message).where(r.fate == "deliver")
+    query = (
+        select(f.rule, m.received_ms, m.queue_id, m.sender, m.client_address, f.detail)
+        .join(s.MESSAGES, m.id == f.message)
+        .where(and_(~f.counted, f.rule != SCORE.id, m.id.in_(delivered), *of.where()))
+        .order_by(f.rule, m.received_ms.desc())
+        .limit(_MOST_CANDIDATES)
+    )
+    return tuple(
+        Candidate(
+            rule=rule,
+            received=iso(at),
+            queue_id=queue_id,
+            sender=sender or "<>",
+            client=client,
+            detail=detail,
+        )
+        for rule, at, queue_id, sender, client, detail in connection.execute(query)
+    )
+
+
+def _kept(connection: Connection, of: Range) -> tuple[Kept, ...]:
+    k = s.KEPT.c
+    fresh = case((and_(k.since_ms >= (of.since_ms or 0), k.since_ms < (of.until_ms or 0)), 1), else_=0)
+    query = select(k.kind, func.count(), func.sum(fresh)).group_by(k.kind).order_by(k.kind)
+    return tuple(
+        Kept(kind=kind, entries=int(entries), fresh=int(new))
+        for kind, entries, new in connection.execute(query)
+    )
+
+
+def _health(config: Config) -> tuple[tuple[Part, ...], float | None]:
+    """Return how the parts fare now, and how old the virus signatures are (hours; None: nobody knows)."""
+    if not config.metrics.socket:
+        return (Part(name="filterd", problem="it does not say how it fares ([metrics] socket)"),), None
+    try:
+        _, text = fetch(config.metrics.socket, "/health")
+        health: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
+        _, metrics = fetch(config.metrics.socket, "/metrics")
+    except (OSError, msgspec.DecodeError) as error:
+        return (Part(name="filterd", problem=f"it does not say how it fares ({error})"),), None
+    problems = {str(one["component"]): str(one["problem"]) for one in health.get("alerts", ())}
+    components: dict[str, Any] = health.get("components", {})
+    parts = [
+        Part(name=name, problem=problems.pop(name, "" if one.get("up") else "it does not work"))
+        for name, one in components.items()
+    ]
+    parts += [Part(name=name, problem=problem) for name, problem in problems.items()]
+    built = max((float(found[1]) for found in _BUILT.finditer(metrics)), default=0.0)
+    age = (time.time() - built) / 3600 if built else None
+    return tuple(parts), age
