@@ -12,10 +12,13 @@ from .figures import Door, Row
 
 # A refusal of Postfix's smtpd and postscreen (also of a rule that only warns), and one of Sendmail's rulesets.
 _POSTFIX: Final = re.compile(
-    r"(?:\S+: )?(reject|reject_warning): ([A-Z-]+) from [^:]*(?:\[[^]]*\][^:]*)?: (.*)"
+    r"(?:\S+: )?(reject|reject_warning): ([A-Z-]+) from \S*\[[^]\s]*\](?::\d+)?: (.*)"
 )
 _SENDMAIL: Final = re.compile(r"(?:\S+: )?ruleset=\S+, .*?reject=(.*)")
-_RULE: Final = re.compile(r"\(rule ([a-z0-9][a-z0-9._-]{0,79})\)")
+# At the end of the reply: what stands before it may be an address of the peer's making.
+_RULE: Final = re.compile(r"\(rule ([a-z0-9][a-z0-9._-]{0,79})\)$")
+# What smtpd logs behind the reply.
+_ENVELOPE: Final = "; from=<"
 _LIST: Final = re.compile(r"blocked using ([A-Za-z0-9._-]{1,255})")
 _CODE: Final = re.compile(r"([45]\d\d)[ -](?:([45]\.\d{1,3}\.\d{1,3}) )?")
 # The lines of refusals.pcre: how the MTA words a refusal of its own, and the rule behind it.
@@ -29,7 +32,7 @@ class DoorLog:
     def __init__(self, refusals: str, now: datetime) -> None:
         self._now = now
         self._words = [
-            (re.compile(f": {found[1]}(?=[;$]|$)"), found[2])
+            (re.compile(f": {found[1]}$"), found[2])
             for line in refusals.splitlines()
             if (found := _WORDS.match(line)) is not None
         ]
@@ -53,6 +56,7 @@ class DoorLog:
             warned, stage, said = False, "", sent[1]
         else:
             return
+        said = said.partition(_ENVELOPE)[0]
         key = self._key(said, stage)
         if warned:
             _count(self._warned, key)

@@ -183,7 +183,7 @@ def as_text(of: Figures) -> str:
         if one.head:
             lines += _aligned(one) if one.rows else ["none"]
         lines += [visible(line, 400) for line in one.text.splitlines()]
-        lines += [one.note] if one.note else []
+        lines += [visible(one.note, 400)] if one.note else []
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 

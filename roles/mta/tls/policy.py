@@ -36,9 +36,7 @@ def next_hop_policies(gateway: Gateway) -> dict[str, str]:
     """
     wanted = gateway.tls.mandatory
     hops = {
-        hop: wanted.get(domain)
-        for domain, named in gateway.relay_domains.items()
-        for hop in next_hops(named)
+        hop: wanted.get(domain) for domain, named in gateway.relay_domains.items() for hop in next_hops(named)
     }
     others = {domain: policy for domain, policy in wanted.items() if domain not in gateway.relay_domains}
     return {hop: _words(policy) for hop, policy in sorted({**hops, **others}.items())}

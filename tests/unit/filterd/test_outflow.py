@@ -57,7 +57,7 @@ def test_what_is_beyond_the_limit_is_a_burst_and_goes_into_quarantine() -> None:
     chosen = config(sender_messages=3)
     one, condition = outflow(chosen)
     assert [rules(one, envelope()) for _ in range(3)] == [[], [], []]
-    assert not condition.problem
+    assert condition.failures == 0
     report = one.judged(clean(), envelope())
     (disposition,) = decide(report, envelope(), chosen, now=NOW)
     assert (disposition.verdict, disposition.fate, disposition.rule) == (Verdict.BURST, "move", "rate.sender")

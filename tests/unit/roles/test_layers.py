@@ -20,7 +20,7 @@ from tests.unit.roles.examples import SETTINGS, gateway, settings
 from tests.unit.roles.plans import Case, Plan, plans
 
 NAMES = [name for name, _ in LAYERS]
-TITLES = ["Firewall", "Hardening", "DNS", "MTA", "ClamAV", "SpamAssassin", "filterd"]
+TITLES = ["Firewall", "Hardening", "DNS", "MTA", "ClamAV", "SpamAssassin", "filterd", "Reports"]
 OPERATIONS = {
     "firewall": ["Install the packet filter's tools", "Load the rulesets", "Load the rulesets at boot"],
     "hardening": [
@@ -80,6 +80,7 @@ OPERATIONS = {
         "Run filterd with its release and unit",
         "Run filterd with its configuration",
     ],
+    "reports": ["Install pflogsumm", "Write the report's units", "Have the report made each night"],
 }
 # The daemon's own checker, and a file that it has to see before it is live.
 CHECKERS = {
@@ -92,6 +93,7 @@ CHECKERS = {
         "/etc/spamassassin/local.cf",
     ),
     "filterd": ("current/bin/filterd check --config $stage", "/etc/filterd/filterd.toml"),
+    "reports": ("systemd-analyze verify $stage", "/etc/systemd/system/bastide-report.service"),
 }
 GATEWAY = gateway()
 STAGE = "/run/bastide/stage"

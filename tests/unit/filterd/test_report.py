@@ -1,0 +1,236 @@
+"""The daily report: what the log says of refusals, how figures look, how long they are kept, what is mailed."""
+
+import email
+import re
+from datetime import UTC, date, datetime
+from email import policy as mime
+from email.message import EmailMessage
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from filterd.config import Config, NotifySettings, ReportSettings
+from filterd.report.door import DoorLog
+from filterd.report.figures import Candidate, Door, Figures, Kept, Part, Row
+from filterd.report.gather import day_of
+from filterd.report.pages import as_html, as_text, sections, size
+from filterd.report.shelf import Shelf, addressee, letter_of
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+HEAD = "2026-11-22T10:00:00.000001+00:00 mx1 postfix/"
+WORDS = r"""# Written by Bastide.
+/: Relay access denied$/ \c (rule mta.no-open-relay)
+/: Recipient address rejected: (undeliverable|unverified) address: .*$/ \c (rule mta.recipient-verified)
+"""
+NOQUEUE = "NOQUEUE: reject: RCPT from c.example[192.0.2.1]: "
+TAIL = "; from=<a@b.example> to=<x@y.example> proto=ESMTP helo=<c.example>"
+
+
+def door(*texts: str, daemon: str = "smtpd", words: str = WORDS) -> Door:
+    log = DoorLog(words, NOW)
+    log.read(f"{HEAD}{daemon}[1]: {text}" for text in texts)
+    return log.door(20)
+
+
+def keys(rows: tuple[Row, ...]) -> dict[str, int]:
+    return {row.key: row.messages for row in rows}
+
+
+def test_refusals_are_counted_by_their_rule() -> None:
+    seen = door(
+        f"{NOQUEUE}554 5.7.1 <x@y.example>: Relay access denied{TAIL}",
+        f"{NOQUEUE}554 5.7.1 <x@y.example>: Relay access denied{TAIL}",
+        f"{NOQUEUE}550 5.1.1 <x@y.example>: Recipient address rejected: undeliverable address: host said no{TAIL}",
+        f"{NOQUEUE}554 5.7.1 <a@b.example>: Sender address rejected: No (rule mta.sender.lottery){TAIL}",
+        f"{NOQUEUE}504 5.5.2 <q>: Helo command rejected: something new{TAIL}",
+    )
+    assert keys(seen.rules) == {
+        "mta.no-open-relay": 2, "mta.recipient-verified": 1, "mta.sender.lottery": 1, "RCPT 504 5.5.2": 1
+    }  # fmt: skip
+    assert (seen.refused, seen.lines) == (5, 5)
+
+
+def test_block_lists_are_counted_each() -> None:
+    said = "550 5.7.1 Service unavailable; client [192.0.2.1] blocked using {}"
+    seen = door(*(f"NOQUEUE: reject: RCPT from [192.0.2.1]:4242: {said.format(one)}{TAIL}"
+                  for one in ("a.example", "A.example", "b.example")),
+                daemon="postscreen")  # fmt: skip
+    assert keys(seen.lists) == {"a.example": 2, "b.example": 1}
+    assert keys(seen.rules) == {"mta.dnsbl": 3}
+
+
+def test_what_is_only_warned_of_is_no_refusal() -> None:
+    seen = door(
+        f"NOQUEUE: reject_warning: RCPT from c.example[192.0.2.1]: 550 5.7.1 <a@b>: No (rule mta.sender.x){TAIL}"
+    )
+    assert (seen.refused, keys(seen.warned), seen.rules) == (0, {"mta.sender.x": 1}, ())
+
+
+def test_refusals_of_the_filter_and_other_lines_are_none_of_the_mtas() -> None:
+    seen = door(
+        "4abcDE1234z: milter-reject: END-OF-MESSAGE from c.example[192.0.2.1]: 5.7.1 Message refused; from=<a@b>",
+        "connect from c.example[192.0.2.1]",
+        "4abcDE1234z: client=c.example[192.0.2.1]",
+    )
+    assert (seen.refused, seen.rules) == (0, ())
+
+
+def test_a_peer_cannot_make_a_rule_of_its_own_words() -> None:
+    # What stands behind "from=<" is the client's; the rule is what the reply says first.
+    text = f"{NOQUEUE}554 5.7.1 <(rule mta.fake)@y>: Relay access denied; from=<(rule mta.fake)@b> to=<x> helo=<(rule mta.fake)>"
+    assert keys(door(text).rules) == {"mta.no-open-relay": 1}
+
+
+def figures(**changes: Any) -> Figures:
+    rows = (Row(key="a", messages=3, bytes=4500), Row(key="b", messages=1, bytes=10, warned=1))
+    given: dict[str, Any] = {
+        "gateway": "mx1.example.org", "day": "2026-11-21", "since": "s", "until": "u", "made": "m", "messages": 4,
+        "bytes": 4510, "store_bytes": 1_500_000, "ledger_bytes": 10, "signatures_hours": 3.2, "mta": "Grand Totals",
+        "candidates": (Candidate(rule="html.form", received="r", queue_id="q", sender="x", client="c", detail="d"),),
+        "kept": (Kept(kind="quarantine", entries=7, fresh=2),), "parts": (Part(name="clamd"),), "door": Door(refused=2),
+    }  # fmt: skip
+    names = (
+        "directions",
+        "verdicts",
+        "outcomes",
+        "rules",
+        "dnsbl",
+        "senders",
+        "recipients",
+        "clients",
+        "sizes",
+        "hours",
+    )
+    return Figures(**(dict.fromkeys(names, rows) | given | changes))
+
+
+def test_the_text_has_every_figure() -> None:
+    text = as_text(figures())
+    assert re.search(r"(?m)^a +3 +75\.0% +4\.5 kB$", text)
+    assert re.search(r"(?m)^quarantine +7 +2$", text)
+    assert "The store takes 1.5 MB" in text
+    assert "html.form" in text
+    assert "Grand Totals" in text
+
+
+def test_what_fails_stands_first() -> None:
+    failing = figures(parts=(Part(name="clamd", problem="it is down"), Part(name="spamd")))
+    assert next(sections(failing)).title == "Fails now"
+    assert "it is down" in as_text(failing)
+
+
+class Tags(HTMLParser):
+    """Collects the tags and attributes of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen |= {tag, *(name for name, _ in attrs)}
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+HOSTILE = "\x1b[2J<script>alert(1)</script>\"' onclick=x &amp; \u202e\r\nBcc: x"
+
+
+@pytest.mark.parametrize("place", ["rows", "candidates", "parts", "mta", "note", "gateway"])
+def test_what_peers_wrote_is_shown_and_not_obeyed(place: str) -> None:
+    row = (Row(key=HOSTILE, messages=1),)
+    places: dict[str, dict[str, Any]] = {
+        "rows": {"senders": row, "clients": row, "rules": row, "verdicts": row},
+        "candidates": {
+            "candidates": (
+                Candidate(
+                    rule="r", received=HOSTILE, queue_id=HOSTILE, sender=HOSTILE, client="c", detail=HOSTILE
+                ),
+            )
+        },
+        "parts": {"parts": (Part(name=HOSTILE, problem=HOSTILE),)},
+        "mta": {"mta": f"a\n{HOSTILE}\nb"},
+        "note": {"door": Door(note=HOSTILE, rules=row, lists=row, warned=row)},
+        "gateway": {"gateway": HOSTILE},
+    }
+    of = figures(**places[place])
+    page, text = as_html(of), as_text(of)
+    tags = Tags()
+    tags.feed(page)
+    assert tags.seen <= {"html", "lang", "head", "meta", "charset", "title", "style", "body", "h1", "h2", "p", "section",
+                         "table", "tr", "th", "td", "pre", "class"}  # fmt: skip
+    assert not tags.open
+    assert "&lt;script&gt;" in page
+    for made in (page, text):
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", made)
+    assert message(of, config())["Bcc"] is None
+
+
+def config(**notify: Any) -> Config:
+    return Config(notify=NotifySettings(admin="ops@example.org", **notify))
+
+
+def message(of: Figures, chosen: Config) -> EmailMessage:
+    (content,) = letter_of(of, chosen, "mx1.example.org").content
+    made = email.message_from_bytes(content, policy=mime.default)
+    assert isinstance(made, EmailMessage)
+    return made
+
+
+def test_the_letter_is_text_and_page_and_answers_to_nobody() -> None:
+    of = figures(gateway="mx1.example.org", senders=(Row(key="gr\u00fc\u00df@example.org", messages=1),))
+    letter = letter_of(of, config(), "mx1.example.org")
+    assert (letter.sender, letter.recipients, letter.eight_bit) == (b"<>", (b"<ops@example.org>",), False)
+    made = message(of, config())
+    assert made["Subject"] == "Mail gateway mx1.example.org: report of 2026-11-21"
+    assert (made["Auto-Submitted"], made.get_content_type()) == ("auto-generated", "multipart/alternative")
+    plain, html = (str(part.get_content()).replace("\r\n", "\n") for part in made.iter_parts())
+    assert (plain.strip(), html.strip()) == (as_text(of).strip(), as_html(of).strip())
+
+
+def test_who_gets_it() -> None:
+    assert addressee(config()) == "ops@example.org"
+    own = msgspec.structs.replace(config(), report=ReportSettings(address="boss@example.org"))
+    assert addressee(own) == "boss@example.org"
+    assert message(figures(), own)["To"] == "boss@example.org"
+
+
+def test_reports_are_kept_privately_and_not_for_ever(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "reports")
+    for day in ("2026-01-01", "2026-11-20", "2026-11-21"):
+        shelf.keep(figures(day=day))
+    shelf.note_mailed(date(2026, 1, 1))
+    (tmp_path / "reports" / "notes.txt").write_text("mine")
+    assert shelf.tidy(90, date(2026, 11, 22)) == 4
+    left = sorted(path.name for path in (tmp_path / "reports").iterdir())
+    assert left == [
+        *(f"2026-11-{day}.{ending}" for day in (20, 21) for ending in ("html", "json", "txt")), "notes.txt"
+    ]  # fmt: skip
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "reports").glob("2026*")} == {0o600}
+    assert shelf.read(date(2026, 11, 21)) == figures()
+    assert shelf.read(date(2026, 1, 1)) is None
+    assert not shelf.mailed(date(2026, 11, 21))
+
+
+def test_a_report_of_another_form_is_none(tmp_path: Path) -> None:
+    (tmp_path / "2026-11-21.json").write_text('{"day": 1}')
+    assert Shelf(tmp_path).read(date(2026, 11, 21)) is None
+
+
+def test_a_day_goes_from_midnight_to_midnight_by_the_local_clock() -> None:
+    one, next_one = day_of(date(2026, 3, 28)), day_of(date(2026, 3, 29))
+    assert one.until_ms == next_one.since_ms
+    assert datetime.fromtimestamp((one.since_ms or 0) / 1000).hour == 0  # noqa: DTZ006 - the local clock is meant
+
+
+@pytest.mark.parametrize(
+    ("many", "shown"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_500_000, "2.5 MB")]
+)
+def test_sizes_are_for_readers(many: int, shown: str) -> None:
+    assert size(many) == shown
