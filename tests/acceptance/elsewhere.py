@@ -54,7 +54,7 @@ def listening(lab: LabState, side: str, spool: Path, port: int = 25) -> Iterator
     spool.mkdir(parents=True, exist_ok=True)
     enter = ["ip", "netns", "exec", lab.netns[side]]
     with subprocess.Popen(
-        [*enter, sys.executable, str(_SINK), "--spool", str(spool), "--port", str(port)]
+        [*enter, sys.executable, str(_SINK), "--spool", str(spool), "--listen", str(port)]
     ) as server:
         try:
             deadline = time.monotonic() + _START_SECONDS
