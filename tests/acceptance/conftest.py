@@ -18,7 +18,8 @@ from lab.plan import LabState
 from lab.tools import TO_BUILD, TO_RUN, require
 from roles.registry import DEFENCES
 from roles.settings import Gateway
-from tests.acceptance.gateway import GatewayHost
+from tests.acceptance.elsewhere import listening
+from tests.acceptance.gateway import GatewayHost, Sink
 from tests.acceptance.labs import deployed, swept
 from tests.acceptance.lacking import lacks
 from tests.acceptance.outside import Outside, seen_from
@@ -88,6 +89,18 @@ def gateway(lab: LabState) -> GatewayHost:
 @pytest.fixture(scope="session")
 def wan(lab: LabState) -> Outside:
     return seen_from(lab, "wan")
+
+
+@pytest.fixture(scope="session")
+def lan(lab: LabState) -> Outside:
+    return seen_from(lab, "lan")
+
+
+@pytest.fixture(scope="module")
+def world(lab: LabState, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sink]:
+    """Return the server of sender.example, whose MX is this machine's address on wan."""
+    with listening(lab, "wan", tmp_path_factory.mktemp("world")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

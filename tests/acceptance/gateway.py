@@ -18,11 +18,42 @@ ARRIVAL_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One message that reached the protected mail server."""
+    """One message that reached a mail server."""
 
     sender: str
     recipients: tuple[str, ...]
     content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sink:
+    """What a mail server of the lab has recorded (lab/sink.py)."""
+
+    spool: Path
+
+    def received(self, mark: str) -> list[Record]:
+        """Return the records whose content holds ``mark``."""
+        found = []
+        for path in sorted(self.spool.glob("*.json")):
+            content = path.with_suffix(".eml").read_bytes()
+            if mark.encode() in content:
+                envelope = json.loads(path.read_bytes())
+                found.append(
+                    Record(
+                        sender=envelope["mail_from"] or "",
+                        recipients=tuple(envelope["rcpt_tos"]),
+                        content=content,
+                    )
+                )
+        return found
+
+    def awaited(self, mark: str, count: int = 1) -> list[Record]:
+        """Wait for ``count`` records that hold ``mark`` and return all that there are."""
+        deadline = time.monotonic() + ARRIVAL_SECONDS
+        while len(found := self.received(mark)) < count:
+            assert time.monotonic() < deadline, f"{len(found)} of {count} messages with {mark} arrived"
+            time.sleep(0.1)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,29 +88,18 @@ class GatewayHost:
         finally:
             self.run(undo)
 
+    @property
+    def sink(self) -> Sink:
+        """The protected mail server's records."""
+        return Sink(spool=self.lab.sink)
+
     def received(self, mark: str) -> list[Record]:
-        """Return the records whose content holds ``mark``."""
-        found = []
-        for path in sorted(self.lab.sink.glob("*.json")):
-            content = path.with_suffix(".eml").read_bytes()
-            if mark.encode() in content:
-                envelope = json.loads(path.read_bytes())
-                found.append(
-                    Record(
-                        sender=envelope["mail_from"] or "",
-                        recipients=tuple(envelope["rcpt_tos"]),
-                        content=content,
-                    )
-                )
-        return found
+        """Return the protected mail server's records whose content holds ``mark``."""
+        return self.sink.received(mark)
 
     def awaited(self, mark: str, count: int = 1) -> list[Record]:
-        """Wait for ``count`` records that hold ``mark`` and return all that there are."""
-        deadline = time.monotonic() + ARRIVAL_SECONDS
-        while len(found := self.received(mark)) < count:
-            assert time.monotonic() < deadline, f"{len(found)} of {count} messages with {mark} arrived"
-            time.sleep(0.1)
-        return found
+        """Wait for ``count`` of its records that hold ``mark`` and return all that there are."""
+        return self.sink.awaited(mark, count)
 
     def queue(self) -> list[str]:
         """Return the queue ids of the messages that wait on the gateway."""

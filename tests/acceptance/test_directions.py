@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,10 @@ import pytest
 from audit.samples import EICAR
 from lab.plan import LabState
 from tests.acceptance.dkim import new_key, signed, verifies
-from tests.acceptance.elsewhere import Elsewhere, listening
-from tests.acceptance.gateway import GatewayHost
+from tests.acceptance.elsewhere import listening
+from tests.acceptance.gateway import GatewayHost, Sink
 from tests.acceptance.letters import mark, send
-from tests.acceptance.outside import Outside, content, line, seen_from
+from tests.acceptance.outside import Outside, content, line
 
 CAROL = "carol@sender.example"
 ALICE = "alice@bastide.example"
@@ -25,18 +24,6 @@ TRACE = (
     b"Received: from desk.lan (desk.lan [10.1.2.3])\r\n\tby mail.bastide.example with ESMTPSA id x1;\r\n"
     b"\tMon, 1 Jun 2026 10:00:00 +0000\r\n"
 )
-
-
-@pytest.fixture(scope="module")
-def lan(lab: LabState) -> Outside:
-    return seen_from(lab, "lan")
-
-
-@pytest.fixture(scope="module")
-def world(lab: LabState, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
-    """Return the server of sender.example, whose MX is this machine's address on wan."""
-    with listening(lab, "wan", tmp_path_factory.mktemp("world")) as server:
-        yield server
 
 
 def text(unique: str, head: bytes = b"", body: bytes = b"Gr\xfc\xdfe \r\n.dot\r\n") -> bytes:
@@ -63,7 +50,7 @@ def sent(
     return replies[-1]
 
 
-def test_a_declared_host_inside_sends_out(lan: Outside, world: Elsewhere) -> None:
+def test_a_declared_host_inside_sends_out(lan: Outside, world: Sink) -> None:
     """A01: accepted from inside, the message is outside with its envelope, byte for byte below the trace."""
     unique = mark()
     message = text(unique)
@@ -95,14 +82,14 @@ def test_hosts_inside_send_as_the_house_alone(sender: str, lan: Outside) -> None
     assert re.match(r"55\d 5\.7\.1 .*mta\.outbound-senders", sent(lan, text(mark()), sender=sender))
 
 
-def test_bounces_and_capitals_of_the_house_go_out(lan: Outside, world: Elsewhere) -> None:
+def test_bounces_and_capitals_of_the_house_go_out(lan: Outside, world: Sink) -> None:
     for sender in ("", "Alice@BASTIDE.example"):
         unique = mark()
         assert sent(lan, text(unique), sender=sender).startswith("250 ")
         assert world.awaited(unique)[0].sender == (sender or "<>")
 
 
-def test_a_virus_does_not_leave_the_house(lan: Outside, world: Elsewhere, gateway: GatewayHost) -> None:
+def test_a_virus_does_not_leave_the_house(lan: Outside, world: Sink, gateway: GatewayHost) -> None:
     unique = mark()
     assert sent(lan, text(unique, body=EICAR + b"\r\n")).startswith("550 5.7.1 ")
     probe = mark()
@@ -113,7 +100,7 @@ def test_a_virus_does_not_leave_the_house(lan: Outside, world: Elsewhere, gatewa
     assert "virus.signature" in said
 
 
-def test_the_gateways_own_line_names_nobody_inside(lan: Outside, world: Elsewhere) -> None:
+def test_the_gateways_own_line_names_nobody_inside(lan: Outside, world: Sink) -> None:
     """A20: no name and no address of the sending host is in any byte that leaves."""
     unique = mark()
     assert sent(lan, text(unique), helo="desk.lan").startswith("250 ")
@@ -168,7 +155,7 @@ def test_while_all_next_hops_are_down_mail_waits_and_comes_once(
 
 
 def test_a_stranger_gets_no_bounce_but_the_administrator_does(
-    lan: Outside, wan: Outside, world: Elsewhere, gateway: GatewayHost
+    lan: Outside, wan: Outside, world: Sink, gateway: GatewayHost
 ) -> None:
     """P14: the next hop refuses a mailbox that the gateway's list knows."""
     unique = mark()
@@ -187,7 +174,7 @@ def test_a_stranger_gets_no_bounce_but_the_administrator_does(
 
 
 def test_a_stranger_gets_no_receipt_and_the_house_does(
-    lan: Outside, wan: Outside, world: Elsewhere, gateway: GatewayHost
+    lan: Outside, wan: Outside, world: Sink, gateway: GatewayHost
 ) -> None:
     """P14: NOTIFY=SUCCESS (RFC 3461) would have the gateway write to whoever was named as the sender."""
     unique, own = mark(), mark()
@@ -201,7 +188,7 @@ def test_a_stranger_gets_no_receipt_and_the_house_does(
     assert not world.received(unique)
 
 
-def test_what_names_the_inside_is_taken_out(lan: Outside, world: Elsewhere) -> None:
+def test_what_names_the_inside_is_taken_out(lan: Outside, world: Sink) -> None:
     """A20: Received lines of the inside and fields that describe it; all else is byte for byte as it was."""
     unique = mark()
     fields = (b"X-Originating-IP: [10.1.2.3]\r\n", b"x-php-originating-script: 33:desk.lan.php\r\n")
@@ -215,7 +202,7 @@ def test_what_names_the_inside_is_taken_out(lan: Outside, world: Elsewhere) -> N
     assert len(re.findall(rb"(?m)^\S+:", own)) == 1
 
 
-def test_what_the_world_wrote_stays(lan: Outside, world: Elsewhere) -> None:
+def test_what_the_world_wrote_stays(lan: Outside, world: Sink) -> None:
     """Mail from outside that is forwarded out keeps the lines from before this gateway, and this gateway's."""
     unique = mark()
     outer = (
@@ -228,7 +215,7 @@ def test_what_the_world_wrote_stays(lan: Outside, world: Elsewhere) -> None:
     assert not INSIDE.search(record.content)
 
 
-def test_what_a_signature_covers_stays_and_the_signature_holds(lan: Outside, world: Elsewhere) -> None:
+def test_what_a_signature_covers_stays_and_the_signature_holds(lan: Outside, world: Sink) -> None:
     """P17: a signed message verifies outside, also where it signs what else would be taken out."""
     unique = mark()
     head = b"X-Originating-IP: [10.9.9.9]\r\nX-PHP-Originating-Script: 1:x.php\r\n"

@@ -2,34 +2,18 @@
 
 import email
 import json
-from collections.abc import Iterator
 from email import policy as mime
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime
 from typing import Any
 
-import pytest
-
 from audit.samples import EICAR
-from lab.plan import LabState
-from tests.acceptance.elsewhere import Elsewhere, listening
-from tests.acceptance.gateway import GatewayHost
+from tests.acceptance.gateway import GatewayHost, Sink
 from tests.acceptance.letters import mark, send
-from tests.acceptance.outside import Outside, line, seen_from
+from tests.acceptance.outside import Outside, line
 
 _SERVICE = "bastide-report.service"
 _DIRECTORY = "/var/lib/filterd/reports"
-
-
-@pytest.fixture(scope="module")
-def lan(lab: LabState) -> Outside:
-    return seen_from(lab, "lan")
-
-
-@pytest.fixture(scope="module")
-def world(lab: LabState, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
-    with listening(lab, "wan", tmp_path_factory.mktemp("world")) as server:
-        yield server
 
 
 def figures(gateway: GatewayHost) -> dict[str, Any]:
@@ -53,7 +37,7 @@ def plain(unique: str, body: bytes = b"text\r\n") -> bytes:
 
 
 def test_the_figures_are_those_of_what_was_sent(
-    wan: Outside, lan: Outside, world: Elsewhere, gateway: GatewayHost
+    wan: Outside, lan: Outside, world: Sink, gateway: GatewayHost
 ) -> None:
     """A25, A26: classes, directions, senders, the filter's rules and the MTA's, each by as many as came."""
     before = figures(gateway)
