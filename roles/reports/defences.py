@@ -1,0 +1,68 @@
+"""The daily report's defences."""
+
+from typing import Final
+
+from roles.defence import Defence
+from roles.kinds import FileMode, HostAnswer, UnitOption
+
+SERVICE: Final = "bastide-report.service"
+TIMER: Final = "bastide-report.timer"
+UNITS: Final = "/etc/systemd/system"
+# filterd's own default ([report] directory); what it writes is below the one directory that it may write in.
+STATE: Final = "/var/lib/filterd"
+DIRECTORY: Final = f"{STATE}/reports"
+
+DEFENCES = (
+    Defence(
+        id="reports.daily",
+        title="Somebody gets the figures of each day",
+        why="What grows slowly raises no alert: who sends more each day, which rule hits honest mail, which list has died.",
+        rows=("A25", "A26"),
+        sets=(
+            UnitOption(unit=TIMER, option="ActiveState", value="active"),
+            UnitOption(unit=TIMER, option="UnitFileState", value="enabled"),
+            # Of the last night's; one that has not run yet has not failed.
+            UnitOption(unit=SERVICE, option="Result", value="success"),
+        ),
+        unseen="It is mail for the administrator alone; the acceptance tests have it made, and count what it says.",
+    ),
+    Defence(
+        id="reports.private",
+        title="Reports are filterd's alone",
+        why="They say who writes to whom.",
+        rows=("A25", "P12"),
+        sets=(
+            HostAnswer(
+                subject="files of reports that others can read",
+                # Before the first night there is no directory of them yet.
+                command=f"test -d {STATE} && {{ test ! -e {DIRECTORY} || "
+                f"find {DIRECTORY} \\( -perm /077 -o ! -user filterd \\); }} | wc -l",
+                matches="0",
+                refuted_by="1",
+            ),
+            FileMode(path=f"{UNITS}/{SERVICE}", mode="644"),
+        ),
+        unseen="File modes are seen from the host alone.",
+    ),
+    Defence(
+        id="reports.sandbox",
+        title="What makes the report has no network and a file system that it can only read",
+        why="It reads a log in which strangers write, by a program of many regular expressions.",
+        rows=("A25", "P28"),
+        sets=(
+            UnitOption(unit=SERVICE, option="User", value="filterd"),
+            UnitOption(unit=SERVICE, option="NoNewPrivileges", value="yes"),
+            UnitOption(unit=SERVICE, option="ProtectSystem", value="strict"),
+            UnitOption(unit=SERVICE, option="PrivateNetwork", value="yes"),
+            UnitOption(unit=SERVICE, option="RestrictAddressFamilies", value="AF_UNIX"),
+            UnitOption(unit=SERVICE, option="CapabilityBoundingSet", value=""),
+            HostAnswer(
+                subject="exposure of at most 1.5",
+                command=f"systemd-analyze security --no-pager --threshold=15 {SERVICE} >/dev/null 2>&1; echo $?",
+                matches="0",
+                refuted_by="1",
+            ),
+        ),
+        unseen="The sandbox is around a program that nobody outside speaks to.",
+    ),
+)
