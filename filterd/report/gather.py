@@ -70,6 +70,7 @@ def read_log(config: Config, of: Range, lines: Iterable[str] | None = None) -> t
 
 @contextmanager
 def _journal(of: Range, form: str) -> Iterator[Iterable[str]]:
+    """Give the lines of the mail log. Raises OSError, also when what was read is not all."""
     with subprocess.Popen(
         [*JOURNAL, f"--output={form}", *_times(of)],
         stdout=subprocess.PIPE,
@@ -77,6 +78,8 @@ def _journal(of: Range, form: str) -> Iterator[Iterable[str]]:
         errors="backslashreplace",
     ) as process:
         yield process.stdout or ()
+    if process.returncode:
+        raise OSError(f"journalctl ended with exit code {process.returncode}")
 
 
 def _times(of: Range) -> list[str]:

@@ -142,6 +142,36 @@ def test_the_report_is_mailed_once_and_kept(gateway: GatewayHost) -> None:
     assert gateway.run(f"filterd report --day {day} --html").startswith("<!DOCTYPE html>")
 
 
+def test_the_service_reads_the_log_in_its_sandbox(gateway: GatewayHost, wan: Outside) -> None:
+    """It makes yesterday's report, of which a lab has no mail: here it is let make this day's, kept nowhere."""
+    unique = mark()
+    assert send(wan, plain(unique), sender=f"{unique[5:20]}@sender.example", parameters="").startswith("250 ")
+    gateway.awaited(unique)
+    drop_in, shown = f"/run/systemd/system/{_SERVICE}.d", "/run/bastide-report.json"
+    try:
+        gateway.run(
+            f"mkdir -p {drop_in}; printf '%s\\n' [Service] ExecStart= "
+            f'"ExecStart=/usr/local/bin/filterd report --day $(date +%F) --anew --json" StandardOutput=file:{shown} '
+            f">{drop_in}/today.conf; systemctl daemon-reload; systemctl start {_SERVICE}"
+        )
+        made: dict[str, Any] = json.loads(gateway.run(f"cat {shown}"))
+    finally:
+        gateway.run(f"rm -rf {drop_in} {shown}; systemctl daemon-reload")
+    assert (made["door"]["lines"] > 0, made["door"]["note"]) == (True, "")
+    assert f"{unique[5:20]}@sender.example" in made["mta"]
+    assert {part["name"] for part in made["parts"]} >= {"clamd", "spamd", "parse", "ledger"}
+
+
+def test_nobody_without_rights_is_told_that_nothing_was_refused(gateway: GatewayHost) -> None:
+    """filterd's user reads the ledger and not the journal: the report says so, in place of figures."""
+    said = gateway.run(
+        "setpriv --reuid filterd --regid filterd --init-groups filterd report --day $(date +%F) --anew --json"
+    )
+    door = json.loads(said)["door"]
+    assert (door["lines"], door["refused"]) == (0, 0)
+    assert door["note"].startswith("the MTA's log could not be read")
+
+
 def test_a_sender_that_is_a_script_is_shown_and_not_obeyed(gateway: GatewayHost, wan: Outside) -> None:
     unique = mark()
     sender = f'"<script>alert(/{unique[5:15]}/)</script>"@sender.example'

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from filterd.config import Config, NotifySettings, ReportSettings
+from filterd.report import gather
 from filterd.report.door import DoorLog
 from filterd.report.figures import Candidate, Door, Figures, Kept, Part, Row
 from filterd.report.gather import day_of
@@ -216,6 +217,23 @@ def test_reports_are_kept_privately_and_not_for_ever(tmp_path: Path) -> None:
     assert shelf.read(date(2026, 11, 21)) == figures()
     assert shelf.read(date(2026, 1, 1)) is None
     assert not shelf.mailed(date(2026, 11, 21))
+
+
+@pytest.mark.parametrize(
+    ("command", "note"),
+    [
+        ("true", ""),
+        ("false", "the MTA's log could not be read (journalctl ended with exit code 1)"),
+        ("/nonexistent/journalctl", "the MTA's log could not be read (No such file or directory)"),
+    ],
+)
+def test_a_log_that_cannot_be_read_is_no_log_without_refusals(
+    command: str, note: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather, "JOURNAL", (command,))
+    monkeypatch.setattr(gather, "_PFLOGSUMM", "/nonexistent/pflogsumm")
+    seen, mta = gather.read_log(Config(), day_of(date(2026, 11, 21)))
+    assert (seen.note, seen.lines, mta) == (note, 0, "")
 
 
 def test_a_report_of_another_form_is_none(tmp_path: Path) -> None:
