@@ -144,7 +144,7 @@ BROKEN = {
     ),
     "relay": (
         "postconf -e 'mynetworks=198.51.100.0/24'; postfix reload",
-        "postconf -e 'mynetworks=127.0.0.0/8 [::1]/128'; postfix reload",
+        "postconf -e 'mynetworks=127.0.0.0/8 [::1]/128 198.18.0.0/26'; postfix reload",
         "mta.no-open-relay",
         ("mta.no-open-relay:mynetworks", "mta.no-open-relay:relay-percent"),
     ),
