@@ -1,5 +1,6 @@
-"""What the lab's gateways are to be; tests read it before there is a lab."""
+"""What the lab's gateways are to be; tests read it before there is a lab. BASTIDE_MTA names their MTA."""
 
+import os
 from typing import Any
 
 from inventory.lab_rules import LIMITS, NEXT_HOPS, RECIPIENTS, RULES
@@ -11,6 +12,7 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
     """Return one gateway's settings; ``next_hop`` is in transport(5)'s form, ``administration`` a network (CIDR)."""
     return {
         "hostname": hostname,
+        "mta": os.environ.get("BASTIDE_MTA", "postfix"),
         "admin_networks": [administration],
         "resolvers": [f"198.51.100.{WORLD}"],
         # The lab has a root of its own.

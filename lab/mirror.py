@@ -20,17 +20,17 @@ from lab.tools import run
 from roles.platforms import DEBIAN_12
 
 # Raise it when the way a mirror is made changes, so that old ones are not used.
-RECIPE = 1
+RECIPE = 2
 
 
-def packages() -> tuple[str, ...]:
-    """Return the packages that the roles install on a gateway, without their dependencies, sorted."""
-    return DEBIAN_12.every_package()
+def packages() -> tuple[tuple[str, ...], ...]:
+    """Return the packages that the roles install on a gateway, without their dependencies: sorted, once an MTA."""
+    return tuple(DEBIAN_12.every_package(mta) for mta in sorted(DEBIAN_12.mta))
 
 
-def key(image_key: str, names: Sequence[str]) -> str:
+def key(image_key: str, sets: Sequence[Sequence[str]]) -> str:
     """Return the name of a mirror's place in the cache, from what it is made of."""
-    inputs = msgspec.json.encode([RECIPE, image_key, sorted(names)])
+    inputs = msgspec.json.encode([RECIPE, image_key, sorted(sorted(names) for names in sets)])
     return f"debian-{hashlib.sha256(inputs).hexdigest()[:16]}"
 
 
@@ -70,21 +70,27 @@ def stored_name(name: str) -> str:
     return re.sub(r"^([^_]+)_\d+%3a", r"\1_", name)
 
 
-def _download(work: Path, names: Sequence[str]) -> None:
-    """Fetch the closure of the packages over the gateway image into ``work/mirror``."""
+def _download(work: Path, sets: Sequence[Sequence[str]]) -> None:
+    """Fetch the closure of each set of packages over the gateway image into ``work/mirror``.
+
+    A set at a time: MTAs conflict with each other, so that no apt installs both.
+    """
     apt: list[str | Path] = ["apt-get", "-c", _apt_configuration(work), "-qq", "--no-install-recommends"]
     try:
         run([*apt, "update"])
-        wanted = run([*apt, "install", "--print-uris", *names])
-        closure = re.findall(r"^'[^']+' (\S+\.deb) \d+", wanted, flags=re.MULTILINE)
-        _reuse(closure, work)
-        run([*apt, "install", "--yes", "--download-only", *names])
+        closure: set[str] = set()
+        for names in sets:
+            wanted = run([*apt, "install", "--print-uris", *names])
+            missing = re.findall(r"^'[^']+' (\S+\.deb) \d+", wanted, flags=re.MULTILINE)
+            _reuse(missing, work)
+            run([*apt, "install", "--yes", "--download-only", *names])
+            closure.update(missing)
     except LabError as error:
         raise LabError(
             f"the package mirror could not be filled, check that this machine reaches a Debian mirror: {error}"
         ) from error
     (work / "mirror").mkdir()
-    for name in closure:
+    for name in sorted(closure):
         (work / "archives" / name).rename(work / "mirror" / stored_name(name))
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 from roles.claims import Claim
 from roles.kinds import Kind, applies
@@ -70,6 +71,13 @@ class Defence:
             found.append("it neither sets nor claims anything")
         if bool(self.claims) == bool(self.unseen):
             found.append("it needs either claims or the reason why nothing can be seen from outside")
+        if self.layer == "mta" and not self.claims:
+            found += [
+                f"under {mta} it neither sets nor claims anything: say in `lacks` what stands in its place"
+                for mta in get_args(Mta)
+                if mta not in self.lacks
+                and not any(getattr(each, "mta", mta) in (None, mta) for each in self.sets)
+            ]
         found += [
             f"what stands in its place under {mta} must be a whole sentence"
             for mta, why in self.lacks.items()

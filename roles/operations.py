@@ -13,7 +13,7 @@ from pyinfra.api import FactBase, FileUploadCommand, StringCommand, deploy, oper
 from typing_extensions import override
 
 from roles.platforms import Platform
-from roles.rendering import OwnedFile
+from roles.rendering import BuiltFile, OwnedFile
 from roles.settings import Gateway
 
 RUN_DIRECTORY = "/run/bastide"
@@ -101,16 +101,32 @@ class FileStates(FactBase[dict[str, str]]):
         return {path: state for state, path in states}
 
 
+class BuiltStates(FactBase[list[str]]):
+    """Which built files are not what their sources on the host make of them."""
+
+    default = list
+
+    @override
+    def command(self, built: Sequence[BuiltFile]) -> str:
+        asked = "; ".join(f"( {each.current} ) >/dev/null 2>&1 || echo {each.path}" for each in built)
+        return f"{asked}; true"
+
+    @override
+    def process(self, output: list[str]) -> list[str]:
+        return list(output)
+
+
 @operation()
-def files_owned(files: Sequence[OwnedFile], check: str = "") -> Commands:
+def files_owned(files: Sequence[OwnedFile], check: str = "", built: Sequence[BuiltFile] = ()) -> Commands:
     """Make some files what they should be, all of them or none.
 
     They are staged below a private directory that mirrors the host's root. ``check`` is a shell command that sees that
     directory as ``$stage``; when it fails the live files stay as they were and the operation fails. Then each file is
-    renamed into its place.
+    renamed into its place, and with them those that the check has built of them there, as it left them.
     """
     states = host.get_fact(FileStates, paths=[file.path for file in files])
-    if all(states.get(file.path) == _state(file) for file in files):
+    stale = host.get_fact(BuiltStates, built=built) if built else []
+    if all(states.get(file.path) == _state(file) for file in files) and not stale:
         host.noop(f"{', '.join(file.path for file in files)} as wanted")
         return
     stage = f"{RUN_DIRECTORY}/stage"
@@ -125,9 +141,9 @@ def files_owned(files: Sequence[OwnedFile], check: str = "") -> Commands:
     if check:
         yield shell(f"stage={stage}; {check}")
     moves = "\n".join(
-        f"mkdir -p {PurePosixPath(file.path).parent}; cp -p {stage}{file.path} {file.path}.bastide-new; "
-        f"mv -f {file.path}.bastide-new {file.path}"
-        for file in files
+        f"mkdir -p {PurePosixPath(path).parent}; cp -p {stage}{path} {path}.bastide-new; "
+        f"mv -f {path}.bastide-new {path}"
+        for path in (*(file.path for file in files), *(file.path for file in built))
     )
     yield shell(f"{moves}\nrm -rf {stage}")
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from roles.errors import SettingError
+from roles.settings import Mta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,19 +16,20 @@ class Platform:
     """One distribution release.
 
     ``packages`` maps a layer's name to the packages that layer installs (without their dependencies), ``parts`` the
-    name of a part of one that settings may leave out.
+    name of a part of one that settings may leave out. What the MTA's installs depends on which it is, and the two
+    exclude each other.
     """
 
     title: str
     os_release: tuple[str, str]  # ID and VERSION_ID of os-release(5)
     packages: Mapping[str, tuple[str, ...]]
     parts: Mapping[str, tuple[str, ...]]
+    mta: Mapping[Mta, tuple[str, ...]]
 
-    def every_package(self) -> tuple[str, ...]:
-        """Return each package that any layer installs, sorted; the lab's mirror holds their closure."""
-        return tuple(
-            sorted({name for names in (*self.packages.values(), *self.parts.values()) for name in names})
-        )
+    def every_package(self, mta: Mta) -> tuple[str, ...]:
+        """Return each package that any layer installs on a gateway with this MTA, sorted."""
+        layers = (*self.packages.values(), *self.parts.values(), self.mta[mta])
+        return tuple(sorted({name for names in layers for name in names}))
 
 
 DEBIAN_12 = Platform(
@@ -37,7 +39,6 @@ DEBIAN_12 = Platform(
         "firewall": ("iptables", "iptables-persistent"),
         "hardening": ("openssh-server",),
         "dns": ("dns-root-data", "python3-minimal", "unbound"),
-        "mta": ("postfix", "postfix-ldap", "postfix-lmdb", "postfix-pcre"),
         "clamav": ("clamav-daemon", "clamav-freshclam", "clamdscan"),
         # SpamAssassin only suggests Mail::SPF, and without it says nothing of SPF.
         "spamassassin": ("libmail-spf-perl", "spamassassin", "spamd"),
@@ -48,6 +49,11 @@ DEBIAN_12 = Platform(
         "tls": ("ca-certificates", "openssl"),
         "acme": ("lego",),
         "mta-sts": ("postfix-mta-sts-resolver",),
+    },
+    mta={
+        "postfix": ("postfix", "postfix-ldap", "postfix-lmdb", "postfix-pcre"),
+        # sendmail-bin alone lets m4 and make come by way of sendmail-base; the build needs both, so they are named.
+        "sendmail": ("m4", "make", "sendmail-bin", "sendmail-cf"),
     },
 )
 

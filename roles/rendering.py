@@ -25,6 +25,17 @@ class OwnedFile:
     group: str = "root"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltFile:
+    """A file that a daemon's own tools make of owned files; the check of ``files_owned`` makes it in the stage.
+
+    ``current`` is a shell command that succeeds when the live one is what they would make of the live sources.
+    """
+
+    path: str
+    current: str
+
+
 @cache
 def _environment() -> Environment:
     # Configuration files are no HTML: nothing to escape, and a value that is missing must stop the deploy.

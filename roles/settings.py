@@ -33,8 +33,6 @@ FOREIGN_PREFIXES = ("ssh_", "fake_", "_", "audit_")
 # Where the engines listen; the distributions' units and our configuration agree on these.
 CLAMD_SOCKET = "/run/clamav/clamd.ctl"
 SPAMD_SOCKET = "/run/spamd/spamd.sock"
-# Inside Postfix's queue directory, which its chrooted daemons see as their root.
-MILTER_DIRECTORY = "/var/spool/postfix/filterd"
 # Of kept messages; it is made on the gateway and never leaves it.
 STORE_KEY = "/etc/filterd/store.key"
 
@@ -48,6 +46,12 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         Meta(description="Fully qualified name that the gateway greets with and signs Received lines with."),
     ]
+    mta: Annotated[
+        Mta,
+        Meta(
+            description="The MTA that stands in front. Both pass the same probes; docs/mta.md compares them."
+        ),
+    ] = "postfix"
     relay_domains: Annotated[
         dict[str, str],
         Meta(
@@ -275,11 +279,6 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def proves_by_http(self) -> bool:
         """Whether the certificate's authority looks for proofs on port 80 (RFC 8555 8.3)."""
         return self.tls.certificate == "acme" and self.tls.acme.challenge == "http-01"
-
-    @property
-    def mta(self) -> Mta:
-        """The MTA that stands in front: a record says which of its settings are of which one."""
-        return "postfix"
 
     @property
     def administrator_address(self) -> str:

@@ -237,7 +237,7 @@ def _ledger(commands: "Commands[argparse.ArgumentParser]") -> None:
         "reconcile", parents=[_shared()], help="hold the ledger against the MTA's log; exit 1 if they differ"
     )
     source = one.add_mutually_exclusive_group()
-    source.add_argument("--log", metavar="FILE", help="a log of Postfix; - is standard input")
+    source.add_argument("--log", metavar="FILE", help="a log of Postfix or Sendmail; - is standard input")
     source.add_argument("--journal", action="store_true", help="ask journalctl (the default)")
     _times(one)
     one.set_defaults(module="reconciling")

@@ -1,4 +1,4 @@
-"""What Postfix's log says of each message: lines become trails, by queue id. Pure.
+"""What the MTA's log says of each message: lines become trails, by queue id. Pure. Sendmail's lines: sendmaillog.py.
 
 Source: postlog(1), smtpd(8), cleanup(8), qmgr(8), bounce(8); the forms of queue ids: postconf(5), enable_long_queue_ids.
 """
@@ -11,6 +11,9 @@ from typing import Final, Literal
 
 from msgspec import Struct, field
 
+from . import sendmaillog
+
+_SENDMAIL: Final = "sendmail"  # the daemon of lines that name none
 _MAX_LINE: Final = 8192  # characters; Postfix cuts its lines at 2048 of text
 _ISO: Final = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?)(Z|[+-]\d\d:?\d\d) (\S+) (.*)", re.ASCII
@@ -112,22 +115,27 @@ class MailLog:
         self.lines += 1
         self.first_ms = min(self.first_ms or line.at_ms, line.at_ms)
         self.last_ms = max(self.last_ms, line.at_ms)
-        found = _QUEUE_ID.fullmatch(line.text)
-        if found is None:
+        of_sendmail = line.daemon == _SENDMAIL
+        refused = sendmaillog.at_the_door(line.text) if of_sendmail else ""
+        found = (sendmaillog.QUEUE_ID if of_sendmail else _QUEUE_ID).fullmatch(line.text)
+        if found is None or refused:
             if (self._since_ms or 0) <= line.at_ms and (
                 self._until_ms is None or line.at_ms < self._until_ms
             ):
-                self._at_the_door(line)
+                self._at_the_door(line, refused)
             return
         queue_id, text = found.groups()
         trail = self._trail(queue_id, line, text)
         trail.last_ms = max(trail.last_ms, line.at_ms)
-        _note(trail, line.daemon, text)
+        if of_sendmail:
+            sendmaillog.note(trail, text)
+        else:
+            _note(trail, line.daemon, text)
 
     def _trail(self, queue_id: str, line: Line, text: str) -> Trail:
         """Return the trail of a queue id; a new one where the id, which is used again, begins anew."""
         known = self.trails.setdefault(queue_id, [])
-        begins = text.startswith(("client=", "uid="))
+        begins = text.startswith(("client=", "uid=")) or sendmaillog.begins(text)
         if not known or (begins and (known[-1].client or known[-1].removed or known[-1].queued)):
             known.append(
                 Trail(
@@ -136,9 +144,11 @@ class MailLog:
             )
         return known[-1]
 
-    def _at_the_door(self, line: Line) -> None:
-        """Count what was refused before it had a queue id."""
-        if line.daemon == "postscreen" and _RANK.match(line.text):
+    def _at_the_door(self, line: Line, ruleset: str) -> None:
+        """Count what was refused before the filter saw it; ``ruleset`` says by what Sendmail did."""
+        if ruleset:
+            self.refused_at_the_door[ruleset] += 1
+        elif line.daemon == "postscreen" and _RANK.match(line.text):
             self.refused_at_the_door["postscreen DNSBL"] += 1
         elif (found := _NOQUEUE.match(line.text)) is not None:
             blocked = _BLOCKED.search(line.text)
@@ -184,7 +194,7 @@ def _answered(trail: Trail, found: "re.Match[str]") -> None:
 
 
 def parsed(text: str, now: datetime) -> Line | None:
-    """Return one line of a log, or None if it is none of Postfix's."""
+    """Return one line of a log, or None if it is none of the MTA's."""
     text = text.rstrip("\n")[:_MAX_LINE]
     if (iso := _ISO.fullmatch(text)) is not None:
         stamp, zone, host, rest = iso.groups()
@@ -197,10 +207,12 @@ def parsed(text: str, now: datetime) -> Line | None:
         at = dated
     else:
         return None
-    tag = _TAG.fullmatch(rest)
-    if tag is None:
-        return None
-    return Line(int(at.timestamp() * 1000), host, tag[1], tag[2], tag[3])
+    at_ms = int(at.timestamp() * 1000)
+    if (tag := _TAG.fullmatch(rest)) is not None:
+        return Line(at_ms, host, tag[1], tag[2], tag[3])
+    if (tag := sendmaillog.TAG.fullmatch(rest)) is not None:
+        return Line(at_ms, host, tag[1], _SENDMAIL, tag[2])
+    return None
 
 
 def _with_year(found: "re.Match[str]", now: datetime) -> datetime | None:

@@ -351,5 +351,5 @@ def no_log(log: MailLog) -> str:
     return (
         ""
         if log.lines
-        else "the log holds no line of Postfix: give the right --log, or run it as root, who may read the journal"
+        else "the log holds no line of Postfix or Sendmail: give the right --log, or run it as root, who may read the journal"
     )

@@ -7,7 +7,8 @@ from functools import partial
 from roles.claims import Arrival, Delivered, Verdict
 from roles.defence import Defence
 from roles.kinds import FileMode, FilterdOption, HostAnswer, UnitOption
-from roles.settings import MILTER_DIRECTORY, STORE_KEY, Gateway
+from roles.mta.agents import AGENTS
+from roles.settings import STORE_KEY, Gateway
 
 # The classes that are refused, or wait, unless the operator says otherwise.
 _REFUSED = ("infected", "suspicious", "banned", "malformed", "over_limit", "not_inspected", "spam")
@@ -20,6 +21,15 @@ def _chain(name: str, gateway: Gateway) -> str:
 def _most(name: str, gateway: Gateway) -> str:
     """Return a limit of what goes out."""
     return json.dumps(getattr(gateway.outbound, name))
+
+
+def _max_message_bytes(gateway: Gateway) -> str:
+    """Return the size over which a message is not inspected, and so refused.
+
+    Postfix has counted before: what it adds itself is allowed for. Sendmail counts no carriage returns, so it lets
+    through a little more than the limit: here it is what was set.
+    """
+    return str(gateway.message_size_limit + (65_536 if gateway.mta == "postfix" else 0))
 
 
 _SENT = b"Subject: one\r\n\r\nbody \r\n"
@@ -105,8 +115,7 @@ DEFENCES = (
         sets=(
             *(FilterdOption(f"policy.chains.{name}", partial(_chain, name)) for name in _REFUSED),
             FilterdOption("policy.precision", lambda g: json.dumps(g.spam_precision)),
-            # What the MTA adds itself before the filter sees the message is allowed for.
-            FilterdOption("milter.max_message_bytes", lambda g: str(g.message_size_limit + 65_536)),
+            FilterdOption("milter.max_message_bytes", _max_message_bytes),
         ),
         unseen="clamav.virus-refused and spamassassin.spam-refused see the refusals; that nothing passes unseen takes a stopped "
         "engine, which the acceptance tests have.",
@@ -182,8 +191,11 @@ DEFENCES = (
         rows=("P28",),
         sets=(
             FileMode(path="/etc/filterd/filterd.toml", mode="640", group="filterd"),
-            FileMode(path=MILTER_DIRECTORY, mode="2750", owner="filterd", group="postfix"),
-            FileMode(path=f"{MILTER_DIRECTORY}/milter.sock", mode="660", owner="filterd", group="postfix"),
+            *(
+                FileMode(mta=mta, path=path, mode=mode, owner="filterd", group=agent.milter_group)
+                for mta, agent in AGENTS.items()
+                for path, mode in ((agent.milter_directory, "2750"), (agent.milter_socket, "660"))
+            ),
         ),
         unseen="File modes are seen from the host alone.",
     ),

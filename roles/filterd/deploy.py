@@ -3,10 +3,11 @@
 from roles.filterd.defences import DEFENCES
 from roles.filterd.release import DIRECTORY, release_installed
 from roles.filterd.wheelhouse import WHEELHOUSE, files, release
+from roles.mta.agents import agent
 from roles.operations import converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, filterd_options, rendered
-from roles.settings import CLAMD_SOCKET, MILTER_DIRECTORY, SPAMD_SOCKET, STORE_KEY, Gateway
+from roles.settings import CLAMD_SOCKET, SPAMD_SOCKET, STORE_KEY, Gateway
 
 CONFIG_FILE = "/etc/filterd/filterd.toml"
 UNIT_FILE = "/etc/systemd/system/filterd.service"
@@ -30,17 +31,15 @@ _GROUPS = "id -nG filterd 2>/dev/null | tr ' ' '\\n' | sort | xargs"
 @layer("filterd")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have filterd decide on each message while the MTA's client waits."""
+    groups = sorted({"clamav", "debian-spamd", *agent(gateway).groups})
     packages_installed(name="Install what filterd runs on", packages=platform.packages["filterd"])
     converged(
         name="Make filterd's user",
         question=_GROUPS,
-        # Its groups let it reach the engines' sockets; postfix lets it give its own socket to the MTA. postdrop lets it
-        # hand in mail (mta.injection), and with it also look at the queue: Postfix keeps all its public sockets in one
-        # directory. A listener on the network would be open to every user of the host, and filterd has no network;
-        # an ACL on the directory would give the same rights and be undone by `postfix set-permissions`.
-        wanted="clamav debian-spamd filterd postdrop postfix",
+        # Its groups let it reach the engines' sockets, and the MTA's (roles/mta/agents.py).
+        wanted=" ".join(sorted({*groups, "filterd"})),
         remedy="id filterd >/dev/null 2>&1 || useradd --system --user-group --no-create-home --home-dir /nonexistent "
-        "--shell /usr/sbin/nologin filterd; usermod -G clamav,debian-spamd,postdrop,postfix filterd",
+        f"--shell /usr/sbin/nologin filterd; usermod -G {','.join(groups)} filterd",
     )
     release_installed(name="Install filterd's release", release=release(WHEELHOUSE), wheels=files(WHEELHOUSE))
     _places_made(gateway)
@@ -78,11 +77,12 @@ def apply(gateway: Gateway, platform: Platform) -> None:
 
 def _places_made(gateway: Gateway) -> None:
     """Make what stands outside of the release and is no file of ours: a directory, the command's name, a key."""
+    mta = agent(gateway)
     converged(
         name="Make the directory of filterd's socket",
-        question=f"stat -c '%a %U %G' {MILTER_DIRECTORY}",
-        wanted="2750 filterd postfix",
-        remedy=f"install -d -m 2750 -o filterd -g postfix {MILTER_DIRECTORY}",
+        question=f"stat -c '%a %U %G' {mta.milter_directory}",
+        wanted=f"2750 filterd {mta.milter_group}",
+        remedy=f"install -d -m 2750 -o filterd -g {mta.milter_group} {mta.milter_directory}",
     )
     converged(
         name="Have the command filterd in the path",
@@ -103,7 +103,7 @@ def _files(gateway: Gateway) -> list[OwnedFile]:
     values = {
         "clamd_socket": CLAMD_SOCKET,
         "spamd_socket": SPAMD_SOCKET,
-        "socket_directory": MILTER_DIRECTORY,
+        "mta": agent(gateway),
         "store_key": STORE_KEY,
         "options": filterd_options(DEFENCES),
     }

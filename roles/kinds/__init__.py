@@ -14,8 +14,18 @@ from roles.kinds.postfix import (
     TableRestrictions,
 )
 from roles.kinds.resolver import UnboundOption
+from roles.kinds.sendmail import (
+    AccessEntry,
+    SendmailFeature,
+    SendmailMap,
+    SendmailMc,
+    SendmailPatterns,
+    SendmailRule,
+    SendmailRuleset,
+)
 
 __all__ = [
+    "AccessEntry",
     "ChainPolicy",
     "ClamdOption",
     "DnsblSites",
@@ -32,6 +42,12 @@ __all__ = [
     "PostfixMap",
     "Restriction",
     "RestrictionList",
+    "SendmailFeature",
+    "SendmailMap",
+    "SendmailMc",
+    "SendmailPatterns",
+    "SendmailRule",
+    "SendmailRuleset",
     "SpamassassinOption",
     "SshdOption",
     "Sysctl",

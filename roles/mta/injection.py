@@ -1,17 +1,22 @@
-"""How filterd hands mail in: a service of Postfix for it alone, and what differs there from mail of the network.
+"""How filterd hands mail in: a service of the MTA for it alone, and what differs there from mail of the network.
 
 The attack it stops: a way past the filter that somebody else finds, or that mail is lost on.
 """
 
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Final
 
 from roles.defence import Defence
 from roles.kinds import HostAnswer
+from roles.kinds.sendmail import option
+from roles.mta.agents import AGENTS
 
 SERVICE: Final = "filterd-inject"
 _LOGGED_AS: Final = f"postfix/{SERVICE}"  # by which `filterd reconcile` tells it from mail of the network
 CLEANUP: Final = "filterd-cleanup"
+INJECTION_CF: Final = "/etc/mail/injection.cf"
+_PLACE: Final = str(PurePosixPath(AGENTS["sendmail"].injection).parent)
 
 # Its services by their names in master.cf, with the parameters that differ there. Postfix sees filterd as the client
 # "localhost[127.0.0.1]".
@@ -50,6 +55,7 @@ INJECTION_DEFENCE: Final = Defence(
     rows=("P01", "P02"),
     sets=(
         HostAnswer(
+            mta="postfix",
             subject="who may open the sockets of Postfix that are for its own programs",
             # A socket's own mode says nothing (unix(7)): the directory decides.
             command="stat -c '%a %U %G' /var/spool/postfix/public; getent group postdrop | cut -d: -f4",
@@ -57,10 +63,25 @@ INJECTION_DEFENCE: Final = Defence(
             refuted_by="755 postfix postdrop\nfilterd",
         ),
         HostAnswer(
+            mta="postfix",
             subject="the service for filterd",
             command="postconf -M filterd-inject/unix | awk '{ print $2, $3, $5, $8 }'",
             matches="unix n y smtpd",
             refuted_by="inet n y smtpd",
+        ),
+        HostAnswer(
+            mta="sendmail",
+            subject="who may open the socket, which its directory decides",
+            command=f"stat -c '%a %U %G' {_PLACE}; getent group smmta | cut -d: -f4",
+            matches="750 smmta smmta\nfilterd",
+            refuted_by="755 smmta smmta\nfilterd",
+        ),
+        HostAnswer(
+            mta="sendmail",
+            subject="where Sendmail listens for filterd, and what filters that again",
+            command=f"{option('DaemonPortOptions', INJECTION_CF)}; {option('InputMailFilters', INJECTION_CF)}",
+            matches=f"Name=filterd-inject, Family=local, Addr={AGENTS['sendmail'].injection}",
+            refuted_by="Name=filterd-inject, Family=inet, Addr=127.0.0.1",
         ),
     ),
     unseen="It is a unix socket: there is nothing that an outsider could see.",

@@ -11,23 +11,19 @@ import pytest
 from audit import engine
 from audit.inventory import targets
 from audit.target import Target
-from inventory.lab_settings import settings
 from lab import state
 from lab.errors import LabError
 from lab.plan import LabState
 from lab.tools import TO_BUILD, TO_RUN, require
 from roles.registry import DEFENCES
-from roles.settings import Gateway
 from tests.acceptance.elsewhere import listening
-from tests.acceptance.gateway import GatewayHost, Sink
+from tests.acceptance.gateway import SETTINGS, GatewayHost, Sink
 from tests.acceptance.labs import deployed, swept
 from tests.acceptance.lacking import lacks
 from tests.acceptance.outside import Outside, seen_from
 from tests.acceptance.policy import restored
 
-# What a lab's gateway is asked and looked at for; where it stands makes no difference to that.
-SETTINGS = settings(hostname="gw1.bastide.example", next_hop="[198.18.0.25]:25", administration="10.0.0.0/24")
-ITEMS = engine.items(DEFENCES, Gateway.of(SETTINGS))
+ITEMS = engine.items(DEFENCES, SETTINGS)
 # What takes a minute and more, the longest first: of workers side by side none is left alone with one of them at the end.
 LONGEST = (
     "breakage",

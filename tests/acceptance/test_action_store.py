@@ -3,12 +3,13 @@
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
 
 import pytest
 
 from audit.samples import EICAR
 from tests.acceptance.desk import LEDGER, STORE, stored
-from tests.acceptance.gateway import GatewayHost
+from tests.acceptance.gateway import SETTINGS, GatewayHost
 from tests.acceptance.letters import (
     BOB,
     CAROL,
@@ -22,6 +23,7 @@ from tests.acceptance.letters import (
     nothing_arrived,
     send,
 )
+from tests.acceptance.mta import HANDS
 from tests.acceptance.outside import Outside
 from tests.acceptance.policy import policy
 
@@ -32,10 +34,7 @@ LOCK = (
 )
 LOCKED = "timeout 20 sh -c 'until [ -e /run/filterd/locked ]; do sleep 0.1; done'"
 BROKEN = {
-    "injection-service-is-away": (
-        "chmod 600 /var/spool/postfix/public/filterd-inject",
-        "chmod 666 /var/spool/postfix/public/filterd-inject",
-    ),
+    "injection-service-is-away": HANDS[SETTINGS.mta].away,
     "store-cannot-be-written": (
         "mv /var/lib/filterd/store /var/lib/filterd/away; touch /var/lib/filterd/store",
         "rm /var/lib/filterd/store; mv /var/lib/filterd/away /var/lib/filterd/store",
@@ -88,7 +87,7 @@ def test_disk_of_the_store_is_full(wan: Outside, gateway: GatewayHost) -> None:
         assert len(stored(gateway, "archive", unique)) == 1
 
 
-SILENT = "/var/spool/postfix/public/silent"
+SILENT = f"{PurePosixPath(HANDS[SETTINGS.mta].agent.injection).parent}/silent"
 # An MTA that takes a connection and never says a word: filterd waits for it behind the store, before its reply.
 LISTEN = (
     "import os, socket, time; s = socket.socket(socket.AF_UNIX); "
@@ -115,7 +114,7 @@ def test_worker_that_is_killed_between_store_and_reply_loses_nothing(
         gateway.run("kill -9 $(pgrep -P $(systemctl show -p MainPID --value filterd))")
         reply = sending.result(60)
     # The sender has not been told that it was taken, and nobody has got anything.
-    assert reply.startswith("451 4.7.1 ")
+    assert reply.startswith(("451 4.7.1 ", "451 4.3.2 "))
     assert nothing_arrived(wan, gateway, unique)
     ((entry, message),) = before
     assert (entry["recipients"], message) == ([DAVE], sent)

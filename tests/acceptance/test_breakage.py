@@ -8,7 +8,7 @@ import pytest
 
 from lab.access import ssh_argv
 from lab.plan import LabState
-from tests.acceptance.gateway import ROOT, GatewayHost
+from tests.acceptance.gateway import ROOT, SETTINGS, GatewayHost
 
 FINDINGS = 2
 
@@ -27,12 +27,6 @@ def audited(lab: LabState, only: str) -> subprocess.CompletedProcess[str]:
 
 # What is done by hand, how it is undone, and the check that must name it.
 BROKEN = {
-    "banner": (
-        "postconf -e 'smtpd_banner=$myhostname ESMTP Postfix (Debian/GNU)'; postfix reload",
-        "postconf -e 'smtpd_banner=$myhostname ESMTP'; postfix reload",
-        "mta.banner",
-        ("mta.banner:smtpd_banner", "mta.banner:greeting-25-wan"),
-    ),
     "port": (
         "systemd-run --quiet --unit=by-hand python3 -m http.server 8099; iptables -I INPUT -p tcp --dport 8099 -j ACCEPT; sleep 1",
         "systemctl stop by-hand; iptables -D INPUT -p tcp --dport 8099 -j ACCEPT",
@@ -94,27 +88,6 @@ BROKEN = {
         "hardening.ssh-no-match",
         ("hardening.ssh-no-match:Match blocks in sshd's files",),
     ),
-    "exception": (
-        (
-            "postconf -e 'smtpd_relay_restrictions=reject_non_fqdn_recipient permit_mynetworks "
-            "check_client_access inline:{198.51.100.66=OK} reject_unauth_destination'"
-        ),
-        "postconf -e 'smtpd_relay_restrictions=reject_non_fqdn_recipient permit_mynetworks reject_unauth_destination'",
-        "mta.restriction-order",
-        ("mta.restriction-order:smtpd_relay_restrictions",),
-    ),
-    "unfiltered": (
-        "postconf -e 'smtpd_milter_maps=inline:{198.51.100.66=DISABLE}'; postconf -P smtp/inet/milter_default_action=accept",
-        "postconf -X smtpd_milter_maps; postconf -PX smtp/inet/milter_default_action",
-        "mta.no-exceptions",
-        ("mta.no-exceptions:smtpd_milter_maps", "mta.no-exceptions:parameters that a service"),
-    ),
-    "domain": (
-        "echo 'elsewhere.example relay:[198.18.0.25]:25' >>/etc/postfix/transport",
-        "sed -i /elsewhere/d /etc/postfix/transport",
-        "mta.no-exceptions",
-        ("mta.no-exceptions:texthash:/etc/postfix/transport",),
-    ),
     "policy": (
         'sed -i \'s/^not_inspected.*/not_inspected = ["ignore"]/; s/^precision.*/precision = "low"/\' /etc/filterd/filterd.toml',
         'sed -i \'s/^not_inspected.*/not_inspected = ["tempfail"]/; s/^precision.*/precision = "medium"/\' /etc/filterd/filterd.toml',
@@ -142,18 +115,96 @@ BROKEN = {
         "hardening.no-redirects",
         ("hardening.no-redirects:net.ipv4.conf.*.accept_redirects",),
     ),
-    "relay": (
-        "postconf -e 'mynetworks=198.51.100.0/24'; postfix reload",
-        "postconf -e 'mynetworks=127.0.0.0/8 [::1]/128 198.18.0.0/26'; postfix reload",
-        "mta.no-open-relay",
-        ("mta.no-open-relay:mynetworks", "mta.no-open-relay:relay-percent"),
-    ),
 }
 
 
-@pytest.mark.parametrize("name", list(BROKEN))
+def by_hand(change: str) -> tuple[str, str]:
+    """Return how Sendmail's built files are changed, and how they become what they were."""
+    kept = "/root/mail.kept"
+    restart = "systemctl restart sendmail"
+    return (
+        f"set -e; cp -a /etc/mail {kept}; cd /etc/mail; {change}; {restart}",
+        f"cp -a {kept}/. /etc/mail/; rm -r {kept}; {restart}",
+    )
+
+
+def table(name: str, line: str) -> tuple[str, str]:
+    return by_hand(f"printf '{line}\\n' >>{name}; makemap hash {name}.db <{name}")
+
+
+# The same of each MTA.
+OF_MTA = {
+    "postfix": {
+        "banner": (
+            "postconf -e 'smtpd_banner=$myhostname ESMTP Postfix (Debian/GNU)'; postfix reload",
+            "postconf -e 'smtpd_banner=$myhostname ESMTP'; postfix reload",
+            "mta.banner",
+            ("mta.banner:smtpd_banner", "mta.banner:greeting-25-wan"),
+        ),
+        "exception": (
+            (
+                "postconf -e 'smtpd_relay_restrictions=reject_non_fqdn_recipient permit_mynetworks "
+                "check_client_access inline:{198.51.100.66=OK} reject_unauth_destination'"
+            ),
+            "postconf -e 'smtpd_relay_restrictions=reject_non_fqdn_recipient permit_mynetworks reject_unauth_destination'",
+            "mta.restriction-order",
+            ("mta.restriction-order:smtpd_relay_restrictions",),
+        ),
+        "unfiltered": (
+            "postconf -e 'smtpd_milter_maps=inline:{198.51.100.66=DISABLE}'; postconf -P smtp/inet/milter_default_action=accept",
+            "postconf -X smtpd_milter_maps; postconf -PX smtp/inet/milter_default_action",
+            "mta.no-exceptions",
+            ("mta.no-exceptions:smtpd_milter_maps", "mta.no-exceptions:parameters that a service"),
+        ),
+        "domain": (
+            "echo 'elsewhere.example relay:[198.18.0.25]:25' >>/etc/postfix/transport",
+            "sed -i /elsewhere/d /etc/postfix/transport",
+            "mta.no-exceptions",
+            ("mta.no-exceptions:texthash:/etc/postfix/transport",),
+        ),
+        "relay": (
+            "postconf -e 'mynetworks=198.51.100.0/24'; postfix reload",
+            "postconf -e 'mynetworks=127.0.0.0/8 [::1]/128 198.18.0.0/26'; postfix reload",
+            "mta.no-open-relay",
+            ("mta.no-open-relay:mynetworks", "mta.no-open-relay:relay-percent"),
+        ),
+    },
+    "sendmail": {
+        "banner": (
+            *by_hand(
+                "sed -i 's#^O SmtpGreetingMessage=.*#O SmtpGreetingMessage=$j Sendmail $v/$Z#' sendmail.cf"
+            ),
+            "mta.banner",
+            ("mta.banner:confSMTP_LOGIN_MSG", "mta.banner:greeting-25-wan"),
+        ),
+        "exception": (
+            *by_hand("sed -i '/^SLocal_check_rcpt/a R$*\\t$#OK' sendmail.cf"),
+            "mta.restriction-order",
+            ("mta.restriction-order:Local_check_rcpt",),
+        ),
+        "unfiltered": (
+            *by_hand("sed -i 's/^O InputMailFilters=.*/O InputMailFilters=/' sendmail.cf"),
+            "mta.filtered-or-later",
+            ("mta.filtered-or-later:filters that each message passes",),
+        ),
+        "domain": (
+            *table("mailertable", "elsewhere.example\\thop25:[198.18.0.25]"),
+            "mta.no-exceptions",
+            ("mta.no-exceptions:/etc/mail/mailertable",),
+        ),
+        "relay": (
+            *table("access", "Connect:198.51.100\\tRELAY"),
+            "mta.no-",
+            ("mta.no-exceptions:/etc/mail/access", "mta.no-open-relay:relay-plain"),
+        ),
+    },
+}
+CASES = {**BROKEN, **OF_MTA[SETTINGS.mta]}
+
+
+@pytest.mark.parametrize("name", list(CASES))
 def test_found(name: str, lab: LabState, gateway: GatewayHost) -> None:
-    change, undo, only, named = BROKEN[name]
+    change, undo, only, named = CASES[name]
     with gateway.altered(change, undo):
         found = audited(lab, only)
         assert found.returncode == FINDINGS, found.stdout + found.stderr

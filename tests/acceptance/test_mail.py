@@ -6,7 +6,8 @@ import uuid
 import pytest
 
 from audit.samples import EICAR, SAMPLES, Letter, build
-from tests.acceptance.gateway import GatewayHost
+from roles.mta.defences import DEFENCES
+from tests.acceptance.gateway import SETTINGS, GatewayHost
 from tests.acceptance.outside import HELO, Outside, Step, content, envelope, line
 
 LIMIT = 26_214_400
@@ -33,6 +34,13 @@ LEFT_ALONE = {
         b"text\r\n",
         "",
     ),
+}
+
+
+# What an MTA cannot leave alone, as mta.headers-unchanged says.
+NOT_LEFT_ALONE = {
+    ("sendmail", "bcc"): (b"Bcc: carol@bastide.example\r\n", b"Bcc:\r\n"),
+    ("sendmail", "return-path"): (b"Return-Path: <other@sender.example>\r\n", b""),
 }
 
 
@@ -67,8 +75,9 @@ def test_what_servers_like_to_mend_arrives_byte_for_byte(
     replies = wan.dialogue(helo, mail, *rest, content(sent), persist=False)
     assert replies[-1].startswith("250 2.0.0 "), replies
     (record,) = gateway.awaited(unique)
-    assert record.content.endswith(sent)
-    assert record.content.removesuffix(sent).startswith(b"Received: from client.sender.example")
+    arrives = sent.replace(*NOT_LEFT_ALONE.get((SETTINGS.mta, case), (b"", b"")))
+    assert record.content.endswith(arrives)
+    assert record.content.removesuffix(arrives).startswith(b"Received: from client.sender.example")
 
 
 @pytest.mark.parametrize("sample", [name for name in SAMPLES if name.startswith(("eicar", "gtube"))])
@@ -91,7 +100,8 @@ def test_virus_in_a_chunk_is_refused(wan: Outside) -> None:
     message = b"Subject: chunk\r\n\r\n" + EICAR + b"\r\n"
     *before, _data = envelope("bob@bastide.example")
     replies = wan.dialogue(*before, Step(send=f"BDAT {len(message)} LAST\r\n" + message.decode("latin-1")))
-    assert replies[-1].startswith("550 5.7.1 ")
+    # Sendmail 8.17 does not know the command: there is no such way in.
+    assert replies[4].startswith("550 5.7.1 " if "CHUNKING" in replies[1] else "500 5.5.1 ")
 
 
 def test_second_message_of_a_session_is_looked_at_too(wan: Outside, gateway: GatewayHost) -> None:
@@ -159,7 +169,7 @@ def test_bare_line_feed_smuggles_no_second_message(ending: str, wan: Outside, ga
     replies = wan.dialogue(*envelope("bob@bastide.example"), Step(send=body), line("NOOP"))
     accepted = replies[5].startswith("250 2.0.0 ")
     assert accepted or replies[5].startswith("5"), replies
-    assert replies[6].startswith("250 2.0.0 Ok") or replies[6] == "closed", replies
+    assert replies[6].lower().startswith("250 2.0.0 ok") or replies[6] == "closed", replies
     if accepted:
         gateway.awaited(unique)
     # Whatever was smuggled went into the queue before this one.
@@ -191,6 +201,8 @@ def test_unknown_mailbox_of_the_gateway_is_refused(wan: Outside) -> None:
 def test_recipient_that_the_next_hop_does_not_know_is_refused_in_the_session(
     wan: Outside, gateway: GatewayHost
 ) -> None:
+    if why := next(each for each in DEFENCES if each.id == "mta.recipient-verified").lacks.get(SETTINGS.mta):
+        pytest.skip(why)
     before = set(gateway.queue())
     name = f"unknown-{uuid.uuid4().hex}@bastide.example"
     asked = (line(f"EHLO {HELO}"), line("MAIL FROM:<alice@sender.example>"), line(f"RCPT TO:<{name}>"))
@@ -202,7 +214,7 @@ def test_recipient_that_the_next_hop_does_not_know_is_refused_in_the_session(
     assert said.startswith("550 5.1.1 "), said
     # A bounce would wait here: nobody listens at its sender.
     while set(gateway.queue()) - before:
-        assert time.monotonic() < deadline, gateway.run("postqueue -p")
+        assert time.monotonic() < deadline, gateway.queue()
         time.sleep(1)
 
 
@@ -211,5 +223,5 @@ def test_a_header_that_the_mta_would_cut_is_refused(wan: Outside, gateway: Gatew
     folded = b"".join(b"\r\n " + b"y" * 70 for _ in range(1600))
     for header in (b"X-Long: " + b"x" * 117_000, b"X-Folded:" + folded):
         message = b"Subject: " + unique.encode() + b"\r\n" + header + b"\r\n\r\nbody\r\n"
-        assert wan.sent(message).startswith(("552 5.3.4 ", "451 4.7.1 ")), header[:9]
+        assert wan.sent(message).startswith(("552 5.3.4 ", "552 5.6.0 ", "451 4.7.1 ")), header[:9]
     assert not gateway.received(unique)

@@ -111,10 +111,7 @@ def _sent(wan: Outside, gateway: GatewayHost, marks: dict[str, list[str]]) -> No
     stop, start = STOPPED["clamd"]
     last = {
         "deferred": (stop, f"{start}; {READY['clamd']}"),
-        "queued": (
-            "iptables -I OUTPUT -p tcp --dport 25 -j REJECT",
-            "iptables -D OUTPUT -p tcp --dport 25 -j REJECT; postqueue -f",
-        ),
+        "queued": gateway.mta.blocked,
     }
     with ThreadPoolExecutor(4) as pool:
         list(
@@ -148,14 +145,14 @@ def _session(wan: Outside, name: str, marks: list[str]) -> None:
 
 
 def logged(gateway: GatewayHost, started: datetime) -> None:
-    """Write Postfix's log of the time since then to a file, as if it had been quiet before and after.
+    """Write the MTA's log of the time since then to a file, as if it had been quiet before and after.
 
     What lies within a minute of a log's end is left out of the comparison: so nothing of ours does, and all that came
     before.
     """
     early = (started - EDGE).isoformat()
     late = (datetime.fromisoformat(gateway.run("date -Iseconds").strip()) + 2 * EDGE).isoformat()
-    quiet = "mx1 postfix/postfix-script[1]: as quiet as can be"
+    quiet = f"mx1 {gateway.mta.quiet}: as quiet as can be"
     gateway.run(
         f"sleep 2; {{ echo '{early} {quiet}'; journalctl --facility=mail -o short-iso-precise --no-pager -q "
         f"--since=@{int(started.timestamp())}; echo '{late} {quiet}'; }} >{LOG}"

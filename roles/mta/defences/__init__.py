@@ -2,6 +2,7 @@
 
 from roles.defence import Defence
 from roles.mta.defences import (
+    confinement,
     envelope,
     filtering,
     greeting,
@@ -33,5 +34,6 @@ _RECORDS: tuple[Defence, ...] = (
     *rules.CONTENT,
     *filtering.DEFENCES,
     *tls.DEFENCES,
+    *confinement.DEFENCES,
 )
 DEFENCES: tuple[Defence, ...] = (*_RECORDS, *whole.of(_RECORDS))

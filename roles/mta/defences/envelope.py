@@ -2,7 +2,7 @@
 
 from roles.claims import Reply
 from roles.defence import Defence
-from roles.kinds import MainCf, Restriction
+from roles.kinds import MainCf, Restriction, SendmailRule
 from roles.mta.defences.dialogue import EHLO, MAIL, RCPT, TAKEN
 
 DEFENCES = (
@@ -17,6 +17,18 @@ DEFENCES = (
                 "smtpd_relay_restrictions",
                 "reject_non_fqdn_recipient",
                 says="Recipient address rejected: need fully-qualified address",
+            ),
+            SendmailRule(
+                "Local_check_rcpt",
+                (
+                    # Kept for those that judge the recipient once relay control has had its say.
+                    "R$*\t$: $1 $| $>CanonAddr $1",
+                    "R$* $| $* < @ $* . >\t$: $1 $| $2 < @ $3 >",
+                    "R$* $| $* < @ $* >\t$: $1 $| $(dequoted $2 $) @ $3",
+                    "R$* $| $*\t$: $1 $| $2 $(kept {Recipient} $@ $2 $)",
+                    'R$* $| $* @ $-\t$#error $@ 5.5.2 $: "504 need a recipient with a full domain"',
+                    "R$* $| $*\t$: $1",
+                ),
             ),
         ),
         claims=(
@@ -33,7 +45,17 @@ DEFENCES = (
         title="Envelope addresses are written as the standard says",
         why="Two readers of a sloppy address may read two addresses; filters and mailboxes must agree on one.",
         rows=("A18",),
-        sets=(MainCf("strict_rfc821_envelopes", "yes"),),
+        sets=(
+            MainCf("strict_rfc821_envelopes", "yes"),
+            # Called at MAIL at once: what delay_checks puts off has other names.
+            SendmailRule(
+                "check_mail",
+                (
+                    "R< $* >\t$@ OK",
+                    'R$*\t$#error $@ 5.5.2 $: "501 need the address in angle brackets"',
+                ),
+            ),
+        ),
         claims=(
             Reply(
                 about="mail-without-brackets",
@@ -53,6 +75,15 @@ DEFENCES = (
                 "smtpd_sender_restrictions",
                 "reject_non_fqdn_sender",
                 says="Sender address rejected: need fully-qualified address",
+            ),
+            SendmailRule(
+                "Local_check_mail",
+                (
+                    "R$*\t$: $1 $| $>CanonAddr $1",
+                    "R$* $| $* < @ $* . >\t$: $1 $| $2 < @ $3 >",
+                    'R$* $| $* < @ $- >\t$#error $@ 5.5.2 $: "504 need a sender with a full domain"',
+                    "R$* $| $*\t$: $1",
+                ),
             ),
         ),
         claims=(

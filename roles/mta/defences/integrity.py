@@ -2,23 +2,57 @@
 
 from roles.claims import Reply
 from roles.defence import Defence
-from roles.kinds import MainCf, Restriction
+from roles.kinds import AccessEntry, HostAnswer, MainCf, Restriction, SendmailFeature, SendmailMc
+from roles.kinds.sendmail import asked
 from roles.mta.defences.dialogue import EHLO, MAIL, RCPT
 from roles.mta.defences.relay import LOOPBACK
 
 DEFENCES = (
     Defence(
+        id="mta.headers-unchanged",
+        title="No header is dropped or written anew on the way",
+        why="Postfix removes some headers by default, and with them signatures over them.",
+        rows=("P17",),
+        sets=(MainCf("message_drop_headers", ""),),
+        unseen="filterd.clean-unchanged looks at whole messages; the acceptance tests send these very cases.",
+        lacks={
+            "sendmail": "Sendmail removes Return-Path, empties Bcc, and writes the address lists of From, To and Cc with "
+            "blanks and folds of its own; a DKIM signature of relaxed form (RFC 6376 3.4.2), which nearly all have, "
+            "holds where the list had a blank behind each comma.",
+        },
+    ),
+    Defence(
         id="mta.unchanged",
-        title="Headers are not dropped and long lines not folded on the way",
-        why="Postfix removes some headers and breaks lines over 998 octets by default, and with them signatures over both.",
+        title="Long lines are not folded and headers not cut on the way",
+        why="Postfix breaks lines over 998 octets by default, Sendmail those over 990, and with them signatures.",
         rows=("P17", "A22"),
         sets=(
-            MainCf("message_drop_headers", ""),
             MainCf("smtp_line_length_limit", "0"),
             # The paper sets 512 to bound recipients. That is not what it does: it cuts each header of a message off there, and
             # recipients are bounded by mta.recipient-limit. So it stands above filterd's limit for a header, which refuses
             # what Postfix would cut short in silence.
             MainCf("header_size_limit", "1048576"),
+            # What is longer the milter protocol of Sendmail cannot hand to filterd.
+            SendmailMc("confMAX_HEADERS_LENGTH", "65535"),
+            SendmailMc("confMAX_MIME_HEADER_LENGTH", "0/0"),
+            SendmailMc("confEIGHT_BIT_HANDLING", "pass8"),
+            HostAnswer(
+                mta="sendmail",
+                subject="headers that Sendmail writes where they lack: none into mail that came by SMTP ($r)",
+                command="sendmail -d31.6 -bt </dev/null | sed -n 's/^chompheader: ?[^?]*?//p' | "
+                "awk -F': ' '{ last[$1] = $2 } END { for (name in last) print name, last[name] }' | "
+                "grep -Ei '^(resent-)?(from|message-id) ' | grep -cv ' [$][?]r[$]|' || true",
+                matches="0",
+                refuted_by="3",
+            ),
+            HostAnswer(
+                mta="sendmail",
+                subject="mailers of next hops: lines as they are (L=0), 8 bits as they are (8), no Date (D), no Return-Path (P)",
+                command=asked("=M")
+                + " | sed -n 's/^mailer [0-9]* (hop[0-9]*): .* F=\\([^ ]*\\) L=\\([0-9]*\\) .*/\\1 \\2/p'",
+                matches=r"((?=[^ ]*8)[^ DP]+ 0\n?)+",
+                refuted_by="DFMXamu 990",
+            ),
         ),
         unseen="filterd.clean-unchanged looks at whole messages; the acceptance tests send these very cases.",
     ),
@@ -54,6 +88,7 @@ DEFENCES = (
             ),
         ),
         when=lambda gateway: gateway.mta_rules.headers_7bit,
+        lacks={"sendmail": "Sendmail passes headers on as they come; the setting is refused under it."},
     ),
     Defence(
         id="mta.early-talker",
@@ -69,6 +104,15 @@ DEFENCES = (
                 "reject_unauth_pipelining",
                 says="Data command rejected: Improper use of SMTP command pipelining",
             ),
+            # Milliseconds before the greeting: who talks in them is told nothing but refusals.
+            SendmailFeature(
+                feature="greet_pause",
+                arguments=("1000",),
+                asks=("Translate,greet_pause x.invalid $| 192.0.2.1",),
+                shows=r"(?m)^greet_pause +returns: \$# 1000$",
+                refuted_by="greet_pause      returns: $# 0",
+            ),
+            AccessEntry(lambda _: {"GreetPause:127.0.0.1": "0", "GreetPause:IPv6:0:0:0:0:0:0:0:1": "0"}),
         ),
         claims=(
             Reply(
@@ -77,7 +121,8 @@ DEFENCES = (
                 early=True,
                 # Not merely refused: told why and cut off, so that nothing of what was sent ahead is obeyed.
                 # The greeting's first line may have been on its way.
-                matches=r"(220-[^\n]*\n)?(421|521|554|503)[ -](?i:(?s:.*)(synchroni[sz]ation|pipelin|out of turn|protocol error)(?s:.*))",
+                matches=r"(220-[^\n]*\n)?(421|521|554|503)[ -](?i:(?s:.*)(synchroni[sz]ation|pipelin|out of turn|protocol error)(?s:.*))"
+                r"|550 5\.0\.0 Command rejected",
                 refuted_by="503 5.5.1 Error: need RCPT command",
             ),
         ),
@@ -91,6 +136,20 @@ DEFENCES = (
             MainCf("smtpd_forbid_bare_newline", "normalize"),
             # filterd hands in what it has looked at already, byte for byte; nobody else is let off, not even own hosts.
             MainCf("smtpd_forbid_bare_newline_exclusions", " ".join(LOOPBACK)),
+            # Only CR LF . CR LF ends a message; a NUL, which hides a line end from some, is refused (CVE-2023-51765).
+            # A bare CR or LF becomes a blank (g2, u2): refused, such mail would be sent again for days.
+            AccessEntry(lambda _: {"Srv_Features:": "o g2 u2"}),
+            HostAnswer(
+                mta="sendmail",
+                subject="features of the server, for any client",
+                command=asked(
+                    ".D{client_addr}192.0.2.1", ".D{client_name}x.invalid", "srv_features x.invalid"
+                )
+                + " | sed -n 's/^srv_features *returns: //p'",
+                matches=r"\$# o g2 u2",
+                refuted_by="OK",
+            ),
+            SendmailMc("confREJECT_NUL", "true"),
         ),
         unseen="One reply does not tell one message from two; the acceptance tests look at what arrives.",
     ),
@@ -99,7 +158,16 @@ DEFENCES = (
         title="Queue ids are never used twice",
         why="A log line must name one message for ever, or an account of all mail cannot be drawn up.",
         rows=("A25",),
-        sets=(MainCf("enable_long_queue_ids", "yes"),),
+        sets=(
+            MainCf("enable_long_queue_ids", "yes"),
+            HostAnswer(
+                mta="sendmail",
+                subject="a version whose queue ids hold year, day, second and process (since 8.12)",
+                command="sendmail -d0.1 -bt </dev/null | sed -n 's/^Version //p'",
+                matches=r"8\.(1[2-9]|[2-9]\d)\..*|9\..*",
+                refuted_by="8.11.7",
+            ),
+        ),
         unseen="The id stands in replies, but one reply does not show that it stays unique.",
     ),
 )

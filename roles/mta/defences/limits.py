@@ -4,9 +4,10 @@ from ipaddress import ip_network
 
 from roles.claims import Reply, Verdict
 from roles.defence import Defence
-from roles.kinds import MainCf
+from roles.kinds import AccessEntry, MainCf, SendmailFeature, SendmailMc
 from roles.mta.defences.dialogue import EHLO, MAIL
 from roles.mta.defences.relay import own_networks, postfix_network
+from roles.mta.networks import access_keys
 from roles.settings import Gateway
 
 
@@ -16,13 +17,41 @@ def _exempt(gateway: Gateway) -> str:
     return " ".join((own_networks(gateway), *declared))
 
 
+def _counted(gateway: Gateway) -> dict[str, str]:
+    """Return the access database's entries about connections: one for all clients, others for those not counted."""
+    limits = gateway.mta_limits
+    networks = [ip_network(text) for text in limits.exempt]
+    networks += [ip_network(entry.network) for entry in gateway.relay_networks]
+    loopback = ("127.0.0.1", "IPv6:0:0:0:0:0:0:0:1")
+    exempt = (*loopback, *(key for network in networks for key in access_keys(network)))
+    return {
+        "ClientConn:": str(limits.connections),
+        "ClientRate:": str(limits.connections_per_minute),
+        **{f"{word}:{key}": "0" for word in ("ClientConn", "ClientRate") for key in exempt},
+    }
+
+
+def _at_connect(feature: str, ruleset: str) -> SendmailFeature:
+    """Return a limit that is looked at when a client connects, and ends the session by 421."""
+    return SendmailFeature(
+        feature=feature,
+        arguments=("nodelay", "terminate"),
+        asks=("=Scheck_relay",),
+        shows=rf"\$> ?{ruleset}\b",
+        refuted_by="R$*		$: $> Other dummy",
+    )
+
+
 DEFENCES = (
     Defence(
         id="mta.size-limit",
         title="Messages over the size limit are refused before they are sent",
         why="What is larger than filterd and clamd look at must not be taken; it would be taken unseen.",
         rows=("A21",),
-        sets=(MainCf("message_size_limit", lambda g: str(g.message_size_limit)),),
+        sets=(
+            MainCf("message_size_limit", lambda g: str(g.message_size_limit)),
+            SendmailMc("confMAX_MESSAGE_SIZE", lambda g: str(g.message_size_limit)),
+        ),
         claims=(
             Reply(
                 about="size-announced",
@@ -48,7 +77,10 @@ DEFENCES = (
         title="A message has a bounded number of recipients",
         why="One connection must not make the gateway hold a whole mailing list in memory.",
         rows=("A22",),
-        sets=(MainCf("smtpd_recipient_limit", lambda g: str(g.recipient_limit)),),
+        sets=(
+            MainCf("smtpd_recipient_limit", lambda g: str(g.recipient_limit)),
+            SendmailMc("confMAX_RCPTS_PER_MESSAGE", lambda g: str(g.recipient_limit)),
+        ),
         unseen="Seeing it needs a hundred recipients that exist; the acceptance tests do that against the lab.",
     ),
     Defence(
@@ -62,12 +94,29 @@ DEFENCES = (
             # against a flood, that of smtpd behind it holds for everybody else.
             MainCf("postscreen_client_connection_count_limit", "50"),
             MainCf("smtpd_client_connection_rate_limit", lambda g: str(g.mta_limits.connections_per_minute)),
-            MainCf("smtpd_client_message_rate_limit", lambda g: str(g.mta_limits.messages_per_minute)),
-            MainCf("smtpd_client_recipient_rate_limit", lambda g: str(g.mta_limits.recipients_per_minute)),
             MainCf("anvil_rate_time_unit", "60s"),
             MainCf("smtpd_client_event_limit_exceptions", _exempt),
+            _at_connect("conncontrol", "ConnControl"),
+            _at_connect("ratecontrol", "RateControl"),
+            SendmailMc("confCONNECTION_RATE_WINDOW_SIZE", "60s"),
+            AccessEntry(_counted),
         ),
         unseen="Seeing it would take the audit over the limit, and keep it out; the acceptance tests do that in the lab.",
+    ),
+    Defence(
+        id="mta.client-rates",
+        title="One client sends a bounded number of messages, to a bounded number of recipients",
+        why="What comes by one connection without pause is bounded by no limit of connections.",
+        rows=("A22", "H10"),
+        sets=(
+            MainCf("smtpd_client_message_rate_limit", lambda g: str(g.mta_limits.messages_per_minute)),
+            MainCf("smtpd_client_recipient_rate_limit", lambda g: str(g.mta_limits.recipients_per_minute)),
+        ),
+        unseen="Seeing it would take the audit over the limit, and keep it out; the acceptance tests do that in the lab.",
+        lacks={
+            "sendmail": "Sendmail counts connections alone; what comes by them is bounded by their number, by the recipients of "
+            "one message and by the pauses after bad ones.",
+        },
     ),
     Defence(
         id="mta.error-limits",
@@ -81,6 +130,9 @@ DEFENCES = (
                 "smtpd_junk_command_limit", lambda g: f"${{stress?{{1}}:{{{g.mta_limits.idle_commands}}}}}"
             ),
             MainCf("smtpd_error_sleep_time", "1s"),
+            # After so many bad recipients each reply comes a second later. That 25 bad commands end a session, and 20 idle
+            # ones slow it down, is in the program itself.
+            SendmailMc("confBAD_RCPT_THROTTLE", lambda g: str(g.mta_limits.errors_slow)),
             # RFC 5321 4.5.3.2 grants five minutes a command; who is slow while all processes are taken is cut off.
             MainCf("smtpd_timeout", "${stress?{10}:{300}}s"),
             MainCf("smtpd_per_record_deadline", "${stress?{yes}:{no}}"),

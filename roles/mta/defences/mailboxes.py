@@ -1,8 +1,17 @@
 """Which recipients there are: what the next hop would refuse later is refused at once."""
 
 from roles.defence import Defence
-from roles.kinds import FileMode, MainCf, PostfixMap, Restriction, TableRestrictions
+from roles.kinds import (
+    FileMode,
+    MainCf,
+    PostfixMap,
+    Restriction,
+    SendmailMap,
+    SendmailRule,
+    TableRestrictions,
+)
 from roles.mta.known import LDAP_FILES, LIST, VERIFIED, directories, known, listed_map, verified
+from roles.mta.rulesets import LISTED, called, put_off_unless_answered
 from roles.settings import Gateway
 
 
@@ -30,6 +39,9 @@ DEFENCES = (
                 says="Recipient address rejected: User unknown",
             ),
             PostfixMap(LIST, known),
+            SendmailMap("/etc/mail/recipients", known),
+            SendmailRule("Listed", LISTED),
+            SendmailRule("Local_check_relay", called("Listed")),
         ),
         unseen="Which mailboxes do not exist only the list says; the acceptance tests ask the lab's.",
         when=_lists,
@@ -42,6 +54,7 @@ DEFENCES = (
         sets=(FileMode(path=LDAP_FILES, mode="640", owner="root", group="postfix", mta="postfix"),),
         unseen="Only who is on the gateway already could read it.",
         when=lambda gateway: bool(directories(gateway)),
+        lacks={"sendmail": "It is told of no directory: its mailboxes are declared by lists."},
     ),
     Defence(
         id="mta.recipient-verified",
@@ -62,6 +75,10 @@ DEFENCES = (
         ),
         unseen="Which mailboxes do not exist only the next hop knows; the acceptance tests ask the lab's.",
         when=lambda gateway: bool(verified(gateway)),
+        lacks={
+            "sendmail": "Sendmail asks no next hop while its client waits; in its place the next hop refuses, and the "
+            "bounce goes to a sender whom SPF and the domain checks let through; declare the mailboxes to have none.",
+        },
     ),
     Defence(
         id="mta.recipient-domain",
@@ -75,6 +92,20 @@ DEFENCES = (
                 "smtpd_recipient_restrictions",
                 "reject_unknown_recipient_domain",
                 says="Recipient address rejected: Domain not found",
+            ),
+            SendmailRule(
+                "Local_check_relay",
+                (
+                    "R$*\t$: $1 $| $&{Recipient}",
+                    "R$* $| $* @ [ $* ]\t$: $1",
+                    "R$* $| $* @ $j\t$: $1",
+                    "R$* $| $* @ $+\t$: $1 $| $3 $| $(mailertable $3 $: NO $)",
+                    "R$* $| $+ $| NO\t$: $1 $| $2",
+                    "R$* $| $* $| $*\t$: $1",
+                    *put_off_unless_answered(
+                        "Recipient address rejected: Domain not found (rule mta.recipient-domain)"
+                    ),
+                ),
             ),
         ),
         unseen="Strangers are refused as relays before; the acceptance tests send from inside.",

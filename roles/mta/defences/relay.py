@@ -4,8 +4,10 @@ from ipaddress import ip_network
 
 from roles.claims import Reply
 from roles.defence import Defence
-from roles.kinds import MainCf, Restriction
+from roles.kinds import AccessEntry, HostAnswer, MainCf, Restriction, SendmailFeature
+from roles.kinds.sendmail import asked
 from roles.mta.defences.dialogue import EHLO, MAIL, REFUSED, TAKEN
+from roles.mta.networks import access_keys
 from roles.mta.rules import Network
 from roles.settings import Gateway
 
@@ -65,6 +67,36 @@ DEFENCES = (
             # In front of all rules about recipients: none of them can open the relay, and strangers cannot have any address of
             # the world asked for.
             MainCf("smtpd_relay_before_recipient_restrictions", "yes"),
+            # To these domains, and not from them: class R and a plain RELAY would believe the client's name in DNS.
+            AccessEntry(lambda g: {f"To:{domain}": "RELAY" for domain in g.domains}),
+            AccessEntry(
+                lambda g: {
+                    f"Connect:{key}": "RELAY"
+                    for entry in g.relay_networks
+                    for key in access_keys(ip_network(entry.network))
+                }
+            ),
+            HostAnswer(
+                mta="sendmail",
+                subject="domains and clients that Sendmail relays for without the access database",
+                command=asked("$=R"),
+                matches="",
+                refuted_by="sender.example",
+            ),
+            # Else the name of a domain is also that of all below it.
+            SendmailFeature(
+                feature="relay_hosts_only",
+                asks=(".D{client_addr}192.0.2.1", ".D{client_name}x.invalid", "Relay_ok x@sub.invalid"),
+                shows=r"(?m)^Relay_ok +returns",
+                refuted_by="undefined ruleset",
+            ),
+            SendmailFeature(
+                feature="nouucp",
+                arguments=("reject",),
+                asks=("canonify elsewhere!victim",),
+                shows=r"(?m)^canonify +returns: (?!.*< @ ).*",
+                refuted_by="canonify         returns: victim < @ elsewhere . UUCP . >",
+            ),
         ),
         claims=tuple(_relay_attempt(name, recipient) for name, recipient in RELAY_SPELLINGS),
     ),

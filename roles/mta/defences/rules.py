@@ -6,6 +6,7 @@ from roles.defence import Defence
 from roles.kinds import MainCf, TableFiles, TableRestrictions
 from roles.mta.access import DIRECTORY, check_map, entries, rule_files
 from roles.mta.rules import today
+from roles.mta.rulesets import sets
 from roles.settings import Gateway
 
 _UNSEEN = "Whom a rule is about the audit would have to be; the acceptance tests are, for the lab's rules."
@@ -22,7 +23,7 @@ def _access(word: str, listed: str, title: str, why: str, rows: tuple[str, ...])
         title=title,
         why=why,
         rows=rows,
-        sets=(TableRestrictions(listed, partial(_entries, word)),),
+        sets=(TableRestrictions(listed, partial(_entries, word)), *sets(word)),
         unseen=_UNSEEN,
         when=lambda gateway: bool(_entries(word, gateway)),
     )

@@ -1,7 +1,9 @@
 """Who is looked at before the MTA speaks: early talkers, and addresses that block lists hold."""
 
 from roles.defence import Defence
-from roles.kinds import DnsblSites, HostAnswer, MainCf
+from roles.kinds import DnsblSites, HostAnswer, MainCf, SendmailPatterns, SendmailRule
+from roles.kinds.sendmail import asked
+from roles.mta.rulesets import called, list_patterns, list_rules
 
 # Why Sendmail has none.
 _PAUSE = (
@@ -67,6 +69,9 @@ DEFENCES = (
                 refuted_by="one",
                 mta="postfix",
             ),
+            SendmailPatterns(list_patterns),
+            SendmailRule("Blocklists", list_rules),
+            SendmailRule("Local_check_relay", called("Blocklists")),
         ),
         unseen="It takes an address that a list holds; the acceptance tests send from some.",
     ),
@@ -83,11 +88,14 @@ DEFENCES = (
                 "postscreen_dnsbl_allowlist_threshold",
                 lambda g: "-1" if any(entry.counts < 0 for entry in g.dnsbl) else "0",
             ),
+            HostAnswer(
+                mta="sendmail",
+                subject="from how many points on the ruleset refuses, and whether it adds them up",
+                command=asked("=SBlocklists") + " | grep -o 'add [+l] .*'",
+                matches=r"(add \+ (?s:.*)\n)+add l \$@ \$2 \$@ \d+(?s:.*)",
+                refuted_by="",
+            ),
         ),
         unseen="It takes addresses that lists hold; the acceptance tests send from some.",
-        lacks={
-            "sendmail": "It adds nothing up: allow lists are asked first, a list whose score reaches `dnsbl_threshold` refuses "
-            "by itself, and those of less weight are not asked."
-        },
     ),
 )

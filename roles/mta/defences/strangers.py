@@ -4,13 +4,37 @@ from typing import Final
 
 from roles.claims import Reply
 from roles.defence import Defence
-from roles.kinds import MainCf, Restriction
+from roles.kinds import MainCf, Restriction, SendmailPatterns, SendmailRule
 from roles.mta.defences.dialogue import EHLO, RCPT, TAKEN
+from roles.mta.rulesets import CLIENT_NAME, MATCH, OWN_HOST, PLAIN_SENDER, put_off_unless_answered
 from roles.settings import Gateway
 
 _LIST: Final = "smtpd_sender_restrictions"
+_RULES: Final = "Local_check_mail"
 # Each form asks for all that the ones before it ask for.
 _FORMS: Final = ("any", "syntax", "fqdn", "known")
+
+
+# A host name's form (RFC 1123 2.1), a full one, and an address literal (RFC 5321 4.1.3).
+_LABEL: Final = "[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
+_LITERAL: Final = r"\[([0-9.]+|IPv6:[0-9a-f:.]+)\]"
+_NAME: Final = f"^({_LABEL}([.]{_LABEL})*[.]?|{_LITERAL})$$"
+_FULL: Final = f"^({_LABEL}([.]{_LABEL})+[.]?|{_LITERAL})$$"
+
+
+def _formed(name: str, form: str, refusal: str) -> tuple[SendmailPatterns, SendmailRule]:
+    """Return what refuses a HELO name that is not of a form."""
+    return (
+        SendmailPatterns(lambda _: {name: f"regex -a{MATCH} {form}"}),
+        SendmailRule(
+            _RULES,
+            (
+                f"R$*\t$: $1 $| $({name} $&s $: NO $)",
+                f'R$* $| NO\t$#error $@ 5.5.2 $: "{refusal}"',
+                "R$* $| $*\t$: $1",
+            ),
+        ),
+    )
 
 
 def _asks(form: str, gateway: Gateway) -> bool:
@@ -23,7 +47,13 @@ DEFENCES = (
         title="Hosts of the house are not asked what strangers are asked",
         why="A printer greets with whatever its maker thought of; it is known by its address.",
         rows=("A09",),
-        sets=(Restriction(_LIST, "permit_mynetworks"),),
+        sets=(
+            Restriction(_LIST, "permit_mynetworks"),
+            SendmailRule("ClientName", CLIENT_NAME),
+            SendmailRule("PlainSender", PLAIN_SENDER),
+            SendmailRule("OwnHost", OWN_HOST),
+            SendmailRule(_RULES, ("R$*\t$: $1 $| $>OwnHost $1", "R$* $| OWN\t$@ $1", "R$* $| $*\t$: $1")),
+        ),
         unseen="It is about hosts inside; to strangers nothing shows.",
     ),
     Defence(
@@ -33,6 +63,7 @@ DEFENCES = (
         rows=("A17",),
         sets=(
             Restriction(_LIST, "reject_invalid_helo_hostname", says="Helo command rejected: Invalid name"),
+            *_formed("helo_form", _NAME, "501 Helo command rejected: Invalid name (rule mta.helo-form)"),
         ),
         claims=(
             Reply(
@@ -55,6 +86,11 @@ DEFENCES = (
                 "reject_non_fqdn_helo_hostname",
                 says="Helo command rejected: need fully-qualified hostname",
             ),
+            *_formed(
+                "helo_full",
+                _FULL,
+                "504 Helo command rejected: need fully-qualified hostname (rule mta.helo-fqdn)",
+            ),
         ),
         claims=(
             Reply(
@@ -74,6 +110,14 @@ DEFENCES = (
         sets=(
             Restriction(_LIST, "reject_unknown_helo_hostname", says="Helo command rejected: Host not found"),
             MainCf("unknown_hostname_reject_code", "450"),
+            SendmailRule(
+                _RULES,
+                (
+                    "R$*\t$: $1 $| $&s",
+                    "R$* $| [ $* ]\t$: $1",
+                    *put_off_unless_answered("Helo command rejected: Host not found (rule mta.helo-known)"),
+                ),
+            ),
         ),
         claims=(
             Reply(
@@ -97,6 +141,19 @@ DEFENCES = (
             ),
             MainCf("unknown_address_reject_code", "450"),
             MainCf("unknown_address_tempfail_action", "defer_if_permit"),
+            SendmailRule(
+                _RULES,
+                (
+                    "R$*\t$: $1 $| $>CanonAddr $1",
+                    "R$* $| $* < @ [ $* ] $* >\t$: $1",
+                    "R$* $| $* < @ $* . >\t$: $1 $| $2 < @ $3 >",
+                    "R$* $| $* < @ $+ >\t$: $1 $| $3",
+                    "R$* $| $* < @ >\t$: $1",
+                    *put_off_unless_answered(
+                        "Sender address rejected: Domain not found (rule mta.sender-domain)"
+                    ),
+                ),
+            ),
         ),
         claims=(
             Reply(

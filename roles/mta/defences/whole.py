@@ -4,9 +4,23 @@ from collections.abc import Sequence
 from functools import partial
 
 from roles.defence import Defence
-from roles.kinds import HostAnswer, MainCf, PostfixMap, RestrictionList, UnitOption
+from roles.kinds import (
+    AccessEntry,
+    HostAnswer,
+    Kind,
+    MainCf,
+    PostfixMap,
+    RestrictionList,
+    SendmailMap,
+    SendmailRule,
+    SendmailRuleset,
+    UnitOption,
+)
+from roles.kinds.sendmail import option
+from roles.mta.agents import AGENTS
 from roles.mta.injection import OVERRIDES
 from roles.mta.outbound import overrides, transport
+from roles.mta.routing import mailertable, virtusertable
 from roles.rendering import restriction_lists
 from roles.settings import Gateway
 
@@ -16,6 +30,56 @@ _OVERRIDES = "\n".join(sorted((*OVERRIDES.splitlines(), *overrides())))
 def _entries(name: str, records: Sequence[Defence], gateway: Gateway) -> tuple[str, ...]:
     """Return the entries of a restriction list, made of the records that this gateway has."""
     return tuple(entry for _, entry in restriction_lists(records, gateway).get(name, ()))
+
+
+def _rules(name: str, records: Sequence[Defence], gateway: Gateway) -> tuple[str, ...]:
+    """Return the rules of one of our rulesets, made of the records that this gateway has."""
+    return tuple(
+        rule
+        for defence in records
+        if defence.stands(gateway)
+        for setting in defence.sets
+        if isinstance(setting, SendmailRule) and setting.ruleset == name
+        for rule in setting.rules
+    )
+
+
+def _rulesets(records: Sequence[Defence]) -> tuple[str, ...]:
+    """Return the names of our rulesets, in the records' order."""
+    named = (each.ruleset for defence in records for each in defence.sets if isinstance(each, SendmailRule))
+    return tuple(dict.fromkeys(named))
+
+
+def _access(records: Sequence[Defence], gateway: Gateway) -> dict[str, str]:
+    """Return the whole access database, made of the records that this gateway has."""
+    return {
+        key: value
+        for defence in records
+        if defence.stands(gateway)
+        for setting in defence.sets
+        if isinstance(setting, AccessEntry)
+        for key, value in setting.entries(gateway).items()
+    }
+
+
+def _sendmail(records: Sequence[Defence]) -> tuple[Kind, ...]:
+    """Return what no single record can say of Sendmail: its tables are whole, and nothing else listens."""
+    return (
+        SendmailMap("/etc/mail/access", partial(_access, records)),
+        SendmailMap("/etc/mail/mailertable", mailertable),
+        SendmailMap("/etc/mail/virtusertable", virtusertable),
+        HostAnswer(
+            mta="sendmail",
+            subject="where Sendmail listens for the network",
+            command=option("DaemonPortOptions"),
+            matches=r"Name=smtp, Family=inet6, Port=25",
+            refuted_by="Name=smtp, Family=inet6, Port=25\nName=other, Family=inet, Port=2525, InputMailFilters=",
+        ),
+        *(
+            UnitOption(mta="sendmail", unit=unit, option="UnitFileState", value="enabled")
+            for unit in AGENTS["sendmail"].units
+        ),
+    )
 
 
 def of(records: Sequence[Defence]) -> tuple[Defence, ...]:
@@ -34,7 +98,8 @@ def of(records: Sequence[Defence]) -> tuple[Defence, ...]:
                     "smtpd_relay_restrictions",
                     "smtpd_data_restrictions",
                 )
-            ),
+            )
+            + tuple(SendmailRuleset(name, partial(_rules, name, records)) for name in _rulesets(records)),
             unseen="Each entry's own record looks from outside at what it refuses.",
         ),
         Defence(
@@ -49,19 +114,22 @@ def of(records: Sequence[Defence]) -> tuple[Defence, ...]:
                     transport,
                 ),
                 HostAnswer(
+                    mta="postfix",
                     subject="parameters that a service of master.cf overrides",
                     command="postconf -P | sed 's/ *$//' | LC_ALL=C sort",
                     matches=_OVERRIDES,
                     refuted_by="smtp/inet/milter_default_action = accept",
                 ),
                 HostAnswer(
+                    mta="postfix",
                     subject="services that listen on the network",
                     # mta.screened looks at what stands before smtpd.
                     command="postconf -M | awk '$2 == \"inet\" { print $1, $8 }' | sed 's/ postscreen$/ smtpd/'",
                     matches="smtp smtpd",
                     refuted_by="smtp smtpd\n2525 smtpd",
                 ),
-                UnitOption(unit="postfix.service", option="UnitFileState", value="enabled"),
+                UnitOption(mta="postfix", unit="postfix.service", option="UnitFileState", value="enabled"),
+                *_sendmail(records),
             ),
             unseen="Whom an exception is for, the audit would have to guess.",
         ),

@@ -11,6 +11,7 @@ from filterd.config import Config, load
 from roles.errors import SettingError
 from roles.filterd import wheelhouse
 from roles.filterd.defences import DEFENCES
+from roles.mta.agents import AGENTS
 from roles.rendering import filterd_options
 from roles.rendering import rendered as as_the_role_does
 from roles.settings import CLAMD_SOCKET, SPAMD_SOCKET, Gateway
@@ -29,7 +30,7 @@ def rendered(template: str) -> str:
         GATEWAY,
         clamd_socket=CLAMD_SOCKET,
         spamd_socket=SPAMD_SOCKET,
-        socket_directory="/var/spool/postfix/filterd",
+        mta=AGENTS["postfix"],
         options=filterd_options(DEFENCES),
     )
 

@@ -239,7 +239,7 @@ def test_reconcile(shell: Shell, spam: MessageRecord) -> None:
     assert code == 0
     log.write_text("nothing\n")
     code, _, error = shell("reconcile", "--log", str(log))
-    assert (code, "no line of Postfix" in error) == (2, True)
+    assert (code, "no line of Postfix or Sendmail" in error) == (2, True)
     assert shell("reconcile", "--log", str(shell.home / "none"))[0] == 2
 
 

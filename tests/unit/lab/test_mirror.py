@@ -7,13 +7,18 @@ from roles.platforms import DEBIAN_12
 
 
 def test_it_holds_what_the_roles_install() -> None:
-    assert mirror.packages() == DEBIAN_12.every_package()
+    assert mirror.packages() == (DEBIAN_12.every_package("postfix"), DEBIAN_12.every_package("sendmail"))
 
 
 def test_key_changes_with_image_and_packages_but_not_with_their_order() -> None:
-    key = mirror.key("gateway-1", ["a", "b"])
-    assert key == mirror.key("gateway-1", ["b", "a"])
-    assert len({key, mirror.key("gateway-2", ["a", "b"]), mirror.key("gateway-1", ["a"])}) == 3
+    key = mirror.key("gateway-1", [["a", "b"], ["c"]])
+    assert key == mirror.key("gateway-1", [["c"], ["b", "a"]])
+    others = (
+        ("gateway-2", [["a", "b"], ["c"]]),
+        ("gateway-1", [["a"], ["c"]]),
+        ("gateway-1", [["a", "b", "c"]]),
+    )
+    assert len({key, *(mirror.key(*other) for other in others)}) == 4
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from roles.claims import Greeting
 from roles.defence import Defence
-from roles.kinds import MainCf
+from roles.kinds import MainCf, SendmailMc
 
 BANNER = MainCf("smtpd_banner", "$myhostname ESMTP")
 CLAIM = Greeting(matches=r"220 \S+ ESMTP", refuted_by="220 mx ESMTP Postfix")
@@ -48,6 +48,12 @@ def defence(**changes: Any) -> Defence:
         ({"rows": ("A201",)}, "rows must name"),
         ({"sets": (), "claims": (), "unseen": "Nobody looks."}, "neither sets nor claims"),
         ({"claims": ()}, "either claims or the reason"),
+        ({"claims": (), "unseen": "Nobody looks."}, "under sendmail it neither sets nor claims"),
+        (
+            {"claims": (), "unseen": "Nobody looks.", "sets": (SendmailMc("confSMTP_LOGIN_MSG", "$j"),)},
+            "under postfix it neither sets nor claims",
+        ),
+        ({"lacks": {"sendmail": "A filter"}}, "under sendmail must be a whole sentence"),
         ({"unseen": "Nobody looks."}, "either claims or the reason"),
     ],
 )
@@ -69,7 +75,12 @@ def test_ids_begin_with_their_layer(id_: str) -> None:
     [
         {},
         {"sets": ()},
-        {"claims": (), "unseen": "Only the next hop sees it."},
+        {
+            "claims": (),
+            "unseen": "Only the next hop sees it.",
+            "sets": (BANNER, SendmailMc("confSMTP_LOGIN_MSG", "$j")),
+        },
+        {"claims": (), "unseen": "Only the next hop sees it.", "lacks": {"sendmail": "A filter does it."}},
         {"rows": ("A20", "H11", "P26")},
     ],
 )

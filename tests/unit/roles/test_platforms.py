@@ -5,8 +5,10 @@ import re
 import pytest
 
 from roles.errors import SettingError
+from roles.mta.agents import AGENTS
 from roles.platforms import DEBIAN_12, PLATFORMS, Platform, platform_of
 from roles.registry import LAYERS
+from roles.settings import Mta
 
 
 def test_debian_12_is_known_by_its_os_release() -> None:
@@ -27,17 +29,19 @@ def test_an_unknown_platform_is_refused_by_name_with_the_known_ones(os_id: str, 
 @pytest.mark.parametrize("platform", PLATFORMS, ids=lambda platform: platform.title)
 class TestEveryPlatform:
     def test_it_names_packages_for_each_layer_and_no_other(self, platform: Platform) -> None:
-        assert set(platform.packages) == {layer for layer, _ in LAYERS}
-        assert all(platform.packages.values())
-        assert all(platform.parts.values())
+        assert {*platform.packages, "mta"} == {layer for layer, _ in LAYERS}
+        assert all((*platform.packages.values(), *platform.parts.values(), *platform.mta.values()))
+        assert set(platform.mta) == set(AGENTS)
 
-    def test_package_names_are_what_dpkg_takes(self, platform: Platform) -> None:
+    @pytest.mark.parametrize("mta", AGENTS)
+    def test_package_names_are_what_dpkg_takes(self, platform: Platform, mta: Mta) -> None:
         # Debian policy 5.6.1
-        assert all(re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name) for name in platform.every_package())
+        assert all(re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name) for name in platform.every_package(mta))
 
-    def test_every_package_is_listed_once_and_sorted(self, platform: Platform) -> None:
-        named = [name for names in (*platform.packages.values(), *platform.parts.values()) for name in names]
-        assert list(platform.every_package()) == sorted(set(named))
+    @pytest.mark.parametrize("mta", AGENTS)
+    def test_every_package_is_listed_once_and_sorted(self, platform: Platform, mta: Mta) -> None:
+        layers = (*platform.packages.values(), *platform.parts.values(), platform.mta[mta])
+        assert list(platform.every_package(mta)) == sorted({name for names in layers for name in names})
 
 
 def test_no_platform_is_in_the_table_twice() -> None:

@@ -7,7 +7,17 @@ import pytest
 
 from roles import registry
 from roles.defence import Defence
-from roles.kinds import FileMode, FilterTable, FirewallRule, HostAnswer, Kind, LineOption, UnitOption
+from roles.kinds import (
+    FileMode,
+    FilterTable,
+    FirewallRule,
+    HostAnswer,
+    Kind,
+    LineOption,
+    SendmailFeature,
+    UnitOption,
+)
+from roles.mta.agents import AGENTS
 from roles.registry import DEFENCES, LAYERS
 from tests.unit.roles.examples import gateway
 
@@ -46,6 +56,23 @@ ROWS = {
 }
 # A host on which no rule, option or file is as it should be answers one of these.
 WRONG = "wrong\n"
+# Answers of a host that is as it should be, by the pattern that they must match.
+ANSWERS = {
+    r"[1-9]\d*": "3",
+    r"(.*,)?noetrn(,.*)?": "goaway,noetrn,nobodyreturn",
+    r"(.*,)?needmailhelo(,.*)?": "needmailhelo",
+    r"(?m)^Relay_ok +returns": "Relay_ok         returns: NOPERM",
+    r"(?m)^canonify +returns: (?!.*< @ ).*": "canonify         returns: elsewhere ! victim",
+    r"((?=[^ ]*8)[^ DP]+ 0\n?)+": "8FMXamu 0\n8FMXamu 0",
+    r"(?m)^greet_pause +returns: \$# 1000$": "greet_pause      returns: $# 1000",
+    r"\$# o g2 u2": "$# o g2 u2",
+    r"8\.(1[2-9]|[2-9]\d)\..*|9\..*": "8.17.1.9",
+    r"(try_tls +returns: )(?!.*error).+": "try_tls          returns: OK",
+    r"from (?!.*\$[vZ]).*": "from $s by $j with $r id $i",
+    rf"filterd, S=local:{AGENTS['sendmail'].milter_socket}, F=T, T=\S+": (
+        f"filterd, S=local:{AGENTS['sendmail'].milter_socket}, F=T, T=C:30s"
+    ),
+}
 
 
 def means_nothing(setting: Kind) -> bool:
@@ -97,8 +124,8 @@ def test_the_wanted_answer_holds(setting: Kind) -> None:
     wanted = setting.wanted(GATEWAY)
     if isinstance(setting, FirewallRule):
         wanted = "\n".join(f"-A {setting.chain} {rule}" for rule in setting.rules(GATEWAY))
-    if isinstance(setting, HostAnswer) and setting.matches == r"[1-9]\d*":
-        wanted = "3"
+    if isinstance(setting, HostAnswer | SendmailFeature) and wanted in ANSWERS:
+        wanted = ANSWERS[wanted]
     if isinstance(setting, FilterTable):
         wanted = "\n".join(setting.table(GATEWAY))
         opened = wanted.replace(":OUTPUT DROP\n", ":OUTPUT DROP\n-A OUTPUT -j ACCEPT\n")

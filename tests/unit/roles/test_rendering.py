@@ -24,17 +24,30 @@ from roles.kinds import (
     SshdOption,
     Sysctl,
 )
+from roles.mta.agents import AGENTS
 from roles.mta.defences import DEFENCES as MTA
 from roles.mta.injection import INJECTION
 from roles.mta.outbound import SERVICES, transport
 from roles.rendering import filterd_options, lines, rendered, restriction_lists
+from roles.settings import Mta
 from tests.unit.roles.examples import gateway
 
 GATEWAY = gateway()
 
 
+LACKS: dict[Mta, str] = {"sendmail": "It is not what is tried here."}
+
+
 def record(id_: str, *sets: Kind) -> Defence:
-    return Defence(id=id_, title="A title", why="A reason.", rows=("A01",), sets=sets, unseen="Nobody looks.")
+    return Defence(
+        id=id_,
+        title="A title",
+        why="A reason.",
+        rows=("A01",),
+        sets=sets,
+        unseen="Nobody looks.",
+        lacks=LACKS,
+    )
 
 
 def main_cf(**changes: object) -> str:
@@ -42,7 +55,7 @@ def main_cf(**changes: object) -> str:
     parameters = list(lines(MTA, MainCf, chosen))
     return rendered(
         "mta",
-        "main.cf.j2",
+        "postfix/main.cf.j2",
         chosen,
         parameters=parameters,
         restrictions=restriction_lists(MTA, chosen),
@@ -87,7 +100,7 @@ def test_a_value_that_is_missing_stops_the_deploy() -> None:
 
 def test_a_template_that_is_not_there_is_no_empty_file() -> None:
     with pytest.raises(TemplateNotFound):
-        rendered("mta", "main.cf", GATEWAY)
+        rendered("mta", "postfix/main.cf", GATEWAY)
 
 
 def test_main_cf_has_each_parameter_once_below_its_defence() -> None:
@@ -120,7 +133,7 @@ def test_settings_reach_the_parameters_that_follow_from_them() -> None:
 
 
 def test_the_transport_table_has_a_line_a_domain_and_no_other() -> None:
-    text = rendered("mta", "transport.j2", GATEWAY, transport=transport(GATEWAY))
+    text = rendered("mta", "postfix/transport.j2", GATEWAY, transport=transport(GATEWAY))
     assert [line for line in text.splitlines() if not line.startswith("#")] == [
         "example.net relay:mail.internal.example.net:2525",
         "example.org relay:[192.0.2.25]:25",
@@ -128,14 +141,14 @@ def test_the_transport_table_has_a_line_a_domain_and_no_other() -> None:
 
 
 def test_the_gateways_own_mail_goes_to_its_administrator() -> None:
-    text = rendered("mta", "virtual.j2", gateway(administrator="ops@example.com"))
+    text = rendered("mta", "postfix/virtual.j2", gateway(administrator="ops@example.com"))
     assert [line for line in text.splitlines() if not line.startswith("#")] == [
         f"{name}@mx1.example.org ops@example.com" for name in ("postmaster", "root", "abuse", "mailer-daemon")
     ]
 
 
 def test_master_cf_listens_on_port_25_alone() -> None:
-    text = rendered("mta", "master.cf.j2", GATEWAY, injection=INJECTION, services=SERVICES)
+    text = rendered("mta", "postfix/master.cf.j2", GATEWAY, injection=INJECTION, services=SERVICES)
     services = [line.split() for line in text.splitlines() if line and not line.startswith(("#", " "))]
     assert [service[0] for service in services if service[1] == "inet"] == ["smtp"]
     assert all(len(service) == 8 for service in services)
@@ -144,7 +157,7 @@ def test_master_cf_listens_on_port_25_alone() -> None:
 
 def test_master_cf_overrides_declared_settings_alone() -> None:
     # master(5): -o name=value stands on lines of its own, indented, behind its service.
-    text = rendered("mta", "master.cf.j2", GATEWAY, injection=INJECTION, services=SERVICES)
+    text = rendered("mta", "postfix/master.cf.j2", GATEWAY, injection=INJECTION, services=SERVICES)
     rest = text
     for service, settings in (*INJECTION.items(), *SERVICES.items()):
         found = re.search(rf"^{service} +unix ", text, re.MULTILINE)
@@ -217,7 +230,7 @@ def test_spamd_has_as_many_children_as_filterd_asks_at_a_time() -> None:
 FILTERD = {
     "clamd_socket": "/run/c",
     "spamd_socket": "/run/s",
-    "socket_directory": "/run/f",
+    "mta": AGENTS["postfix"],
     "store_key": "/etc/k",
 }
 
@@ -307,7 +320,7 @@ def test_filterd_takes_the_configuration_that_is_written_for_it(
 
 def test_filterds_unit_may_write_to_its_socket_directory_alone() -> None:
     unit = rendered("filterd", "filterd.service.j2", GATEWAY, **FILTERD)
-    assert re.findall(r"^ReadWritePaths=(.*)$", unit, re.MULTILINE) == ["/run/f"]
+    assert re.findall(r"^ReadWritePaths=(.*)$", unit, re.MULTILINE) == [AGENTS["postfix"].milter_directory]
     assert "{" not in unit.replace("%{", "")
 
 

@@ -1,0 +1,340 @@
+"""Carry an MTA's queue over; it runs on the gateway, with Python's own library alone.
+
+    carry.py out postfix|sendmail DIRECTORY   write down what waits in that MTA's queue, and take it out there
+    carry.py may postfix|sendmail DIRECTORY   say what stands in the way of that, before anything is stopped
+    carry.py in SOCKET DIRECTORY              hand it to the MTA that listens there
+
+Queue formats: postcat(1), Postfix's dsn_mask.h; Sendmail's Operations Guide, appendix B ("Summary of support files").
+"""
+
+import json
+import os
+import re
+import smtplib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+_NOTIFY: Final = {1: "NEVER", 2: "SUCCESS", 4: "FAILURE", 8: "DELAY"}
+_LETTERS: Final = {"S": "SUCCESS", "F": "FAILURE", "D": "DELAY"}
+_RET: Final = {"1": "FULL", "2": "HDRS"}
+_ATOM: Final = re.compile(r"[^\s\".(),:;<>@\[\\\]\x00-\x1f\x7f]+(\.[^\s\".(),:;<>@\[\\\]\x00-\x1f\x7f]+)*")
+_START: Final = 30  # seconds
+_LONG: Final = 300  # seconds that the new MTA may take for an answer
+SPOOL: Final = Path("/var/spool/postfix")
+QUEUE: Final = Path("/var/spool/mqueue")
+# Where what is held lies, what it is called, and what an administrator does with it.
+_HELD: Final = {
+    "postfix": (SPOOL / "hold", "*", "on hold", "`postsuper -H` or `postsuper -d`"),
+    "sendmail": (QUEUE, "hf*", "in quarantine", "`sendmail -qQ -Q` or removing them"),
+}
+# Flags of the mailers of next hops (gateway.mc): what a header's condition names none of is not sent (Appendix B, H).
+_MAILER: Final = frozenset("mFMXua8")
+
+
+@dataclass(kw_only=True)
+class Recipient:
+    """One who has not got it yet: address without brackets, and the parameters of RCPT (RFC 3461)."""
+
+    address: str
+    notify: str = ""
+    orcpt: str = ""
+
+
+@dataclass(kw_only=True)
+class Waiting:
+    """One message of a queue: envelope without brackets; what is said of the content stands beside it."""
+
+    sender: str = ""
+    recipients: list[Recipient] = field(default_factory=list)
+    envid: str = ""
+    ret: str = ""
+
+
+class CannotCarryError(Exception):
+    """A message that cannot be carried over as it is; the text says which, why, and what to do."""
+
+
+# A message's id, envelope and content, and what takes it out of its queue.
+Taken = tuple[str, Waiting, bytes, Callable[[], object]]
+
+
+def quoted(address: str) -> str:
+    """Return an address as SMTP writes it (RFC 5321 4.1.2): queues keep local parts without their quotes."""
+    local, at, domain = address.rpartition("@")
+    if not at or _ATOM.fullmatch(local) or (local.startswith('"') and local.endswith('"')):
+        return address
+    escaped = re.sub(r'(["\\])', r"\\\1", local)
+    return f'"{escaped}"@{domain}'
+
+
+def xtext(value: str) -> str:
+    """Return a value as a parameter of DSN is written (RFC 3461 4): Postfix keeps it decoded, Sendmail as it came."""
+    return "".join(one if "!" <= one <= "~" and one not in "+=" else f"+{ord(one):02X}" for one in value)
+
+
+def of_postfix(text: str) -> Waiting:
+    """Return the envelope that `postcat -e` prints. Recipients that are done have other records."""
+    found, orcpt, notify = Waiting(), "", 0
+    for line in text.splitlines():
+        name, _, value = line.partition(": ")
+        if name == "named_attribute":
+            attribute, _, value = value.partition("=")
+            if attribute == "dsn_orig_rcpt":
+                orcpt = xtext(value)
+            elif attribute == "notify_flags":
+                notify = int(value)
+            elif attribute == "envelope_id":
+                found.envid = xtext(value)
+            elif attribute == "ret_flags":
+                found.ret = _RET.get(value, "")
+        elif name == "sender":
+            found.sender = quoted(value)
+        elif name in ("recipient", "done_recipient"):
+            asked = ",".join(word for bit, word in _NOTIFY.items() if notify & bit)
+            if name == "recipient":
+                found.recipients.append(Recipient(address=quoted(value), notify=asked, orcpt=orcpt))
+            orcpt, notify = "", 0
+    return found
+
+
+def of_sendmail(text: bytes) -> tuple[Waiting, bytes]:
+    """Return envelope and headers of a qf file. Raises CannotCarryError for one that is not whole."""
+    found, headers, orcpt = Waiting(), list[bytes](), ""
+    lines = re.sub(rb"\n(?=[ \t])", b"\0", text).split(b"\n")
+    if b"." not in lines:
+        raise CannotCarryError("its queue file is not whole")
+    for line in lines[: lines.index(b".")]:
+        code, value = line[:1], line[1:]
+        if code == b"S":
+            found.sender = _bare(value)
+        elif code == b"Q":
+            orcpt = value.decode("utf-8", "surrogateescape")
+        elif code == b"Z":
+            found.envid = value.decode("ascii", "replace")
+        elif code == b"F" and b"n" in value:
+            found.ret = "HDRS"
+        elif code == b"R":
+            flags, _, address = value.partition(b":")
+            found.recipients.append(_asked(flags.decode("ascii", "replace"), _bare(address), orcpt))
+            orcpt = ""
+        elif code == b"H" and (header := _header(value)):
+            headers.append(header)
+    return found, b"".join(headers)
+
+
+def _asked(flags: str, address: str, orcpt: str) -> Recipient:
+    """Return a recipient; ``N`` says that NOTIFY was given, and with no further letter it was NEVER."""
+    asked = ",".join(word for letter, word in _LETTERS.items() if letter in flags)
+    return Recipient(address=address, notify=(asked or "NEVER") if "N" in flags else "", orcpt=orcpt)
+
+
+def _bare(address: bytes) -> str:
+    text = address.decode("utf-8", "surrogateescape").strip()
+    return text[1:-1] if text.startswith("<") and text.endswith(">") else text
+
+
+def _header(value: bytes) -> bytes:
+    """Return one header with its line ends, or nothing where the condition before it (``?flags?``) does not hold."""
+    condition = re.match(rb"\?([^?]*)\?", value)
+    if condition is not None:
+        flags = set(condition[1].decode("ascii", "replace"))
+        if flags and not flags & _MAILER:
+            return b""
+        value = value[condition.end() :]
+        if flags and not value.partition(b":")[2].strip():
+            return b""  # one of Sendmail's own that is empty, and so not written
+    return value.replace(b"\0", b"\r\n") + b"\r\n"
+
+
+def crlf(content: bytes) -> bytes:
+    """Return a queue's content with SMTP's line ends; a lone carriage return stays as it came."""
+    return re.sub(rb"(?<!\r)\n", b"\r\n", content)
+
+
+def _run(*command: str) -> bytes:
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def postfix_queue() -> Iterator[Taken]:
+    """Yield (id, envelope, content, what takes it out of the queue) of each message that waits in Postfix."""
+    may("postfix")
+    for path in sorted(one for name in ("incoming", "active", "deferred") for one in _ids(SPOOL / name, "*")):
+        if any(one.name == path.name for one in _ids(SPOOL / "bounce", "*")):
+            raise CannotCarryError(
+                f"a bounce of {path.name} is being made: start Postfix, and deploy again later"
+            )
+        envelope = of_postfix(_run("postcat", "-e", "-q", path.name).decode("utf-8", "surrogateescape"))
+        content = _run("postcat", "-h", "-b", "-q", path.name)
+        yield path.name, envelope, crlf(content), partial(_run, "postsuper", "-d", path.name)
+
+
+def sendmail_queue() -> Iterator[Taken]:
+    """Yield (id, envelope, content, what takes it out of the queue) of each message that waits in Sendmail."""
+    may("sendmail")
+    for path in _ids(QUEUE, "qf*"):
+        name = path.name[2:]
+        try:
+            envelope, headers = of_sendmail(path.read_bytes())
+        except CannotCarryError as error:
+            raise CannotCarryError(f"{path}: {error}; look at it, and deploy again") from error
+        body = path.with_name(f"df{name}")
+        content = headers + b"\r\n" + crlf(body.read_bytes() if body.exists() else b"")
+        yield (
+            name,
+            envelope,
+            content,
+            partial(_unlinked, path, body),
+        )
+
+
+def _unlinked(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _ids(directory: Path, pattern: str) -> list[Path]:
+    return sorted(path for path in directory.rglob(pattern) if path.is_file())
+
+
+QUEUES: Final[Mapping[str, Callable[[], Iterator[Taken]]]] = {
+    "postfix": postfix_queue,
+    "sendmail": sendmail_queue,
+}
+
+
+def may(mta: str) -> None:
+    """Raise CannotCarryError when something must be decided by a human first: held mail would be let go."""
+    directory, pattern, name, remedy = _HELD[mta]
+    held = _ids(directory, pattern)
+    if held:
+        raise CannotCarryError(f"{len(held)} messages are {name} ({held[0].name} …): {remedy} first")
+
+
+def out(mta: str, directory: Path) -> int:
+    """Write down what waits; each message leaves the queue when it is on disk. Return how many there were."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    count = 0
+    for name, envelope, content, remove in QUEUES[mta]():
+        if envelope.recipients:
+            # Named for where it was: written down twice, it is still one.
+            _durable(directory / f"{mta}-{name}.eml", content)
+            _durable(directory / f"{mta}-{name}.json", json.dumps(asdict(envelope)).encode())
+            count += 1
+        remove()
+    return count
+
+
+def _durable(path: Path, content: bytes) -> None:
+    new = path.with_suffix(".new")
+    with new.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path)
+    place = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)
+
+
+def _connected(to: socket.socket, path: str) -> None:
+    """Connect to an MTA that has just been started: it may need a moment."""
+    for _ in range(_START):
+        try:
+            to.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            time.sleep(1)
+        else:
+            return
+    to.connect(path)
+
+
+class UnixSMTP(smtplib.SMTP):
+    """SMTP on a unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(timeout=_LONG)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_LONG)
+        _connected(self.sock, path)
+        self.command_encoding = "utf-8"
+        code, said = self.getreply()
+        if code // 100 != 2:  # noqa: PLR2004 - RFC 5321 4.2
+            raise smtplib.SMTPConnectError(code, said)
+
+
+def into(path: str, directory: Path) -> tuple[int, list[str]]:
+    """Hand over what was written down; a message goes when the MTA has taken it. Return how many, and what it refused."""
+    count, refused = 0, list[str]()
+    for note in sorted(directory.glob("*.json")):
+        envelope = json.loads(note.read_bytes())
+        body = note.with_suffix(".eml")
+        said = _handed(path, envelope, body.read_bytes())
+        if said:
+            refused.append(f"{note.stem}: {said}; it stays in {directory}")
+            continue
+        note.unlink()
+        body.unlink()
+        count += 1
+    for leftover in (*directory.glob("*.new"), *directory.glob("*.eml")):
+        # Of a run that died: its message is still in the old queue, or was taken.
+        if not leftover.with_suffix(".json").exists():
+            leftover.unlink()
+    return count, refused
+
+
+def _handed(path: str, envelope: Mapping[str, object], content: bytes) -> str:
+    """Hand over one message; return what the MTA refused it with, or ""."""
+    with UnixSMTP(path) as server:
+        server.ehlo("localhost")
+        options = ["BODY=8BITMIME"] if server.has_extn("8bitmime") else []
+        dsn = server.has_extn("dsn")
+        if dsn:
+            options += [f"{name.upper()}={envelope[name]}" for name in ("ret", "envid") if envelope[name]]
+        recipients = [Recipient(**one) for one in envelope["recipients"]]  # type: ignore[attr-defined]
+        addresses = [str(envelope["sender"]), *(one.address for one in recipients)]
+        if server.has_extn("smtputf8") and not all(address.isascii() for address in addresses):
+            options.append("SMTPUTF8")
+        steps = [f"MAIL FROM:<{envelope['sender']}>{''.join(f' {word}' for word in options)}"]
+        for one in recipients:
+            asked = {"NOTIFY": one.notify, "ORCPT": one.orcpt} if dsn else {}
+            words = "".join(f" {name}={value}" for name, value in asked.items() if value)
+            steps.append(f"RCPT TO:<{one.address}>{words}")
+        for step in steps:
+            code, said = server.docmd(step)
+            if code // 100 != 2:  # noqa: PLR2004
+                return f"{step!r} was answered {code} {said.decode('ascii', 'replace')}"
+        code, said = server.data(content)
+        return "" if code // 100 == 2 else f"{code} {said.decode('ascii', 'replace')}"  # noqa: PLR2004
+
+
+def main(words: list[str]) -> int:
+    """Do what the command line says; 0: all is done, 1: something stands in the way, and it is said."""
+    what, which, directory = words
+    try:
+        if what == "may":
+            may(which)
+            return 0
+        if what == "out":
+            print(f"{out(which, Path(directory))} messages written down in {directory}")
+            return 0
+        count, refused = into(which, Path(directory))
+    except (CannotCarryError, OSError, smtplib.SMTPException, subprocess.CalledProcessError) as error:
+        print(f"the queue cannot be carried over: {error}", file=sys.stderr)
+        return 1
+    print(f"{count} messages handed over")
+    for line in refused:
+        print(line, file=sys.stderr)
+    return 1 if refused else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,85 @@
+"""The operations of a switch: each asks what is there, so that a run that died is finished by the next one.
+
+pyinfra settles what an operation finds before the first one runs (roles/operations.py). So what is due only because an
+earlier operation of the same run did something asks for that one's reason as well.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from roles.mta.agents import AGENTS
+from roles.operations import converged, files_owned
+from roles.rendering import OwnedFile
+from roles.settings import Mta
+
+WRITTEN_DOWN: Final = "/var/lib/bastide/handover"
+PROGRAM: Final = "/usr/local/lib/bastide/carry.py"
+# How long the old MTA may send before it is stopped: what is left is carried.
+_SECONDS: Final = 60
+_PACKAGES: Final[Mapping[Mta, str]] = {"postfix": "postfix", "sendmail": "sendmail-bin"}
+_OTHER: Final[Mapping[Mta, Mta]] = {"postfix": "sendmail", "sendmail": "postfix"}
+_CARRY: Final = f"python3 {PROGRAM}"
+# Each first lets nobody in any more, then sends what can be sent, then stops: in that order nothing is bounced, and
+# nobody is told yes whose message would not be carried.
+_STOP: Final[Mapping[Mta, str]] = {
+    "postfix": f"""{_CARRY} may postfix {WRITTEN_DOWN}
+if systemctl is-active --quiet postfix; then
+  postconf -MX smtp/inet
+  postfix reload
+  postqueue -f
+  for second in $(seq {_SECONDS}); do
+    [ -n "$(find /var/spool/postfix/active /var/spool/postfix/incoming /var/spool/postfix/maildrop -type f)" ] || break
+    sleep 1
+  done
+fi
+systemctl stop postfix
+systemctl --quiet disable postfix
+{_CARRY} out postfix {WRITTEN_DOWN}""",
+    "sendmail": f"""{_CARRY} may sendmail {WRITTEN_DOWN}
+if systemctl is-active --quiet sendmail; then
+  runuser -u smmsp -- /usr/libexec/sendmail/sendmail -Ac -q
+fi
+systemctl stop sm-client sendmail
+if systemctl is-active --quiet sendmail-inject; then
+  runuser -u smmta -- timeout {_SECONDS} /usr/libexec/sendmail/sendmail -q -OMinQueueAge=0 || true
+fi
+systemctl stop sendmail-inject
+for second in $(seq {_SECONDS}); do pgrep -u smmta -x sendmail >/dev/null || break; sleep 1; done
+pkill -u smmta -x sendmail && sleep 2 || true
+systemctl --quiet disable {" ".join(AGENTS["sendmail"].units)}
+{_CARRY} out sendmail {WRITTEN_DOWN}""",
+}
+
+
+def _installed(mta: Mta) -> str:
+    """Return the question whether an MTA is installed: its name, or "none"."""
+    return (
+        f"dpkg-query -W -f='${{db:Status-Status}}' {_PACKAGES[mta]} 2>/dev/null | grep -qx installed "
+        f"&& echo {mta} || echo none"
+    )
+
+
+def old_queue_written_down(mta: Mta) -> None:
+    """Have the other MTA's queue written down, and that one stopped, where it is installed."""
+    files_owned(
+        name="Write what carries a queue over",
+        files=[OwnedFile(path=PROGRAM, content=Path(__file__).with_name("carry.py").read_text(), mode="755")],
+        check=f"python3 -m py_compile $stage{PROGRAM}; rm -rf $stage$(dirname {PROGRAM})/__pycache__",
+    )
+    converged(
+        name="Write down the queue of the other MTA and stop it",
+        question=_installed(_OTHER[mta]),
+        wanted="none",
+        remedy=_STOP[_OTHER[mta]],
+    )
+
+
+def queue_handed_in(mta: Mta) -> None:
+    """Have what was written down handed to this MTA."""
+    converged(
+        name="Hand in what waited in the other MTA's queue",
+        question=f"{_installed(_OTHER[mta])}; ls {WRITTEN_DOWN} 2>/dev/null | wc -l",
+        wanted="none\n0",
+        remedy=f"{_CARRY} in {AGENTS[mta].injection} {WRITTEN_DOWN}",
+    )

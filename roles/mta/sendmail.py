@@ -1,0 +1,268 @@
+"""Sendmail as the gateway's MTA: its configuration is built by its own m4 beside the live one, and tried there."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from roles.defence import Defence
+from roles.kinds import AccessEntry, SendmailFeature, SendmailMc, SendmailRule
+from roles.mta.agents import AGENTS
+from roles.mta.defences import DEFENCES
+from roles.mta.handover.switching import old_queue_written_down, queue_handed_in
+from roles.mta.routing import mailertable, virtusertable
+from roles.operations import converged, files_owned, packages_installed, unit_current
+from roles.platforms import Platform
+from roles.rendering import BuiltFile, OwnedFile, rendered
+from roles.settings import Gateway
+
+DIRECTORY: Final = "/etc/mail"
+UNITS: Final = "/etc/systemd/system"
+_PROGRAM: Final = "/usr/libexec/sendmail/sendmail"
+# How long a message waits before it is tried again, and how often the queue is looked through for such.
+_RETRY_MINUTES: Final = 5
+# What is built, and of what.
+_CONFIGURATIONS: Final = {
+    "sendmail.cf": "gateway.mc",
+    "injection.cf": "injection.mc",
+    "submit.cf": "submit.mc",
+}
+# What is about strangers: features that judge clients, limits of a session, rulesets that are called in one.
+_STRANGERS: Final = re.compile(
+    r"FEATURE\(`(greet_pause|conncontrol|ratecontrol|enhdnsbl|dnsbl|rhsbl|badmx|block_bad_helo|require_rdns|"
+    r"use_client_ptr|blocklist_recipients|relay_hosts_only)'|"
+    r"define\(`conf(MAX_MESSAGE_SIZE|MAX_RCPTS_PER_MESSAGE|BAD_RCPT_THROTTLE|CONNECTION_RATE_\w+)'"
+)
+_AT_THE_DOOR: Final = re.compile(r"(Local_)?(check_|greet_pause|srv_features)")
+_TABLES: Final = ("access", "mailertable", "virtusertable")
+# m4 says that a feature was misused and still succeeds, and so does Sendmail of a line that it cannot read. The tables
+# are those of the stage, too: what is tried is what will run.
+CHECK: Final = f"""new=$stage{DIRECTORY}
+said=$(for pair in {" ".join(f"{cf}:{mc}" for cf, mc in _CONFIGURATIONS.items())}; do
+  m4 $new/${{pair#*:}} 2>&1 >$new/${{pair%:*}} || echo "m4 fails on ${{pair#*:}}"
+  chmod 644 $new/${{pair%:*}}
+done)
+[ -z "$said" ] || {{ echo "$said" >&2; exit 1; }}
+for table in {" ".join(_TABLES)}; do
+  makemap hash $new/$table.db <$new/$table
+  chown root:smmta $new/$table.db
+  chmod 640 $new/$table.db
+done
+for cf in {" ".join(_CONFIGURATIONS)}; do
+  sed "s#{DIRECTORY}/#$new/#g" $new/$cf >$stage/try.cf
+  said=$(sendmail -C $stage/try.cf -bt </dev/null 2>&1 | sed '/^ADDRESS TEST MODE/d; /^Enter </d; /^> *$/d')
+  [ -z "$said" ] || {{ echo "$said" | sed "s#$stage/try.cf#$cf#" >&2; exit 1; }}
+done
+sed "s#{DIRECTORY}/#$new/#g" $new/sendmail.cf >$stage/try.cf
+for domain in $(cut -f 1 $new/mailertable | grep -v '^#'); do
+  sendmail -C $stage/try.cf -bv "postmaster@$domain" | grep -q 'deliverable: mailer hop' || {{
+    echo "mailertable: Sendmail finds no way to $domain" >&2; exit 1; }}
+done
+systemd-analyze verify $stage{UNITS}/*.service
+rm -f $stage/try.cf"""
+
+
+_RUN: Final[Mapping[str, Mapping[str, str]]] = {
+    "sendmail": {
+        "run": "sendmail-mta",
+        "pid_file": "/run/sendmail-mta/sendmail.pid",
+        "description": "Sendmail, the gateway's MTA",
+        "command": f"{_PROGRAM} -bD -q{_RETRY_MINUTES}m",
+        "user": "smmta",
+        "queue": "/var/spool/mqueue",
+    },
+    "sendmail-inject": {
+        "run": "sendmail-inject",
+        "pid_file": "/run/sendmail-inject/sendmail.pid",
+        "description": "Sendmail, where filterd hands in mail",
+        # Its syslog name tells it from mail of the network (`filterd reconcile`).
+        "command": f"{_PROGRAM} -L filterd-inject -C {DIRECTORY}/injection.cf -bD",
+        "user": "smmta",
+        "queue": "/var/spool/mqueue",
+    },
+    "sm-client": {
+        "run": "sm-client",
+        "pid_file": "/run/sm-client/sm-client.pid",
+        "description": "Sendmail, queue of this host's own programs",
+        "command": f"{_PROGRAM} -L sm-client -Ac -q{_RETRY_MINUTES}m",
+        "user": "smmsp",
+        "queue": "/var/spool/mqueue-client",
+    },
+}
+
+_BUILT_CF: Final = "[ \"$(m4 {source} | sed '/^#/d')\" = \"$(sed '/^#/d' {built})\" ]"
+_BUILT_DB: Final = (
+    "d=$(mktemp -d) && makemap hash $d/new.db <{source} && "
+    '[ "$(makemap -u hash $d/new.db)" = "$(makemap -u hash {built})" ]; rc=$?; rm -rf "$d"; [ $rc -eq 0 ]'
+)
+# Also asked of what is there: built by hand of other sources, or by Debian's scripts, it is built again.
+BUILT: Final = (
+    *(
+        BuiltFile(
+            path=f"{DIRECTORY}/{cf}",
+            current=_BUILT_CF.format(source=f"{DIRECTORY}/{mc}", built=f"{DIRECTORY}/{cf}"),
+        )
+        for cf, mc in _CONFIGURATIONS.items()
+    ),
+    *(
+        BuiltFile(
+            path=f"{DIRECTORY}/{table}.db",
+            current=_BUILT_DB.format(source=f"{DIRECTORY}/{table}", built=f"{DIRECTORY}/{table}.db"),
+        )
+        for table in _TABLES
+    ),
+)
+
+
+def apply(gateway: Gateway, platform: Platform) -> None:
+    """Have Sendmail relay for the declared domains; it answers only after its configuration is ours."""
+    old_queue_written_down("sendmail")
+    packages_installed(name="Install Sendmail", packages=platform.mta["sendmail"])
+    converged(
+        # Debian gives them to their users when the package comes for the first time alone.
+        name="Have Sendmail's queues",
+        question="stat -c '%a %U %G' /var/spool/mqueue /var/spool/mqueue-client",
+        wanted="2750 smmta smmsp\n2770 smmsp smmsp",
+        remedy="install -d -m 2750 -o smmta -g smmsp /var/spool/mqueue; "
+        "install -d -m 2770 -o smmsp -g smmsp /var/spool/mqueue-client",
+    )
+    converged(
+        name="Keep Sendmail's configuration to root",
+        question=f"stat -c '%a %U %G' {DIRECTORY}",
+        wanted="755 root root",
+        remedy=f"chown root:root {DIRECTORY}; chmod 755 {DIRECTORY}; chmod g-s {DIRECTORY}",
+    )
+    files_owned(
+        name="Write Sendmail's configuration",
+        files=_files(gateway),
+        built=BUILT,
+        check=CHECK,
+    )
+    # Each a line, as all operations: pyinfra matches them by where they are called.
+    unit_current(
+        name="Run Sendmail with its configuration",
+        unit="sendmail.service",
+        files=_files_of("sendmail.service", "sendmail.cf"),
+        on_change="restart",
+    )
+    unit_current(
+        name="Run filterd's way into Sendmail",
+        unit="sendmail-inject.service",
+        files=_files_of("sendmail-inject.service", "injection.cf"),
+        on_change="restart",
+    )
+    unit_current(
+        name="Run the queue of this host's own programs",
+        unit="sm-client.service",
+        files=_files_of("sm-client.service", "submit.cf"),
+        on_change="restart",
+    )
+    queue_handed_in("sendmail")
+
+
+def _files_of(unit: str, configuration: str) -> list[str]:
+    """Return the files that a unit's daemon reads when it starts."""
+    tables = [f"{DIRECTORY}/{table}.db" for table in _TABLES] if configuration != "submit.cf" else []
+    return [f"{UNITS}/{unit}", f"{DIRECTORY}/{configuration}", *tables]
+
+
+def _files(gateway: Gateway) -> list[OwnedFile]:
+    """Return all files of Sendmail that are ours, but what is built of them."""
+    texts = {
+        **{f"{DIRECTORY}/{name}": text for name, text in _configuration(gateway).items()},
+        f"{DIRECTORY}/helpfile": rendered("mta", "sendmail/helpfile.j2", gateway),
+        f"{DIRECTORY}/sendmail.conf": rendered("mta", "sendmail/sendmail.conf.j2", gateway),
+        "/etc/cron.d/sendmail": rendered("mta", "sendmail/cron.j2", gateway),
+        **{
+            f"{UNITS}/{name}.service": rendered(
+                "mta",
+                "sendmail/unit.service.j2",
+                gateway,
+                name=name,
+                socket=AGENTS["sendmail"].injection,
+                **values,
+            )
+            for name, values in _RUN.items()
+        },
+    }
+    return [OwnedFile(path=path, content=text) for path, text in texts.items()]
+
+
+def _configuration(gateway: Gateway) -> dict[str, str]:
+    """Return what the configuration and the tables are built of, by name."""
+    agent = AGENTS["sendmail"]
+    hops = mailertable(gateway)
+    values: dict[str, object] = {
+        "directory": DIRECTORY,
+        "retry_minutes": _RETRY_MINUTES,
+        "ports": sorted({int(hop.partition(":")[0].removeprefix("hop")) for hop in hops.values()}),
+        "socket": agent.injection,
+        "milter": f"S=local:{agent.milter_socket}, F=T, T=C:30s;S:60s;R:60s;E:{agent.content_timeout_s}s",
+    }
+    tables: dict[str, list[tuple[str, Mapping[str, str]]]] = {
+        "access": access(DEFENCES, gateway),
+        "mailertable": [("mta.no-exceptions", hops)],
+        "virtusertable": [("mta.no-exceptions", virtusertable(gateway))],
+    }
+    options, rules = macro_lines(DEFENCES, gateway), rulesets(DEFENCES, gateway)
+    mc = "sendmail/gateway.mc.j2"
+    values |= {
+        "injection": False,
+        "pid_file": _RUN["sendmail"]["pid_file"],
+        "options": options,
+        "rulesets": rules,
+    }
+    inside: dict[str, object] = {
+        **values,
+        "injection": True,
+        "pid_file": _RUN["sendmail-inject"]["pid_file"],
+        "options": _of_delivery(options),
+        "rulesets": {name: own for name, own in rules.items() if not _AT_THE_DOOR.match(name)},
+    }
+    return {
+        "gateway.mc": rendered("mta", mc, gateway, **values),
+        "injection.mc": rendered("mta", mc, gateway, **inside),
+        "submit.mc": rendered(
+            "mta", "sendmail/submit.mc.j2", gateway, **values | {"pid_file": _RUN["sm-client"]["pid_file"]}
+        ),
+        **{
+            name: rendered("mta", "sendmail/table.j2", gateway, tables=entries)
+            for name, entries in tables.items()
+        },
+    }
+
+
+def _of_delivery(options: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
+    """Leave out of gateway.mc's lines what is about strangers at the door: filterd is none."""
+    kept = ((id_, [line for line in own if not _STRANGERS.match(line)]) for id_, own in options)
+    return [(id_, own) for id_, own in kept if own]
+
+
+def macro_lines(defences: Iterable[Defence], gateway: Gateway) -> list[tuple[str, list[str]]]:
+    """Return each defence's id with its lines of gateway.mc, in the records' order; those without any are left out."""
+    found = []
+    for defence in (each for each in defences if each.stands(gateway)):
+        own = [each.line(gateway) for each in defence.sets if isinstance(each, SendmailMc | SendmailFeature)]
+        if own:
+            found.append((defence.id, own))
+    return found
+
+
+def rulesets(defences: Iterable[Defence], gateway: Gateway) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
+    """Return each ruleset of ours with its (defence id, rules) pairs in the records' order."""
+    found: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    for defence in (each for each in defences if each.stands(gateway)):
+        for setting in defence.sets:
+            if isinstance(setting, SendmailRule):
+                found.setdefault(setting.ruleset, []).append((defence.id, setting.rules))
+    return found
+
+
+def access(defences: Iterable[Defence], gateway: Gateway) -> list[tuple[str, Mapping[str, str]]]:
+    """Return the access database's entries with their defence's id, in the records' order."""
+    return [
+        (defence.id, setting.entries(gateway))
+        for defence in defences
+        if defence.stands(gateway)
+        for setting in defence.sets
+        if isinstance(setting, AccessEntry)
+    ]

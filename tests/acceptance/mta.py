@@ -1,0 +1,151 @@
+"""What the tests do to the gateway's MTA by hand, once an MTA: shell scripts, run as root on the gateway."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from roles.mta.agents import AGENTS, Agent
+from roles.settings import Mta
+
+# A change and what undoes it.
+Pair = tuple[str, str]
+
+_BLOCKED: Final = (
+    "iptables -I OUTPUT -p tcp --dport 25 -j REJECT",
+    "iptables -D OUTPUT -p tcp --dport 25 -j REJECT",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """The ways to look at one MTA's queue and to set it by hand.
+
+    ``queue`` prints the ids of the messages that wait, ``flush`` has them tried now. ``held``: nothing is delivered.
+    ``queued`` prints the envelope of a message by its id (``{id}``). ``limited`` sets its size limit
+    (``{bytes}``), ``inside`` that of filterd's way in as well (``{inside}``). ``away``: filterd cannot hand in mail.
+    ``hold`` keeps what waits until ``unhold``. ``owned`` is a file of its configuration, ``operation`` what writes it.
+    ``asked`` matches in ``queued`` what test_quarantine asks for; ``international``: it takes addresses beyond ASCII
+    (RFC 6531).
+    """
+
+    agent: Agent
+    queue: str
+    flush: str
+    queued: str
+    held: Pair
+    limited: Pair
+    inside: Pair
+    away: Pair
+    hold: str
+    unhold: str
+    owned: str
+    operation: str
+    quiet: str
+    processes: Mapping[str, str]
+    asked: tuple[str, ...]
+    international: bool
+
+    @property
+    def blocked(self) -> Pair:
+        """The next hop does not answer; afterwards what waits is tried."""
+        return (_BLOCKED[0], f"{_BLOCKED[1]}; {self.flush}")
+
+    @property
+    def ready(self) -> str:
+        """Wait until filterd can be asked."""
+        return f"timeout 30 sh -c 'until [ -S {self.agent.milter_socket} ]; do sleep 0.2; done'"
+
+
+_POSTFIX_KEPT: Final = "mv /root/main.cf.kept /etc/postfix/main.cf; postfix reload 2>/dev/null; sleep 1"
+_POSTFIX_LIMITED: Final = (
+    "set -e; cp -p /etc/postfix/main.cf /root/main.cf.kept; "
+    "postconf -e message_size_limit={bytes}; postfix reload 2>/dev/null; sleep 1"
+)
+_SOCKET: Final = AGENTS["postfix"].injection
+
+
+def _option(name: str, configuration: str, unit: str) -> Pair:
+    """Set an option of a .cf file of Sendmail's, and put the file back."""
+    path = f"/etc/mail/{configuration}"
+    return (
+        (
+            f"set -e; cp -p {path} /root/{configuration}.kept; sed -i 's/^O {name}=.*/O {name}={{bytes}}/' {path}; "
+            f"systemctl restart {unit}"
+        ),
+        f"mv /root/{configuration}.kept {path}; systemctl restart {unit}",
+    )
+
+
+_SENDMAIL: Final = "/usr/libexec/sendmail/sendmail"
+_QUEUE: Final = "find /var/spool/mqueue -name '[qh]f*' -printf '%f\\n' | cut -c3-"
+_LIMITED: Final = _option("MaxMessageSize", "sendmail.cf", "sendmail")
+_INSIDE: Final = _option("MaxMessageSize", "injection.cf", "sendmail-inject")
+
+HANDS: Final[Mapping[Mta, Hands]] = {
+    "postfix": Hands(
+        agent=AGENTS["postfix"],
+        queue='postqueue -j | sed -n \'s/.*"queue_id": "\\([^"]*\\)".*/\\1/p\'',
+        flush="postqueue -f",
+        queued="postcat -e -q {id}",
+        held=(
+            "postconf -e defer_transports=relay,smtp && postfix reload",
+            "postconf -X defer_transports && postfix reload",
+        ),
+        limited=(_POSTFIX_LIMITED, _POSTFIX_KEPT),
+        inside=(
+            (
+                f"cp -p /etc/postfix/master.cf /root/master.cf.kept; {_POSTFIX_LIMITED}; "
+                "postconf -P filterd-inject/unix/message_size_limit={inside}; postfix reload 2>/dev/null; sleep 1"
+            ),
+            f"mv /root/master.cf.kept /etc/postfix/master.cf; {_POSTFIX_KEPT}",
+        ),
+        away=(f"chmod 600 {_SOCKET}", f"chmod 666 {_SOCKET}"),
+        hold="postsuper -h ALL",
+        unhold="postsuper -H ALL",
+        owned="/etc/postfix/main.cf",
+        operation="Write Postfix's configuration",
+        quiet="postfix/postfix-script[1]",
+        processes={"smtpd": "postfix", "qmgr": "postfix"},
+        # RET=HDRS is 2, DELAY and FAILURE are 8 and 4 (dsn_mask(3)).
+        asked=tuple(
+            f"^named_attribute: {fact}$"
+            for fact in (
+                "envelope_id=QQ314159",
+                "ret_flags=2",
+                "notify_flags=12",
+                "dsn_orig_rcpt=rfc822;a@old.example",
+            )
+        ),
+        international=True,
+    ),
+    "sendmail": Hands(
+        agent=AGENTS["sendmail"],
+        queue=_QUEUE,
+        # As its own user: what root writes into the queue, the daemon could not change.
+        flush=f"runuser -u smmta -- {_SENDMAIL} -q -OMinQueueAge=0 -OTimeout.hoststatus=0",
+        queued="tr -cd '\\11\\12\\40-\\176' </var/spool/mqueue/qf{id}",
+        held=_BLOCKED,
+        limited=_LIMITED,
+        inside=(
+            f"{_LIMITED[0]}; {_INSIDE[0].replace('{bytes}', '{inside}')}",
+            f"{_INSIDE[1]}; {_LIMITED[1]}",
+        ),
+        away=(
+            f"chmod 600 {AGENTS['sendmail'].injection}; chmod 700 $(dirname {AGENTS['sendmail'].injection})",
+            f"chmod 750 $(dirname {AGENTS['sendmail'].injection}); chmod 660 {AGENTS['sendmail'].injection}",
+        ),
+        hold=f"for id in $({_QUEUE}); do runuser -u smmta -- {_SENDMAIL} -qI$id -Qheld; done",
+        unhold=f"for id in $({_QUEUE}); do runuser -u smmta -- {_SENDMAIL} -qQ -qI$id -Q; done",
+        owned="/etc/mail/gateway.mc",
+        operation="Write Sendmail's configuration",
+        quiet="sendmail[1]",
+        processes={"sendmail": "sendmail sm-client"},
+        asked=(
+            r"^ZQQ314159$",
+            r"^F.*n",
+            r"^Qrfc822;a@old\.example$",
+            r"^R(?=[A-Z]*F)(?=[A-Z]*D)(?=[A-Z]*N)(?![A-Z]*S)",
+        ),
+        international=False,
+    ),
+}

@@ -1,0 +1,134 @@
+"""What is carried from one MTA's queue to the other's: envelopes as the queues keep them, and what is held back."""
+
+from pathlib import Path
+
+import pytest
+
+from roles.mta.handover import carry
+
+POSTFIX = """*** ENVELOPE RECORDS deferred/4zx ***
+message_size:            1224             718               2               0            1224               0
+message_arrival_time: Sun Nov 22 16:00:00 2026
+named_attribute: log_ident=4zx
+named_attribute: ret_flags=2
+named_attribute: envelope_id=QQ314159
+sender: two words@sender.example
+named_attribute: dsn_orig_rcpt=rfc822;"two words"+x@bastide.example
+named_attribute: notify_flags=6
+original_recipient: two words+x@bastide.example
+recipient: two words+x@bastide.example
+named_attribute: dsn_orig_rcpt=rfc822;bob@bastide.example
+original_recipient: bob@bastide.example
+done_recipient: bob@bastide.example
+named_attribute: notify_flags=1
+original_recipient: carol@bastide.example
+recipient: carol@bastide.example
+recipient: "a"b@bastide.example
+*** HEADER EXTRACTED deferred/4zx ***
+*** MESSAGE FILE END deferred/4zx ***
+"""
+SENDMAIL = (
+    b"V8\nT1795363000\nK0\nN0\nP30027\nI0/97/123\nFbn8\nB8BITMIME\n$_x [192.0.2.1]\n$rESMTP\nZQQ314159\n"
+    b"S<alice@sender.example>\nrRFC822; bob@bastide.example\nQrfc822;bob@bastide.example\nRPSFN:<bob@bastide.example>\n"
+    b"RPD:carol@bastide.example\nRPN:<dave@bastide.example>\n"
+    b"H?P?Return-Path: <\x81g>\nH??Received: from x\n\tby y; Sun\nH?X?Content-Length: 6\nH?D?Date: now\nH?F?From: \n"
+    b"H?M?Message-Id: <1@x>\nH??Subject: x\n.\n"
+)
+
+
+def test_postfixs_envelope_is_read_with_what_was_asked_for_and_without_who_has_it() -> None:
+    found = carry.of_postfix(POSTFIX)
+    assert (found.sender, found.envid, found.ret) == ('"two words"@sender.example', "QQ314159", "HDRS")
+    assert found.recipients == [
+        carry.Recipient(
+            address='"two words+x"@bastide.example',
+            notify="SUCCESS,FAILURE",
+            orcpt='rfc822;"two+20words"+2Bx@bastide.example',
+        ),
+        carry.Recipient(address="carol@bastide.example", notify="NEVER"),
+        carry.Recipient(address=r'"\"a\"b"@bastide.example'),
+    ]
+
+
+def test_sendmails_envelope_and_headers_are_read() -> None:
+    found, headers = carry.of_sendmail(SENDMAIL)
+    assert (found.sender, found.envid, found.ret) == ("alice@sender.example", "QQ314159", "HDRS")
+    assert found.recipients == [
+        carry.Recipient(
+            address="bob@bastide.example", notify="SUCCESS,FAILURE", orcpt="rfc822;bob@bastide.example"
+        ),
+        carry.Recipient(address="carol@bastide.example"),
+        carry.Recipient(address="dave@bastide.example", notify="NEVER"),
+    ]
+    # What a condition keeps from the next hops' mailers is not part of the message.
+    assert (
+        headers
+        == b"Received: from x\r\n\tby y; Sun\r\nContent-Length: 6\r\nMessage-Id: <1@x>\r\nSubject: x\r\n"
+    )
+
+
+def test_a_queue_file_that_is_not_whole_is_not_taken_for_one() -> None:
+    with pytest.raises(carry.CannotCarryError, match="not whole"):
+        carry.of_sendmail(SENDMAIL.removesuffix(b".\n"))
+
+
+@pytest.mark.parametrize(
+    ("kept", "written"),
+    [
+        ("bob@x.example", "bob@x.example"),
+        ("", ""),
+        ("a.b+c@x.example", "a.b+c@x.example"),
+        ("a b@x.example", '"a b"@x.example'),
+        ('"a b"@x.example', '"a b"@x.example'),
+        ("a@b@x.example", '"a@b"@x.example'),
+        (".a@x.example", '".a"@x.example'),
+        ("müller@x.example", "müller@x.example"),
+    ],
+)
+def test_local_parts_are_quoted_where_smtp_needs_it(kept: str, written: str) -> None:
+    assert carry.quoted(kept) == written
+
+
+def test_line_ends_become_smtps_and_lone_returns_stay() -> None:
+    assert carry.crlf(b"a\nb\r\nc\rd\n\n") == b"a\r\nb\r\nc\rd\r\n\r\n"
+
+
+@pytest.fixture
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a directory that is Sendmail's queue, with one message in it."""
+    made = tmp_path / "mqueue"
+    made.mkdir()
+    (made / "qf1").write_bytes(SENDMAIL)
+    (made / "df1").write_bytes(b"body\n.\n")
+    monkeypatch.setattr(carry, "QUEUE", made)
+    monkeypatch.setitem(carry._HELD, "sendmail", (made, *carry._HELD["sendmail"][1:]))
+    return made
+
+
+def test_a_message_is_on_disk_before_its_queue_lets_go_of_it(queue: Path, tmp_path: Path) -> None:
+    target = tmp_path / "handover"
+    assert carry.out("sendmail", target) == 1
+    assert sorted(path.name for path in target.iterdir()) == ["sendmail-1.eml", "sendmail-1.json"]
+    assert (target / "sendmail-1.eml").read_bytes().endswith(b"Subject: x\r\n\r\nbody\r\n.\r\n")
+    assert list(queue.iterdir()) == []
+
+
+def test_a_run_that_cannot_write_takes_nothing_out(
+    queue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(carry, "_durable", full)
+    assert carry.main(["out", "sendmail", str(tmp_path / "handover")]) == 1
+    assert {path.name for path in queue.iterdir()} == {"qf1", "df1"}
+
+
+def test_what_is_held_is_named_and_stops_it(
+    queue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (queue / "qf1").rename(queue / "hf1")
+    for what in ("may", "out"):
+        assert carry.main([what, "sendmail", str(tmp_path / "handover")]) == 1
+        assert "1 messages are in quarantine (hf1" in capsys.readouterr().err
+    assert (queue / "hf1").exists()

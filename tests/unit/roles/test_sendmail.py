@@ -1,0 +1,136 @@
+"""Sendmail: what its kinds ask and take for an answer, and what its configuration is made of."""
+
+import pytest
+
+from roles.kinds import AccessEntry, SendmailFeature, SendmailMap, SendmailMc, SendmailRule, SendmailRuleset
+from roles.kinds.sendmail import asked, option
+from roles.mta.defences import DEFENCES
+from roles.mta.routing import mailertable, virtusertable
+from roles.mta.sendmail import _configuration, access, macro_lines, rulesets
+from tests.unit.roles.examples import gateway
+
+GATEWAY = gateway(mta="sendmail")
+RULE = SendmailRule("check_mail", ("R< $* >\t$@ OK", 'R$*\t$#error $@ 5.5.2 $: "501 no"'))
+LIVE = 'R< $* > \t\t$@ OK \nR$* \t\t$# error $@ 5 . 5 . 2 $: "501 no" \n'
+
+
+def test_an_option_is_asked_of_sendmails_own_trace() -> None:
+    assert "-d37.1" in SendmailMc("confMAX_MESSAGE_SIZE", "1").question(GATEWAY)
+    assert "'s/^setoption Timeout ([^)]*)\\.ident=//p'" in option("Timeout.ident")
+    assert "sendmail -C /x.cf -d37.1" in option("InputMailFilters", "/x.cf")
+
+
+def test_an_option_is_a_line_of_m4_and_its_value_stays_within_the_quotes() -> None:
+    assert SendmailMc("confSMTP_LOGIN_MSG", "$j").line(GATEWAY) == "define(`confSMTP_LOGIN_MSG', `$j')dnl"
+    for value in ("it's", "`$j"):
+        with pytest.raises(ValueError, match="m4's quotes"):
+            SendmailMc("confSMTP_LOGIN_MSG", value).line(GATEWAY)
+    with pytest.raises(ValueError, match="no option"):
+        SendmailMc("confSMTP_LOGIN_MESSAGE", "$j")
+
+
+def test_a_feature_is_shown_at_work_and_can_be_seen_to_be_missing() -> None:
+    feature = SendmailFeature(
+        feature="greet_pause", arguments=("9",), asks=("=Sgreet_pause",), shows="returns: 9", refuted_by=""
+    )
+    assert feature.line(GATEWAY) == "FEATURE(`greet_pause', `9')dnl"
+    assert feature.holds("greet_pause returns: 9", GATEWAY)
+    assert not feature.holds("undefined ruleset", GATEWAY)
+    assert feature.question(GATEWAY) == asked("=Sgreet_pause")
+    with pytest.raises(ValueError, match="counter-example"):
+        SendmailFeature(feature="x", asks=("y",), shows="a", refuted_by="bad")
+
+
+def test_a_rule_holds_as_sendmail_prints_it_and_in_its_order_alone() -> None:
+    assert RULE.holds(LIVE, GATEWAY)
+    assert RULE.holds(f"R$- \t\t$1 \n{LIVE}R$+ \t\t$1", GATEWAY)
+    first, second = LIVE.splitlines()
+    for wrong in (
+        "",
+        first,
+        f"{second}\n{first}",
+        LIVE.replace("501", "250"),
+        f"{first}\nR$+ \t\t$1\n{second}",
+    ):
+        assert not RULE.holds(wrong, GATEWAY)
+
+
+def test_a_whole_ruleset_has_no_rule_more() -> None:
+    whole = SendmailRuleset("check_mail", lambda _: RULE.rules)
+    assert whole.holds(LIVE, GATEWAY)
+    assert not whole.holds(f"R192.0.2.1 \t\t$@ OK \n{LIVE}", GATEWAY)
+
+
+@pytest.mark.parametrize("rule", ["$* $@ OK", "R$* $@ OK", "R\t$@ OK", "R$*\t$@ OK\nR$+\t$@ OK"])
+def test_what_is_no_rule_is_refused(rule: str) -> None:
+    with pytest.raises(ValueError, match="left side"):
+        SendmailRule("check_mail", (rule,))
+
+
+def test_tables_are_compared_as_makemap_dumps_them() -> None:
+    entries = {"To:Example.org": "RELAY", "GreetPause:127.0.0.1": "0"}
+    dumped = "to:example.org\tRELAY\ngreetpause:127.0.0.1\t0\n"
+    assert SendmailMap("/etc/mail/access", lambda _: entries).holds(dumped, GATEWAY)
+    assert not SendmailMap("/etc/mail/access", lambda _: entries).holds(
+        f"{dumped}connect:192.0.2\tRELAY\n", GATEWAY
+    )
+    assert AccessEntry(lambda _: {"To:Example.org": "RELAY"}).holds(dumped, GATEWAY)
+    assert not AccessEntry(lambda _: {"To:example.net": "RELAY"}).holds(dumped, GATEWAY)
+
+
+def test_next_hops_have_a_mailer_for_their_port() -> None:
+    hops = {
+        "a.example": "[192.0.2.25]:25",
+        "b.example": "mail.internal.example:2525",
+        "c.example": "[2001:db8::1]",
+        "d.example": "[mail.d.example]:24",
+    }
+    assert mailertable(gateway(relay_domains=hops)) == {
+        "a.example": "hop25:[192.0.2.25]",
+        "b.example": "hop2525:mail.internal.example",
+        "c.example": "hop25:[IPv6:2001:db8::1]",
+        "d.example": "hop24:[mail.d.example]",
+    }
+    text = _configuration(gateway(mta="sendmail", relay_domains=hops))["gateway.mc"]
+    assert all(f"\nMhop{port},\t" in text and f"A=TCP $h {port}\n" in text for port in (24, 25, 2525))
+
+
+def test_the_gateways_own_mail_goes_to_its_administrator_and_nowhere_else() -> None:
+    table = virtusertable(gateway(administrator="ops@example.com"))
+    assert table.pop("@mx1.example.org").startswith("error:nouser 550 5.1.1 ")
+    assert set(table.values()) == {"ops@example.com"}
+
+
+def test_every_line_of_the_records_stands_below_its_id() -> None:
+    texts = _configuration(GATEWAY)
+    for id_, own in macro_lines(DEFENCES, GATEWAY):
+        assert "\n".join([f"dnl # {id_}", *own, ""]) in texts["gateway.mc"]
+    for name, entries in rulesets(DEFENCES, GATEWAY).items():
+        assert f"\nS{name}\n" in texts["gateway.mc"]
+        for id_, rules in entries:
+            assert "\n".join([f"# {id_}", *rules, ""]) in texts["gateway.mc"]
+    for id_, table in access(DEFENCES, GATEWAY):
+        assert (
+            "\n".join([f"# {id_}", *(f"{key}\t{value}" for key, value in table.items()), ""])
+            in texts["access"]
+        )
+
+
+def test_filterds_way_in_asks_nothing_of_strangers_and_filters_nothing() -> None:
+    text = _configuration(GATEWAY)["injection.mc"]
+    assert "Family=local" in text
+    assert "Family=inet" not in text
+    for word in (
+        "INPUT_MAIL_FILTER",
+        "greet_pause",
+        "check_mail",
+        "MAX_RCPTS",
+        f"`{GATEWAY.message_size_limit}'",
+    ):
+        assert word not in text
+
+
+def test_m4_is_given_balanced_quotes_in_each_line_but_those_of_the_received_header() -> None:
+    for name in ("gateway.mc", "injection.mc", "submit.mc"):
+        text = _configuration(GATEWAY)[name]
+        assert text.count("`") == text.count("'"), name
