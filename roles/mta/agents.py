@@ -14,6 +14,7 @@ class Agent:
     ``units`` are what runs it, the first is the one that faces the network. ``milter_directory`` holds filterd's
     socket, which ``milter_group`` may open; ``milter_address`` is how the MTA writes that down. filterd is in
     ``groups`` so that it can give its socket to the MTA and hand in mail at ``injection``, a unix socket.
+    ``tls_user`` reads the key of the certificate: who opens it, before or without privileges being dropped.
     ``content_timeout_s`` is how long the MTA waits for filterd's answer to a message.
     """
 
@@ -23,6 +24,7 @@ class Agent:
     milter_group: str
     groups: tuple[str, ...]
     injection: str
+    tls_user: str
     content_timeout_s: int = 300
 
     @property
@@ -43,6 +45,7 @@ AGENTS: Final[Mapping[Mta, Agent]] = {
         # filterd has no network; an ACL on the directory would be undone by `postfix set-permissions`.
         groups=("postdrop", "postfix"),
         injection="/var/spool/postfix/public/filterd-inject",
+        tls_user="root",
     ),
     "sendmail": Agent(
         title="Sendmail",
@@ -53,6 +56,7 @@ AGENTS: Final[Mapping[Mta, Agent]] = {
         # smmta owns the queue, but its files and directory are closed to its group (mta.private-queue).
         groups=("smmta",),
         injection="/run/sendmail-inject/socket",
+        tls_user="smmta",
     ),
 }
 

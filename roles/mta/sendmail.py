@@ -10,6 +10,7 @@ from roles.mta.agents import AGENTS
 from roles.mta.defences import DEFENCES
 from roles.mta.handover.switching import old_queue_written_down, queue_handed_in
 from roles.mta.routing import mailertable, virtusertable
+from roles.mta.tls import deploy as tls
 from roles.operations import converged, files_owned, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import BuiltFile, OwnedFile, rendered
@@ -117,6 +118,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     """Have Sendmail relay for the declared domains; it answers only after its configuration is ours."""
     old_queue_written_down("sendmail")
     packages_installed(name="Install Sendmail", packages=platform.mta["sendmail"])
+    tls.written(gateway, platform)
     converged(
         # Debian gives them to their users when the package comes for the first time alone.
         name="Have Sendmail's queues",
@@ -137,6 +139,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         built=BUILT,
         check=CHECK,
     )
+    tls.kept(gateway)  # before it runs: from the first session on STARTTLS is offered
     # Each a line, as all operations: pyinfra matches them by where they are called.
     unit_current(
         name="Run Sendmail with its configuration",

@@ -2,16 +2,29 @@
 
 from roles.claims import Handshake, StarttlsInjection, TlsHandshake, TlsRenegotiation, TlsSuites, TlsVersions
 from roles.defence import Defence
-from roles.kinds import FileMode, HostAnswer, MainCf, PostfixMap, UnitOption
+from roles.kinds import (
+    AccessEntry,
+    FileMode,
+    HostAnswer,
+    MainCf,
+    PostfixMap,
+    SendmailFeature,
+    SendmailMc,
+    UnitOption,
+)
+from roles.kinds.sendmail import asked
 from roles.mta.defences.greeting import PRODUCTS
 from roles.mta.tls.policy import (
     CIPHERS,
+    CLIENT_SSL_OPTIONS,
     MTA_STS_ADDRESS,
     MTA_STS_UNIT,
     PAIR,
     SCRIPT,
+    SERVER_SSL_OPTIONS,
     TIMER,
     next_hop_policies,
+    recipient_requirements,
 )
 from roles.settings import Gateway
 
@@ -32,7 +45,9 @@ DEFENCES = (
         why="Without one every sender sends in clear. Its key is made on the gateway, or is put there, and never leaves.",
         rows=("H13",),
         sets=(
-            FileMode(path=PAIR, mode="600"),
+            FileMode(path=PAIR, mode="600", mta="postfix"),
+            # Sendmail runs without root, and reads the key itself.
+            FileMode(path=PAIR, mode="600", owner="smmta", group="smmta", mta="sendmail"),
             HostAnswer(
                 subject="the certificate in use",
                 command=f"{SCRIPT} state",
@@ -52,6 +67,12 @@ DEFENCES = (
             # Whoever reads the message later sees whether its way to us was encrypted; the software is not named.
             MainCf("smtpd_tls_received_header", "yes"),
             MainCf("smtpd_tls_loglevel", "1"),
+            SendmailMc("confSERVER_CERT", PAIR),
+            SendmailMc("confSERVER_KEY", PAIR),
+            SendmailMc("confCACERT", lambda g: g.tls.authorities),
+            SendmailMc("confCACERT_PATH", "/etc/ssl/certs"),
+            # V: no certificate is asked for.
+            SendmailMc("confTLS_SRV_OPTIONS", "V"),
         ),
         claims=(
             TlsHandshake(
@@ -83,6 +104,11 @@ DEFENCES = (
             MainCf("tls_high_cipherlist", CIPHERS),
             MainCf("tls_preempt_cipherlist", "yes"),
             MainCf("tls_ssl_options", "NO_COMPRESSION, NO_RENEGOTIATION"),
+            SendmailMc("confCIPHER_LIST", CIPHERS),
+            SendmailMc("confSERVER_SSL_OPTIONS", SERVER_SSL_OPTIONS),
+            SendmailMc("confCLIENT_SSL_OPTIONS", CLIENT_SSL_OPTIONS),
+            # A built-in group of 2048 bits (RFC 7919).
+            SendmailMc("confDH_PARAMETERS", "2"),
         ),
         claims=(
             TlsVersions(
@@ -120,24 +146,64 @@ DEFENCES = (
     ),
     Defence(
         id="mta.tls-outbound",
-        title="Mail to other servers is encrypted wherever they offer it, and to the right one where DNSSEC names it",
-        why="Opportunistic TLS costs nothing and keeps mail from who merely listens (RFC 7435); TLSA records stop who answers in "
-        "the server's place (RFC 7672). What a domain must have by declaration, it has, or its mail waits.",
+        title="Mail to other servers is encrypted wherever they offer it",
+        why="Opportunistic TLS costs nothing and keeps mail from who merely listens (RFC 7435).",
         rows=("H13",),
         sets=(
             MainCf("smtp_tls_security_level", "dane"),
-            MainCf("smtp_dns_support_level", "dnssec"),
-            # Where only the address of a server is known to be right, its TLSA records are not asked for.
-            MainCf("smtp_tls_dane_insecure_mx_policy", "may"),
+            MainCf("smtp_tls_per_site", ""),
+            MainCf("smtp_tls_loglevel", "1"),
+            # Where nothing says that there must be TLS, a handshake that fails is no reason to keep mail back.
+            SendmailMc("confTLS_FALLBACK_TO_CLEAR", "true"),
+            # Sendmail encrypts wherever it is offered unless the access database forbids it.
+            HostAnswer(
+                mta="sendmail",
+                subject="whether encryption is forbidden towards any server",
+                command=asked(".D{server_addr}192.0.2.1", ".D{server_name}x.invalid", "try_tls x.invalid")
+                + " | sed -n 's/^try_tls *returns: //p'",
+                matches=r"(?!.*error).+",
+                refuted_by="$# error $@ 5 . 7 . 1 $: 550 do not try TLS",
+            ),
+        ),
+        unseen="Only the next hop sees it; the acceptance tests are next hops of every kind.",
+    ),
+    Defence(
+        id="mta.tls-mandatory",
+        title="What TLS a domain must have by declaration, it has, or its mail waits",
+        why="Who sits in the way removes the offer of STARTTLS, and opportunistic TLS then sends in clear.",
+        rows=("H13",),
+        sets=(
             MainCf("smtp_tls_policy_maps", _policy_maps),
             PostfixMap(_POLICY_MAP, next_hop_policies),
-            MainCf("smtp_tls_per_site", ""),
             MainCf("smtp_tls_CAfile", lambda g: g.tls.authorities),
             MainCf("smtp_tls_CApath", ""),
             MainCf("smtp_tls_fingerprint_digest", "sha256"),
-            MainCf("smtp_tls_loglevel", "1"),
+            AccessEntry(recipient_requirements),
+            # Names beside the common name count (RFC 6125 6.4).
+            SendmailFeature(
+                feature="check_cert_altnames",
+                asks=("=STLS_req",),
+                shows=r"cert_altnames",
+                refuted_by="R< CN > $* $| < $+ >",
+            ),
         ),
         unseen="Only the next hop sees it; the acceptance tests are next hops of every kind.",
+    ),
+    Defence(
+        id="mta.dane",
+        title="Mail goes to the server that DNSSEC names, where it names one",
+        why="TLSA records (RFC 7672) stop who answers in the server's place, without asking any authority.",
+        rows=("H13",),
+        sets=(
+            MainCf("smtp_dns_support_level", "dnssec"),
+            # Where only the address of a server is known to be right, its TLSA records are not asked for.
+            MainCf("smtp_tls_dane_insecure_mx_policy", "may"),
+        ),
+        unseen="Only domains with TLSA records see it; the acceptance tests publish some.",
+        lacks={
+            "sendmail": "Debian builds Sendmail without DANE; a domain of weight is named in `tls.mandatory` in its place, and "
+            "MTA-STS covers what publishes a policy."
+        },
     ),
     Defence(
         id="mta.mta-sts",

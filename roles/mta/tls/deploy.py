@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from roles.mta.agents import agent
 from roles.mta.tls.policy import DIRECTORY, MTA_STS_UNIT, PAIR, SCRIPT, TIMER, fetches_policies
 from roles.operations import converged, files_owned, packages_installed, unit_current
 from roles.platforms import Platform
@@ -12,7 +13,8 @@ UNITS: Final = "/etc/systemd/system"
 ACME_STATE: Final = "/var/lib/bastide-acme"
 ACME_UNIT: Final = "bastide-acme.service"
 CERTIFICATE_UNIT: Final = "bastide-certificate.service"
-_MTA_UNIT: Final[dict[Mta, str]] = {"postfix": "postfix.service", "sendmail": "sendmail.service"}
+# How the MTA takes a new pair; sessions that are under way end with the old one.
+_VERB: Final[dict[Mta, str]] = {"postfix": "reload", "sendmail": "restart"}
 # When it is looked at: a file that was changed soon, an authority twice a day as Let's Encrypt asks for.
 _CALENDAR: Final = {
     "self-signed": ("daily", "1h"),
@@ -108,7 +110,9 @@ def _certificate_files(gateway: Gateway) -> list[OwnedFile]:
         "pair": PAIR,
         "directory": DIRECTORY,
         "script": SCRIPT,
-        "unit": _MTA_UNIT[gateway.mta],
+        "unit": agent(gateway).units[0],
+        "verb": _VERB[gateway.mta],
+        "owner": agent(gateway).tls_user,
         "acme": gateway.tls.acme,
         "acme_directory": ACME_STATE,
         "challenge": _challenge(gateway),

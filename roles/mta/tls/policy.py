@@ -19,8 +19,21 @@ CIPHERS: Final = (
     "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:!AESCCM:!aDSS:!aNULL:!eNULL"
 )
 
+# What Sendmail calls strong enough; every suite above is.
+_LEAST_BITS: Final = 128
+
 MTA_STS_ADDRESS: Final = "127.0.0.1:8461"
 MTA_STS_UNIT: Final = "postfix-mta-sts-resolver.service"
+
+
+# The same for Sendmail, by the names of SSL_CTX_set_options(3). Its daemon would keep one ticket key for as long as it lives.
+_SSL_OPTIONS: Final = (
+    "+SSL_OP_NO_SSLv2 +SSL_OP_NO_SSLv3 +SSL_OP_NO_TLSv1 +SSL_OP_NO_TLSv1_1 +SSL_OP_NO_COMPRESSION"
+)
+CLIENT_SSL_OPTIONS: Final = _SSL_OPTIONS
+SERVER_SSL_OPTIONS: Final = (
+    f"{_SSL_OPTIONS} +SSL_OP_NO_TICKET +SSL_OP_NO_RENEGOTIATION +SSL_OP_CIPHER_SERVER_PREFERENCE"
+)
 
 
 def fetches_policies(gateway: Gateway) -> bool:
@@ -49,3 +62,24 @@ def _words(policy: NextHopTls | None) -> str:
     separator = "|" if policy.level == "fingerprint" else ":"
     match = f" match={separator.join(matched)}" if matched else ""
     return f"{policy.level}{match}"
+
+
+def recipient_requirements(gateway: Gateway) -> dict[str, str]:
+    """Return what TLS to each domain must be, as entries of Sendmail's access database (cf/README, "STARTTLS").
+
+    A failure of any of them is temporary: the mail waits.
+    """
+    return {
+        f"TLS_Rcpt:{domain}": f"TEMP+{_requirement(gateway, domain, policy)}"
+        for domain, policy in sorted(gateway.tls.mandatory.items())
+    }
+
+
+def _requirement(gateway: Gateway, domain: str, policy: NextHopTls) -> str:
+    if policy.level == "encrypt":
+        return f"ENCR:{_LEAST_BITS}"
+    if policy.level == "verify" and not policy.names:
+        # The name of the server, which its MX record gives (verify of postconf(5)).
+        return f"VERIFY:{_LEAST_BITS}+CN"
+    hop = gateway.relay_domains.get(domain, domain)
+    return f"VERIFY:{_LEAST_BITS}+CN:{(*policy.names, hop.strip('[').partition(']')[0])[0]}"

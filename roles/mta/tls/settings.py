@@ -143,6 +143,8 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     for domain, wanted in tls.mandatory.items():
         yield from _mandatory_problems(domain, wanted)
     yield from _shared_hop_problems(gateway)
+    if gateway.mta == "sendmail":
+        yield from _sendmail_problems(gateway)
 
 
 def _path_problems(tls: Tls) -> Iterator[tuple[str, str]]:
@@ -180,6 +182,19 @@ def _mandatory_problems(domain: str, wanted: NextHopTls) -> Iterator[tuple[str, 
     for text in wanted.fingerprints:
         if not _FINGERPRINT.fullmatch(text):
             yield setting, f"{domain}: {text!r} is not a SHA-256 fingerprint with colons"
+
+
+def _sendmail_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
+    """Sendmail compares a certificate with one name, and knows neither TLSA records nor fingerprints."""
+    for domain, wanted in gateway.tls.mandatory.items():
+        if wanted.level in ("dane-only", "fingerprint"):
+            yield "tls.mandatory", f"{domain}: Sendmail cannot do `{wanted.level}`; use `secure` with `names`"
+        one = len(wanted.names) == 1 and not wanted.names[0].startswith(".")
+        if wanted.names and not one:
+            yield "tls.mandatory", f"{domain}: Sendmail compares one whole name; give `names` just one"
+        hop = gateway.relay_domains.get(domain, "")
+        if wanted.level == "secure" and not wanted.names and not hop.startswith("["):
+            yield "tls.mandatory", f"{domain}: say by `names` which one name its servers' certificates bear"
 
 
 def _shared_hop_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
