@@ -11,6 +11,7 @@ from roles.mta.defences import DEFENCES
 from roles.mta.handover.switching import old_queue_written_down, queue_handed_in
 from roles.mta.routing import mailertable, virtusertable
 from roles.mta.tls import deploy as tls
+from roles.mta.tls.policy import MTA_STS_ADDRESS, fetches_policies
 from roles.operations import converged, files_owned, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import BuiltFile, OwnedFile, rendered
@@ -199,12 +200,15 @@ def _configuration(gateway: Gateway) -> dict[str, str]:
         "retry_minutes": _RETRY_MINUTES,
         "ports": sorted({int(hop.partition(":")[0].removeprefix("hop")) for hop in hops.values()}),
         "socket": agent.injection,
+        "fetches_policies": fetches_policies(gateway),
+        "mta_sts_port": MTA_STS_ADDRESS.rpartition(":")[2],
         "milter": f"S=local:{agent.milter_socket}, F=T, T=C:30s;S:60s;R:60s;E:{agent.content_timeout_s}s",
     }
     tables: dict[str, list[tuple[str, Mapping[str, str]]]] = {
         "access": access(DEFENCES, gateway),
         "mailertable": [("mta.no-exceptions", hops)],
         "virtusertable": [("mta.no-exceptions", virtusertable(gateway))],
+        "relayed": [("mta.mta-sts", dict.fromkeys(gateway.domains, "relayed"))],
     }
     options, rules = macro_lines(DEFENCES, gateway), rulesets(DEFENCES, gateway)
     mc = "sendmail/gateway.mc.j2"

@@ -20,7 +20,9 @@ _BLOCKED: Final = (
 class Hands:
     """The ways to look at one MTA's queue and to set it by hand.
 
-    ``queue`` prints the ids of the messages that wait, ``flush`` has them tried now. ``held``: nothing is delivered.
+    ``queue`` prints the ids of the messages that wait, ``reasons`` why each of them does, with a blank line between them,
+    ``flush`` has them tried now, ``dropped`` removes them. ``awake``: next hops that were dead are asked again.
+    ``held``: nothing is delivered.
     ``queued`` prints the envelope of a message by its id (``{id}``). ``limited`` sets its size limit
     (``{bytes}``), ``inside`` that of filterd's way in as well (``{inside}``). ``away``: filterd cannot hand in mail.
     ``hold`` keeps what waits until ``unhold``. ``owned`` is a file of its configuration, ``operation`` what writes it.
@@ -30,7 +32,10 @@ class Hands:
 
     agent: Agent
     queue: str
+    reasons: str
     flush: str
+    dropped: str
+    awake: str
     queued: str
     held: Pair
     limited: Pair
@@ -85,7 +90,10 @@ HANDS: Final[Mapping[Mta, Hands]] = {
     "postfix": Hands(
         agent=AGENTS["postfix"],
         queue='postqueue -j | sed -n \'s/.*"queue_id": "\\([^"]*\\)".*/\\1/p\'',
+        reasons="postqueue -p",
         flush="postqueue -f",
+        dropped="postsuper -d ALL deferred",
+        awake="postfix reload 2>/dev/null",
         queued="postcat -e -q {id}",
         held=(
             "postconf -e defer_transports=relay,smtp && postfix reload",
@@ -121,6 +129,11 @@ HANDS: Final[Mapping[Mta, Hands]] = {
     "sendmail": Hands(
         agent=AGENTS["sendmail"],
         queue=_QUEUE,
+        # What TLS lacked stands in the log alone.
+        reasons="cd /var/spool/mqueue; for file in qf*; do grep '^[MR]' $file; "
+        'journalctl -q -o cat --since -5min | grep "^${file#qf}: "; echo; done',
+        dropped="rm -f /var/spool/mqueue/[dqhx]f*",
+        awake="true",
         # As its own user: what root writes into the queue, the daemon could not change.
         flush=f"runuser -u smmta -- {_SENDMAIL} -q -OMinQueueAge=0 -OTimeout.hoststatus=0",
         queued="tr -cd '\\11\\12\\40-\\176' </var/spool/mqueue/qf{id}",

@@ -114,7 +114,7 @@ def test_a_bad_pair_is_refused_and_the_old_one_stays(
     said = {name: renewed(gateway, *made(lab)) for name, (made, _) in BAD.items()}
     assert {name: text for name, text in said.items() if BAD[name][1] not in text} == {}
     assert all("the one in use stays" in text for text in said.values())
-    gateway.run("systemctl reload postfix")
+    gateway.run(gateway.mta.awake)
     assert shown(wan, lab) == before
     # Whoever looks at the gateway's units sees it, too.
     assert gateway.run(f"systemctl is-failed {UNIT}", check=False).strip() == "failed"

@@ -23,6 +23,7 @@ from roles.mta.tls.policy import (
     SCRIPT,
     SERVER_SSL_OPTIONS,
     TIMER,
+    fetches_policies,
     next_hop_policies,
     recipient_requirements,
 )
@@ -211,8 +212,16 @@ DEFENCES = (
         why="Whoever sits in the way strips the offer of STARTTLS; a policy that came over HTTPS and is kept on disk says that it "
         "must be there, and with whose certificate (RFC 8461).",
         rows=("H13",),
-        when=lambda g: g.tls.mta_sts and g.mta == "postfix",
+        when=fetches_policies,
         sets=(
+            SendmailFeature(
+                feature="sts",
+                # The domains that it relays for first: what they ask of the world is not for their own mail server.
+                arguments=("sequence relayed stsdaemon",),
+                asks=("/map sts bastide.invalid",),
+                shows=r"no match|map_lookup.*not found|returns \(bastide.invalid\) no match",
+                refuted_by='map named "sts" not found',
+            ),
             UnitOption(unit=MTA_STS_UNIT, option="ActiveState", value="active"),
             UnitOption(unit=MTA_STS_UNIT, option="UnitFileState", value="enabled"),
             HostAnswer(
