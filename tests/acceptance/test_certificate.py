@@ -62,7 +62,7 @@ def test_a_new_certificate_is_taken_without_dropping_mail(
         assert after == ssl.PEM_cert_to_DER_cert(chain.decode()) != client.certificate
         assert client.ended(second).startswith("250 ")
     assert len(gateway.awaited(unique)) == 1
-    assert gateway.run(f"stat -c '%a %U' {PAIR}").strip() == "600 root"
+    assert gateway.run(f"stat -c '%a %U' {PAIR}").strip() == f"600 {gateway.mta.agent.tls_user}"
 
 
 def _other_key(lab: LabState) -> Pair:

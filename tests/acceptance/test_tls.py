@@ -29,8 +29,8 @@ WORDS = {
         "stray": "not verified",
     },
     "sendmail": {
-        "none": "encryption too weak",
-        "wrong": "does not match",
+        "none": "encryption too weak|does not support STARTTLS",
+        "wrong": "does not match|not listed in SANs",
         "stray": "not found in",
     },
 }[SETTINGS.mta]
@@ -187,7 +187,7 @@ def test_mail_waits_where_mandatory_tls_cannot_be(
     steps = (line(f"EHLO {HELO}"), line("MAIL FROM:<alice@sender.example>"), line(f"RCPT TO:<{address}>"))
     assert wan.dialogue(*steps)[-1].startswith("450 " if SETTINGS.mta == "postfix" else "250 ")
     unique = sent(gateway, address)
-    assert WORDS[why] in waiting(gateway, address)
+    assert re.search(WORDS[why], waiting(gateway, address))
     assert not gateway.received(unique)
 
 
@@ -227,7 +227,7 @@ def test_policy_by_mta_sts_is_held_to(lab: LabState, gateway: GatewayHost, spool
         with hop(lab, spool.path, pair):
             address = recipient("sts.example")
             unique = sent(gateway, address)
-            assert WORDS[why] in waiting(gateway, address)
+            assert re.search(WORDS[why], waiting(gateway, address))
             assert not spool.records(unique)
     reachable(gateway)
     with hop(lab, spool.path, ca.partners_pair(lab)):
@@ -242,7 +242,7 @@ def test_mail_server_that_its_mta_sts_policy_does_not_name_gets_nothing(
     with hop(lab, spool.path, ca.partners_pair(lab)):
         address = recipient("stray.example")
         unique = sent(gateway, address)
-        assert WORDS["stray"] in waiting(gateway, address)
+        assert re.search(WORDS["stray"], waiting(gateway, address))
         assert not spool.records(unique)
 
 
@@ -260,7 +260,7 @@ def test_policy_outlives_its_daemon_and_its_web_server(
             gateway.run("systemctl restart postfix-mta-sts-resolver; " + gateway.mta.awake)
             address = recipient("sts.example")
             unique = sent(gateway, address)
-            assert WORDS["none"] in waiting(gateway, address)
+            assert re.search(WORDS["none"], waiting(gateway, address))
             assert not spool.records(unique)
 
 
