@@ -10,9 +10,12 @@ from lab.plan import DOMAIN, WORLD
 
 def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, Any]:
     """Return one gateway's settings; ``next_hop`` is in transport(5)'s form, ``administration`` a network (CIDR)."""
+    mta = os.environ.get("BASTIDE_MTA", "postfix")
+    # Sendmail looks at no content, and would refuse the setting.
+    rules = RULES if mta == "postfix" else {name: own for name, own in RULES.items() if name != "content"}
     return {
         "hostname": hostname,
-        "mta": os.environ.get("BASTIDE_MTA", "postfix"),
+        "mta": mta,
         "admin_networks": [administration],
         "resolvers": [f"198.51.100.{WORLD}"],
         # The lab has a root of its own.
@@ -31,7 +34,7 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
         # The protected server and the audit's vantage; the rest of lan may not relay.
         "relay_networks": [{"network": "198.18.0.0/26"}],
         "recipients": RECIPIENTS,
-        "mta_rules": RULES,
+        "mta_rules": rules,
         "mta_limits": LIMITS,
         "relay_domains": {
             "bastide.example": next_hop,

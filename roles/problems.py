@@ -18,6 +18,7 @@ from roles.mta.directions import direction_problems, hops_problem
 from roles.mta.limits import limit_problems
 from roles.mta.recipients import recipient_problems
 from roles.mta.rule_problems import rules_problems
+from roles.mta.sendmail_problems import sendmail_problems
 from roles.mta.tls import settings as tls
 from roles.reports.settings import report_problems
 
@@ -43,6 +44,7 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     yield from _policy_problems(gateway)
     yield from _dns_problems(gateway)
     yield from tls.problems(gateway)
+    yield from sendmail_problems(gateway)
 
 
 def _name_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:

@@ -14,7 +14,14 @@ from typing import Final
 from roles.dns.lists import octets
 from roles.kinds import SendmailPatterns, SendmailRule
 from roles.mta.networks import expression
-from roles.mta.rules import AccessRule, ClientRule, SenderRule, in_force, is_regexp, network_of, pattern, today
+from roles.mta.rules import (
+    AccessRule,
+    ClientRule,
+    in_force,
+    network_of,
+    pattern,
+    today,
+)
 from roles.settings import Gateway
 
 MATCH: Final = "MATCH"
@@ -33,26 +40,15 @@ _TEXTS: Final = {
     "discard": "Discarded",
     "hold": "Held for a person to look at",
 }
-# What Python and PCRE know and POSIX's extended expressions (regcomp(3)) do not, or read in another way.
-_NOT_POSIX: Final = re.compile(r"\(\?|[*+?}][?+]|\\[A-Za-z0-9'`<>]|(?<!\\)\[[^]]*\\")
-_UNQUOTED: Final = re.compile(r'["\\$]')
 
 
 def posix(text: str) -> str:
     r"""Return a regular expression for Sendmail's K line: `\d` as digits, quotes as GNU's regcomp(3) reads them, `$$`."""
+
     def read(found: re.Match[str]) -> str:
         return {"d": "[0-9]"}.get(found[1], f"[{found[1]}]" if found[1] in "'`<>/@:-" else found[0])
 
     return re.sub(r"\\(.)", read, text).replace("$", "$$")
-
-
-def refused_by_sendmail(rule: AccessRule) -> str:
-    """Return what Sendmail cannot do of a rule, and the remedy, or an empty text."""
-    if is_regexp(rule.match) and _NOT_POSIX.search(rule.match.replace("\\d", "")):
-        return f"{rule.match} is more than POSIX's extended regular expressions, and Sendmail has no others; write it in those"
-    if _UNQUOTED.search(rule.text):
-        return f"the text {rule.text!r} has quotes, a backslash or a dollar sign, which Sendmail's rules cannot hold; leave them out"
-    return ""
 
 
 def _named(rule: AccessRule) -> str:
@@ -99,10 +95,14 @@ def _decided(rule: AccessRule) -> tuple[str, ...]:
         enhanced, code = _CODES[rule.verb]
         return (f'{left}$#error $@ {enhanced} $: "{code} {said}"',)
     # Taken is only what nothing else refuses: the recipient must exist first.
-    checked = () if rule.word == "recipient" else (
-        f"{left}$: {MATCH} $| $>Local_check_relay $&{{client_name}} $| $&{{client_addr}}",
-        f"R{MATCH} $| $#$*\t$#$1",
-        f"R{MATCH} $| $*\t$: $&f $| {MATCH}",
+    checked = (
+        ()
+        if rule.word == "recipient"
+        else (
+            f"{left}$: {MATCH} $| $>Local_check_relay $&{{client_name}} $| $&{{client_addr}}",
+            f"R{MATCH} $| $#$*\t$#$1",
+            f"R{MATCH} $| $*\t$: $&f $| {MATCH}",
+        )
     )
     if rule.verb == "hold":
         return (*checked, f'{left}$#error $@ quarantine $: "{said}"')
@@ -157,9 +157,7 @@ def answers(counted: str) -> str:
 
 def list_patterns(gateway: Gateway) -> dict[str, str]:
     """Return the maps of the block lists' answers, and of the clients that no list is asked about."""
-    found = {
-        _list(entry.id): f"regex -a{MATCH} {answers(entry.filter)}" for entry in gateway.dnsbl
-    }
+    found = {_list(entry.id): f"regex -a{MATCH} {answers(entry.filter)}" for entry in gateway.dnsbl}
     if gateway.dnsbl_allow:
         networks = "|".join(expression(ip_network(text)).replace("$", "$$") for text in gateway.dnsbl_allow)
         found["unlisted"] = f"regex -a{MATCH} {networks}"
@@ -170,13 +168,20 @@ def list_rules(gateway: Gateway) -> tuple[str, ...]:
     """Return the ruleset that asks the block lists about the client and adds up what they say."""
     ordered = sorted(gateway.dnsbl, key=lambda entry: entry.counts)
     zones = dict.fromkeys(entry.zone for entry in ordered)
-    allowed = ("R$*\t$: $(unlisted $&{client_addr} $: NO $)", f"R{MATCH}\t$@ OK") if gateway.dnsbl_allow else ()
+    allowed = (
+        ("R$*\t$: $(unlisted $&{client_addr} $: NO $)", f"R{MATCH}\t$@ OK") if gateway.dnsbl_allow else ()
+    )
     asked = [
         line
         for zone in zones
         for line in (
             f"R$* $| $* $| $*\t$: $1 $| $2 $| $(listed $1.{zone}. $: NO $)",
-            *(line for entry in ordered if entry.zone == zone for line in _hit(entry.id, entry.counts, entry.text)),
+            *(
+                line
+                for entry in ordered
+                if entry.zone == zone
+                for line in _hit(entry.id, entry.counts, entry.text)
+            ),
         )
     ]
     return (
@@ -199,10 +204,8 @@ def list_rules(gateway: Gateway) -> tuple[str, ...]:
 def _hit(name: str, points: int, text: str) -> tuple[str, ...]:
     """Return the rules about one entry of a zone whose answer stands last in the workspace."""
     found = f"$({_list(name)} $3 $: NO $)"
-    if points == 0:
-        said = f'$(counted "would count: {text}" $)'
-    else:
-        said = f"$(kept {{Listed}} $@ {_list(name)} $)" if points > 0 else ""
+    said = f"$(kept {{Listed}} $@ {_list(name)} $)" if points > 0 else ""
+    said = said if points else f'$(counted "would count: {text}" $)'
     return (
         f"R$* $| $* $| $*\t$: $1 $| $2 $| $3 $| {found}",
         f"R$* $| $* $| $* $| {MATCH}\t$: $1 $| $(add + $@ $2 $@ {points} $) $| $3 {said}",

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from roles.defence import Defence
-from roles.kinds import AccessEntry, SendmailFeature, SendmailMc, SendmailRule
+from roles.kinds import AccessEntry, SendmailFeature, SendmailMc, SendmailPatterns, SendmailRule
+from roles.kinds.sendmail import only_counted
+from roles.mta import known
 from roles.mta.agents import AGENTS
 from roles.mta.defences import DEFENCES
 from roles.mta.handover.switching import old_queue_written_down, queue_handed_in
@@ -34,8 +36,10 @@ _STRANGERS: Final = re.compile(
     r"use_client_ptr|blocklist_recipients|relay_hosts_only)'|"
     r"define\(`conf(MAX_MESSAGE_SIZE|MAX_RCPTS_PER_MESSAGE|BAD_RCPT_THROTTLE|CONNECTION_RATE_\w+)'"
 )
-_AT_THE_DOOR: Final = re.compile(r"(Local_)?(check_|greet_pause|srv_features)")
-_TABLES: Final = ("access", "mailertable", "virtusertable")
+_AT_THE_DOOR: Final = re.compile(
+    r"(Local_)?(check_|greet_pause|srv_features)|ClientName|PlainSender|OwnHost|Blocklists|Listed"
+)
+_TABLES: Final = ("access", "mailertable", "recipients", "virtusertable")
 # m4 says that a feature was misused and still succeeds, and so does Sendmail of a line that it cannot read. The tables
 # are those of the stage, too: what is tried is what will run.
 CHECK: Final = f"""new=$stage{DIRECTORY}
@@ -207,6 +211,7 @@ def _configuration(gateway: Gateway) -> dict[str, str]:
     tables: dict[str, list[tuple[str, Mapping[str, str]]]] = {
         "access": access(DEFENCES, gateway),
         "mailertable": [("mta.no-exceptions", hops)],
+        "recipients": [("mta.recipient-listed", known.known(gateway))],
         "virtusertable": [("mta.no-exceptions", virtusertable(gateway))],
         "relayed": [("mta.mta-sts", dict.fromkeys(gateway.domains, "relayed"))],
     }
@@ -217,6 +222,7 @@ def _configuration(gateway: Gateway) -> dict[str, str]:
         "pid_file": _RUN["sendmail"]["pid_file"],
         "options": options,
         "rulesets": rules,
+        "patterns": patterns(DEFENCES, gateway),
     }
     inside: dict[str, object] = {
         **values,
@@ -260,8 +266,21 @@ def rulesets(defences: Iterable[Defence], gateway: Gateway) -> dict[str, list[tu
     for defence in (each for each in defences if each.stands(gateway)):
         for setting in defence.sets:
             if isinstance(setting, SendmailRule):
-                found.setdefault(setting.ruleset, []).append((defence.id, setting.rules))
+                own = setting.made(gateway)
+                own = only_counted(own) if defence.only_warns(gateway) else own
+                found.setdefault(setting.ruleset, []).append((defence.id, own))
     return found
+
+
+def patterns(defences: Iterable[Defence], gateway: Gateway) -> list[tuple[str, Mapping[str, str]]]:
+    """Return each defence's id with its maps of declared patterns, in the records' order."""
+    return [
+        (defence.id, setting.maps(gateway))
+        for defence in defences
+        if defence.stands(gateway)
+        for setting in defence.sets
+        if isinstance(setting, SendmailPatterns)
+    ]
 
 
 def access(defences: Iterable[Defence], gateway: Gateway) -> list[tuple[str, Mapping[str, str]]]:

@@ -89,7 +89,7 @@ DEFENCES = (
             ),
             FileMode(
                 mta="sendmail",
-                path="/etc/mail/access.db /etc/mail/mailertable.db /etc/mail/virtusertable.db",
+                path="/etc/mail/access.db /etc/mail/mailertable.db /etc/mail/recipients.db /etc/mail/virtusertable.db",
                 mode="640",
                 group="smmta",
             ),

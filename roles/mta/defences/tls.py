@@ -12,7 +12,7 @@ from roles.kinds import (
     SendmailMc,
     UnitOption,
 )
-from roles.kinds.sendmail import asked
+from roles.kinds.sendmail import asked, option
 from roles.mta.defences.greeting import PRODUCTS
 from roles.mta.tls.policy import (
     CIPHERS,
@@ -122,7 +122,7 @@ DEFENCES = (
     ),
     Defence(
         id="mta.tls-sessions",
-        title="Sessions are resumed by tickets whose key changes within the hour",
+        title="No ticket opens the sessions of yesterday: its key changes within the hour, or there are none",
         why="A ticket key that lives for days opens all sessions of those days, forward secrecy or not (RFC 9325 3.4).",
         rows=("H13",),
         sets=(
@@ -131,6 +131,14 @@ DEFENCES = (
             MainCf("smtpd_tls_session_cache_database", ""),
             MainCf("smtp_tls_session_cache_database", "lmdb:$data_directory/smtp_scache"),
             MainCf("smtp_tls_session_cache_timeout", "3600s"),
+            # OpenSSL would keep the key of Sendmail's tickets for as long as the process lives.
+            HostAnswer(
+                mta="sendmail",
+                subject="whether the server gives tickets",
+                command=f"{option('ServerSSLOptions')} | grep -o SSL_OP_NO_TICKET",
+                matches="SSL_OP_NO_TICKET",
+                refuted_by="",
+            ),
         ),
         unseen="How long a key lives, an outsider would have to wait for.",
     ),

@@ -16,7 +16,7 @@ from roles.kinds import (
     SendmailRuleset,
     UnitOption,
 )
-from roles.kinds.sendmail import option
+from roles.kinds.sendmail import only_counted, option
 from roles.mta.agents import AGENTS
 from roles.mta.injection import OVERRIDES
 from roles.mta.outbound import overrides, transport
@@ -34,14 +34,13 @@ def _entries(name: str, records: Sequence[Defence], gateway: Gateway) -> tuple[s
 
 def _rules(name: str, records: Sequence[Defence], gateway: Gateway) -> tuple[str, ...]:
     """Return the rules of one of our rulesets, made of the records that this gateway has."""
-    return tuple(
-        rule
-        for defence in records
-        if defence.stands(gateway)
-        for setting in defence.sets
-        if isinstance(setting, SendmailRule) and setting.ruleset == name
-        for rule in setting.rules
-    )
+    found = list[str]()
+    for defence in (each for each in records if each.stands(gateway)):
+        for setting in defence.sets:
+            if isinstance(setting, SendmailRule) and setting.ruleset == name:
+                own = setting.made(gateway)
+                found += only_counted(own) if defence.only_warns(gateway) else own
+    return tuple(found)
 
 
 def _rulesets(records: Sequence[Defence]) -> tuple[str, ...]:
