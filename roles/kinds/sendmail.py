@@ -170,7 +170,7 @@ class SendmailRule:
 
     def _read(self, rules: Rules) -> Rules:
         for rule in rules:
-            if not re.fullmatch(r"R[^\t\n]*\t+[^\t\n]+", rule):
+            if not re.fullmatch(r"R[^\t\n]+\t+[^\t\n]+", rule):
                 raise ValueError(f"{self.ruleset}: {rule!r} is not a left side, a tab and a right side")
         return rules
 

@@ -37,7 +37,7 @@ def _at_connect(feature: str, ruleset: str) -> SendmailFeature:
         feature=feature,
         arguments=("nodelay", "terminate"),
         asks=("=Scheck_relay",),
-        shows=rf"\$> ?{ruleset}\b",
+        shows=rf'\$> ?"?{ruleset}\b',
         refuted_by="R$*		$: $> Other dummy",
     )
 

@@ -24,6 +24,19 @@ def _verifies(gateway: Gateway) -> tuple[str, ...]:
     return (f"check_recipient_access {VERIFIED}",) if verified(gateway) else ()
 
 
+def _domain_asked(gateway: Gateway) -> tuple[str, ...]:
+    """Return Sendmail's rules that ask DNS for a recipient's domain, where it is neither relayed nor the gateway's own."""
+    return (
+        "R$*\t$: $1 $| $&{Recipient}",
+        "R$* $| $* @ [ $* ]\t$: $1",
+        f"R$* $| $* @ {gateway.hostname}\t$: $1",
+        "R$* $| $* @ $+\t$: $1 $| $3 $| $(mailertable $3 $: NO $)",
+        "R$* $| $+ $| NO\t$: $1 $| $2",
+        "R$* $| $* $| $*\t$: $1",
+        *put_off_unless_answered("Recipient address rejected: Domain not found (rule mta.recipient-domain)"),
+    )
+
+
 DEFENCES = (
     Defence(
         id="mta.recipient-listed",
@@ -93,20 +106,7 @@ DEFENCES = (
                 "reject_unknown_recipient_domain",
                 says="Recipient address rejected: Domain not found",
             ),
-            SendmailRule(
-                "Local_check_relay",
-                (
-                    "R$*\t$: $1 $| $&{Recipient}",
-                    "R$* $| $* @ [ $* ]\t$: $1",
-                    "R$* $| $* @ $j\t$: $1",
-                    "R$* $| $* @ $+\t$: $1 $| $3 $| $(mailertable $3 $: NO $)",
-                    "R$* $| $+ $| NO\t$: $1 $| $2",
-                    "R$* $| $* $| $*\t$: $1",
-                    *put_off_unless_answered(
-                        "Recipient address rejected: Domain not found (rule mta.recipient-domain)"
-                    ),
-                ),
-            ),
+            SendmailRule("Local_check_relay", _domain_asked),
         ),
         unseen="Strangers are refused as relays before; the acceptance tests send from inside.",
     ),

@@ -27,6 +27,15 @@ def postfix_network(network: Network) -> str:
     return f"[{network.network_address}]/{network.prefixlen}"
 
 
+def _relayed(gateway: Gateway) -> dict[str, str]:
+    """Return the access database's entries that relay: to the declared domains, and from the declared networks."""
+    own = (key for entry in gateway.relay_networks for key in access_keys(ip_network(entry.network)))
+    return {
+        **{f"To:{domain}": "RELAY" for domain in gateway.domains},
+        **{f"Connect:{key}": "RELAY" for key in own},
+    }
+
+
 # A recipient elsewhere, in the spellings that relays were talked into: by plain address, routed by percent and bang,
 # by source route (RFC 5321 appendix C), quoted, by address literal, and hidden behind the gateway's own names.
 RELAY_SPELLINGS = (
@@ -68,14 +77,7 @@ DEFENCES = (
             # the world asked for.
             MainCf("smtpd_relay_before_recipient_restrictions", "yes"),
             # To these domains, and not from them: class R and a plain RELAY would believe the client's name in DNS.
-            AccessEntry(lambda g: {f"To:{domain}": "RELAY" for domain in g.domains}),
-            AccessEntry(
-                lambda g: {
-                    f"Connect:{key}": "RELAY"
-                    for entry in g.relay_networks
-                    for key in access_keys(ip_network(entry.network))
-                }
-            ),
+            AccessEntry(_relayed),
             HostAnswer(
                 mta="sendmail",
                 subject="domains and clients that Sendmail relays for without the access database",

@@ -169,9 +169,9 @@ DEFENCES = (
                 mta="sendmail",
                 subject="whether encryption is forbidden towards any server",
                 command=asked(".D{server_addr}192.0.2.1", ".D{server_name}x.invalid", "try_tls x.invalid")
-                + " | sed -n 's/^try_tls *returns: //p'",
-                matches=r"(?!.*error).+",
-                refuted_by="$# error $@ 5 . 7 . 1 $: 550 do not try TLS",
+                + " | grep '^try_tls *returns: '",
+                matches=r"(try_tls +returns: )(?!.*error).+",
+                refuted_by="try_tls          returns: $# error $@ 5 . 7 . 1 $: 550 do not try TLS",
             ),
         ),
         unseen="Only the next hop sees it; the acceptance tests are next hops of every kind.",

@@ -26,7 +26,18 @@ DIRECTORY = {"servers": ["ldaps://ldap.example.org"], "base": "dc=example,dc=org
 GATEWAY = gateway(
     dhcp=True,
     recipients={"example.org": {"method": "ldap", "ldap": DIRECTORY}},
-    tls={"certificate": "acme"},
+    tls={"certificate": "acme", "mandatory": {"partner.example": {"level": "encrypt"}}},
+    mta_rules={
+        word: [{"id": "one", "match": match, "verb": "reject", "reason": "An example."}]
+        for word, match in (
+            ("client", "192.0.2.0/24"),
+            ("helo", "bad.example"),
+            ("sender", "bad@sender.example"),
+            ("recipient", "staff@example.org"),
+        )
+    },
+    dnsbl=[{"id": "one", "zone": "dnsbl.example.net"}],
+    relay_networks=[{"network": "198.51.100.0/28"}],
 )
 SETTINGS = [
     pytest.param(setting, id=f"{defence.id}:{setting.name()}")
@@ -68,6 +79,9 @@ ANSWERS = {
     r"\$# o g2 u2": "$# o g2 u2",
     r"8\.(1[2-9]|[2-9]\d)\..*|9\..*": "8.17.1.9",
     r"(try_tls +returns: )(?!.*error).+": "try_tls          returns: OK",
+    r"(add \+ (?s:.*)\n)+add l \$@ \$2 \$@ \d+(?s:.*)": "add + $@ $2 $@ 3 $)\nadd l $@ $2 $@ 3 $)",
+    r'\$> ?"?ConnControl\b': 'R$*  $: $> "ConnControl" dummy',
+    r'\$> ?"?RateControl\b': 'R$*  $: $> "RateControl" dummy',
     r"from (?!.*\$[vZ]).*": "from $s by $j with $r id $i",
     rf"filterd, S=local:{AGENTS['sendmail'].milter_socket}, F=T, T=\S+": (
         f"filterd, S=local:{AGENTS['sendmail'].milter_socket}, F=T, T=C:30s"
@@ -95,7 +109,9 @@ def test_a_record_names_no_row_and_no_claim_twice(defence: Defence) -> None:
 @EACH
 def test_a_record_sets_nothing_twice(defence: Defence) -> None:
     named = [
-        (type(setting), setting.name()) for setting in defence.sets if not isinstance(setting, FirewallRule)
+        (type(setting), setting.name(), getattr(setting, "mta", None))
+        for setting in defence.sets
+        if not isinstance(setting, FirewallRule)
     ]
     assert len(set(named)) == len(named)
 
