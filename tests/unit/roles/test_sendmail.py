@@ -58,7 +58,7 @@ def test_a_rule_holds_as_sendmail_prints_it_and_in_its_order_alone() -> None:
 
 
 def test_a_whole_ruleset_has_no_rule_more() -> None:
-    whole = SendmailRuleset("check_mail", lambda _: RULE.rules)
+    whole = SendmailRuleset("check_mail", RULE.made)
     assert whole.holds(LIVE, GATEWAY)
     assert not whole.holds(f"R192.0.2.1 \t\t$@ OK \n{LIVE}", GATEWAY)
 
