@@ -19,9 +19,11 @@ from roles.kinds.sendmail import (
     SendmailFeature,
     SendmailMap,
     SendmailMc,
+    SendmailOption,
     SendmailPatterns,
     SendmailRule,
     SendmailRuleset,
+    SendmailText,
 )
 
 __all__ = [
@@ -45,9 +47,11 @@ __all__ = [
     "SendmailFeature",
     "SendmailMap",
     "SendmailMc",
+    "SendmailOption",
     "SendmailPatterns",
     "SendmailRule",
     "SendmailRuleset",
+    "SendmailText",
     "SpamassassinOption",
     "SshdOption",
     "Sysctl",

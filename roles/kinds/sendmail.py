@@ -97,6 +97,42 @@ class SendmailMc(LineOption):
         return option(OPTIONS[self.key])
 
 
+@dataclass(frozen=True, slots=True)
+class SendmailOption(LineOption):
+    """An option that cf/README has no macro for, by its own name; one that the program lacks fails in the stage."""
+
+    mta: ClassVar[Mta] = "sendmail"
+
+    def line(self, gateway: Gateway) -> str:
+        return f"LOCAL_CONFIG\nO {self.key}={self.wanted(gateway)}\ndivert(0)dnl"
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return option(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class SendmailText(LineOption):
+    """The text of a refusal that Sendmail's own rulesets give, by its macro (cf/README); ``ruleset`` is who says it."""
+
+    mta: ClassVar[Mta] = "sendmail"
+    ruleset: str
+
+    def wanted(self, gateway: Gateway) -> str:
+        """Return the text as it stands in a ruleset: one token, which keeps its blanks."""
+        return f'"{resolved(self.value, gateway)}"'
+
+    def line(self, gateway: Gateway) -> str:
+        return f"define(`{self.key}', `{self.wanted(gateway)}')dnl"
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return asked(f"=S{self.ruleset}")
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return self.wanted(gateway) in answer
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendmailFeature:
     """A FEATURE of gateway.mc (cf/README), and a question to the address test mode whose answer shows it at work.

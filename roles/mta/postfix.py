@@ -12,6 +12,7 @@ from roles.mta.checking import DIRECTORY
 from roles.mta.defences import DEFENCES
 from roles.mta.handover.switching import old_queue_written_down, queue_handed_in
 from roles.mta.injection import INJECTION
+from roles.mta.refusals import refused_by
 from roles.mta.tls import deploy as tls
 from roles.mta.tls.policy import next_hop_policies
 from roles.operations import converged, files_owned, packages_installed, unit_current
@@ -21,7 +22,6 @@ from roles.settings import Gateway
 
 UNITS = "/etc/systemd/system"
 SENDMAIL = " ".join(AGENTS["sendmail"].units)
-REFUSED_BY = "/usr/local/sbin/refused-by"
 FILES = ("main.cf", "master.cf", "transport", "tls_policy", "virtual", "postscreen_access", "dnsbl_reply")
 # Opened before the daemon gives up root; a vendor's key may stand in it.
 PRIVATE = "dnsbl_reply"
@@ -89,7 +89,7 @@ def _files(gateway: Gateway) -> Iterator[OwnedFile]:
             mode="600" if name == PRIVATE else "644",
         )
     yield OwnedFile(path=f"{DIRECTORY}/refusals.pcre", content=named_refusals(DEFENCES, gateway))
-    yield OwnedFile(path=REFUSED_BY, content=rendered("mta", "postfix/refused-by.j2", gateway), mode="755")
+    yield refused_by(gateway)
     for name, text in access.rule_files(gateway).items():
         yield OwnedFile(path=f"{access.DIRECTORY}/{name}", content=text)
     for name, text in outbound.files(gateway).items():

@@ -5,12 +5,21 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from roles.defence import Defence
-from roles.kinds import AccessEntry, SendmailFeature, SendmailMc, SendmailPatterns, SendmailRule
+from roles.kinds import (
+    AccessEntry,
+    SendmailFeature,
+    SendmailMc,
+    SendmailOption,
+    SendmailPatterns,
+    SendmailRule,
+    SendmailText,
+)
 from roles.kinds.sendmail import only_counted
 from roles.mta import known
 from roles.mta.agents import AGENTS
 from roles.mta.defences import DEFENCES
 from roles.mta.handover.switching import old_queue_written_down, queue_handed_in
+from roles.mta.refusals import refused_by
 from roles.mta.routing import mailertable, virtusertable
 from roles.mta.tls import deploy as tls
 from roles.mta.tls.policy import MTA_STS_ADDRESS, fetches_policies
@@ -30,11 +39,13 @@ _CONFIGURATIONS: Final = {
     "injection.cf": "injection.mc",
     "submit.cf": "submit.mc",
 }
+_Line = SendmailMc | SendmailFeature | SendmailOption | SendmailText
 # What is about strangers: features that judge clients, limits of a session, rulesets that are called in one.
 _STRANGERS: Final = re.compile(
     r"FEATURE\(`(greet_pause|conncontrol|ratecontrol|enhdnsbl|dnsbl|rhsbl|badmx|block_bad_helo|require_rdns|"
     r"use_client_ptr|blocklist_recipients|relay_hosts_only)'|"
-    r"define\(`conf(MAX_MESSAGE_SIZE|MAX_RCPTS_PER_MESSAGE|BAD_RCPT_THROTTLE|CONNECTION_RATE_\w+)'"
+    r"define\(`conf(MAX_MESSAGE_SIZE|MAX_RCPTS_PER_MESSAGE|MAX_NOOP_COMMANDS|BAD_RCPT_THROTTLE|CONNECTION_RATE_\w+)'|"
+    r"LOCAL_CONFIG\nO BadRcpt"
 )
 _AT_THE_DOOR: Final = re.compile(
     r"(Local_)?(check_|greet_pause|srv_features)|ClientName|PlainSender|OwnHost|Blocklists|Listed"
@@ -192,7 +203,7 @@ def _files(gateway: Gateway) -> list[OwnedFile]:
             for name, values in _RUN.items()
         },
     }
-    return [OwnedFile(path=path, content=text) for path, text in texts.items()]
+    return [refused_by(gateway), *(OwnedFile(path=path, content=text) for path, text in texts.items())]
 
 
 def _configuration(gateway: Gateway) -> dict[str, str]:
@@ -254,7 +265,7 @@ def macro_lines(defences: Iterable[Defence], gateway: Gateway) -> list[tuple[str
     """Return each defence's id with its lines of gateway.mc, in the records' order; those without any are left out."""
     found = []
     for defence in (each for each in defences if each.stands(gateway)):
-        own = [each.line(gateway) for each in defence.sets if isinstance(each, SendmailMc | SendmailFeature)]
+        own = [each.line(gateway) for each in defence.sets if isinstance(each, _Line)]
         if own:
             found.append((defence.id, own))
     return found

@@ -26,7 +26,7 @@ DEFENCES = (
                     "R$* $| $* < @ $* . >\t$: $1 $| $2 < @ $3 >",
                     "R$* $| $* < @ $* >\t$: $1 $| $(dequoted $2 $) @ $3",
                     "R$* $| $*\t$: $1 $| $2 $(kept {Recipient} $@ $2 $)",
-                    'R$* $| $* @ $-\t$#error $@ 5.5.2 $: "504 need a recipient with a full domain"',
+                    'R$* $| $* @ $-\t$#error $@ 5.5.2 $: "504 need a recipient with a full domain (rule mta.fqdn-recipient)"',
                     "R$* $| $*\t$: $1",
                 ),
             ),
@@ -52,7 +52,7 @@ DEFENCES = (
                 "check_mail",
                 (
                     "R< $* >\t$@ OK",
-                    'R$*\t$#error $@ 5.5.2 $: "501 need the address in angle brackets"',
+                    'R$*\t$#error $@ 5.5.2 $: "501 need the address in angle brackets (rule mta.strict-envelope)"',
                 ),
             ),
         ),
@@ -81,7 +81,7 @@ DEFENCES = (
                 (
                     "R$*\t$: $1 $| $>CanonAddr $1",
                     "R$* $| $* < @ $* . >\t$: $1 $| $2 < @ $3 >",
-                    'R$* $| $* < @ $- >\t$#error $@ 5.5.2 $: "504 need a sender with a full domain"',
+                    'R$* $| $* < @ $- >\t$#error $@ 5.5.2 $: "504 need a sender with a full domain (rule mta.fqdn-sender)"',
                     "R$* $| $*\t$: $1",
                 ),
             ),

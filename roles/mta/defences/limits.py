@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 from roles.claims import Reply, Verdict
 from roles.defence import Defence
-from roles.kinds import AccessEntry, MainCf, SendmailFeature, SendmailMc
+from roles.kinds import AccessEntry, MainCf, SendmailFeature, SendmailMc, SendmailOption, SendmailRule
 from roles.mta.defences.dialogue import EHLO, MAIL
 from roles.mta.defences.relay import own_networks, postfix_network
 from roles.mta.networks import access_keys
@@ -29,6 +29,21 @@ def _counted(gateway: Gateway) -> dict[str, str]:
         "ClientRate:": str(limits.connections_per_minute),
         **{f"{word}:{key}": "0" for word in ("ClientConn", "ClientRate") for key in exempt},
     }
+
+
+def _ended(gateway: Gateway) -> tuple[str, ...]:
+    """Return the rules that end a session by its unknown commands: the workspace is the command and its reply's first digit."""
+    return (
+        "R$* $| $-\t$: <$2>",
+        "R<5>\t$: $| $&{Errors}",
+        "R<$*>\t$@ OK",
+        "R$| $+\t$: $(add + $@ $1 $@ 1 $)",
+        "R$|\t$: 1",
+        "R$+\t$: $1 $(kept {Errors} $@ $1 $)",
+        f"R$+\t$: $(add l $@ $1 $@ {gateway.mta_limits.errors} $)",
+        'RFALSE\t$#error $@ 4.7.0 $: "421 Too many errors (rule mta.error-limits)"',
+        "R$*\t$@ OK",
+    )
 
 
 def _at_connect(feature: str, ruleset: str) -> SendmailFeature:
@@ -130,9 +145,14 @@ DEFENCES = (
                 "smtpd_junk_command_limit", lambda g: f"${{stress?{{1}}:{{{g.mta_limits.idle_commands}}}}}"
             ),
             MainCf("smtpd_error_sleep_time", "1s"),
-            # After so many bad recipients each reply comes a second later. That 25 bad commands end a session, and 20 idle
-            # ones slow it down, is in the program itself.
+            # Sendmail counts by kind: bad recipients of a message, unknown commands since the last one (and 25 of a session, in
+            # the program itself), and idle commands, which are answered slower and slower.
             SendmailMc("confBAD_RCPT_THROTTLE", lambda g: str(g.mta_limits.errors_slow)),
+            SendmailOption("BadRcptShutdown", lambda g: str(g.mta_limits.errors)),
+            # However many good ones stand beside them.
+            SendmailOption("BadRcptShutdownGood", "0"),
+            SendmailMc("confMAX_NOOP_COMMANDS", lambda g: str(g.mta_limits.idle_commands)),
+            SendmailRule("check_other", _ended),
             # RFC 5321 4.5.3.2 grants five minutes a command; who is slow while all processes are taken is cut off.
             MainCf("smtpd_timeout", "${stress?{10}:{300}}s"),
             MainCf("smtpd_per_record_deadline", "${stress?{yes}:{no}}"),

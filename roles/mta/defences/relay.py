@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 from roles.claims import Reply
 from roles.defence import Defence
-from roles.kinds import AccessEntry, HostAnswer, MainCf, Restriction, SendmailFeature
+from roles.kinds import AccessEntry, HostAnswer, MainCf, Restriction, SendmailFeature, SendmailText
 from roles.kinds.sendmail import asked
 from roles.mta.defences.dialogue import EHLO, MAIL, REFUSED, TAKEN
 from roles.mta.networks import access_keys
@@ -73,6 +73,7 @@ DEFENCES = (
             MainCf("parent_domain_matches_subdomains", ""),
             Restriction("smtpd_relay_restrictions", "permit_mynetworks"),
             Restriction("smtpd_relay_restrictions", "reject_unauth_destination", says="Relay access denied"),
+            SendmailText("confRELAY_MSG", "550 Relaying denied (rule mta.no-open-relay)", "Basic_check_rcpt"),
             # In front of all rules about recipients: none of them can open the relay, and strangers cannot have any address of
             # the world asked for.
             MainCf("smtpd_relay_before_recipient_restrictions", "yes"),

@@ -4,9 +4,20 @@ import re
 
 import pytest
 
-from roles.kinds import AccessEntry, SendmailFeature, SendmailMap, SendmailMc, SendmailRule, SendmailRuleset
+from roles.kinds import (
+    AccessEntry,
+    SendmailFeature,
+    SendmailMap,
+    SendmailMc,
+    SendmailOption,
+    SendmailPatterns,
+    SendmailRule,
+    SendmailRuleset,
+    SendmailText,
+)
 from roles.kinds.sendmail import asked, option
 from roles.mta.defences import DEFENCES
+from roles.mta.refusals import refused_by
 from roles.mta.routing import mailertable, virtusertable
 from roles.mta.sendmail import _configuration, access, macro_lines, rulesets
 from tests.unit.roles.examples import gateway
@@ -29,6 +40,53 @@ def test_an_option_is_a_line_of_m4_and_its_value_stays_within_the_quotes() -> No
             SendmailMc("confSMTP_LOGIN_MSG", value).line(GATEWAY)
     with pytest.raises(ValueError, match="no option"):
         SendmailMc("confSMTP_LOGIN_MESSAGE", "$j")
+
+
+def test_an_option_without_a_macro_is_a_line_of_its_own() -> None:
+    option_ = SendmailOption("BadRcptShutdown", lambda g: str(g.mta_limits.errors))
+    assert option_.line(GATEWAY) == "LOCAL_CONFIG\nO BadRcptShutdown=20\ndivert(0)dnl"
+    assert option_.question(GATEWAY) == option("BadRcptShutdown")
+    assert option_.holds("20\n", GATEWAY)
+    assert not option_.holds("2\n", GATEWAY)
+    assert not option_.holds("", GATEWAY)
+
+
+def test_the_text_of_a_refusal_is_looked_for_in_the_ruleset_that_says_it() -> None:
+    text = SendmailText("confRELAY_MSG", "550 No (rule mta.x)", "Basic_check_rcpt")
+    assert text.line(GATEWAY) == "define(`confRELAY_MSG', `\"550 No (rule mta.x)\"')dnl"
+    assert text.question(GATEWAY) == asked("=SBasic_check_rcpt")
+    assert text.holds('R$* \t\t$# error $@ 5 . 7 . 1 $: "550 No (rule mta.x)" \n', GATEWAY)
+    for other in ("", 'R$* \t\t$# error $@ 5 . 7 . 1 $: "550 No" \n'):
+        assert not text.holds(other, GATEWAY)
+
+
+def test_maps_of_patterns_are_those_of_the_configuration() -> None:
+    maps = SendmailPatterns(lambda _: {"one": "regex -aMATCH ^a$$", "two": "regex -aMATCH b"})
+    live = "access hash /etc/mail/access\none regex -aMATCH ^a$$\ntwo regex -aMATCH b\n"
+    assert maps.holds(live, GATEWAY)
+    assert not maps.holds(live.replace("^a", "a"), GATEWAY)
+    assert not maps.holds("", GATEWAY)
+
+
+def test_the_limits_of_a_session_are_those_that_are_declared() -> None:
+    # H10
+    chosen = gateway(mta="sendmail", mta_limits={"errors": 7, "errors_slow": 3, "idle_commands": 40})
+    text = _configuration(chosen)["gateway.mc"]
+    for line in (
+        "define(`confBAD_RCPT_THROTTLE', `3')dnl",
+        "define(`confMAX_NOOP_COMMANDS', `40')dnl",
+        "O BadRcptShutdown=7",
+        "«R$+\t$: $(add l $@ $1 $@ 7 $)»",
+    ):
+        assert f"\n{line}\n" in text, line
+
+
+@pytest.mark.parametrize("mta", ["postfix", "sendmail"])
+def test_the_log_is_searched_by_the_same_command(mta: str) -> None:
+    # A16
+    command = refused_by(gateway(mta=mta))
+    assert (command.path, command.mode) == ("/usr/local/sbin/refused-by", "755")
+    assert ("/etc/postfix" in command.content) == (mta == "postfix")
 
 
 def test_a_feature_is_shown_at_work_and_can_be_seen_to_be_missing() -> None:
@@ -127,6 +185,9 @@ def test_filterds_way_in_asks_nothing_of_strangers_and_filters_nothing() -> None
         "greet_pause",
         "check_mail",
         "MAX_RCPTS",
+        "NOOP_COMMANDS",
+        "BadRcpt",
+        "check_other",
         f"`{GATEWAY.message_size_limit}'",
     ):
         assert word not in text
