@@ -127,10 +127,11 @@ class SendmailText(LineOption):
 
     def question(self, gateway: Gateway) -> str:
         del gateway
-        return asked(f"=S{self.ruleset}")
+        # The texts of the ruleset, one a line.
+        return asked(f"=S{self.ruleset}") + ' | sed -n \'s/.*[$]: *\\("[^"]*"\\).*/\\1/p\''
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
-        return self.wanted(gateway) in answer
+        return self.wanted(gateway) in answer.splitlines()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
