@@ -183,9 +183,17 @@ Rules = tuple[str, ...]
 _REFUSAL: Final = re.compile(r"(R.*\t)\$#error \$@ [0-9.]+ \$: \"(.*)\"")
 
 
+def counted(text: str) -> str:
+    """Return the words of a right side that write a text and the client's address into the log, and add nothing to it."""
+    return f'$(counted "{text}, relay=[" $&{{client_addr}} "]" $)'
+
+
 def only_counted(rules: Rules) -> Rules:
     """Return rules that write into the log what they would refuse, and let it in."""
-    return tuple(_REFUSAL.sub(r'\1$: $1 $(counted "would refuse: \2" $)', rule) for rule in rules)
+    return tuple(
+        _REFUSAL.sub(lambda said: f"{said[1]}$: $1 {counted(f'would refuse: {said[2]}')}", rule)
+        for rule in rules
+    )
 
 
 @dataclass(frozen=True, slots=True)

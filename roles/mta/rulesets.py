@@ -13,6 +13,7 @@ from typing import Final
 
 from roles.dns.lists import octets
 from roles.kinds import SendmailPatterns, SendmailRule
+from roles.kinds.sendmail import counted
 from roles.mta.networks import expression
 from roles.mta.rules import (
     AccessRule,
@@ -90,7 +91,7 @@ def _decided(rule: AccessRule) -> tuple[str, ...]:
     if rule.verb == "accept":
         return (f"{left}$@ $1",)
     if rule.mode == "warn":
-        return (f'{left}$: $1 $(counted "would {rule.verb}: {said}" $)',)
+        return (f"{left}$: $1 {counted(f'would {rule.verb}: {said}')}",)
     if rule.verb in _CODES:
         enhanced, code = _CODES[rule.verb]
         return (f'{left}$#error $@ {enhanced} $: "{code} {said}"',)
@@ -106,7 +107,7 @@ def _decided(rule: AccessRule) -> tuple[str, ...]:
     )
     if rule.verb == "hold":
         return (*checked, f'{left}$#error $@ quarantine $: "{said}"')
-    return (*checked, f'{left}$: $(counted "discarded: {said}" $) $| {MATCH}', f"{left}$#discard $: discard")
+    return (*checked, f"{left}$: {counted(f'discarded: {said}')} $| {MATCH}", f"{left}$#discard $: discard")
 
 
 def sets(word: str) -> tuple[SendmailRule | SendmailPatterns, ...]:
@@ -149,9 +150,9 @@ def _list(name: str) -> str:
     return f"list_{name.replace('-', '_')}"
 
 
-def answers(counted: str) -> str:
+def answers(declared: str) -> str:
     """Return the expression of a block list's answers that count, among others perhaps."""
-    each = ("|".join(str(number) for number in sorted(field)) for field in octets(counted))
+    each = ("|".join(str(number) for number in sorted(field)) for field in octets(declared))
     return f"(^|/)({')[.]('.join(each)})($$|/)"
 
 
@@ -205,7 +206,7 @@ def _hit(name: str, points: int, text: str) -> tuple[str, ...]:
     """Return the rules about one entry of a zone whose answer stands last in the workspace."""
     found = f"$({_list(name)} $3 $: NO $)"
     said = f"$(kept {{Listed}} $@ {_list(name)} $)" if points > 0 else ""
-    said = said if points else f'$(counted "would count: {text}" $)'
+    said = said if points else counted(f"would count: {text}")
     return (
         f"R$* $| $* $| $*\t$: $1 $| $2 $| $3 $| {found}",
         f"R$* $| $* $| $* $| {MATCH}\t$: $1 $| $(add + $@ $2 $@ {points} $) $| $3 {said}",

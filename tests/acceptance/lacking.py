@@ -5,9 +5,25 @@ from typing import NoReturn
 
 import pytest
 
+from roles.registry import DEFENCES
+from tests.acceptance.gateway import SETTINGS
+
 
 def lacks(what: str) -> NoReturn:
     """End the test: skipped, or failed if CI is set; ``what`` says what was lacking and how to get it."""
     if os.environ.get("CI"):
         pytest.fail(f"under CI no test is skipped: {what}", pytrace=False)
     pytest.skip(what)
+
+
+def missing(record: str) -> str:
+    """Return why the lab's MTA lacks a record and what stands in its place, or an empty text where it has it."""
+    (defence,) = [each for each in DEFENCES if each.id == record]
+    why = defence.lacks.get(SETTINGS.mta, "")
+    return why and f"{record}: {why}"
+
+
+def needs(record: str) -> pytest.MarkDecorator:
+    """Return the mark of a test that is about one record; where the MTA lacks it the test skips with the record's reason."""
+    why = missing(record)
+    return pytest.mark.skipif(bool(why), reason=why)

@@ -27,7 +27,8 @@ class Hands:
     (``{bytes}``), ``inside`` that of filterd's way in as well (``{inside}``). ``away``: filterd cannot hand in mail.
     ``hold`` keeps what waits until ``unhold``. ``owned`` is a file of its configuration, ``operation`` what writes it.
     ``asked`` matches in ``queued`` what test_quarantine asks for; ``international``: it takes addresses beyond ASCII
-    (RFC 6531).
+    (RFC 6531). ``said`` is how the log calls what a rule's verb did. ``kept`` prints the ids of messages that wait for a person,
+    ``release`` lets one go.
     """
 
     agent: Agent
@@ -48,6 +49,9 @@ class Hands:
     quiet: str
     processes: Mapping[str, str]
     asked: tuple[str, ...]
+    said: Mapping[str, str]
+    kept: str
+    release: str
     international: bool
 
     @property
@@ -82,6 +86,8 @@ def _option(name: str, configuration: str, unit: str) -> Pair:
 
 
 _SENDMAIL: Final = "/usr/libexec/sendmail/sendmail"
+# As its own user: what root writes into the queue, the daemon could not change.
+_FLUSH: Final = f"runuser -u smmta -- {_SENDMAIL} -q -OMinQueueAge=0 -OTimeout.hoststatus=0"
 _QUEUE: Final = "find /var/spool/mqueue -name '[qh]f*' -printf '%f\\n' | cut -c3-"
 _LIMITED: Final = _option("MaxMessageSize", "sendmail.cf", "sendmail")
 _INSIDE: Final = _option("MaxMessageSize", "injection.cf", "sendmail-inject")
@@ -125,6 +131,9 @@ HANDS: Final[Mapping[Mta, Hands]] = {
             )
         ),
         international=True,
+        said={"warn": "reject_warning: RCPT", "discard": "discard:", "hold": "hold:"},
+        kept='postqueue -j | grep \'"queue_name": "hold"\' | sed \'s/.*"queue_id": "\\([^"]*\\)".*/\\1/\'',
+        release="postsuper -H {id}; postqueue -f",
     ),
     "sendmail": Hands(
         agent=AGENTS["sendmail"],
@@ -134,8 +143,7 @@ HANDS: Final[Mapping[Mta, Hands]] = {
         'journalctl -q -o cat --since -5min | grep "^${file#qf}: "; echo; done',
         dropped="rm -f /var/spool/mqueue/[dqhx]f*",
         awake="true",
-        # As its own user: what root writes into the queue, the daemon could not change.
-        flush=f"runuser -u smmta -- {_SENDMAIL} -q -OMinQueueAge=0 -OTimeout.hoststatus=0",
+        flush=_FLUSH,
         queued="tr -cd '\\11\\12\\40-\\176' </var/spool/mqueue/qf{id}",
         held=_BLOCKED,
         limited=_LIMITED,
@@ -160,5 +168,8 @@ HANDS: Final[Mapping[Mta, Hands]] = {
             r"^R(?=[A-Z]*F)(?=[A-Z]*D)(?=[A-Z]*N)(?![A-Z]*S)",
         ),
         international=False,
+        said={"warn": "would reject", "discard": "discarded:", "hold": "quarantine="},
+        kept="find /var/spool/mqueue -name 'hf*' -printf '%f\\n' | cut -c3-",
+        release=f"runuser -u smmta -- {_SENDMAIL} -qQ -qI{{id}} -Q; {_FLUSH}",
     ),
 }

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab.plan import LabState
-from roles.registry import DEFENCES
-from tests.acceptance.gateway import SETTINGS
+from tests.acceptance.lacking import missing
 from tests.acceptance.outside import Step, seen_from
 
 DIALOGS = sorted((Path(__file__).parent / "dialogs").glob("*.smtp"))
@@ -69,6 +68,6 @@ def spoken(text: str, lab: LabState) -> None:
 def test_dialogue(file: Path, lab: LabState) -> None:
     text = file.read_text()
     needed = re.search(r"(?m)^needs (\S+)$", text)
-    if needed and SETTINGS.mta in next(each for each in DEFENCES if each.id == needed[1]).lacks:
-        pytest.skip(f"this MTA lacks {needed[1]}, which says what stands in its place")
+    if needed and (why := missing(needed[1])):
+        pytest.skip(why)
     spoken(text, lab)
