@@ -1,9 +1,11 @@
 """What the tests do to the gateway's MTA by hand, once an MTA: shell scripts, run as root on the gateway."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from lab import blocklists
 from roles.mta.agents import AGENTS, Agent
 from roles.settings import Mta
 
@@ -27,8 +29,9 @@ class Hands:
     (``{bytes}``), ``inside`` that of filterd's way in as well (``{inside}``). ``away``: filterd cannot hand in mail.
     ``hold`` keeps what waits until ``unhold``. ``owned`` is a file of its configuration, ``operation`` what writes it.
     ``asked`` matches in ``queued`` what test_quarantine asks for; ``international``: it takes addresses beyond ASCII
-    (RFC 6531). ``said`` is how the log calls what a rule's verb did. ``kept`` prints the ids of messages that wait for a person,
-    ``release`` lets one go.
+    (RFC 6531). ``said`` is how the log calls what a rule's verb did. ``forgotten`` makes each client a new one, ``points``
+    matches in the log that a list which refuses nobody holds ``{address}``. ``kept`` prints the ids of messages that wait for
+    a person, ``release`` lets one go.
     """
 
     agent: Agent
@@ -50,6 +53,8 @@ class Hands:
     processes: Mapping[str, str]
     asked: tuple[str, ...]
     said: Mapping[str, str]
+    forgotten: str
+    points: str
     kept: str
     release: str
     international: bool
@@ -131,6 +136,8 @@ HANDS: Final[Mapping[Mta, Hands]] = {
             )
         ),
         international=True,
+        forgotten="systemctl stop postfix; rm -f /var/lib/postfix/postscreen_cache.lmdb; systemctl start postfix",
+        points=f"addr {{address}} listed by domain {re.escape(blocklists.GREY_LIST)}",
         said={"warn": "reject_warning: RCPT", "discard": "discard:", "hold": "hold:"},
         kept='postqueue -j | grep \'"queue_name": "hold"\' | sed \'s/.*"queue_id": "\\([^"]*\\)".*/\\1/\'',
         release="postsuper -H {id}; postqueue -f",
@@ -168,6 +175,8 @@ HANDS: Final[Mapping[Mta, Hands]] = {
             r"^R(?=[A-Z]*F)(?=[A-Z]*D)(?=[A-Z]*N)(?![A-Z]*S)",
         ),
         international=False,
+        forgotten="true",
+        points=r"would count: dnsbl\.lab-warned.*relay=\[{address}\]",
         said={"warn": "would reject", "discard": "discarded:", "hold": "quarantine="},
         kept="find /var/spool/mqueue -name 'hf*' -printf '%f\\n' | cut -c3-",
         release=f"runuser -u smmta -- {_SENDMAIL} -qQ -qI{{id}} -Q; {_FLUSH}",
