@@ -13,7 +13,7 @@ from typing import Any, Final
 from filterd.findings import Verdict
 from filterd.stages import ORDER
 from tests.acceptance.gateway import ARRIVAL_SECONDS, GatewayHost
-from tests.acceptance.outside import CLOSED, HELO, Outside, Step, content, line
+from tests.acceptance.outside import CLOSED, HELO, Outside, Step, content, line, queue_id
 
 VERDICTS: Final[Mapping[str, Verdict]] = {rule.id: rule.verdict for stage in ORDER for rule in stage.rules}
 _RULE: Final = re.compile(r"[45]\d\d .* \[([a-z0-9.-]+)\] id=")
@@ -105,8 +105,8 @@ def _arrived(gateway: GatewayHost, senders: Iterable[str]) -> dict[str, bytes]:
 
 def logged(gateway: GatewayHost, reply: str) -> dict[str, Any]:
     """Return the log line of the message that a reply speaks of, refused or queued."""
-    queue_id = re.split(r"id=|queued as ", reply)[-1]
-    look = f'journalctl -u filterd -o cat --no-pager --since -120s | grep -F \'"id":"{queue_id}"\''
+    own = queue_id(reply) or reply.rpartition("id=")[2]
+    look = f'journalctl -u filterd -o cat --no-pager --since -120s | grep -F \'"id":"{own}"\''
     said = gateway.run(f"for try in 1 2 3 4 5; do {look} && break; sleep 0.2; done")
     (entry,) = said.splitlines()
     line_of_it: dict[str, Any] = json.loads(entry)

@@ -31,7 +31,9 @@ class Hands:
     ``asked`` matches in ``queued`` what test_quarantine asks for; ``international``: it takes addresses beyond ASCII
     (RFC 6531). ``said`` is how the log calls what a rule's verb did. ``forgotten`` makes each client a new one, ``points``
     matches in the log that a list which refuses nobody holds ``{address}``. ``kept`` prints the ids of messages that wait for
-    a person, ``release`` lets one go.
+    a person, ``release`` lets one go. ``opened`` asks who may relay by address, and is the answer of test_mta_choices;
+    ``maps`` prints a line a table of rules about clients, ``live`` tells one configuration and process from another.
+    ``stray`` opens such a table by hand, ``found`` are the record and the check that see it.
     """
 
     agent: Agent
@@ -53,6 +55,11 @@ class Hands:
     processes: Mapping[str, str]
     asked: tuple[str, ...]
     said: Mapping[str, str]
+    opened: Pair
+    maps: str
+    live: str
+    stray: Pair
+    found: Pair
     forgotten: str
     points: str
     kept: str
@@ -136,6 +143,17 @@ HANDS: Final[Mapping[Mta, Hands]] = {
             )
         ),
         international=True,
+        opened=("postconf -h mynetworks", "127.0.0.0/8 [::1]/128 198.18.0.10/32"),
+        maps="ls /etc/postfix/rules | grep client",
+        live="cat /etc/postfix/rules/* /etc/postfix/main.cf | sha256sum; cat /var/spool/postfix/pid/master.pid",
+        stray=(
+            (
+                "sed -i.kept 's/^198.51.100.72 .*/198.51.100.0\\/24 OK/' /etc/postfix/rules/client-1.cidr; "
+                "mv /etc/postfix/rules/*.kept /root/"
+            ),
+            "mv /root/client-1.cidr.kept /etc/postfix/rules/client-1.cidr",
+        ),
+        found=("mta.content-rules", "/etc/postfix/rules"),
         forgotten="systemctl stop postfix; rm -f /var/lib/postfix/postscreen_cache.lmdb; systemctl start postfix",
         points=f"addr {{address}} listed by domain {re.escape(blocklists.GREY_LIST)}",
         said={"warn": "reject_warning: RCPT", "discard": "discard:", "hold": "hold:"},
@@ -175,9 +193,20 @@ HANDS: Final[Mapping[Mta, Hands]] = {
             r"^R(?=[A-Z]*F)(?=[A-Z]*D)(?=[A-Z]*N)(?![A-Z]*S)",
         ),
         international=False,
+        opened=("makemap -u hash /etc/mail/access.db | grep ^connect:", "connect:198.18.0.10\tRELAY"),
+        maps="sed -n 's/^K\\(client_[a-z_]*\\) .*/\\1/p' /etc/mail/sendmail.cf",
+        live="cat /etc/mail/*.cf /etc/mail/*.mc /etc/mail/*.db | sha256sum; cat /run/sendmail-mta/sendmail.pid",
+        stray=(
+            (
+                "cp -p /etc/mail/sendmail.cf /root/sendmail.cf.kept; "
+                "sed -i 's/^\\(Kclient_partner regex -aMATCH\\) .*/\\1 ^198[.]51[.]100[.]/' /etc/mail/sendmail.cf"
+            ),
+            "mv /root/sendmail.cf.kept /etc/mail/sendmail.cf",
+        ),
+        found=("mta.client-rules", "maps of declared patterns"),
         forgotten="true",
         points=r"would count: dnsbl\.lab-warned.*relay=\[{address}\]",
-        said={"warn": "would reject", "discard": "discarded:", "hold": "quarantine="},
+        said={"warn": ": would re", "discard": "discarded:", "hold": "quarantine="},
         kept="find /var/spool/mqueue -name 'hf*' -printf '%f\\n' | cut -c3-",
         release=f"runuser -u smmta -- {_SENDMAIL} -qQ -qI{{id}} -Q; {_FLUSH}",
     ),

@@ -6,6 +6,7 @@ namespace, which reads steps as JSON and answers with the replies.
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,6 +29,12 @@ class Step:
 
     send: str
     reply: bool = True
+
+
+def queue_id(reply: str) -> str:
+    """Return the MTA's id of the message that a reply accepts, or an empty text."""
+    found = re.fullmatch(r"250 2\.0\.0 (?:.* queued as (\S+)|(\S+) Message accepted .*)", reply)
+    return (found[1] or found[2]) if found else ""
 
 
 def line(text: str) -> Step:

@@ -1,6 +1,8 @@
 """What an operator may choose of the MTA, deployed and tried; what cannot be deployed leaves the live MTA alone."""
 
+import re
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,18 +13,21 @@ from audit.probes.smtp import MAX_LINES
 from lab.plan import LabState
 from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy
+from tests.acceptance.lacking import missing, needs
 from tests.acceptance.letters import BOB, PLAIN, delivered, letter, mark, send
 from tests.acceptance.outside import CLOSED, HELO, Outside, content, line, seen_from
 from tests.acceptance.test_breakage import audited
 from tests.acceptance.test_deploy import varied
 from tests.acceptance.test_rules import ALICE, rcpt, refused_by
 
+# Whether headers are of seven bits is a setting of MTAs that can refuse others.
+SEVEN = {} if missing("mta.headers-7bit") else {"headers_7bit": True}
 # Every choice that differs from the lab's, in one deploy.
-CHOSEN = """data.update(
-        relay_networks=[{"network": "198.18.0.10/32"}],
-        mta_rules={**data["mta_rules"], "headers_7bit": True, "warn_only": ["mta.helo-fqdn", "mta.recipient-verified"],
-                   "client": [{"id": "only", "match": "198.51.100.73", "verb": "hold", "reason": "x"}]},
-        recipients={"listed.bastide.example": {"method": "list", "addresses": ["dave"]}},
+CHOSEN = f"""data.update(
+        relay_networks=[{{"network": "198.18.0.10/32"}}],
+        mta_rules={{**data["mta_rules"], **{SEVEN}, "warn_only": ["mta.helo-fqdn", "mta.recipient-verified"],
+                   "client": [{{"id": "only", "match": "198.51.100.73", "verb": "hold", "reason": "x"}}]}},
+        recipients={{"listed.bastide.example": {{"method": "list", "addresses": ["dave"]}}}},
     )"""
 
 
@@ -56,11 +61,13 @@ def test_bytes_beyond_ascii_in_headers_are_taken_unless_declared_otherwise(
 ) -> None:
     # A19; this runs before the choices are deployed.
     unique = mark()
-    assert "250-SMTPUTF8" in wan.dialogue(line(f"EHLO {HELO}"))[-1]
+    offered = wan.dialogue(line(f"EHLO {HELO}"))[-1]
+    assert ("SMTPUTF8" in offered) == gateway.mta.international
     assert send(wan, raw_header(unique)).startswith("250 ")
     delivered(gateway, unique)
 
 
+@needs("mta.headers-7bit")
 def test_a_header_of_seven_bits_alone(chosen: GatewayHost, wan: Outside) -> None:
     # A19
     offered = wan.dialogue(line(f"EHLO {HELO}"))[-1]
@@ -75,11 +82,11 @@ def test_a_header_of_seven_bits_alone(chosen: GatewayHost, wan: Outside) -> None
 def test_a_defence_that_only_warns_refuses_nobody_and_counts(chosen: GatewayHost, wan: Outside) -> None:
     # A04, A11: the dry run of what is built in
     assert rcpt(wan, ALICE, BOB, helo="user-pc").startswith("250 ")
-    assert any("reject_warning: RCPT" in each for each in refused_by(chosen, "mta.helo-fqdn"))
+    assert any(chosen.mta.said["warn"] in each for each in refused_by(chosen, "mta.helo-fqdn"))
     assert rcpt(wan, ALICE, "unknown@bastide.example").startswith("250 ")
     # The others stand.
     assert rcpt(wan, ALICE, "bob@host").startswith("504 ")
-    assert rcpt(wan, ALICE, "victim@elsewhere.example").startswith("554 ")
+    assert rcpt(wan, ALICE, "victim@elsewhere.example").startswith("55")
 
 
 def test_declared_hosts_may_send_anywhere_and_to_domains_that_exist(
@@ -95,42 +102,39 @@ def test_declared_hosts_may_send_anywhere_and_to_domains_that_exist(
     assert refused.startswith(("450 ", "550 "))
     assert refused.endswith("(rule mta.recipient-domain)")
     assert asked(lan, "alice@unanswered.example").startswith("4")
-    assert asked(wan, "alice@sender.example").startswith(("504 ", "554 "))
-    assert chosen.run("postconf -h mynetworks").strip() == "127.0.0.0/8 [::1]/128 198.18.0.10/32"
+    assert asked(wan, "alice@sender.example").startswith(("504 ", "55"))
+    question, answer = chosen.mta.opened
+    assert chosen.run(question).strip() == answer
 
 
 def test_the_list_of_recipients_is_what_is_declared_now(chosen: GatewayHost, wan: Outside) -> None:
     # A02: the map is built anew and renamed
     assert rcpt(wan, ALICE, "dave@listed.bastide.example").startswith("250 ")
     assert rcpt(wan, ALICE, "bob@listed.bastide.example").startswith("550 ")
-    assert "new" not in chosen.run("ls /etc/postfix")
+    assert ".new" not in chosen.run(f"ls $(dirname {chosen.mta.owned})")
 
 
 def test_tables_of_rules_that_are_gone_go_too(chosen: GatewayHost, wan: Outside) -> None:
-    assert chosen.run("ls /etc/postfix/rules | grep client").split() == ["client-1.cidr"]
+    assert len(chosen.run(chosen.mta.maps).split()) == 1
     assert rcpt(wan, ALICE, BOB, by=71, helo="host-71.dsl.spoof.example").startswith("250 ")
 
 
-# What Python takes for a regular expression and PCRE does not: found by Postfix itself, on the stage.
+# What Python takes for a regular expression and neither PCRE nor POSIX does: found by the MTA itself, on the stage.
 BAD = """data["mta_rules"] = {**data["mta_rules"], "sender": [*data["mta_rules"]["sender"],
-        {"id": "bad", "match": r"/^\\u0041lice@/", "verb": "reject", "reason": "x"}]}"""
+        {"id": "bad", "match": r"/^a{70000}lice@/", "verb": "reject", "reason": "x"}]}"""
 
 
 def test_a_bad_map_is_refused_with_file_line_and_remedy_and_the_live_mta_keeps_running(
     lab: LabState, gateway: GatewayHost, wan: Outside, tmp_path: Path
 ) -> None:
     # A23
-    before = gateway.run(
-        "cat /etc/postfix/rules/* /etc/postfix/main.cf | sha256sum; cat /var/spool/postfix/pid/master.pid"
-    )
+    before = gateway.run(gateway.mta.live)
     done = deploy("apply", varied(tmp_path, BAD), lab=lab.name)
     assert done.returncode == 1
     said = done.stdout + done.stderr
-    assert "/etc/postfix/rules/sender-3.pcre, line" in said
+    assert re.search(r"sender-3\.pcre, line|sender_bad", said)
     assert "mta_rules" in said
-    assert before == gateway.run(
-        "cat /etc/postfix/rules/* /etc/postfix/main.cf | sha256sum; cat /var/spool/postfix/pid/master.pid"
-    )
+    assert before == gateway.run(gateway.mta.live)
     unique = mark()
     assert send(wan, letter(unique, PLAIN)).startswith("250 ")
     delivered(gateway, unique)
@@ -157,14 +161,12 @@ def test_a_rule_that_has_run_out_is_told(lab: LabState) -> None:
 
 
 def test_a_table_changed_by_hand_is_found(lab: LabState, gateway: GatewayHost) -> None:
-    with gateway.altered(
-        "sed -i.kept 's/^198.51.100.72 .*/198.51.100.0\\/24 OK/' /etc/postfix/rules/client-1.cidr; mv /etc/postfix/rules/*.kept /root/",
-        "mv /root/client-1.cidr.kept /etc/postfix/rules/client-1.cidr",
-    ):
-        found = audited(lab, "mta.content-rules")
+    record, check = gateway.mta.found
+    with gateway.altered(*gateway.mta.stray):
+        found = audited(lab, record)
         assert found.returncode == 2
-        assert "mta.content-rules:/etc/postfix/rules" in found.stdout
-    assert audited(lab, "mta.content-rules").returncode == 0
+        assert f"{record}:{check}" in found.stdout
+    assert audited(lab, record).returncode == 0
 
 
 def test_while_dns_is_away_nothing_is_refused_for_good(
@@ -176,10 +178,16 @@ def test_while_dns_is_away_nothing_is_refused_for_good(
         said = rcpt(wan, "alice@never-asked.sender.example", BOB)
         assert said.startswith("4"), said
         assert rcpt(wan, "", BOB).startswith("250 ")
-    assert rcpt(wan, ALICE, BOB).startswith("250 ")
-    assert gateway.run("systemctl is-active postfix").strip() == "active"
+    # The resolver asks a server that was silent again after a while.
+    until = time.monotonic() + DNS_SECONDS
+    while not (said := rcpt(wan, ALICE, BOB)).startswith("250 "):
+        assert said.startswith("4"), said
+        assert time.monotonic() < until, said
+        time.sleep(1)
+    assert gateway.run(f"systemctl is-active {gateway.mta.agent.units[0]}").strip() == "active"
 
 
+DNS_SECONDS = 30
 # Limits: spoken from addresses that are not exempt (inventory/lab_rules.py, LIMITS).
 COUNTED = 11
 
@@ -196,6 +204,7 @@ def test_a_session_that_sends_nothing_is_ended(wan: Outside) -> None:
     assert any(each.startswith("421 ") for each in replies)
 
 
+@needs("mta.client-rates")
 def test_one_client_sends_so_many_messages_a_minute(wan: Outside, gateway: GatewayHost) -> None:
     place = replace(wan, source="198.51.100.71")
     steps = [line("EHLO relay.sender.example")]
@@ -210,6 +219,7 @@ def test_one_client_sends_so_many_messages_a_minute(wan: Outside, gateway: Gatew
     assert not [each for each in replies if "too much mail" in each]
 
 
+@needs("mta.client-rates")
 def test_one_client_names_so_many_recipients_a_minute(wan: Outside) -> None:
     place = replace(wan, source="198.51.100.72")
     rcpts = [line(f"RCPT TO:<r{number}@bastide.example>") for number in range(45)]

@@ -22,7 +22,7 @@ from audit.probes.smtp import Talk, talk
 from audit.samples import EICAR
 from tests.acceptance.gateway import ROOT
 from tests.acceptance.letters import BOB, CAROL, DAVE, PLAIN, attachment, letter
-from tests.acceptance.outside import HELO, REPLY_SECONDS, Outside, content
+from tests.acceptance.outside import HELO, REPLY_SECONDS, Outside, content, queue_id
 from tests.chaos.traffic import ACCEPTED, CLOSED, LATER
 
 # With these chains and letters.GROUPS: Bob gets what is left of an infected letter, Carol all, Dave's is kept.
@@ -49,7 +49,7 @@ _KINDS: Final = ("clean", "split", "clean", "kept")
 
 
 class Try(Struct, frozen=True, kw_only=True):
-    """One sending of a letter, and how it ended; ``queue_id`` is Postfix's, where it told it."""
+    """One sending of a letter, and how it ended; ``queue_id`` is the MTA's, where it told it."""
 
     number: int
     how: str
@@ -65,7 +65,7 @@ class Try(Struct, frozen=True, kw_only=True):
 
     @property
     def queue_id(self) -> str:
-        return self.said.rpartition(" queued as ")[2].strip() if self.how == ACCEPTED else ""
+        return queue_id(self.said) if self.how == ACCEPTED else ""
 
 
 def kind(number: int) -> str:
@@ -180,7 +180,7 @@ async def _sent(place: Place, steps: list[str], data: bytes) -> tuple[str, str, 
                 said = await peer.reply("the content", REPLY_SECONDS)
     except (NoSightError, OSError, TimeoutError) as error:
         return CLOSED, repr(error), whole
-    if said.startswith("250 ") and " queued as " in said:
+    if queue_id(said):
         return ACCEPTED, said, whole
     return (LATER if said.startswith("451 ") else "wrong"), said, whole
 

@@ -31,17 +31,30 @@ def _counted(gateway: Gateway) -> dict[str, str]:
     }
 
 
+def _counted_up(digit: str, macro: str, limit: int) -> tuple[str, ...]:
+    """Return the rules that count a command by its reply's first digit; beyond the limit it becomes TRUE, else FALSE."""
+    return (
+        f"R<{digit}>\t$: <{digit}> $| $&{{{macro}}}",
+        f"R<{digit}> $| $+\t$: <{digit}> $(add + $@ $1 $@ 1 $)",
+        f"R<{digit}> $|\t$: <{digit}> 1",
+        f"R<{digit}> $+\t$: <{digit}> $1 $(kept {{{macro}}} $@ $1 $)",
+        f"R<{digit}> $+\t$: <{digit}> $(add l $@ {limit} $@ $1 $)",
+    )
+
+
 def _ended(gateway: Gateway) -> tuple[str, ...]:
-    """Return the rules that end a session by its unknown commands: the workspace is the command and its reply's first digit."""
+    """Return the rules that end a session of commands without a message: the unknown ones, and too many idle ones.
+
+    The workspace is the command and the first digit of its reply (cf/README, check_other). What they count begins anew
+    with each message.
+    """
+    limits = gateway.mta_limits
     return (
         "R$* $| $-\t$: <$2>",
-        "R<5>\t$: $| $&{Errors}",
-        "R<$*>\t$@ OK",
-        "R$| $+\t$: $(add + $@ $1 $@ 1 $)",
-        "R$|\t$: 1",
-        "R$+\t$: $1 $(kept {Errors} $@ $1 $)",
-        f"R$+\t$: $(add l $@ $1 $@ {gateway.mta_limits.errors} $)",
-        'RFALSE\t$#error $@ 4.7.0 $: "421 Too many errors (rule mta.error-limits)"',
+        *_counted_up("2", "Idle", limits.idle_commands),
+        "R<2> TRUE\t$: <5>",
+        *_counted_up("5", "Errors", limits.errors - 1),
+        'R<5> TRUE\t$#error $@ 4.7.0 $: "421 Too many errors (rule mta.error-limits)"',
         "R$*\t$@ OK",
     )
 
@@ -145,13 +158,16 @@ DEFENCES = (
                 "smtpd_junk_command_limit", lambda g: f"${{stress?{{1}}:{{{g.mta_limits.idle_commands}}}}}"
             ),
             MainCf("smtpd_error_sleep_time", "1s"),
-            # Sendmail counts by kind: bad recipients of a message, unknown commands since the last one (and 25 of a session, in
-            # the program itself), and idle commands, which are answered slower and slower.
+            # Sendmail counts the bad recipients of a message; our ruleset all other errors, and idle commands, since the last
+            # message. Those of a whole session the program counts itself: 25 unknown commands end it, and after so many idle
+            # ones each reply takes twice as long as the one before.
             SendmailMc("confBAD_RCPT_THROTTLE", lambda g: str(g.mta_limits.errors_slow)),
             SendmailOption("BadRcptShutdown", lambda g: str(g.mta_limits.errors)),
             # However many good ones stand beside them.
             SendmailOption("BadRcptShutdownGood", "0"),
-            SendmailMc("confMAX_NOOP_COMMANDS", lambda g: str(g.mta_limits.idle_commands)),
+            SendmailMc(
+                "confMAX_NOOP_COMMANDS", lambda g: str(g.mta_limits.idle_commands + g.mta_limits.errors)
+            ),
             SendmailRule("check_other", _ended),
             # RFC 5321 4.5.3.2 grants five minutes a command; who is slow while all processes are taken is cut off.
             MainCf("smtpd_timeout", "${stress?{10}:{300}}s"),

@@ -74,9 +74,10 @@ def test_the_limits_of_a_session_are_those_that_are_declared() -> None:
     text = _configuration(chosen)["gateway.mc"]
     for line in (
         "define(`confBAD_RCPT_THROTTLE', `3')dnl",
-        "define(`confMAX_NOOP_COMMANDS', `40')dnl",
+        "define(`confMAX_NOOP_COMMANDS', `47')dnl",
         "O BadRcptShutdown=7",
-        "«R$+\t$: $(add l $@ $1 $@ 7 $)»",
+        "«R<5> $+\t$: <5> $(add l $@ 6 $@ $1 $)»",
+        "«R<2> $+\t$: <2> $(add l $@ 40 $@ $1 $)»",
     ):
         assert f"\n{line}\n" in text, line
 
