@@ -67,7 +67,11 @@ done
 for cf in {" ".join(_CONFIGURATIONS)}; do
   sed "s#{DIRECTORY}/#$new/#g" $new/$cf >$stage/try.cf
   said=$(sendmail -C $stage/try.cf -bt </dev/null 2>&1 | sed '/^ADDRESS TEST MODE/d; /^Enter </d; /^> *$/d')
-  [ -z "$said" ] || {{ echo "$said" | sed "s#$stage/try.cf#$cf#" >&2; exit 1; }}
+  [ -z "$said" ] || {{
+    echo "$said" | sed "s#$stage/try.cf#$cf#" >&2
+    echo "$said" | sed -n 's/.*: line \\([0-9][0-9]*\\): .*/\\1p/p' | sed -n -f - $new/$cf >&2
+    echo "mend what the line is made of (K: a rule's list and id), in the setting mta_rules; what is live stays as it was" >&2
+    exit 1; }}
 done
 sed "s#{DIRECTORY}/#$new/#g" $new/sendmail.cf >$stage/try.cf
 for domain in $(cut -f 1 $new/mailertable | grep -v '^#'); do

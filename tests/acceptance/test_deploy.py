@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 from lab.plan import LabState
-from tests.acceptance.gateway import ROOT, GatewayHost
+from roles.settings import Mta
+from tests.acceptance.gateway import ROOT, SETTINGS, GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy, pyinfra
 
 
@@ -72,21 +73,24 @@ def test_unusable_settings_change_nothing(lab: LabState, tmp_path: Path) -> None
     assert deploy("drift", INVENTORY, lab=lab.name).returncode == 0
 
 
+# What no daemon takes, in the file that it reads first; how each MTA's files are checked.
+BAD: dict[Mta, tuple[str, str]] = {
+    "postfix": ("no_such_option = 1\n", "check=checking.CONFIGURATION"),
+    "sendmail": ("LOCAL_CONFIG\nO no_such_option=1\n", "check=sendmail.CHECK, built=sendmail.BUILT"),
+}
 BAD_DEPLOY = """
+from dataclasses import replace
+
 from pyinfra import host
-from roles.mta.checking import CONFIGURATION, DIRECTORY
-from roles.mta.deploy import FILES
+from roles.mta import MTA, checking
 from roles.operations import files_owned
-from roles.rendering import OwnedFile
 from roles.session import prepared
 
-prepared(host)
-texts = {name: open(f"{LIVE}/{name}").read() for name in FILES}
-texts["main.cf"] += "no_such_parameter = 1\\n"
+gateway, _ = prepared(host)
 files_owned(
     name="Write a bad configuration",
-    files=[OwnedFile(path=f"{DIRECTORY}/{name}", content=text) for name, text in texts.items()],
-    check=CONFIGURATION,
+    files=[replace(each, content=each.content + BAD) if each.path == OWNED else each for each in MTA._files(gateway)],
+    CHECKED,
 )
 """
 
@@ -94,22 +98,15 @@ files_owned(
 def test_a_bad_configuration_never_reaches_the_live_directory(
     lab: LabState, gateway: GatewayHost, tmp_path: Path
 ) -> None:
-    for name in (
-        "main.cf",
-        "master.cf",
-        "tls_policy",
-        "transport",
-        "virtual",
-        "postscreen_access",
-        "dnsbl_reply",
-    ):
-        (tmp_path / name).write_text(gateway.run(f"cat /etc/postfix/{name}"))
+    line, checked = BAD[SETTINGS.mta]
+    live = gateway.run(gateway.mta.live)
+    text = BAD_DEPLOY.replace("MTA", SETTINGS.mta).replace("CHECKED", checked)
     bad = tmp_path / "bad.py"
-    bad.write_text(f"LIVE = {str(tmp_path)!r}\n{BAD_DEPLOY}")
+    bad.write_text(f"BAD = {line!r}\nOWNED = {gateway.mta.owned!r}\n{text}")
     done = pyinfra(str(bad), lab=lab.name)
     assert done.returncode == 1, done.stdout
-    assert "no_such_parameter" in done.stdout + done.stderr
-    assert gateway.run("cat /etc/postfix/main.cf") == (tmp_path / "main.cf").read_text()
+    assert "no_such_option" in done.stdout + done.stderr
+    assert gateway.run(gateway.mta.live) == live
     assert deploy("drift", INVENTORY, lab=lab.name).returncode == 0
 
 

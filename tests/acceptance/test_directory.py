@@ -6,6 +6,7 @@ from lab.plan import LabState
 from tests.acceptance.directory import ADDRESS, BASE, PASSWORD, PORT, READER, directory
 from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy
+from tests.acceptance.lacking import needs
 from tests.acceptance.outside import Outside
 from tests.acceptance.test_breakage import audited
 from tests.acceptance.test_deploy import varied
@@ -25,6 +26,7 @@ def inventory(tmp_path: Path, question: str) -> str:
     return varied(tmp_path, f'data["recipients"] = {chosen}')
 
 
+@needs("mta.directory-private")
 def test_a_directory_knows_who_there_is(
     lab: LabState, gateway: GatewayHost, wan: Outside, tmp_path: Path
 ) -> None:
