@@ -7,7 +7,10 @@ MAKEFLAGS += --no-print-directory
 LAB ?= lab
 MINUTES ?= 10
 INVENTORY ?= inventory/lab.py
+MTA ?= $(or $(BASTIDE_MTA),postfix)
 export BASTIDE_LAB := $(LAB)
+# The MTA of a lab's gateways: inventory/lab_settings.py.
+export BASTIDE_MTA := $(MTA)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,7 +43,7 @@ $(BIN)/pytest -o cache_dir=.pytest_cache/$(1) $(2) || { test $$? -eq 1; echo "On
   $(BIN)/pytest -o cache_dir=.pytest_cache/$(1) $(2) -n 0 --last-failed --last-failed-no-failures none --maxfail 1; }
 endef
 
-demo: lab-up deploy ## build a lab, provision a gateway in it, attack it, and print what held
+demo: lab-up deploy ## build a lab, provision a gateway in it, attack it, print what held; MTA=sendmail for the other MTA
 	$(BIN)/python -m audit --strict $(INVENTORY)
 
 # The unit tests want the processor and the acceptance tests mostly wait: side by side they take little longer than either.
@@ -53,7 +56,7 @@ unit: $(READY) ## tests without host, root or network
 chaos: $(READY) wheel ## kill, reload and restart filterd under traffic, on a live gateway too (as root); MINUTES=10 of it
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES)
 
-accept: $(READY) wheel ## tests against live hosts in two labs of their own (as root)
+accept: $(READY) wheel ## tests against live hosts in two labs of their own (as root); MTA=sendmail for the other MTA
 	$(call tried,accept,-n $(if $(BASTIDE_ACCEPT_LAB),0,2) --dist loadfile --no-loadscope-reorder tests/acceptance)
 
 check: $(READY) ## linters, types, stale pages, the Vagrantfile
