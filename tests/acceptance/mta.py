@@ -31,7 +31,8 @@ class Hands:
     ``asked`` matches in ``queued`` what test_quarantine asks for; ``international``: it takes addresses beyond ASCII
     (RFC 6531). ``said`` is how the log calls what a rule's verb did. ``forgotten`` makes each client a new one, ``points``
     matches in the log that a list which refuses nobody holds ``{address}``. ``kept`` prints the ids of messages that wait for
-    a person, ``release`` lets one go. ``opened`` asks who may relay by address, and is the answer of test_mta_choices;
+    a person, ``release`` lets one go. ``refuses`` matches what the MTA itself says of a content that it takes from nobody.
+    ``opened`` asks who may relay by address, and is the answer of test_mta_choices;
     ``maps`` prints a line a table of rules about clients, ``live`` tells one configuration and process from another.
     ``stray`` opens such a table by hand, ``found`` are the record and the check that see it.
     """
@@ -55,6 +56,7 @@ class Hands:
     processes: Mapping[str, str]
     asked: tuple[str, ...]
     said: Mapping[str, str]
+    refuses: str
     opened: Pair
     maps: str
     live: str
@@ -143,6 +145,8 @@ HANDS: Final[Mapping[Mta, Hands]] = {
             )
         ),
         international=True,
+        # It looks into MIME for the declared rules about content.
+        refuses=r"550 5\.6\.0 MIME nesting exceeds safety limit",
         opened=("postconf -h mynetworks", "127.0.0.0/8 [::1]/128 198.18.0.10/32"),
         maps="ls /etc/postfix/rules | grep client",
         live="cat /etc/postfix/rules/* /etc/postfix/main.cf | sha256sum; cat /var/spool/postfix/pid/master.pid",
@@ -193,6 +197,7 @@ HANDS: Final[Mapping[Mta, Hands]] = {
             r"^R(?=[A-Z]*F)(?=[A-Z]*D)(?=[A-Z]*N)(?![A-Z]*S)",
         ),
         international=False,
+        refuses=r"554 5\.6\.1 NUL byte not allowed|552 5\.6\.0 Headers too large \(\d+ max\)",
         opened=("makemap -u hash /etc/mail/access.db | grep ^connect:", "connect:198.18.0.10\tRELAY"),
         maps="sed -n 's/^K\\(client_[a-z_]*\\) .*/\\1/p' /etc/mail/sendmail.cf",
         live="cat /etc/mail/*.cf /etc/mail/*.mc /etc/mail/*.db | sha256sum; cat /run/sendmail-mta/sendmail.pid",
