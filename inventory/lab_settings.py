@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from inventory.lab_rules import LIMITS, NEXT_HOPS, RECIPIENTS, RULES
+from inventory.lab_rules import LATE_AT_ONE_PORT, LIMITS, NEXT_HOPS, RECIPIENTS, RULES
 from lab import blocklists, ca, dnssec
 from lab.plan import DOMAIN, WORLD
 
@@ -43,7 +43,8 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
             "sealed.bastide.example": f"[mail.{DOMAIN}]:25",
             "plain.bastide.example": f"[mail.{DOMAIN}]:26",
             "wrong.bastide.example": f"[mail.{DOMAIN}]:27",
-            **NEXT_HOPS,
+            # Sendmail tries the next hops of a domain at one port.
+            **(NEXT_HOPS if mta == "postfix" else {**NEXT_HOPS, "late.bastide.example": LATE_AT_ONE_PORT}),
         },
         "tls": {
             "certificate": "files",

@@ -17,6 +17,7 @@ from roles.kinds.resolver import UnboundOption
 from roles.kinds.sendmail import (
     AccessEntry,
     SendmailFeature,
+    SendmailMacro,
     SendmailMap,
     SendmailMc,
     SendmailOption,
@@ -45,6 +46,7 @@ __all__ = [
     "Restriction",
     "RestrictionList",
     "SendmailFeature",
+    "SendmailMacro",
     "SendmailMap",
     "SendmailMc",
     "SendmailOption",

@@ -31,10 +31,12 @@ OPTIONS: Final[Mapping[str, str]] = {
     "confMAX_DAEMON_CHILDREN": "MaxDaemonChildren",
     "confMAX_HEADERS_LENGTH": "MaxHeadersLength",
     "confMAX_HOP": "MaxHopCount",
+    "confMAX_QUEUE_AGE": "MaxQueueAge",
     "confMAX_MESSAGE_SIZE": "MaxMessageSize",
     "confMAX_MIME_HEADER_LENGTH": "MaxMimeHeaderLength",
     "confMAX_NOOP_COMMANDS": "MaxNOOPCommands",
     "confMAX_RCPTS_PER_MESSAGE": "MaxRecipientsPerMessage",
+    "confMIN_QUEUE_AGE": "MinQueueAge",
     "confMIN_FREE_BLOCKS": "MinFreeBlocks",
     "confPRIVACY_FLAGS": "PrivacyOptions",
     "confQUEUE_FILE_MODE": "QueueFileMode",
@@ -51,6 +53,7 @@ OPTIONS: Final[Mapping[str, str]] = {
     "confTO_DATABLOCK": "Timeout.datablock",
     "confTO_IDENT": "Timeout.ident",
     "confTO_QUEUERETURN": "Timeout.queuereturn",
+    "confTO_QUEUERETURN_DSN": "Timeout.queuereturn.dsn",
     "confTO_QUEUEWARN": "Timeout.queuewarn",
     "confTRUSTED_USER": "TrustedUser",
 }
@@ -109,6 +112,21 @@ class SendmailOption(LineOption):
     def question(self, gateway: Gateway) -> str:
         del gateway
         return option(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class SendmailMacro(LineOption):
+    """A macro of the configuration, by its name in cf/README (SMART_HOST); ``letter`` is its name in test mode."""
+
+    mta: ClassVar[Mta] = "sendmail"
+    letter: str
+
+    def line(self, gateway: Gateway) -> str:
+        return f"define(`{self.key}', `{self.wanted(gateway)}')dnl"
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return asked(f"${self.letter}")
 
 
 @dataclass(frozen=True, slots=True)

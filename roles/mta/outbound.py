@@ -1,4 +1,4 @@
-"""Directions as Postfix's tables: who inside may send as whom, what is told to strangers, what leaves a trace."""
+"""Directions as the MTAs' tables and rules: who inside may send as whom, what is told to strangers, what leaves a trace."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import Final
 
 from roles.forms import next_hops
+from roles.mta.networks import expression
 from roles.settings import Gateway
 
 DIRECTORY: Final = "/etc/postfix/directions"
@@ -145,3 +146,69 @@ def address_pattern(network: IPv4Network | IPv6Network) -> str:
         first = network.network_address.packed[whole]
         octets.append(f"(?:{'|'.join(str(first + more) for more in range(2 ** (8 - bits)))})")
     return r"\.".join([*octets, *[r"\d+"] * (4 - len(octets))])
+
+
+def _any_of(networks: tuple[str, ...]) -> str:
+    """Return a map of Sendmail's that matches the addresses of networks."""
+    return f"regex -aMATCH {'|'.join(expression(ip_network(text)).replace('$', '$$') for text in networks)}"
+
+
+def _at(names: tuple[str, ...]) -> str:
+    """Return a map of Sendmail's that matches domains."""
+    return f"regex -aMATCH ^({'|'.join(name.replace('.', '[.]') for name in names)})[.]?$$"
+
+
+def sender_maps(gateway: Gateway) -> dict[str, str]:
+    """Return Sendmail's maps of who inside may send as whom."""
+    return {
+        "relaying": _any_of(tuple(entry.network for entry in gateway.relay_networks)),
+        "senders": _at(gateway.sender_domains),
+    }
+
+
+# Only hosts that may relay are asked; the null sender of bounces is welcome from all.
+SENDER_RULES: Final = (
+    "R$*\t$: $1 $| $(relaying $&{client_addr} $: NO $)",
+    "R$* $| MATCH\t$: $1 $| $>PlainSender $1",
+    "R$* $| $* @ $+\t$: $1 $| $(senders $3 $: NONE $)",
+    'R$* $| NONE\t$#error $@ 5.7.1 $: "554 This sender is none of the house (rule mta.outbound-senders)"',
+    "R$* $| $*\t$: $1",
+)
+
+
+def hides(gateway: Gateway) -> bool:
+    """Say whether there are hosts inside whose trace is kept from the world."""
+    return gateway.outbound.hide_trace and bool(gateway.outbound_networks)
+
+
+def inside_map(gateway: Gateway) -> dict[str, str]:
+    """Return Sendmail's map of the hosts whose mail is outbound."""
+    return {"inside": _any_of(gateway.outbound_networks)} if hides(gateway) else {}
+
+
+def inside_rules(gateway: Gateway) -> tuple[str, ...]:
+    """Return the rules that note a host inside for the line that the way out writes."""
+    if not hides(gateway):
+        return ()
+    return (
+        "R$*\t$: $1 $| $(inside $&{client_addr} $: NO $)",
+        "R$* $| MATCH\t$: $1 $(kept {Inside} $@ yes $)",
+        "R$* $| NO\t$: $1",
+    )
+
+
+def house_map(gateway: Gateway) -> dict[str, str]:
+    """Return Sendmail's map of domains whose mailboxes are told what could not be delivered."""
+    return {"house": _at((*gateway.sender_domains, gateway.hostname))}
+
+
+def notice_rules(gateway: Gateway) -> tuple[str, ...]:
+    """Return the rules by which what Sendmail writes itself, having come by no protocol ($r), goes to no stranger."""
+    local, _, domain = gateway.administrator_address.rpartition("@")
+    return (
+        "R$* < @ $+ > $*\t$: $1 < @ $2 > $3 $| <$&r>",
+        "R$* $| <$+>\t$@ $1",
+        "R$* < @ $+ > $* $| <>\t$: $1 < @ $2 > $3 $| $(house $2 $: NO $)",
+        f"R$* $| NO\t$@ {local} < @ {domain} . >",
+        "R$* $| $*\t$@ $1",
+    )

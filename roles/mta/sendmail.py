@@ -8,6 +8,7 @@ from roles.defence import Defence
 from roles.kinds import (
     AccessEntry,
     SendmailFeature,
+    SendmailMacro,
     SendmailMc,
     SendmailOption,
     SendmailPatterns,
@@ -31,15 +32,13 @@ from roles.settings import Gateway
 DIRECTORY: Final = "/etc/mail"
 UNITS: Final = "/etc/systemd/system"
 _PROGRAM: Final = "/usr/libexec/sendmail/sendmail"
-# How long a message waits before it is tried again, and how often the queue is looked through for such.
-_RETRY_MINUTES: Final = 5
 # What is built, and of what.
 _CONFIGURATIONS: Final = {
     "sendmail.cf": "gateway.mc",
     "injection.cf": "injection.mc",
     "submit.cf": "submit.mc",
 }
-_Line = SendmailMc | SendmailFeature | SendmailOption | SendmailText
+_Line = SendmailMc | SendmailFeature | SendmailMacro | SendmailOption | SendmailText
 # What is about strangers: features that judge clients, limits of a session, rulesets that are called in one.
 _STRANGERS: Final = re.compile(
     r"FEATURE\(`(greet_pause|conncontrol|ratecontrol|enhdnsbl|dnsbl|rhsbl|badmx|block_bad_helo|require_rdns|"
@@ -48,7 +47,7 @@ _STRANGERS: Final = re.compile(
     r"LOCAL_CONFIG\nO BadRcpt"
 )
 _AT_THE_DOOR: Final = re.compile(
-    r"(Local_)?(check_|greet_pause|srv_features)|ClientName|PlainSender|OwnHost|Blocklists|Listed"
+    r"(Local_)?(check_|greet_pause|srv_features)|ClientName|PlainSender|OwnHost|Inside|Blocklists|Listed"
 )
 _TABLES: Final = ("access", "mailertable", "recipients", "virtusertable")
 # m4 says that a feature was misused and still succeeds, and so does Sendmail of a line that it cannot read. The tables
@@ -87,7 +86,7 @@ _RUN: Final[Mapping[str, Mapping[str, str]]] = {
         "run": "sendmail-mta",
         "pid_file": "/run/sendmail-mta/sendmail.pid",
         "description": "Sendmail, the gateway's MTA",
-        "command": f"{_PROGRAM} -bD -q{_RETRY_MINUTES}m",
+        "command": f"{_PROGRAM} -bD -q{{minutes}}m",
         "user": "smmta",
         "queue": "/var/spool/mqueue",
     },
@@ -104,7 +103,7 @@ _RUN: Final[Mapping[str, Mapping[str, str]]] = {
         "run": "sm-client",
         "pid_file": "/run/sm-client/sm-client.pid",
         "description": "Sendmail, queue of this host's own programs",
-        "command": f"{_PROGRAM} -L sm-client -Ac -q{_RETRY_MINUTES}m",
+        "command": f"{_PROGRAM} -L sm-client -Ac -q{{minutes}}m",
         "user": "smmsp",
         "queue": "/var/spool/mqueue-client",
     },
@@ -202,7 +201,7 @@ def _files(gateway: Gateway) -> list[OwnedFile]:
                 gateway,
                 name=name,
                 socket=AGENTS["sendmail"].injection,
-                **values,
+                **{**values, "command": values["command"].format(minutes=gateway.queue.retry_minutes)},
             )
             for name, values in _RUN.items()
         },
@@ -216,8 +215,7 @@ def _configuration(gateway: Gateway) -> dict[str, str]:
     hops = mailertable(gateway)
     values: dict[str, object] = {
         "directory": DIRECTORY,
-        "retry_minutes": _RETRY_MINUTES,
-        "ports": sorted({int(hop.partition(":")[0].removeprefix("hop")) for hop in hops.values()}),
+        "ports": gateway.next_hop_ports,
         "socket": agent.injection,
         "fetches_policies": fetches_policies(gateway),
         "mta_sts_port": MTA_STS_ADDRESS.rpartition(":")[2],

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from roles.forms import next_hop_port, next_hops
 from roles.mta.rules import AccessRule, is_regexp
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ def sendmail_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
         )
     if rules.headers_7bit:
         yield "mta_rules.headers_7bit", "Sendmail passes headers on as they come; leave it out"
+    for setting, hops in (
+        *(("relay_domains", text) for text in gateway.relay_domains.values()),
+        ("outbound.smarthost", gateway.outbound.smarthost),
+    ):
+        if len({next_hop_port(hop) for hop in next_hops(hops)}) > 1:
+            yield setting, f"{hops!r}: Sendmail tries next hops at one port; give them the same"
     for domain, check in gateway.recipients.items():
         if check.method == "ldap":
             yield "recipients", f"{domain}: Sendmail is told of no directory; use the method `list`"

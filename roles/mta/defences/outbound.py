@@ -2,9 +2,34 @@
 
 from roles.claims import Reply
 from roles.defence import Defence
-from roles.kinds import HostAnswer, MainCf, TableFiles, TableRestrictions
+from roles.kinds import (
+    HostAnswer,
+    MainCf,
+    SendmailMacro,
+    SendmailMc,
+    SendmailPatterns,
+    SendmailRule,
+    TableFiles,
+    TableRestrictions,
+)
 from roles.mta.defences.dialogue import EHLO, REFUSED, TAKEN
-from roles.mta.outbound import CLASS, DIRECTORY, INSIDE, SENDERS, TRACE, files, relayhost, restricts_senders
+from roles.mta.outbound import (
+    CLASS,
+    DIRECTORY,
+    INSIDE,
+    SENDER_RULES,
+    SENDERS,
+    TRACE,
+    files,
+    house_map,
+    inside_map,
+    inside_rules,
+    notice_rules,
+    relayhost,
+    restricts_senders,
+    sender_maps,
+)
+from roles.mta.routing import smarthost
 from roles.settings import Gateway
 
 _INSIDE = "MAIL FROM:<postmaster@{domain}>"
@@ -40,6 +65,8 @@ SENDERS_FIRST = (
             TableRestrictions("smtpd_sender_restrictions", _looks),
             MainCf("smtpd_restriction_classes", CLASS),
             MainCf(CLASS, f"check_sender_access {SENDERS}, reject"),
+            SendmailPatterns(sender_maps),
+            SendmailRule("Local_check_mail", SENDER_RULES),
         ),
         claims=(
             Reply(
@@ -104,7 +131,11 @@ DEFENCES = (
         title="Mail that goes out takes the declared way",
         why="Whoever changes the way out reads all mail of the house.",
         rows=("A01", "A02"),
-        sets=(MainCf("relayhost", relayhost), MainCf("default_transport", "smtp")),
+        sets=(
+            MainCf("relayhost", relayhost),
+            MainCf("default_transport", "smtp"),
+            SendmailMacro("SMART_HOST", smarthost, "S"),
+        ),
         unseen="Which way mail takes shows where it arrives; the acceptance tests look there.",
     ),
     Defence(
@@ -121,6 +152,16 @@ DEFENCES = (
                 mta="postfix",
             ),
             TableFiles(DIRECTORY, files),
+            SendmailPatterns(inside_map),
+            SendmailRule("Local_check_mail", inside_rules),
+            HostAnswer(
+                mta="sendmail",
+                subject="what each mailer writes of who sent the mail: H within the house, O on the way out",
+                command="sed -n 's/^H[?]\\([HO]\\)[?]Received: \\(.\\{11\\}\\).*/\\1 \\2/p' /etc/mail/sendmail.cf; "
+                "sed -n 's/^M\\(hop\\|out\\)[0-9]*,.* F=\\([A-Za-z0-9]*\\),.*/\\1 \\2/p' /etc/mail/sendmail.cf | sort -u",
+                matches=r"H from \$s \(\$\?.*\nO \$\?\{Inside\}.*\nhop mFMXua8H\nout mFMXua8O",
+                refuted_by="hop mFMXua8\nout mFMXua8",
+            ),
         ),
         unseen="Only who gets the mail sees it; the acceptance tests receive some, and look at each byte.",
     ),
@@ -140,6 +181,8 @@ DEFENCES = (
                 refuted_by="bounce/unix/cleanup_service_name = cleanup",
                 mta="postfix",
             ),
+            SendmailPatterns(house_map),
+            SendmailRule("Notice", notice_rules),
             MainCf("soft_bounce", "no"),
             MainCf("notify_classes", "resource, software"),
         ),
@@ -158,6 +201,11 @@ DEFENCES = (
             _minutes("queue_run_delay"),
             _minutes("minimal_backoff_time"),
             _minutes("maximal_backoff_time", 12),
+            SendmailMc("confTO_QUEUERETURN", lambda g: f"{g.queue.lifetime_hours}h"),
+            SendmailMc("confTO_QUEUERETURN_DSN", lambda g: f"{g.queue.bounce_lifetime_hours}h"),
+            SendmailMc("confTO_QUEUEWARN", lambda g: f"{g.queue.warn_after_hours}h"),
+            SendmailMc("confMIN_QUEUE_AGE", lambda g: f"{g.queue.retry_minutes}m"),
+            SendmailMc("confMAX_QUEUE_AGE", lambda g: f"{g.queue.retry_minutes * 12}m"),
         ),
         unseen="It shows after days.",
     ),
