@@ -166,7 +166,7 @@ NEXT_HOPS = {
     "spare.bastide.example": "[198.18.0.10]:25, [198.18.0.25]:25",
     "late.bastide.example": "[198.18.0.10]:25, [198.18.0.10]:2526",
 }
-LATE_AT_ONE_PORT = "[198.18.0.11]:2526, [198.18.0.10]:2526"
+LATE_AT_ONE_PORT = "[198.18.0.25]:2526, [198.18.0.10]:2526"
 RECIPIENTS: dict[str, Any] = {
     "late.bastide.example": {"method": "list", "addresses": ["bob"]},
     # The next hop knows none that begin with "unknown".

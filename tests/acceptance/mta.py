@@ -31,7 +31,8 @@ class Hands:
     ``asked`` matches in ``queued`` what test_quarantine asks for; ``international``: it takes addresses beyond ASCII
     (RFC 6531). ``said`` is how the log calls what a rule's verb did. ``forgotten`` makes each client a new one, ``points``
     matches in the log that a list which refuses nobody holds ``{address}``. ``kept`` prints the ids of messages that wait for
-    a person, ``release`` lets one go. ``refuses`` matches what the MTA itself says of a content that it takes from nobody.
+    a person, ``release`` lets one go.
+    ``killed`` kills its processes. ``refuses`` matches what the MTA itself says of a content that it takes from nobody.
     ``opened`` asks who may relay by address, and is the answer of test_mta_choices;
     ``maps`` prints a line a table of rules about clients, ``live`` tells one configuration and process from another.
     ``stray`` opens such a table by hand, ``found`` are the record and the check that see it.
@@ -57,6 +58,7 @@ class Hands:
     asked: tuple[str, ...]
     said: Mapping[str, str]
     refuses: str
+    killed: str
     opened: Pair
     maps: str
     live: str
@@ -145,6 +147,8 @@ HANDS: Final[Mapping[Mta, Hands]] = {
             )
         ),
         international=True,
+        # Its master starts what is asked for; that it is gone itself is systemd's business.
+        killed="pkill -KILL -x 'smtpd|cleanup|qmgr|smtp|bounce|trivial-rewrite|postscreen|dnsblog|tlsproxy' || true",
         # It looks into MIME for the declared rules about content.
         refuses=r"550 5\.6\.0 MIME nesting exceeds safety limit",
         opened=("postconf -h mynetworks", "127.0.0.0/8 [::1]/128 198.18.0.10/32"),
@@ -197,6 +201,7 @@ HANDS: Final[Mapping[Mta, Hands]] = {
             r"^R(?=[A-Z]*F)(?=[A-Z]*D)(?=[A-Z]*N)(?![A-Z]*S)",
         ),
         international=False,
+        killed="pkill -KILL -x sendmail || true",
         refuses=r"554 5\.6\.1 NUL byte not allowed|552 5\.6\.0 Headers too large \(\d+ max\)",
         opened=("makemap -u hash /etc/mail/access.db | grep ^connect:", "connect:198.18.0.10\tRELAY"),
         maps="sed -n 's/^K\\(client_[a-z_]*\\) .*/\\1/p' /etc/mail/sendmail.cf",

@@ -10,13 +10,15 @@ from audit.samples import EICAR
 from lab.plan import LabState
 from tests.acceptance.dkim import new_key, signed, verifies
 from tests.acceptance.elsewhere import listening
-from tests.acceptance.gateway import GatewayHost, Sink
+from tests.acceptance.gateway import SETTINGS, GatewayHost, Sink
 from tests.acceptance.letters import mark, send
 from tests.acceptance.outside import Outside, content, line
 
 CAROL = "carol@sender.example"
 ALICE = "alice@bastide.example"
 KEY = new_key()
+# Sendmail tries the next hops of a domain at one port.
+PORTS = [25, 2526] if SETTINGS.mta == "postfix" else [2526]
 UNDECLARED = "198.18.0.200"
 # What must not be seen outside: the inner networks, and the names of the hosts there.
 INSIDE = re.compile(rb"198\.18\.|2001:db8:18:|mail\.bastide\.example|desk\.lan|10\.1\.2\.3", re.IGNORECASE)
@@ -66,13 +68,13 @@ def test_an_undeclared_host_inside_does_not(lab: LabState, lan: Outside) -> None
     subprocess.run([*netns, "add", f"{UNDECLARED}/24", "dev", "lan0"], check=True, timeout=30)
     try:
         other = Outside(netns=lan.netns, address=lan.address, source=UNDECLARED)
-        assert sent(other, text(mark())).startswith("554 5.7.1 ")
+        assert re.match(r"55\d 5\.7\.1 ", sent(other, text(mark())))
     finally:
         subprocess.run([*netns, "del", f"{UNDECLARED}/24", "dev", "lan0"], check=True, timeout=30)
 
 
 def test_a_host_outside_does_not_in_the_name_of_one_inside(wan: Outside) -> None:
-    assert sent(wan, text(mark())).startswith("554 5.7.1 ")
+    assert re.match(r"55\d 5\.7\.1 ", sent(wan, text(mark())))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def test_the_gateways_own_line_names_nobody_inside(lan: Outside, world: Sink) ->
     (record,) = world.awaited(unique)
     assert not INSIDE.search(record.content), record.content
     assert re.match(
-        rb"Received: by mx1\.bastide\.example \(ESMTP\) with ESMTP id \w+\s+for <", record.content
+        rb"Received: by mx1\.bastide\.example (\(ESMTP\) )?with ESMTP id \w+\s+for <", record.content
     )
 
 
@@ -135,16 +137,16 @@ def test_the_next_hop_that_is_named_first_gets_the_mail(
     assert not first.received(unique)
 
 
-@pytest.mark.parametrize("port", [25, 2526])
+@pytest.mark.parametrize("port", PORTS)
 def test_while_all_next_hops_are_down_mail_waits_and_comes_once(
     port: int, lab: LabState, wan: Outside, gateway: GatewayHost, tmp_path: Path
 ) -> None:
     """A02, P14: the egress rules follow the ports of all hops."""
     unique = mark()
     assert wan.sent(text(unique), "bob@late.bastide.example").startswith("250 ")
+    reasons = f"({gateway.mta.reasons})"
     waiting = gateway.run(
-        "for i in $(seq 100); do postqueue -j | grep late.bastide.example | grep -q 'Connection refused' && break; "
-        "sleep 0.2; done; postqueue -j"
+        f"for i in $(seq 100); do {reasons} | grep -q 'Connection refused' && break; sleep 0.2; done; {reasons}"
     )
     assert "bob@late.bastide.example" in waiting
     assert "Connection refused" in waiting

@@ -12,3 +12,12 @@ def test_whatever_of_filterd_is_killed_no_accepted_message_is_lost(
     assert not result.wrong, result.wrong[:20]
     assert result.letters >= 10, result
     assert {"supervisor", "worker", "ledger", "cradle"} <= set(result.done), result
+
+
+def test_whatever_of_the_mta_is_killed_no_accepted_message_is_lost(
+    wan: Outside, gateway: GatewayHost
+) -> None:
+    result = live.killing_mta(wan, gateway, 30.0)
+    print(result)
+    assert not result.wrong, result.wrong[:20]
+    assert result.done["mta"] >= 3, result

@@ -68,13 +68,26 @@ def killing(wan: Outside, gateway: GatewayHost, seconds: float, seed: int) -> Re
     return result
 
 
+def killing_mta(wan: Outside, gateway: GatewayHost, seconds: float) -> Result:
+    """Kill all processes of the MTA again and again for so long, under traffic: who speaks, who delivers, who starts them."""
+    with trial(wan, gateway, policy(gateway, CHAINS, *GROUPS), once=False) as (senders, result):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            senders.await_more(2)
+            gateway.run(gateway.mta.killed)
+            result.done["mta"] += 1
+        senders.await_more(10)
+    return result
+
+
 @contextmanager
 def trial(
-    wan: Outside, gateway: GatewayHost, rules: AbstractContextManager[None]
+    wan: Outside, gateway: GatewayHost, rules: AbstractContextManager[None], *, once: bool = True
 ) -> Iterator[tuple[Senders, Result]]:
     """Send for the length of a block; the result is whole when the block has been left.
 
-    Under ``rules`` the gateway works by the senders' CHAINS and by letters.GROUPS.
+    Under ``rules`` the gateway works by the senders' CHAINS and by letters.GROUPS. Not ``once``: the MTA is killed, and what
+    it has handed on and not yet crossed off it hands on again.
     """
     began = time.monotonic()
     result = Result(
@@ -85,7 +98,7 @@ def trial(
         with Senders(wan) as senders:
             yield senders, result
         gateway.sent_on()
-        _balance(gateway, senders, result)
+        _balance(gateway, senders, result, once=once)
         logged(gateway, started)
         whole = said(gateway, "reconcile", "--log", LOG)
         result.wrong += [f"unexplained: {one}" for one in whole.json.get("unexplained", ())]
@@ -115,7 +128,7 @@ class _Sent(Struct, kw_only=True):
         return f"letter {self.number} ({kind(self.number)})"
 
 
-def _balance(gateway: GatewayHost, senders: Senders, result: Result) -> None:
+def _balance(gateway: GatewayHost, senders: Senders, result: Result, *, once: bool) -> None:
     """Hold what the senders saw against the mail server's records, the ledger and the store."""
     tries = defaultdict(list)
     for one in senders.tries:
@@ -134,16 +147,18 @@ def _balance(gateway: GatewayHost, senders: Senders, result: Result) -> None:
             result.wrong += [f"{sent}: answered {one.said!r}" for one in its if one.how not in _KNOWN]
             if all(one.how != ACCEPTED for one in its):
                 result.wrong.append(f"{sent} was never accepted")
-            _arrived(result, sent, records[name])
+            _arrived(result, sent, records[name], once=once)
             _recorded(result, sent, by_id[name], blobs)
 
 
-def _arrived(result: Result, sent: _Sent, there: list[Record]) -> None:
-    """Each recipient has it, nobody else has; what went with Postfix's own copy came once."""
+def _arrived(result: Result, sent: _Sent, there: list[Record], *, once: bool) -> None:
+    """Each recipient has it, nobody else has; what went with the MTA's own copy came once."""
     arrived = Counter(who for one in there for who in one.recipients)
     for who in sent.fate.delivered:
         count = arrived.pop(who, 0)
-        if who in sent.fate.injected:
+        if not once:
+            _at_least(result, sent, who, count)
+        elif who in sent.fate.injected:
             _count(result, sent, "injected", count)
         elif count != 1:
             result.wrong.append(f"{sent} was delivered to {who} {count} times")
@@ -173,6 +188,13 @@ def _recorded(result: Result, sent: _Sent, rows: list[account.Row], blobs: Blobs
                 result.wrong.append(f"{sent}: another content is kept")
         except (BlobError, OSError) as error:
             result.wrong.append(f"{sent}: what is kept cannot be read: {error}")
+
+
+def _at_least(result: Result, sent: _Sent, who: str, count: int) -> None:
+    if not count:
+        result.wrong.append(f"{sent} never came to {who}")
+    elif count > 1:
+        result.doubled[f"delivered {count} times"] += 1
 
 
 def _count(result: Result, sent: _Sent, what: str, count: int) -> None:

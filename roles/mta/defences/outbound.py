@@ -157,9 +157,10 @@ DEFENCES = (
             HostAnswer(
                 mta="sendmail",
                 subject="what each mailer writes of who sent the mail: H within the house, O on the way out",
-                command="sed -n 's/^H[?]\\([HO]\\)[?]Received: \\(.\\{11\\}\\).*/\\1 \\2/p' /etc/mail/sendmail.cf; "
+                command="sed -n 's/^H[?]H[?]Received: from .*/H from/p; s/^H[?]O[?]Received: [$][?]{Inside}by .*/O by/p' "
+                "/etc/mail/sendmail.cf; "
                 "sed -n 's/^M\\(hop\\|out\\)[0-9]*,.* F=\\([A-Za-z0-9]*\\),.*/\\1 \\2/p' /etc/mail/sendmail.cf | sort -u",
-                matches=r"H from \$s \(\$\?.*\nO \$\?\{Inside\}.*\nhop mFMXua8H\nout mFMXua8O",
+                matches="H from\nO by\nhop mFMXua8H\nout mFMXua8O",
                 refuted_by="hop mFMXua8\nout mFMXua8",
             ),
         ),
