@@ -5,7 +5,20 @@ All that is made here hangs on namespaces, but for the mgmt bridge and this mach
 
 from pathlib import Path
 
-from lab.plan import AUTHORITY, BRIDGE_OF, LAN4, LAN6, VANTAGE, WAN4, WAN6, WAN_VANTAGES, Host, LabState, v6
+from lab.plan import (
+    AUTHORITY,
+    BRIDGE_OF,
+    LAN4,
+    LAN6,
+    LAN_VANTAGES,
+    VANTAGE,
+    WAN4,
+    WAN6,
+    WAN_VANTAGES,
+    Host,
+    LabState,
+    v6,
+)
 from lab.tools import run, succeeds
 
 # Set in each namespace before it has an interface. Addresses are ours alone, so duplicate address detection would
@@ -108,7 +121,7 @@ def _vantage_batch(lab: LabState, network: str) -> str:
     """Write the commands for the wan or lan namespace: its bridge, which carries the probes' own addresses."""
     bridge = BRIDGE_OF[network]
     lines = ["link set lo up", f"link add {bridge} {_BRIDGE}", f"link set {bridge} up"]
-    net4, net6, numbers = (WAN4, WAN6, WAN_VANTAGES) if network == "wan" else (LAN4, LAN6, (VANTAGE,))
+    net4, net6, numbers = (WAN4, WAN6, WAN_VANTAGES) if network == "wan" else (LAN4, LAN6, LAN_VANTAGES)
     for number in numbers:
         lines.append(f"address add {net4[number]}/24 dev {bridge}")
         lines.append(f"address add {v6(net6, number)}/64 dev {bridge} nodad")

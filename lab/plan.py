@@ -39,6 +39,8 @@ DIALUP = 71
 # The addresses a probe on wan can send from: two that sender.example's SPF allows, those, and two that
 # inventory/lab_rules.py has rules about.
 WAN_VANTAGES = (10, 11, LISTED, NAMELESS, ALLOWED, DIALUP, 72, 73)
+# On lan: what may be declared to relay, and a host of the house that nobody declares.
+LAN_VANTAGES = (VANTAGE, 90)
 
 DOMAIN = "bastide.example"
 BRIDGE_OF = {"wan": "wan0", "lan": "lan0"}

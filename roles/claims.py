@@ -69,9 +69,10 @@ class Reply(_Refutable[str]):
     """The reply to the last line of an SMTP dialogue (RFC 5321 4.2), lines joined by a newline.
 
     ``lines`` are sent without their CR LF, each after the reply to the one before; with ``early`` all of them at once,
-    before the greeting has come. ``{domain}`` in a line stands for a relayed domain, ``{hostname}`` for the gateway's
-    name, ``{size_over}`` for a size in bytes just over the limit, ``{outside}`` for a mailbox elsewhere. ``matches`` must
-    match the whole reply.
+    before the greeting has come, and the last reply is ``closed`` where the connection ended without any, though who
+    waits is greeted. ``{domain}`` in a line stands for a relayed domain, ``{hostname}`` for the gateway's name,
+    ``{size_over}`` for a size in bytes just over the limit, ``{outside}`` for a mailbox elsewhere. ``matches`` must match
+    the whole reply.
     """
 
     about: str

@@ -23,6 +23,9 @@ CONNECT_SECONDS = 10.0
 # A server may look up names before it answers; a greeting delay is commonly 5 to 10 seconds.
 STEP_SECONDS = 20.0
 
+# In the place of a reply: the other side has ended the connection.
+CLOSED = "closed"
+
 _REPLY_LINE = re.compile(rb"(\d{3})([ -]?)(.*)")
 
 
@@ -142,12 +145,21 @@ async def reply(claim: Reply, place: Place) -> str:
     """
     lines = [place.filled(line) for line in claim.lines]
     async with talk(place, claim.port) as peer:
-        if claim.early:
-            return await _early(peer, lines)
-        said = await peer.reply("the connection")
-        if not said.startswith("2"):
-            raise NoSightError(f"greeted with {said}")
-        return await _in_turn(peer, lines)
+        if not claim.early:
+            await _greeted(peer)
+            return await _in_turn(peer, lines)
+        said = await _early(peer, lines)
+    if said == CLOSED:
+        # Who hangs up on everybody cuts off nobody for talking early.
+        async with talk(place, claim.port) as peer:
+            await _greeted(peer)
+    return said
+
+
+async def _greeted(peer: Talk) -> None:
+    said = await peer.reply("the connection")
+    if not said.startswith("2"):
+        raise NoSightError(f"greeted with {said}")
 
 
 async def _in_turn(peer: Talk, lines: list[str]) -> str:
@@ -166,14 +178,24 @@ async def _in_turn(peer: Talk, lines: list[str]) -> str:
 
 
 async def _early(peer: Talk, lines: list[str]) -> str:
-    """Send everything at once, then return the last reply that comes: a cut-off client gets fewer than it sent."""
-    await peer.send("".join(f"{line}\r\n" for line in lines).encode())
+    """Send everything at once, then return the last reply that comes: a cut-off client gets fewer than it sent.
+
+    CLOSED stands for the reply where the other side ended the connection without a word.
+    """
     said = ""
-    for about in ("the connection", *lines):
-        try:
+    try:
+        await peer.send("".join(f"{line}\r\n" for line in lines).encode())
+        for about in ("the connection", *lines):
             said = await peer.reply(about)
-        except NoSightError:
-            if said:
-                return said
+    except (NoSightError, OSError) as error:
+        if not said and _ended(error):
+            return CLOSED
+        if not said:
             raise
     return said
+
+
+def _ended(error: Exception) -> bool:
+    """Say whether the other side ended the connection, as against having said nothing in time, or nonsense."""
+    cause = error.__cause__ if isinstance(error, NoSightError) else error
+    return isinstance(cause, asyncio.IncompleteReadError | ConnectionError)

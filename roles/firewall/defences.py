@@ -96,6 +96,16 @@ def _http_in(gateway: Gateway) -> tuple[str, ...]:
     return (rule,) if gateway.proves_by_http else ()
 
 
+def _early_talk(gateway: Gateway) -> tuple[str, ...]:
+    """Return the rule against what is sent over a connection that only the SYN has been answered on, under Sendmail."""
+    # The kernel sets PSH at the end of what a program wrote; an empty ACK never has it.
+    rule = (
+        "-p tcp -m tcp --dport 25 --tcp-flags PSH PSH "
+        "-m connbytes --connbytes 0:1 --connbytes-mode packets --connbytes-dir reply -j REJECT --reject-with tcp-reset"
+    )
+    return (rule,) if gateway.mta == "sendmail" else ()
+
+
 def _scans(scanners: tuple[Scanner, ...], vantages: tuple[Vantage, ...] = ("wan", "lan")) -> tuple[Scan, ...]:
     """Return scans that nothing may answer, of both families, from both sides."""
     return tuple(
@@ -156,6 +166,16 @@ DEFENCES = (
             "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW -j DROP",
         ),
         claims=_scans(("null", "fin", "xmas", "ack")),
+    ),
+    Defence(
+        id="firewall.early-talker",
+        title="Who speaks SMTP before the gateway does is cut off, before Sendmail says so in words that name it",
+        why="To early talkers Sendmail greets with a text that no setting changes, and that service detection knows it by. "
+        "Nobody who waits for the greeting (RFC 5321 3.1) meets this rule.",
+        rows=("A05", "A20"),
+        when=lambda gateway: gateway.mta == "sendmail",
+        sets=tuple(FirewallRule(family=family, chain="INPUT", rules=_early_talk) for family in FAMILIES),
+        unseen="mta.early-talker looks at the connection being cut off, mta.anonymous at the words of all replies.",
     ),
     Defence(
         id="firewall.stateful",

@@ -55,6 +55,7 @@ OPTIONS: Final[Mapping[str, str]] = {
     "confTO_QUEUERETURN": "Timeout.queuereturn",
     "confTO_QUEUERETURN_DSN": "Timeout.queuereturn.dsn",
     "confTO_QUEUEWARN": "Timeout.queuewarn",
+    "confTO_STARTTLS": "Timeout.starttls",
     "confTRUSTED_USER": "TrustedUser",
 }
 _NO_M4: Final = re.compile(r"[`']")

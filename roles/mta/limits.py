@@ -56,6 +56,15 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "the gateway is short of processes.",
         ),
     ] = 100
+    command_seconds: Annotated[
+        int,
+        Meta(
+            ge=30,
+            le=3600,
+            description="Seconds in which a client must have sent a whole command, or the next part of a message; 10 while Postfix "
+            "is short of processes. RFC 5321 4.5.3.2 grants five minutes.",
+        ),
+    ] = 300
     exempt: Annotated[
         tuple[str, ...],
         Meta(

@@ -44,12 +44,12 @@ _TEXTS: Final = {
 
 
 def posix(text: str) -> str:
-    r"""Return a regular expression for Sendmail's K line: `\d` as digits, quotes as GNU's regcomp(3) reads them, `$$`."""
+    r"""Return a regular expression for Sendmail's K line: `\d` as digits, quotes as GNU's regcomp(3) reads them, `$$`, `\#`."""
 
     def read(found: re.Match[str]) -> str:
-        return {"d": "[0-9]"}.get(found[1], f"[{found[1]}]" if found[1] in "'`<>/@:-" else found[0])
+        return {"d": "[0-9]"}.get(found[1], f"[{found[1]}]" if found[1] in "'`<>/@:#-" else found[0])
 
-    return re.sub(r"\\(.)", read, text).replace("$", "$$")
+    return re.sub(r"\\(.)", read, text).replace("$", "$$").replace("#", r"\#")
 
 
 def _named(rule: AccessRule) -> str:

@@ -1,73 +1,81 @@
 """Attack dialogues, one file each: exact bytes out, patterns for the replies. A new attack is a new file.
 
-A file's first comment says what must hold. ``from wan`` or ``from lan`` says where it is spoken, ``from wan 73`` by which
-address there (its last octet, of lab/plan.py WAN_VANTAGES). ``needs mta.x``: where the MTA lacks that defence the
-dialogue is not spoken, and the record says what stands in its place. ``> text`` sends a
-line, ``>> text`` bytes without a line end; ``\\r \\n \\xNN`` are escapes and ``{x*N}`` is N times x. ``< pattern`` must
-match the whole next reply, its lines joined by a newline; ``< closed`` is the end of the connection.
+tests/acceptance/dialogue.py has the language; tests/unit/acceptance shows that each file can fail.
 """
 
-import re
-from dataclasses import replace
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from audit.samples import build
 from lab.plan import LabState
+from tests.acceptance.anonymity import alike, told
+from tests.acceptance.dialogue import FILES, Arrived, Dialogue, Heard, parsed
+from tests.acceptance.gateway import GatewayHost, Sink
 from tests.acceptance.lacking import missing
-from tests.acceptance.outside import Step, seen_from
+from tests.acceptance.letters import mark
+from tests.acceptance.outside import Outside, content, envelope, seen_from
+from tests.acceptance.speaker import heard
+from tests.acceptance.test_mail import letter
 
-DIALOGS = sorted((Path(__file__).parent / "dialogs").glob("*.smtp"))
+# The issue asks for as many; without a variety of replies their silence would say little.
+DIFFERENT_REPLIES = 60
+HOUSE = "bob@bastide.example"
+PARTNER = "alice@sender.example"
 
-
-def sent(text: str) -> str:
-    """Return the bytes that a line of a file stands for, as Latin-1 text."""
-    repeated = re.sub(r"\{(.)\*(\d+)\}", lambda match: match[1] * int(match[2]), text)
-    return repeated.encode("latin-1").decode("unicode_escape")
-
-
-def parsed(text: str) -> tuple[str, list[Step], list[str]]:
-    """Return (vantage, steps, patterns) of one file; the first pattern is for the greeting."""
-    side, steps, patterns = "", list[Step](), list[str]()
-    for number, line in enumerate(text.splitlines(), 1):
-        word, _, rest = line.partition(" ")
-        if not line or word in ("#", "needs"):
-            continue
-        if word == "from":
-            side = rest
-        elif word == "<":
-            patterns.append(rest)
-            # The greeting is read before anything is sent; every later pattern wants a reply read for it.
-            if len(patterns) > 1:
-                waiting = steps and not steps[-1].reply
-                steps[-1:] = [Step(send=steps[-1].send)] if waiting else [*steps[-1:], Step(send="")]
-        elif word in (">", ">>"):
-            steps.append(Step(send=sent(rest) + ("\r\n" if word == ">" else ""), reply=False))
-        else:
-            raise ValueError(f"line {number}: {word!r} is none of: # from > >> <")
-    if not re.fullmatch(r"(wan|lan)( \d+)?", side):
-        raise ValueError("no line says `from wan` or `from lan`")
-    return side, steps, patterns
+Said = tuple[Dialogue, Heard, str]
 
 
-def spoken(text: str, lab: LabState) -> None:
-    """Speak one file's dialogue; AssertionError where a reply is another than the file says."""
-    side, steps, patterns = parsed(text)
-    network, _, number = side.partition(" ")
-    place = seen_from(lab, network)
-    source = f"{place.source.rpartition('.')[0]}.{number}" if number else place.source
-    replies = replace(place, source=source).dialogue(*steps)
-    assert len(replies) == len(patterns), replies
-    # A client that is new gets its greeting in two lines (mta.screened), another in one; files are about neither.
-    replies[0] = replies[0].rpartition("\n")[2]
-    for reply, pattern in zip(replies, patterns, strict=True):
-        assert re.fullmatch(pattern, reply, re.DOTALL), f"{pattern} does not match {reply!r} in {replies}"
+def _missing(file: Path) -> str:
+    """Return why this MTA lacks what the file is about, or an empty text."""
+    needed = parsed(file.read_text(), "").needs
+    return missing(needed) if needed else ""
 
 
-@pytest.mark.parametrize("file", DIALOGS, ids=[file.stem for file in DIALOGS])
-def test_dialogue(file: Path, lab: LabState) -> None:
-    text = file.read_text()
-    needed = re.search(r"(?m)^needs (\S+)$", text)
-    if needed and (why := missing(needed[1])):
+def spoken(text: str, lab: LabState) -> Said:
+    """Speak one file's dialogue; return it with what was heard and its mark. AssertionError for a reply that is wrong."""
+    unique = mark()
+    dialogue = parsed(text, unique)
+    said = heard(dialogue, seen_from(lab, dialogue.side))
+    assert not dialogue.problems(said), said
+    return dialogue, said, unique
+
+
+@pytest.fixture(scope="session")
+def said(lab: LabState) -> Callable[[Path], Said]:
+    """Return what speaks a file's dialogue, once in a run."""
+    return cache(lambda file: spoken(file.read_text(), lab))
+
+
+def _arrived(hop: GatewayHost | Sink, near: Outside, unique: str, taken: int) -> list[Arrived]:
+    """Return what arrived with a mark, once as many messages are there as were taken and a later one behind them."""
+    sender, recipient = (HOUSE, PARTNER) if isinstance(hop, Sink) else (PARTNER, HOUSE)
+    hop.awaited(unique, taken)
+    after = mark()
+    later = near.dialogue(*envelope(recipient, sender), content(build("clean", letter(after))))
+    assert later[-1].startswith("250 "), later
+    hop.awaited(after)
+    return [Arrived(sender=one.sender, content=one.content) for one in hop.received(unique)]
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_dialogue(
+    file: Path, said: Callable[[Path], Said], lab: LabState, gateway: GatewayHost, world: Sink
+) -> None:
+    if why := _missing(file):
         pytest.skip(why)
-    spoken(text, lab)
+    outwards = parsed(file.read_text(), "").towards == "wan"
+    dialogue, replies, unique = said(file)
+    if dialogue.marked:
+        near = seen_from(lab, "lan" if outwards else "wan")
+        arrived = _arrived(world if outwards else gateway, near, unique, dialogue.taken(replies))
+        assert not dialogue.losses(replies, arrived)
+
+
+def test_no_reply_names_a_program(said: Callable[[Path], Said]) -> None:
+    """A20: every reply of every dialogue, the greetings among them."""
+    replies = {reply for file in FILES if not _missing(file) for reply in said(file)[1].replies}
+    assert len({alike(reply) for reply in replies}) >= DIFFERENT_REPLIES
+    assert not {reply: words for reply in replies if (words := told(reply))}

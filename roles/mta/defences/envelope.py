@@ -1,11 +1,50 @@
 """Senders and recipients: what an envelope must be like (RFC 5321 3.3)."""
 
+from typing import Final
+
 from roles.claims import Reply
 from roles.defence import Defence
-from roles.kinds import MainCf, Restriction, SendmailRule
-from roles.mta.defences.dialogue import EHLO, MAIL, RCPT, TAKEN
+from roles.kinds import MainCf, Restriction, SendmailPatterns, SendmailRule
+from roles.mta.defences.dialogue import EHLO, MAIL, RCPT, REFUSED, TAKEN
+from roles.mta.rulesets import MATCH
+
+# A local part of RFC 5321 4.1.2 in ASCII. In quotes neither quotes nor what some read as a route: @ % ! and a backslash.
+_ATOM: Final = "[A-Za-z0-9#$&'*+/=?^_`{|}~.%!-]+"
+_QUOTED: Final = '"[A-Za-z0-9#$&\'*+/=?^_`{|}~.,-]*"'
+_DOMAIN: Final = r"([A-Za-z0-9._-]+|\[[A-Za-z0-9.:]+\])"
+_SPELLING: Final = f"^<({_ATOM}|({_ATOM}|{_QUOTED})@{_DOMAIN})>$".replace("$", "$$").replace("#", r"\#")
+
+
+def _hidden(about: str, recipient: str) -> Reply:
+    return Reply(about=about, lines=(EHLO, MAIL, f"RCPT TO:<{recipient}>"), matches=REFUSED, refuted_by=TAKEN)
+
 
 DEFENCES = (
+    # The first of its ruleset: others take the address apart.
+    Defence(
+        id="mta.recipient-spelling",
+        title="A recipient is spelled so that whoever reads it reads the same address",
+        why="Of quotes within quotes, a quoted @ or an eighth bit each program makes its own: what relay control read as a "
+        "mailbox of ours went to another domain.",
+        rows=("A03", "A18"),
+        sets=(
+            MainCf("resolve_dequoted_address", "yes"),
+            SendmailPatterns(lambda _: {"spelling": f"regex -a{MATCH} {_SPELLING}"}),
+            SendmailRule(
+                "Local_check_rcpt",
+                (
+                    "R$*\t$: $1 $| $(spelling $1 $: NO $)",
+                    'R$* $| NO\t$#error $@ 5.1.3 $: "553 need a recipient in plain words (rule mta.recipient-spelling)"',
+                    "R$* $| $*\t$: $1",
+                ),
+            ),
+        ),
+        claims=(
+            _hidden("escaped-at", r"victim\@elsewhere.example@{domain}"),
+            _hidden("quotes-in-quotes", '"bob"victim"@elsewhere.example"@{domain}'),
+            _hidden("quoted-quotes", r'"\"victim@elsewhere.example\""@{domain}'),
+        ),
+    ),
     Defence(
         id="mta.fqdn-recipient",
         title="Recipients have a full domain",

@@ -3,14 +3,27 @@
 from roles.claims import Greeting, Reply
 from roles.defence import Defence
 from roles.kinds import HostAnswer, MainCf, SendmailMc
-from roles.kinds.sendmail import option
-from roles.mta.defences.dialogue import EHLO, MAIL, REFUSED
+from roles.kinds.sendmail import asked, option
+from roles.mta.defences.dialogue import EHLO, MAIL, RCPT, REFUSED, TELLTALE
 
 # A client that is new may get the first line some seconds before the last, so that it shows whether it waits.
 _GREETING = r"(220-[\w.-]+ ESMTP\n)?220 [\w.-]+ ESMTP"
-# Words that tell what runs here.
-PRODUCTS = "postfix|sendmail|exim|debian|ubuntu|red ?hat|rocky|milter|version"
-_ANONYMOUS = rf"(?s)(?!421)\d{{3}}[ -](?!.*(?i:{PRODUCTS})).*"
+_ANONYMOUS = rf"(?s)(?!421)\d{{3}}[ -](?!.*({TELLTALE})).*"
+# postconf(5) smtpd_command_filter, before smtpd_forbidden_commands and the header that stands for a command are looked
+# for: HELP is a NOOP, and what browsers and other strangers to SMTP say ends the session by another word.
+_FILTER = ", ".join(
+    f"{{{rule}}}"
+    for rule in (
+        "/^HELP/ NOOP",
+        "/^(GET|POST|PUT|HEAD|CONNECT|OPTIONS)[[:space:]]/ QUIT",
+        "/^[^A-Z]/ QUIT",
+        "/^[^[:space:]]+:/ QUIT",
+    )
+)
+
+
+# What speaks no SMTP: a browser, a scanner of nmap's (NessusTPv12), a letter.
+_STRANGERS = (("browser", "GET / HTTP/1.0"), ("scanner", "< NTP/1.2 >"), ("letter", "Subject: x"))
 
 
 def _anonymous(about: str, *lines: str) -> Reply:
@@ -33,6 +46,7 @@ PRIVACY = (
     "noetrn",
     "nobodyreturn",
     "noactualrecipient",
+    "noreceipts",
     "restrictmailq",
     "restrictqrun",
     "restrictexpand",
@@ -70,6 +84,8 @@ DEFENCES = (
         rows=("A20",),
         sets=(
             MainCf("mail_name", "ESMTP"),
+            # Two replies whose very words service detection knows: to HELP, and the good-bye to a browser.
+            MainCf("smtpd_command_filter", f"regexp:{{{_FILTER}}}"),
             # Without a text of its own for HELP, Sendmail answers with its name and version.
             SendmailMc("HELP_FILE", "/etc/mail/helpfile"),
             HostAnswer(
@@ -79,12 +95,36 @@ DEFENCES = (
                 matches=r"from (?!.*\$[vZ]).*",
                 refuted_by="from $s by $j ($v/$Z) with $r id $i",
             ),
+            # By those of cf/README's ratecontrol nmap 7.93 names Sendmail (nmap-service-probes, line 3102).
+            HostAnswer(
+                mta="sendmail",
+                subject="the words that a client over its rate is told",
+                command=asked("=SRateControl") + " | grep -c 'rate limit exceeded' || true",
+                matches="0",
+                refuted_by="1",
+            ),
         ),
         claims=(
             _anonymous("ehlo", EHLO),
             _anonymous("help", EHLO, "HELP"),
             _anonymous("unknown-command", EHLO, "XBASTIDE"),
             _anonymous("refusal", EHLO, MAIL, "RCPT TO:<victim@elsewhere.example>"),
+            # By these words nmap 7.93 names Postfix (nmap-service-probes, lines 3303 and 13295).
+            Reply(
+                about="help-tells-nothing",
+                lines=(EHLO, "HELP"),
+                matches=r"(?!.*Error: command not recognized)\d{3}[ -](?s:.*)",
+                refuted_by="502 5.5.2 Error: command not recognized",
+            ),
+            *(
+                Reply(
+                    about=f"{name}-told-nothing",
+                    lines=(line,),
+                    matches=r"(?!.*I can break rules)(221|421|5\d\d)[ -](?s:.*)",
+                    refuted_by="221 2.7.0 Error: I can break rules, too. Goodbye.",
+                )
+                for name, line in _STRANGERS
+            ),
         ),
     ),
     Defence(
@@ -115,7 +155,7 @@ DEFENCES = (
         rows=("H11",),
         sets=(
             MainCf("smtpd_etrn_restrictions", "reject"),
-            MainCf("smtpd_discard_ehlo_keywords", "etrn, silent-discard"),
+            MainCf("smtpd_discard_ehlo_keywords", "dsn, etrn, silent-discard"),
             _private("noetrn"),
         ),
         claims=(
@@ -130,6 +170,28 @@ DEFENCES = (
                 lines=(EHLO,),
                 matches=r"250-(?s:(?!.*\bETRN\b).*)",
                 refuted_by="250-mx\n250-SIZE 1000\n250 ETRN",
+            ),
+        ),
+    ),
+    Defence(
+        id="mta.no-receipts",
+        title="Strangers get no report of what was delivered",
+        why="A report of success tells which addresses exist, goes to whoever the sender is said to be, and names next hops.",
+        rows=("A20", "H11"),
+        # mta.no-etrn has Postfix's list of what is not offered, dsn among it.
+        sets=(_private("noreceipts"),),
+        claims=(
+            Reply(
+                about="ehlo-without-dsn",
+                lines=(EHLO,),
+                matches=r"250-(?s:(?!.*\bDSN\b).*)",
+                refuted_by="250-mx\n250-SIZE 1000\n250 DSN",
+            ),
+            Reply(
+                about="notify",
+                lines=(EHLO, MAIL, f"{RCPT} NOTIFY=SUCCESS"),
+                matches=REFUSED,
+                refuted_by="250 2.1.5 Ok",
             ),
         ),
     ),

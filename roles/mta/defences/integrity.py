@@ -104,7 +104,8 @@ DEFENCES = (
                 "reject_unauth_pipelining",
                 says="Data command rejected: Improper use of SMTP command pipelining",
             ),
-            # Milliseconds before the greeting: who talks in them is told nothing but refusals.
+            # Milliseconds before the greeting: who talks in them meets firewall.early-talker, and what gets past that (many
+            # packets at once) is told nothing but refusals.
             SendmailFeature(
                 feature="greet_pause",
                 arguments=("1000",),
@@ -121,7 +122,8 @@ DEFENCES = (
                 early=True,
                 # Not merely refused: told why and cut off, so that nothing of what was sent ahead is obeyed.
                 # The greeting's first line may have been on its way.
-                matches=r"(220-[^\n]*\n)?(421|521|554|503)[ -](?i:(?s:.*)(synchroni[sz]ation|pipelin|out of turn|protocol error)(?s:.*))"
+                matches=r"closed"
+                r"|(220-[^\n]*\n)?(421|521|554|503)[ -](?i:(?s:.*)(synchroni[sz]ation|pipelin|out of turn|protocol error)(?s:.*))"
                 r"|550 5\.0\.0 Command rejected",
                 refuted_by="503 5.5.1 Error: need RCPT command",
             ),

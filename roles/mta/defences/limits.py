@@ -10,6 +10,9 @@ from roles.mta.defences.relay import own_networks, postfix_network
 from roles.mta.networks import access_keys
 from roles.settings import Gateway
 
+# What serves clients at the same time, under either MTA.
+_PROCESSES = 100
+
 
 def _exempt(gateway: Gateway) -> str:
     """Return the networks whose connections, messages and recipients are not counted."""
@@ -169,10 +172,40 @@ DEFENCES = (
                 "confMAX_NOOP_COMMANDS", lambda g: str(g.mta_limits.idle_commands + g.mta_limits.errors)
             ),
             SendmailRule("check_other", _ended),
-            # RFC 5321 4.5.3.2 grants five minutes a command; who is slow while all processes are taken is cut off.
-            MainCf("smtpd_timeout", "${stress?{10}:{300}}s"),
-            MainCf("smtpd_per_record_deadline", "${stress?{yes}:{no}}"),
         ),
         unseen="Seeing it takes dozens of errors in one session; the acceptance tests do that in the lab.",
+    ),
+    Defence(
+        id="mta.silent-clients",
+        title="A client that falls silent is left, and all clients together hold a bounded number of processes",
+        why="Whoever connects and says nothing holds a process; a thousand of them hold the memory of the whole host.",
+        rows=("H10",),
+        sets=(
+            # Who is slow while all processes are taken is cut off sooner.
+            MainCf("smtpd_timeout", lambda g: f"${{stress?{{10}}:{{{g.mta_limits.command_seconds}}}}}s"),
+            MainCf("default_process_limit", str(_PROCESSES)),
+            # An hour each unless told otherwise, and no bound on processes.
+            *(
+                SendmailMc(key, lambda g: f"{g.mta_limits.command_seconds}s")
+                for key in ("confTO_COMMAND", "confTO_DATABLOCK", "confTO_STARTTLS")
+            ),
+            SendmailMc("confMAX_DAEMON_CHILDREN", str(_PROCESSES)),
+        ),
+        unseen="Seeing it takes minutes of silence; the acceptance tests do that in the lab.",
+    ),
+    Defence(
+        id="mta.slow-clients",
+        title="A client that sends octet by octet has no more time for a command than others",
+        why="Where each octet is given the whole time anew, one a minute holds a process for a day.",
+        rows=("H10",),
+        sets=(
+            # Content must come at 500 octets a second on average (smtpd_min_data_rate), which any line does.
+            MainCf("smtpd_per_request_deadline", "yes"),
+        ),
+        unseen="Seeing it takes minutes of dawdling; the acceptance tests do that in the lab.",
+        lacks={
+            "sendmail": "Sendmail gives each octet the time of a command; how many such sessions there are is bounded for a client "
+            "(mta.client-limits) and for all together (mta.silent-clients).",
+        },
     ),
 )

@@ -30,6 +30,8 @@ def _domain_asked(gateway: Gateway) -> tuple[str, ...]:
         "R$*\t$: $1 $| $&{Recipient}",
         "R$* $| $* @ [ $* ]\t$: $1",
         f"R$* $| $* @ {gateway.hostname}\t$: $1",
+        # <Postmaster> is one of this host's (RFC 5321 4.5.1).
+        "R$* $| $-\t$: $1",
         "R$* $| $* @ $+\t$: $1 $| $3 $| $(mailertable $3 $: NO $)",
         "R$* $| $+ $| NO\t$: $1 $| $2",
         "R$* $| $* $| $*\t$: $1",

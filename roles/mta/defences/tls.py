@@ -13,7 +13,7 @@ from roles.kinds import (
     UnitOption,
 )
 from roles.kinds.sendmail import asked, option
-from roles.mta.defences.greeting import PRODUCTS
+from roles.mta.defences.dialogue import TELLTALE
 from roles.mta.tls.policy import (
     CIPHERS,
     CLIENT_SSL_OPTIONS,
@@ -77,7 +77,7 @@ DEFENCES = (
         ),
         claims=(
             TlsHandshake(
-                unnamed=PRODUCTS,
+                unnamed=TELLTALE,
                 refuted_by=Handshake(
                     hostname="mx1.example.org",
                     names=frozenset({"mx1.example.org"}),

@@ -24,6 +24,7 @@ class Manners:
     vrfy: bytes = b"502 5.5.1 VRFY command is disabled\r\n"
     relays: bool = False
     cuts_early: bool = True
+    farewell: bytes = b"554 5.5.0 Error: SMTP protocol synchronization\r\n"
     enforces_size: bool = True
     judge: Callable[[bytes], bytes] = field(default_factory=lambda: judged)
     spool: Path | None = None
@@ -60,7 +61,7 @@ class Stub:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await self.reader.readexactly(1)
-                    self.writer.write(b"554 5.5.0 Error: SMTP protocol synchronization\r\n")
+                    self.writer.write(self.manners.farewell)
                     return
         self.writer.write(self.manners.greeting)
         while line := (await self.reader.readuntil(b"\n")).strip():

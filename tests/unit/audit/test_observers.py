@@ -82,6 +82,12 @@ CASES = [
         bad=_smtp(cuts_early=False),
     ),
     Case(
+        name="early-without-a-word",
+        claim=_reply("early", _EARLY, "closed", early=True),
+        good=_smtp(farewell=b""),
+        bad=_smtp(cuts_early=False),
+    ),
+    Case(
         name="size-announced",
         claim=_reply("size", (EHLO,), r"(?s)250-.*\n250-SIZE \d+\n.*"),
         good=_smtp(),

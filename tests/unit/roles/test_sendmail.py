@@ -19,12 +19,18 @@ from roles.kinds.sendmail import asked, option
 from roles.mta.defences import DEFENCES
 from roles.mta.refusals import refused_by
 from roles.mta.routing import mailertable, virtusertable
+from roles.mta.rulesets import posix
 from roles.mta.sendmail import _configuration, access, macro_lines, rulesets
 from tests.unit.roles.examples import gateway
 
 GATEWAY = gateway(mta="sendmail")
 RULE = SendmailRule("check_mail", ("R< $* >\t$@ OK", 'R$*\t$#error $@ 5.5.2 $: "501 no"'))
 LIVE = 'R< $* > \t\t$@ OK \nR$* \t\t$# error $@ 5 . 5 . 2 $: "501 no" \n'
+
+
+def test_a_pattern_is_written_so_that_neither_a_comment_nor_a_macro_is_read_into_it() -> None:
+    assert posix(r"^a#\d\@$") == r"^a\#[0-9][@]$$"
+    assert posix(r"\#") == r"[\#]"
 
 
 def test_an_option_is_asked_of_sendmails_own_trace() -> None:
