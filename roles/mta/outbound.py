@@ -195,20 +195,3 @@ def inside_rules(gateway: Gateway) -> tuple[str, ...]:
         "R$* $| MATCH\t$: $1 $(kept {Inside} $@ yes $)",
         "R$* $| NO\t$: $1",
     )
-
-
-def house_map(gateway: Gateway) -> dict[str, str]:
-    """Return Sendmail's map of domains whose mailboxes are told what could not be delivered."""
-    return {"house": _at((*gateway.sender_domains, gateway.hostname))}
-
-
-def notice_rules(gateway: Gateway) -> tuple[str, ...]:
-    """Return the rules by which what Sendmail writes itself, having come by no protocol ($r), goes to no stranger."""
-    local, _, domain = gateway.administrator_address.rpartition("@")
-    return (
-        "R$* < @ $+ > $*\t$: $1 < @ $2 > $3 $| <$&r>",
-        "R$* $| <$+>\t$@ $1",
-        "R$* < @ $+ > $* $| <>\t$: $1 < @ $2 > $3 $| $(house $2 $: NO $)",
-        f"R$* $| NO\t$@ {local} < @ {domain} . >",
-        "R$* $| $*\t$@ $1",
-    )

@@ -11,6 +11,7 @@ from lab.plan import LabState
 from tests.acceptance.dkim import new_key, signed, verifies
 from tests.acceptance.elsewhere import listening
 from tests.acceptance.gateway import SETTINGS, GatewayHost, Sink
+from tests.acceptance.lacking import needs
 from tests.acceptance.letters import mark, send
 from tests.acceptance.outside import Outside, content, line
 
@@ -156,6 +157,7 @@ def test_while_all_next_hops_are_down_mail_waits_and_comes_once(
     assert not gateway.received(unique)
 
 
+@needs("mta.backscatter")
 def test_a_stranger_gets_no_bounce_but_the_administrator_does(
     lan: Outside, wan: Outside, world: Sink, gateway: GatewayHost
 ) -> None:
@@ -175,6 +177,7 @@ def test_a_stranger_gets_no_bounce_but_the_administrator_does(
     assert not re.search(rb"(?i)postfix|debian", notice.content)
 
 
+@needs("mta.backscatter")
 def test_a_stranger_gets_no_receipt_and_the_house_does(
     lan: Outside, wan: Outside, world: Sink, gateway: GatewayHost
 ) -> None:

@@ -91,9 +91,9 @@ DEFENCES = (
             HostAnswer(
                 mta="sendmail",
                 subject="the form of Received headers",
-                command="sendmail -d31.6 -bt </dev/null | sed -n 's/^chompheader: Received: //p'",
-                matches=r"from (?!.*\$[vZ]).*",
-                refuted_by="from $s by $j ($v/$Z) with $r id $i",
+                command="sendmail -d31.6 -bt </dev/null | sed -n 's/^chompheader: .*Received: //p'",
+                matches=r"(?s)from (?!.*\$[vZ]).*",
+                refuted_by="from $s by $j with $r\nfrom $s by $j ($v/$Z) with $r id $i",
             ),
             # By those of cf/README's ratecontrol nmap 7.93 names Sendmail (nmap-service-probes, line 3102).
             HostAnswer(

@@ -21,10 +21,8 @@ from roles.mta.outbound import (
     SENDERS,
     TRACE,
     files,
-    house_map,
     inside_map,
     inside_rules,
-    notice_rules,
     relayhost,
     restricts_senders,
     sender_maps,
@@ -153,7 +151,8 @@ DEFENCES = (
             ),
             TableFiles(DIRECTORY, files),
             SendmailPatterns(inside_map),
-            SendmailRule("Local_check_mail", inside_rules),
+            # Where no rule that accepts a client can pass it by.
+            SendmailRule("Local_check_rcpt", inside_rules),
             HostAnswer(
                 mta="sendmail",
                 subject="what each mailer writes of who sent the mail: H within the house, O on the way out",
@@ -182,12 +181,15 @@ DEFENCES = (
                 refuted_by="bounce/unix/cleanup_service_name = cleanup",
                 mta="postfix",
             ),
-            SendmailPatterns(house_map),
-            SendmailRule("Notice", notice_rules),
             MainCf("soft_bounce", "no"),
             MainCf("notify_classes", "resource, software"),
         ),
         unseen="It takes mail that cannot be delivered; the acceptance tests have a next hop that refuses.",
+        lacks={
+            "sendmail": "Sendmail tells whoever was named as the sender what a next hop refuses, and knows no other address for it. "
+            "In its place SPF and the domain checks let few forged senders in, lists of recipients refuse the rest at the "
+            "door, and its notices hold no word of the message (nobodyreturn); declare the mailboxes to have none.",
+        },
     ),
     Defence(
         id="mta.queue-times",

@@ -85,7 +85,7 @@ ANSWERS = {
     r"(add \+ (?s:.*)\n)+add l \$@ \$2 \$@ \d+(?s:.*)": "add + $@ $2 $@ 3 $)\nadd l $@ $2 $@ 3 $)",
     r'\$> ?"?ConnControl\b': 'R$*  $: $> "ConnControl" dummy',
     r'\$> ?"?RateControl\b': 'R$*  $: $> "RateControl" dummy',
-    r"from (?!.*\$[vZ]).*": "from $s by $j with $r id $i",
+    r"(?s)from (?!.*\$[vZ]).*": "from $s by $j with $r id $i",
     rf"filterd, S=local:{AGENTS['sendmail'].milter_socket}, F=T, T=\S+": (
         f"filterd, S=local:{AGENTS['sendmail'].milter_socket}, F=T, T=C:30s"
     ),
