@@ -15,6 +15,10 @@ _POSTFIX: Final = re.compile(
     r"(?:\S+: )?(reject|reject_warning): ([A-Z-]+) from \S*\[[^]\s]*\](?::\d+)?: (.*)"
 )
 _SENDMAIL: Final = re.compile(r"(?:\S+: )?ruleset=\S+, .*?reject=(.*)")
+# What a rule of Sendmail's that only warns would have said, and to whom.
+_WOULD: Final = re.compile(
+    r"(?:\S+: )?would (?:reject|defer|refuse|discard|hold|count): (.*), relay=\[[^\]\s]*\]"
+)
 # At the end of the reply: what stands before it may be an address of the peer's making.
 _RULE: Final = re.compile(r"\(rule ([a-z0-9][a-z0-9._-]{0,79})\)$")
 # What smtpd logs behind the reply.
@@ -54,6 +58,8 @@ class DoorLog:
             warned, stage, said = found[1] == "reject_warning", found[2], found[3]
         elif (sent := _SENDMAIL.match(text)) is not None:
             warned, stage, said = False, "", sent[1]
+        elif (would := _WOULD.fullmatch(text)) is not None:
+            warned, stage, said = True, "", would[1]
         else:
             return
         said = said.partition(_ENVELOPE)[0]

@@ -70,6 +70,26 @@ def test_what_is_only_warned_of_is_no_refusal() -> None:
     assert (seen.refused, keys(seen.warned), seen.rules) == (0, {"mta.sender.x": 1}, ())
 
 
+def test_sendmails_refusals_and_what_it_only_counts() -> None:
+    log = DoorLog("", NOW)
+    refused = "6AMJHD6E009204: ruleset=check_rcpt, arg1=<x@y.example>, relay=c.example [192.0.2.1], reject="
+    log.read(
+        f"2026-11-22T10:00:00.000001+00:00 mx1 sendmail[1]: {text}"
+        for text in (
+            f"{refused}550 5.7.1 <x@y.example>... Relaying denied (rule mta.no-open-relay)",
+            f"{refused}550 5.7.1 Service unavailable; client host blocked using dnsbl.one; see there",
+            "6AMJHD6E009205: would reject: No (rule mta.sender.x), relay=[192.0.2.1]",
+            "6AMJHD6E009206: would refuse: 504 need it (rule mta.helo-fqdn), relay=[IPv6:2001:db8:0:0:0:0:0:1]",
+            "6AMJHD6E009207: discarded: Discarded (rule mta.sender.trap), relay=[192.0.2.1]",
+        )
+    )
+    seen = log.door(20)
+    assert seen.refused == 2
+    assert keys(seen.rules) == {"mta.no-open-relay": 1, "mta.dnsbl": 1}
+    assert keys(seen.lists) == {"dnsbl.one": 1}
+    assert keys(seen.warned) == {"mta.sender.x": 1, "mta.helo-fqdn": 1}
+
+
 def test_refusals_of_the_filter_and_other_lines_are_none_of_the_mtas() -> None:
     seen = door(
         "4abcDE1234z: milter-reject: END-OF-MESSAGE from c.example[192.0.2.1]: 5.7.1 Message refused; from=<a@b>",
