@@ -7,9 +7,9 @@ back to the release before while the tables stay as they are.
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
@@ -19,6 +19,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from filterd.config.ledger import LedgerSettings, url_problem
 from filterd.errors import ConfigError, FilterdError, UsageError
+
+from .direct import execute_directly
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 NEWEST: Final = 3
@@ -128,26 +130,6 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """Return a connection in a transaction that writes; committed at the end, rolled back on an error."""
     with writes(engine).begin() as connection:
         yield connection
-
-
-def execute_directly(connection: Connection, statement: str, rows: Sequence[Any] = ()) -> None:
-    """Execute a statement that returns nothing, in the driver's words, once or for each row. Raises SQLAlchemyError.
-
-    Without SQLAlchemy's account of each execution, which costs more than an INSERT does.
-    """
-    dialect = connection.dialect
-    driver = dialect.loaded_dbapi
-    try:
-        with contextlib.closing(connection.connection.cursor()) as cursor:
-            if rows:
-                cursor.executemany(statement, rows)
-            else:
-                cursor.execute(statement)
-    # What no column takes is told by Python itself.
-    except (driver.Error, ValueError, OverflowError, TypeError) as error:
-        raise DBAPIError.instance(
-            statement, None, error, driver.Error, hide_parameters=True, dialect=dialect
-        ) from error
 
 
 def writes(engine: Engine) -> Engine:

@@ -11,7 +11,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -31,6 +30,7 @@ from . import database
 from .blobs import Blobs, key_from
 from .records import HEAD, MAX_FRAME, Answer, Noted, Ping, Record, Request, TakeBack, framed
 from .retention import tidied
+from .thread import Thread
 from .watch import Watch
 from .writer import Writer, Written
 
@@ -94,7 +94,7 @@ class LedgerProcess:
         self._beat = beat
         self._log = log
         self._queue: asyncio.Queue[tuple[Written, Callable[[Answer], None]]] = asyncio.Queue(_WAITING)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._thread = Thread("ledger")
         self._engine: Engine | None = None
         self._writer: Writer | None = None
         self._watch = Watch(config, log, self._queue.qsize, died=died)
@@ -138,11 +138,11 @@ class LedgerProcess:
                 one.cancel()
             await web.close()
             self._watch.close()
-            if self._engine is not None:
+            if self._writer is not None:
                 # The database is one file again; who hangs at the disk is not waited for.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(loop.run_in_executor(self._thread, self._engine.dispose), _CLOSE_S)
-            self._thread.shutdown(wait=False)
+                    await asyncio.wait_for(self._thread.do(self._writer.close), _CLOSE_S)
+            self._thread.close()
 
     async def _drain(self) -> None:
         """Take no more, answer what was taken, hang up: the workers ask the rest of the next process."""
@@ -222,14 +222,13 @@ class LedgerProcess:
 
     async def _write(self) -> None:
         """Write what comes, all that waits in one transaction."""
-        loop = asyncio.get_running_loop()
         while True:
             batch = [await self._queue.get()]
             while len(batch) < _MOST_AT_ONCE and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             requests = [request for request, _ in batch]
             self._writing_since = begun = time.monotonic()
-            answers = await loop.run_in_executor(self._thread, self._written, requests)
+            answers = await self._thread.do(partial(self._written, requests))
             self._writing_since = 0.0
             for (_, answer), one in zip(batch, answers, strict=True):
                 answer(one)

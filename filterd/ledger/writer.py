@@ -15,7 +15,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from . import lists
 from . import schema as s
-from .database import cause, execute_directly, writes
+from .database import cause, writes
+from .direct import Direct, Rows, execute_directly
 from .records import Again, Answer, AskLists, Injected, MessageRecord, Ping, Record, TakeBack
 
 Written = Record | TakeBack | Injected | Again | Ping | AskLists
@@ -44,6 +45,7 @@ class Writer:
         self._engine = engine
         self._now = now
         self._begun = writes(engine)
+        self._direct = Direct(engine)
         self._inserts: dict[tuple[Table, tuple[str, ...]], _Insert] = {}
 
     def write(self, requests: Sequence[Written]) -> list[Answer]:
@@ -53,20 +55,21 @@ class Writer:
         except (IntegrityError, DataError, StatementError) as error:
             if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError | DataError):
                 # The database, not the request: a full disk, a lock, a server that has gone.
-                self._let_go()
+                self.close()
                 return [Answer(number=one.number, error=cause(error)) for one in requests]
             if len(requests) == 1:
                 return [Answer(number=requests[0].number, error=self._why_not(requests[0], error))]
         except SQLAlchemyError as error:
-            self._let_go()
+            self.close()
             return [Answer(number=one.number, error=cause(error)) for one in requests]
         return [answer for one in requests for answer in self.write([one])]
 
-    def _let_go(self) -> None:
-        """Open the database anew for what comes next.
+    def close(self) -> None:
+        """Let the database go; what is written later opens it anew.
 
         A file that was opened on a volume which fails, or is read-only, stays so when another volume is mounted there.
         """
+        self._direct.close()
         self._engine.dispose()
 
     def _why_not(self, request: Written, error: SQLAlchemyError) -> str:
@@ -79,9 +82,14 @@ class Writer:
         return cause(error)
 
     def _together(self, requests: Sequence[Written]) -> list[Answer]:
+        rows = self._rows([one.message for one in requests if isinstance(one, Record)])
+        if all(isinstance(one, Record) for one in requests):
+            self._direct.write(rows)
+            return [Answer(number=one.number) for one in requests]
         answers = []
         with self._begun.begin() as connection:
-            self._records(connection, [one.message for one in requests if isinstance(one, Record)])
+            for statement, values in rows:
+                execute_directly(connection, statement, values)
             for one in requests:
                 count, found = 0, b""
                 match one:
@@ -101,13 +109,16 @@ class Writer:
                 answers.append(Answer(number=one.number, count=count, found=found))
         return answers
 
-    def _records(self, connection: Connection, messages: Iterable[MessageRecord]) -> None:
+    def _rows(self, messages: Iterable[MessageRecord]) -> list[Rows]:
+        """Return what writes these records: statements, each with its rows."""
         batch = _Batch(rows={})
         for one in messages:
             _add(batch, one, int(self._now() * 1000))
-        for table in _ORDER:
-            if rows := batch.rows.get(table):
-                self._insert(table, tuple(rows[0])).write(connection, rows)
+        return [
+            self._insert(table, tuple(rows[0])).of(rows)
+            for table in _ORDER
+            if (rows := batch.rows.get(table))
+        ]
 
     def _insert(self, table: Table, columns: tuple[str, ...]) -> "_Insert":
         """Return the statement that writes these columns, worked out once: for each message that is half of the cost."""
@@ -144,9 +155,9 @@ class _Insert:
         # The driver takes values by position or by name.
         self._values = itemgetter(*made.positiontup) if made.positiontup else dict
 
-    def write(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        """Write rows, which have just these columns."""
-        execute_directly(connection, self._text, [self._values(row) for row in rows])
+    def of(self, rows: Sequence[dict[str, Any]]) -> Rows:
+        """Return what writes rows, which have just these columns."""
+        return self._text, [self._values(row) for row in rows]
 
 
 def _take_back(connection: Connection, one: TakeBack) -> None:

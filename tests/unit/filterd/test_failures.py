@@ -22,7 +22,7 @@ from filterd import failures
 from filterd.config import load
 from filterd.connection import Connection
 from filterd.failures import TABLE, Failure
-from filterd.ledger import database
+from filterd.ledger import database, direct
 from filterd.ledger.blobs import Blobs
 from filterd.ledger.records import HEAD, Answer, Request, framed
 from filterd.log import Log
@@ -266,15 +266,15 @@ def ledger_disk_full(bench: Bench, _: pytest.MonkeyPatch) -> Iterator[None]:
 def _ledger_disk(cell: str, why: str) -> None:
     def refused(bench: Bench, patch: pytest.MonkeyPatch) -> Iterator[None]:
         flag = bench.home / "refused"
-        opened, execute_directly = database.opened, database.execute_directly
+        opened, execute = database.opened, direct.execute
 
         def refuse(statement: str) -> None:
             if flag.exists() and statement.startswith(("INSERT", "UPDATE", "DELETE")):
                 raise OperationalError(statement, None, sqlite3.OperationalError(why))
 
-        def executed(connection: Any, statement: str, rows: Any = ()) -> None:
+        def executed(held: Any, dialect: Any, statement: str, rows: Any = ()) -> None:
             refuse(statement)
-            execute_directly(connection, statement, rows)
+            execute(held, dialect, statement, rows)
 
         def watched(settings: Any) -> Any:
             engine = opened(settings)
@@ -286,7 +286,7 @@ def _ledger_disk(cell: str, why: str) -> None:
             return engine
 
         patch.setattr(database, "opened", watched)
-        patch.setattr("filterd.ledger.writer.execute_directly", executed)
+        patch.setattr(direct, "execute", executed)
         real_ledger(bench)
         flag.touch()
         yield
