@@ -6,13 +6,17 @@ each. They belong to the milter worker, and a parse worker can make no others: w
 no more. The answer is one datagram on the lane: where in the first file the record lies, and whether the parse worker would
 take another job. Before it there may be one more, SPENT, after which it gets none whatever it says. A parse worker has
 read hostile bytes, so what it answers is checked as if a peer had sent it.
+
+A small message stands in the datagram itself, behind the letter, without any descriptor; so does the answer to it, WHOLE. Where
+that would be too long, the parse worker says WANTING, is given the memory files in a datagram of FILES, and answers as above.
 """
 
 import fcntl
 import os
 import stat
 import struct
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -25,12 +29,19 @@ REWRITE: Final = b"W"
 CHILD: Final = b"C"  # to the nursery: be there a parse worker at the far end of this lane
 READY: Final = b"R"  # and what is missing, as text
 FAILED: Final = b"F"  # and why, as text
+WHOLE: Final = b"A"  # then a LOCATION, and what the first memory file would hold
+WANTING: Final = b"N"
+FILES: Final = b"M"  # and the memory files for an answer
 SPENT: Final = b"S"  # a reader is about to be asked that few messages need (native.py)
 
 CONTROL: Final = 3  # the nursery's descriptor of the control socket
 # Where the record begins, and its length, both in bytes; whether the parse worker would take another job.
 LOCATION: Final = struct.Struct("!QQB")
 MAX_DATAGRAM: Final = 4096
+# A message of so many bytes at most goes with its job, and so long may an answer be that comes in one piece: copying them
+# costs less than a file would.
+MAX_INLINE: Final = 32 * 1024
+MAX_WHOLE: Final = 64 * 1024
 # A record of 5000 leaves with long names and 1 MiB of text comes to about 8 MB. Reading 16 MiB holds up a milter worker
 # for half a second at worst.
 MAX_RECORD: Final = 16 * 1024 * 1024
@@ -51,6 +62,10 @@ JOBS: Final = 100
 RESERVE: Final = 64 * 1024 * 1024
 _PIECE: Final = 1024 * 1024
 _SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+
+
+# What a parse worker has sent: a descriptor of a sealed memory file, or the bytes themselves.
+Source: TypeAlias = int | bytes
 
 
 class Place(Struct, frozen=True, array_like=True):
@@ -133,6 +148,23 @@ def sealed_size(descriptor: int) -> int:
     if seals & _SEALS != _SEALS or not stat.S_ISREG(status.st_mode):
         raise ScannerAnswerError("the parse worker sent a descriptor that is no sealed memory file")
     return status.st_size
+
+
+def size_of(source: Source) -> int:
+    """Return how many bytes a parse worker has sent in one piece. Raises ScannerAnswerError where they can still change."""
+    return len(source) if isinstance(source, bytes) else sealed_size(source)
+
+
+def part_of(source: Source, offset: int, size: int) -> bytes:
+    """Return ``size`` bytes from ``offset``, fewer only where there are no more."""
+    return source[offset : offset + size] if isinstance(source, bytes) else read_at(source, offset, size)
+
+
+def let_go(sources: Iterable[Source]) -> None:
+    """Close those that are descriptors."""
+    for one in sources:
+        if isinstance(one, int):
+            os.close(one)
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:

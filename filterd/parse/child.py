@@ -5,6 +5,7 @@ import resource
 import socket
 import time
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Final
 
 import msgspec
@@ -74,14 +75,49 @@ class Parcel:
 
     def send(self, lane: socket.socket, answer: Answer, *, goes_on: bool) -> None:
         """Send all of it, with its record."""
-        record = border.encoded(answer)
-        if len(record) > border.MAX_RECORD:
-            record = border.encoded(_TOO_MUCH)
+        record = _record(answer)
         location = border.LOCATION.pack(self._end, len(record), goes_on)
         border.written(self._small, record)
         for descriptor in self._used:
             border.seal(descriptor)
         lane.sendmsg([location])
+
+
+class Letter:
+    """The bytes of an answer in one datagram; where that would be too long, in memory files that are asked for."""
+
+    def __init__(self) -> None:
+        self._contents: Sequence[bytes] = ()
+
+    def add_all(self, contents: Sequence[bytes]) -> tuple[Place, ...]:
+        """Put each of ``contents`` in. Returns where they are."""
+        self._contents = contents
+        ends = accumulate(map(len, contents))
+        return tuple(Place(0, end - len(one), len(one)) for one, end in zip(contents, ends, strict=True))
+
+    def send(self, lane: socket.socket, answer: Answer, *, goes_on: bool) -> None:
+        """Send all of it, with its record."""
+        record = _record(answer)
+        location = border.LOCATION.pack(sum(map(len, self._contents)), len(record), goes_on)
+        whole = b"".join((border.WHOLE, location, *self._contents, record))
+        if len(whole) <= border.MAX_WHOLE:
+            lane.sendmsg([whole])
+            return
+        lane.sendmsg([border.WANTING])
+        _, files, _, _ = socket.recv_fds(
+            lane, border.MAX_DATAGRAM, border.MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        )
+        if not files:
+            raise BrokenPipeError
+        parcel = Parcel(files)
+        places = parcel.add_all(self._contents)
+        parcel.send(lane, msgspec.structs.replace(answer, places=places), goes_on=goes_on)
+        border.let_go(files)
+
+
+def _record(answer: Answer) -> bytes:
+    record = border.encoded(answer)
+    return record if len(record) <= border.MAX_RECORD else border.encoded(_TOO_MUCH)
 
 
 class Worker:
@@ -106,23 +142,25 @@ class Worker:
             return self._failed(error)
         native.tell_by(lambda: self._lane.sendmsg([border.SPENT]))
         while True:
-            kind, descriptors, flags, _ = socket.recv_fds(
-                self._lane, border.MAX_DATAGRAM, border.MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+            job, descriptors, flags, _ = socket.recv_fds(
+                self._lane, 1 + border.MAX_INLINE, border.MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
             )
-            if not kind:
+            if not job:
                 return 0
-            if len(descriptors) < border.DESCRIPTORS.get(kind, 99) or flags & socket.MSG_CTRUNC:
+            kind, raw = job[:1], job[1:]
+            few = not raw and len(descriptors) < border.DESCRIPTORS.get(kind, 99)
+            if few or flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC):
                 return 1
-            code = self._one(kind, descriptors)
+            code = self._one(kind, raw, descriptors)
             if code is not None:
                 return code
 
-    def _one(self, kind: bytes, files: list[int]) -> int | None:
+    def _one(self, kind: bytes, raw: bytes, files: list[int]) -> int | None:
         """Do one job. Returns the exit code, or None where another may follow. An error is told on the lane."""
         try:
             self._walls.begin()
             begun = time.process_time()
-            parcel, answer = self._answer(kind, files)
+            parcel, answer = self._answer(kind, raw, files)
             goes_on = self._is_as_it_was(time.process_time() - begun)
             parcel.send(self._lane, answer, goes_on=goes_on)
         except BrokenPipeError:
@@ -130,8 +168,7 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - whatever it is, the message has not been inspected
             grant_reserve()
             return self._failed(error)
-        for descriptor in files:
-            os.close(descriptor)
+        border.let_go(files)
         return None if goes_on else 0
 
     def _failed(self, error: BaseException) -> int:
@@ -142,13 +179,14 @@ class Worker:
             return 1
         return 0
 
-    def _answer(self, kind: bytes, files: list[int]) -> tuple[Parcel, Answer]:
-        """Return the answer to a job on these files, and its contents."""
-        raw = border.read_at(files[0], 0, os.fstat(files[0]).st_size)
+    def _answer(self, kind: bytes, raw: bytes, files: list[int]) -> tuple[Parcel | Letter, Answer]:
+        """Return the answer to a job on this message, or on these files, and its contents."""
+        inline = bool(raw)
+        raw = raw or border.read_at(files[0], 0, os.fstat(files[0]).st_size)
         if kind == border.ANATOMISE:
             anatomy, contents = self._tasks.anatomise(raw, self._inspection)
             grant_reserve()
-            parcel = Parcel(files[1:])
+            parcel = Letter() if inline else Parcel(files[1:])
             return parcel, Answer(anatomy=anatomy, places=parcel.add_all(contents))
         order = _ORDER.decode(border.read_at(files[1], 0, os.fstat(files[1]).st_size))
         rewritten, data = self._tasks.rewrite(raw, order)

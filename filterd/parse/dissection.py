@@ -3,7 +3,6 @@
 The worker never looks into those bytes: it hands them to the virus engines.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Self
 
@@ -11,23 +10,26 @@ from filterd.anatomy import Anatomy
 from filterd.errors import ScannerAnswerError
 
 from . import border
-from .border import Place
+from .border import Place, Source
 
 _PIECE: Final = 64 * 1024
 
 
 class LeafContent:
-    """The bytes of one leaf: what clamd and command scanners take. Owned by its Dissection."""
+    """The bytes of one leaf: what clamd and command scanners take. Owned by its Dissection.
 
-    def __init__(self, descriptor: int, place: Place, *, own: bool) -> None:
-        self._descriptor = descriptor
+    ``own``: the place is all of a descriptor.
+    """
+
+    def __init__(self, source: Source, place: Place, *, own: bool) -> None:
+        self._source = source
         self._offset = place.offset
         self._own = own
         self.size = place.size
 
     def descriptor(self) -> int | None:
         """Return a descriptor of exactly these bytes, or None where they lie among others."""
-        return self._descriptor if self._own else None
+        return self._source if self._own and isinstance(self._source, int) else None
 
     def blank(self) -> int:
         """Return a new empty descriptor of the same kind. The caller closes it."""
@@ -37,18 +39,21 @@ class LeafContent:
         """Return the content from its start, at most ``limit`` bytes, in pieces of 64 KiB."""
         offset = self._offset
         end = offset + (self.size if limit is None else min(limit, self.size))
-        while offset < end and (data := os.pread(self._descriptor, min(_PIECE, end - offset), offset)):
+        while offset < end and (data := border.part_of(self._source, offset, min(_PIECE, end - offset))):
             offset += len(data)
             yield data
 
 
 class Dissection:
-    """``anatomy``, and ``contents``: number of the leaf to its bytes. Use in ``with``: it owns descriptors."""
+    """``anatomy``, and ``contents``: number of the leaf to its bytes. Use in ``with``: it owns descriptors.
+
+    ``sources``: where the contents lie, sealed memory files or bytes.
+    """
 
     def __init__(
         self,
         anatomy: Anatomy,
-        descriptors: Sequence[int] = (),
+        sources: Sequence[Source] = (),
         places: Sequence[Place] = (),
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
@@ -57,7 +62,7 @@ class Dissection:
         ``on_close`` is called once, when they have been given back.
         """
         self.anatomy = anatomy
-        self._descriptors = list(descriptors)
+        self._sources = list(sources)
         self._on_close: Callable[[], None] | None = on_close
         try:
             self.contents: Mapping[int, LeafContent] = self._checked(places)
@@ -77,14 +82,12 @@ class Dissection:
             raise ScannerAnswerError("the parse worker sent the same content twice, or two under one digest")
         if not all(leaf.digest in there for leaf in leaves if leaf.size):
             raise ScannerAnswerError("the parse worker named leaves of which it sent no content")
-        sizes = [border.sealed_size(descriptor) for descriptor in self._descriptors]
+        sizes = [border.size_of(source) for source in self._sources]
         contents = {}
         for number, place in zip(numbers, places, strict=True):
             if within(place, sizes).size != leaves[number].size:
                 raise ScannerAnswerError("the parse worker sent a content of another size than it named")
-            contents[number] = LeafContent(
-                self._descriptors[place.descriptor], place, own=place.descriptor > 0
-            )
+            contents[number] = LeafContent(self._sources[place.descriptor], place, own=place.descriptor > 0)
         return contents
 
     def __enter__(self) -> Self:
@@ -98,9 +101,8 @@ class Dissection:
     def close(self) -> None:
         """Give the descriptors back: there are no contents any more. A second call does nothing."""
         self.contents = {}
-        for descriptor in self._descriptors:
-            os.close(descriptor)
-        self._descriptors.clear()
+        border.let_go(self._sources)
+        self._sources.clear()
         if self._on_close is not None:
             self._on_close()
             self._on_close = None

@@ -42,9 +42,13 @@ class Lane:
 
     async def ask(self, kind: bytes, descriptors: list[int]) -> bytes:
         """Have a job done, and return what is said of it. Raises EndedError."""
+        self.jobs += 1
+        return await self.tell(kind, descriptors)
+
+    async def tell(self, kind: bytes, descriptors: list[int]) -> bytes:
+        """Tell it something within a job, and return what is said then. Raises EndedError."""
         if self._said:
             raise EndedError("the parse worker said more than it was asked")
-        self.jobs += 1
         self._at_work = True
         try:
             socket.send_fds(self._near, [kind], descriptors)
@@ -82,7 +86,7 @@ class Lane:
 
     def _heard(self) -> None:
         try:
-            said = self._near.recv(border.MAX_DATAGRAM)
+            said = self._near.recv(border.MAX_WHOLE)
         except BlockingIOError:
             return
         except OSError:

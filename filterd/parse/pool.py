@@ -6,11 +6,10 @@ the one message: the process that had it ends, unless the message needed only th
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -22,11 +21,13 @@ from filterd.log import Log
 from filterd.message import Message, Spool
 
 from . import border
-from .border import Answer
+from .answers import Told, kept, told_whole, weight
+from .border import Answer, Source
 from .cradle import Cradle
 from .dissection import Dissection, within
 from .lane import EndedError, Lane
 
+T = TypeVar("T", bound=Source)
 COMMAND: Final = (sys.executable, "-I", "-B", "-m", "filterd.parse")
 # The nursery kills a child that is hung up on, and says so; when that takes longer, it is the nursery that hangs.
 _GRACE_S: Final = 5.0
@@ -110,26 +111,26 @@ class ParsePool:
         """Return the message taken apart; the caller closes it. Raises ScannerError when that cannot be had."""
         async with self.condition.place(self._slots):
             await self._stock.has_room()
-            answer, descriptors = await self._ask(border.ANATOMISE, message)
+            answer, sources = await self._ask(border.ANATOMISE, message)
         if answer.anatomy is None:
-            _close(descriptors)
+            border.let_go(sources)
             raise ScannerAnswerError("the parse worker's answer has no anatomy")
-        return Dissection(answer.anatomy, descriptors, answer.places, self._stock.take(_weight(descriptors)))
+        return Dissection(answer.anatomy, sources, answer.places, self._stock.take(weight(sources)))
 
     async def rewrite(self, message: Message, order: RewriteOrder) -> tuple[Rewritten, Spool]:
         """Return what was changed and the new message; the caller closes it. Raises ScannerError, OSError."""
         async with self.condition.place(self._slots):
-            answer, descriptors = await self._ask(border.REWRITE, message, border.encoded(order))
-        with _closing(descriptors):
+            answer, sources = await self._ask(border.REWRITE, message, border.encoded(order))
+        with _closing(sources):
             if answer.rewritten is None or len(answer.places) != 1:
                 raise ScannerAnswerError("the parse worker's answer has no message")
-            place = within(answer.places[0], [border.sealed_size(one) for one in descriptors])
+            place = within(answer.places[0], [border.size_of(one) for one in sources])
             spool = Spool(self._milter.spool_dir, self._milter.spool_memory_bytes)
             try:
                 offset = place.offset
                 while offset < place.offset + place.size:
                     size = min(border.GREAT, place.offset + place.size - offset)
-                    spool.write(border.read_at(descriptors[place.descriptor], offset, size))
+                    spool.write(border.part_of(sources[place.descriptor], offset, size))
                     offset += size
                     await asyncio.sleep(0)
                 spool.descriptor()
@@ -163,8 +164,8 @@ class ParsePool:
             await self._nursery.close()
             self._nursery = None
 
-    async def _ask(self, kind: bytes, message: Message, order: bytes = b"") -> tuple[Answer, list[int]]:
-        """Have one job done, and note how that ends. Returns the answer and its descriptors, which the caller closes."""
+    async def _ask(self, kind: bytes, message: Message, order: bytes = b"") -> tuple[Answer, list[Source]]:
+        """Have one job done, and note how that ends. Returns the answer and where its contents lie; the caller lets go."""
         try:
             answered = await self._answered(kind, message, order)
         except ScannerError as error:
@@ -173,20 +174,20 @@ class ParsePool:
         self.condition.worked()
         return answered
 
-    async def _answered(self, kind: bytes, message: Message, order: bytes) -> tuple[Answer, list[int]]:
+    async def _answered(self, kind: bytes, message: Message, order: bytes) -> tuple[Answer, list[Source]]:
         nursery = await self._ready()
         try:
             try:
-                answer, descriptors = await self._job(nursery, kind, message, order)
+                answer, sources = await self._job(nursery, kind, message, order)
             except _UsedWorkerError:
-                answer, descriptors = await self._job(nursery, kind, message, order, fresh=True)
+                answer, sources = await self._job(nursery, kind, message, order, fresh=True)
         except OSError as error:
             raise ScannerDownError(f"no parse worker can be asked: {error}") from error
         # Also one that was written nowhere: whoever reads it would have to find room for it.
-        if _weight(descriptors) > self._most + len(descriptors) * border.GREAT:
-            _close(descriptors)
+        if weight(sources) > self._most + len(sources) * border.GREAT:
+            border.let_go(sources)
             raise ScannerAnswerError("the parse worker sent more than it may hold")
-        return answer, descriptors
+        return answer, sources
 
     async def _ready(self) -> Cradle:
         """Return the nursery, started if there is none. Raises ScannerDownError."""
@@ -230,36 +231,52 @@ class ParsePool:
 
     async def _job(
         self, nursery: Cradle, kind: bytes, message: Message, order: bytes, *, fresh: bool = False
-    ) -> tuple[Answer, list[int]]:
+    ) -> tuple[Answer, list[Source]]:
         # What a rewrite makes is delivered: no other message has been near it, before or after.
         alone = kind == border.REWRITE
         lane = await self._lane(nursery, fresh=fresh or alone)
         goes_on = False
         try:
-            with _releasing([]) as files:
-                with _closing([]) as mine:
-                    mine.append(border.reopened(message.spool.descriptor()))
-                    if kind == border.REWRITE:
-                        mine.append(border.memory_file("order"))
-                        border.written(mine[1], order)
-                    self._make_files(files, 1 if kind == border.REWRITE else _great(message))
-                    said = await self._said(nursery, lane, kind, [*mine, *files])
-                answer, would = told(said, files[0])
-                goes_on = would and not alone and lane.may_go_on()
-                # Those that hold nothing hold their room.
-                used = 1 + max((place.descriptor for place in answer.places), default=0)
-                _close(files[used:])
-                kept = files[:used]
-                files.clear()
-                return answer, kept
+            if kind == border.ANATOMISE and 0 < message.spool.size <= border.MAX_INLINE:
+                answer, sources, would = await self._inline(nursery, lane, message)
+            else:
+                answer, sources, would = await self._by_files(nursery, lane, kind, message, order)
+            goes_on = would and not alone and lane.may_go_on()
+            return answer, sources
         finally:
             self._done_with(lane, goes_on=goes_on)
 
-    async def _said(self, nursery: Cradle, lane: Lane, kind: bytes, descriptors: list[int]) -> bytes:
+    async def _inline(self, nursery: Cradle, lane: Lane, message: Message) -> Told:
+        """Have a small message taken apart that goes with its job."""
+        raw = b"".join(message.spool.pieces())
+        said = await self._said(nursery, lane.ask(border.ANATOMISE + raw, []), lane)
+        if said != border.WANTING:
+            answer, contents, would = told_whole(said)
+            return answer, [contents], would
+        with _releasing([]) as files:
+            self._make_files(files, _great(message))
+            said = await self._said(nursery, lane.tell(border.FILES, files), lane)
+            return kept(files, said)
+
+    async def _by_files(
+        self, nursery: Cradle, lane: Lane, kind: bytes, message: Message, order: bytes
+    ) -> Told:
+        """Have a job done by descriptors."""
+        with _releasing([]) as files:
+            with _closing([]) as mine:
+                mine.append(border.reopened(message.spool.descriptor()))
+                if kind == border.REWRITE:
+                    mine.append(border.memory_file("order"))
+                    border.written(mine[1], order)
+                self._make_files(files, 1 if kind == border.REWRITE else _great(message))
+                said = await self._said(nursery, lane.ask(kind, [*mine, *files]), lane)
+            return kept(files, said)
+
+    async def _said(self, nursery: Cradle, question: Awaitable[bytes], lane: Lane) -> bytes:
         """Return what a parse worker answers in its time. Raises ScannerDownError."""
         try:
             async with asyncio.timeout(self._seconds):
-                return await lane.ask(kind, descriptors)
+                return await question
         except EndedError as error:
             if lane.jobs > 1:
                 raise _UsedWorkerError(str(error)) from error
@@ -318,25 +335,12 @@ def _great(message: Message) -> int:
     return border.MAX_GREAT if message.size >= border.MANY_FROM else border.FEW_GREAT
 
 
-def told(said: bytes, file: int) -> tuple[Answer, bool]:
-    """Return the answer to a job, whose record lies in ``file``, and whether its worker would take another.
-
-    Raises ScannerAnswerError.
-    """
-    if len(said) != border.LOCATION.size:
-        raise ScannerAnswerError("the parse worker's answer is not one")
-    offset, length, goes_on = border.LOCATION.unpack(said)
-    if length > border.MAX_RECORD or offset + length != border.sealed_size(file):
-        raise ScannerAnswerError("the parse worker's answer is not where it says")
-    return border.decoded(border.read_at(file, offset, length)), bool(goes_on)
-
-
 @contextlib.contextmanager
-def _closing(descriptors: list[int]) -> Iterator[list[int]]:
+def _closing(sources: list[T]) -> Iterator[list[T]]:
     try:
-        yield descriptors
+        yield sources
     finally:
-        _close(descriptors)
+        border.let_go(sources)
 
 
 @contextlib.contextmanager
@@ -345,17 +349,5 @@ def _releasing(descriptors: list[int]) -> Iterator[list[int]]:
     try:
         yield descriptors
     except BaseException:
-        _close(descriptors)
+        border.let_go(descriptors)
         raise
-
-
-def _weight(descriptors: Sequence[int]) -> int:
-    """Return how many bytes these files hold, an empty one not for nothing: descriptors are bounded too."""
-    return sum(
-        max(os.fstat(one).st_size, border.GREAT if number else 0) for number, one in enumerate(descriptors)
-    )
-
-
-def _close(descriptors: Sequence[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from filterd.anatomy import Anatomy, Leaf
 from filterd.errors import ScannerError
-from filterd.parse import border, pool
+from filterd.parse import answers, border
 from filterd.parse.border import Answer, Place
 from filterd.parse.dissection import Dissection
 from filterd.parse.lane import Lane
@@ -43,7 +43,7 @@ def answered(said: bytes, file: int) -> Answer:
             socket.send_fds(far, [said], [far.fileno()])
             far.shutdown(socket.SHUT_WR)
             try:
-                return pool.told(await lane.ask(border.ANATOMISE, []), file)[0]
+                return answers.told(await lane.ask(border.ANATOMISE, []), file)[0]
             finally:
                 lane.close()
 
@@ -83,6 +83,42 @@ def test_a_good_answer() -> None:
 def test_a_bad_answer_is_none(said: bytes, content: bytes) -> None:
     with files(content) as made, pytest.raises(ScannerError):
         answered(said, made[0])
+
+
+def whole(said: bytes) -> tuple[bytes, Answer]:
+    answer, contents, _ = answers.told_whole(said)
+    return contents, answer
+
+
+def test_a_good_answer_in_one_piece() -> None:
+    said = border.WHOLE + border.LOCATION.pack(7, len(RECORD), 1) + b"content" + RECORD
+    assert whole(said) == (b"content", Answer(anatomy=Anatomy()))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        border.WHOLE,
+        b"X" + border.LOCATION.pack(0, len(RECORD), 1) + RECORD,
+        border.WHOLE + border.LOCATION.pack(0, len(RECORD), 1)[:-1],
+        border.WHOLE + border.LOCATION.pack(0, len(RECORD), 1) + RECORD + b"x",
+        border.WHOLE + border.LOCATION.pack(0, len(RECORD), 1) + RECORD[:-1],
+        border.WHOLE + border.LOCATION.pack(2**64 - len(RECORD), len(RECORD) * 2, 1) + RECORD,
+        border.WHOLE + border.LOCATION.pack(0, 3, 1) + b"\xc1\xc1\xc1",
+    ],
+)
+def test_a_bad_answer_in_one_piece_is_none(said: bytes) -> None:
+    with pytest.raises(ScannerError):
+        whole(said)
+
+
+@pytest.mark.parametrize("places", [[Place(0, 0, 5), Place(0, 6, 5)], [Place(0, 0, 5), Place(1, 0, 10)]])
+def test_contents_in_one_piece_that_do_not_fit_are_refused(places: list[Place]) -> None:
+    with Dissection(TWO, [b"0123456789"], [Place(0, 0, 5), Place(0, 5, 5)]) as dissection:
+        assert [b"".join(one.pieces(4)) for one in dissection.contents.values()] == [b"0123", b"5678"]
+    with pytest.raises(ScannerError):
+        Dissection(TWO, [b"0123456789"], places)
 
 
 def test_an_answer_that_can_still_be_changed_is_none() -> None:

@@ -106,6 +106,28 @@ def test_a_message_comes_back_as_anatomy_and_bytes(uv: bool) -> None:  # noqa: F
     run(deed, uv=uv)
 
 
+@pytest.mark.parametrize("size", [3, border.MAX_INLINE - 20, border.MAX_INLINE + 20])
+@pytest.mark.parametrize("names", [1, border.MAX_WHOLE - border.MAX_INLINE, border.MAX_WHOLE])
+def test_a_small_message_and_its_answer_need_no_files_and_a_longer_answer_gets_some(
+    size: int, names: int
+) -> None:
+    async def deed() -> None:
+        async with pool() as parsers:
+            # The child goes on with the next one on the same lane.
+            for number in range(3):
+                last = (b"%d" % number) * size
+                message = mail(b"names %d\r\n--\r\n" % names + last)
+                with await parsers.anatomise(message) as dissection:
+                    assert len(dissection.anatomy.leaves[1].name) == names
+                    assert b"".join(dissection.contents[1].pieces()) == last
+                    assert dissection.contents[1].descriptor() is None
+                message.close()
+
+    before = descriptors("self")
+    run(deed)
+    assert descriptors("self") == before
+
+
 def test_a_message_on_disk_and_one_without_content(tmp_path: Path) -> None:
     async def deed() -> None:
         async with pool() as parsers:
@@ -158,7 +180,8 @@ def test_half_characters_in_names_are_told_as_escapes() -> None:
         (b"sleep 60", "more than 0.7 s"),
         (b"eat", "MemoryError"),
         (b"files 5000", "Too many open files"),
-        (b"long-file 600000000", "File too large"),
+        # Long enough not to go with its job: it is given a file.
+        (b"long-file 600000000" + b"\r\n" * border.MAX_INLINE, "File too large"),
     ],
 )
 def test_a_parser_that_fails_costs_one_message(body: bytes, why: str) -> None:
