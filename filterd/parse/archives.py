@@ -8,6 +8,7 @@ from .archive_library import Item, LibraryError, items
 from .archive_members import Members, Opener
 from .harvest import Content, Harvest
 from .kinds import ZIP_TAIL
+from .search import find
 from .zip_records import END, LOCAL, local_header
 
 # The formats of libarchive by which each kind may be read.
@@ -157,7 +158,7 @@ def _cut(rest: bytes) -> bytes:
 def _zip_places(content: Content) -> Iterator[int]:
     """Yield where a zip begins whose end is too far from the file's end to be found from there."""
     if content.kind in _AROUND_ZIPS and END not in content.data[-ZIP_TAIL:]:
-        at = content.data.find(LOCAL, 1)
+        at = find(content.data, LOCAL, 1)
         for _ in range(_MAX_CARVED):
             if at == -1:
                 return
@@ -165,18 +166,18 @@ def _zip_places(content: Content) -> Iterator[int]:
             if found and found.raw.isascii() and found.raw.decode().isprintable():
                 yield at
                 return
-            at = content.data.find(LOCAL, at + 1)
+            at = find(content.data, LOCAL, at + 1)
 
 
 def _places(data: bytes) -> Iterator[int]:
     """Yield the first places of each signature behind the start."""
     for signature in _SIGNATURES:
-        at = data.find(signature, 1)
+        at = find(data, signature, 1)
         for _ in range(_MAX_CARVED):
             if at == -1:
                 break
             yield at
-            at = data.find(signature, at + 1)
+            at = find(data, signature, at + 1)
 
 
 OPENERS: Final[dict[str, Opener]] = dict.fromkeys(_FORMATS, open_with_library)

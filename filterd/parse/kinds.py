@@ -84,6 +84,8 @@ _TEXT_BYTES: Final = bytes(range(32, 256)) + b"\t\n\r\f\b\x1b\x1a"
 
 def extension_of(name: str) -> str:
     """Return the last extension of a file name, lower case, no dot, as Windows takes it ("a.exe. " is "exe")."""
+    if "." not in name:
+        return ""
     base = re.split(r"[\\/]", name)[-1].partition("\0")[0]
     # Windows drops trailing dots and blanks; "name.exe:stream" and "name.exe::$DATA" open the file.
     base = re.sub(r":[^:]*(?::\$data)?$", "", base, flags=re.IGNORECASE).rstrip(". \t\u00a0\u3000\u200b")

@@ -61,11 +61,11 @@ def check_raw(raw: bytes, bones: bytes, harvest: Harvest) -> None:
         harvest.note(f"integrity.{rule}", None, f"the first at {raw.index(0)}")
     pairs = bones.count(b"\r\n")
     if bones.count(b"\r") != pairs or bones.count(b"\n") != pairs:
-        end = raw.find(b"\r\n\r\n")
-        head = raw[: end if end >= 0 else len(raw)]
-        if _BARE_NO_FOLD.search(head) or _is_bare_at_structure(raw, len(head)):
+        end = bones.find(b"\r\n\r\n")
+        head = bones[: end if end >= 0 else len(bones)]
+        if _BARE_NO_FOLD.search(head) or _is_bare_at_structure(bones, len(head)):
             harvest.note("integrity.bare-line-end")
-        elif _BARE.search(raw, len(head)):
+        elif _BARE.search(bones, len(head)):
             harvest.note("integrity.bare-line-end-body")
     if _has_long_line(bones):
         harvest.note("integrity.long-line")
@@ -81,13 +81,13 @@ def _is_nul_at_structure(raw: bytes) -> bool:
     )
 
 
-def _is_bare_at_structure(raw: bytes, start: int) -> bool:
+def _is_bare_at_structure(bones: bytes, start: int) -> bool:
     """Return whether a bare line end stands at a field of MIME, or at what begins like a delimiter of this message."""
     known: set[bytes] | None = None
-    for found in _BARE_AT_STRUCTURE.finditer(raw, start):
+    for found in _BARE_AT_STRUCTURE.finditer(bones, start):
         text = found[1] or found[2]
         if known is None:
-            known = {one[1][:8] if one[1] else b"" for one in _BOUNDARY.finditer(raw)}
+            known = {one[1][:8] if one[1] else b"" for one in _BOUNDARY.finditer(bones)}
         if not text or any(map(text.startswith, known)):
             return True
     return False

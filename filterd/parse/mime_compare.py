@@ -50,7 +50,8 @@ def second_reading(
         return
     firsts = [entity.decoded.first for entity in entities if entity.shape == "leaf"]
     # What is equal as it stands need not be copied and made alike.
-    if entities and set(firsts) != {content for _, _, content in leaves}:
+    seconds = [content for _, _, content in leaves]
+    if entities and firsts != seconds and set(firsts) != set(seconds):
         yield from _differing(leaves, firsts, mail, harvest if strict else None)
 
 

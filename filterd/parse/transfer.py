@@ -102,6 +102,9 @@ def decode(body: bytes, named: tuple[str, ...]) -> Decoded:
     clean, problem = len(meant) == 1, ""
     for name in meant:
         found, good, trouble = _DECODERS[name](body)
+        if good and len(meant) == len(found) == 1:
+            # Nothing to tell apart: a megabyte is not made a key.
+            return Decoded(first=found[0], problem=trouble)
         clean, problem = clean and good, problem or trouble
         for one in found:
             results.setdefault(one, name)

@@ -1,6 +1,7 @@
 """What may be attached: by extension, by content, by claimed type, by number and size; inside archives as well."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from filterd.anatomy import Anatomy, Leaf
@@ -78,7 +79,7 @@ def _finding(rule: str, leaf: Leaf | None, detail: str) -> Finding:
 
 def _of_leaves(anatomy: Anatomy, settings: AttachmentSettings) -> Iterator[tuple[str, Leaf, str]]:
     """Yield rule, leaf and detail for each leaf that a rule about single contents matches."""
-    extensions = frozenset(name.lower().lstrip(".") for name in settings.banned_extensions)
+    extensions = _extensions(settings.banned_extensions)
     for leaf in anatomy.leaves:
         if "!" in leaf.path and not settings.inside_archives:
             continue
@@ -95,6 +96,11 @@ def _of_leaves(anatomy: Anatomy, settings: AttachmentSettings) -> Iterator[tuple
             yield "attachment.disk-image", leaf, leaf.kind
         if mismatch := _mismatch(leaf, ends):
             yield "attachment.type-mismatch", leaf, f"{leaf.kind} as {mismatch}"
+
+
+@lru_cache(maxsize=4)
+def _extensions(banned: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name.lower().lstrip(".") for name in banned)
 
 
 def _extension(leaf: Leaf, name: str) -> str:
