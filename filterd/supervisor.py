@@ -399,4 +399,6 @@ def _same_place(new: Config, old: Config, path: Path) -> Config:
 def serve(path: Path) -> int:
     """Run the daemon with the configuration in ``path``. Returns the exit code; raises ConfigError."""
     heap.keep_freed(at_the_top=1 << 20, mapped_from=1 << 20)  # bytes; a worker copies in pieces of 64 KiB
-    return Supervisor(path, load(path), Log()).run()
+    supervisor = Supervisor(path, load(path), Log())
+    heap.share()
+    return supervisor.run()

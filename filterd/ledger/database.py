@@ -7,13 +7,10 @@ back to the release before while the tables stay as they are.
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
@@ -86,14 +83,19 @@ def _sqlite(settings: LedgerSettings) -> Engine:
     return engine
 
 
-def prepared(settings: LedgerSettings) -> Engine:
-    """Return the engine for a ledger whose tables are made or brought up to date. Raises ConfigError, LedgerError."""
+def prepared(settings: LedgerSettings, *, upgrade: Callable[[LedgerSettings], None] | None = None) -> Engine:
+    """Return the engine for a ledger whose tables are made or brought up to date. Raises ConfigError, LedgerError.
+
+    ``upgrade`` does that, if it is not to be done in this process (migrating.py).
+    """
     engine = opened(settings)
     if engine.dialect.name == "sqlite":
         _own_directory(Path(str(make_url(settings.url).database)))
     with explained(settings):
         at = revision(engine)
-        if at < NEWEST:
+        if at < NEWEST and upgrade is not None:
+            upgrade(settings)
+        elif at < NEWEST:
             _migrate(engine, f"{NEWEST:04}", up=True)
         elif at > NEWEST and _oldest_reader(engine) > NEWEST:
             raise LedgerError(
@@ -141,7 +143,9 @@ def writes(engine: Engine) -> Engine:
 def revision(engine: Engine) -> int:
     """Return the number of the revision that the tables have; 0: there are none."""
     with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
+        if not inspect(connection).has_table("alembic_version"):
+            return 0
+        current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return int(current or 0)
 
 
@@ -166,6 +170,10 @@ def _oldest_reader(engine: Engine) -> int:
 
 def _migrate(engine: Engine, to: str, *, up: bool) -> None:
     """Do all steps in one transaction: a crash leaves the tables as they were."""
+    # It is large, and most processes that read the ledger never need it.
+    from alembic import command  # noqa: PLC0415 - see above
+    from alembic.config import Config as AlembicConfig  # noqa: PLC0415 - see above
+
     with altering(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})

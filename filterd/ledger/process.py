@@ -26,7 +26,7 @@ from filterd.errors import ConfigError, FilterdError
 from filterd.log import Log
 from filterd.web import WebServer
 
-from . import database
+from . import database, migrating
 from .blobs import Blobs, key_from
 from .records import HEAD, MAX_FRAME, Answer, Noted, Ping, Record, Request, TakeBack, framed
 from .retention import tidied
@@ -264,7 +264,7 @@ class LedgerProcess:
 
     def _opened(self) -> Writer:
         if self._writer is None:
-            self._engine = database.prepared(self._config.ledger)
+            self._engine = database.prepared(self._config.ledger, upgrade=migrating.elsewhere)
             self._writer = Writer(self._engine)
             self._watch.opened(self._engine)
         return self._writer

@@ -176,9 +176,7 @@ def run(make_tasks: Callable[[], Tasks]) -> int:
             control.send(border.FAILED + f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace"))
             return 1
         os.close(descriptors[0])
-        # What is there now is shared with all children as long as nobody touches it: the collector would.
-        gc.collect()
-        gc.freeze()
+        heap.share()
         gc.set_threshold(50_000)
         nursery = Nursery(control, tasks, inspection, walls)
         control.send(

@@ -33,8 +33,9 @@ FORK = multiprocessing.get_context("fork")
 
 
 def config(home: Path, **changes: Any) -> Config:
+    # The first start makes the tables in another process, and the machine may be busy.
     ledger = LedgerSettings(
-        url=f"sqlite:///{home}/ledger/ledger.db", socket=str(home / "ledger.sock"), timeout_s=5.0, busy_s=1.0
+        url=f"sqlite:///{home}/ledger/ledger.db", socket=str(home / "ledger.sock"), timeout_s=20.0, busy_s=1.0
     )
     return Config(
         ledger=msgspec.structs.replace(ledger, **changes),
@@ -137,6 +138,7 @@ def test_records_that_were_answered_survive_kills_of_the_ledger(tmp_path: Path) 
 
     async def deed() -> None:
         async with running(tmp_path) as (ledger, client, settings):
+            await client.ping()
             answered: list[str] = []
 
             async def send() -> None:
