@@ -33,6 +33,8 @@ _PROMPT_S: Final = 0.05
 # What is said of a client whose address the MTA does not know (family U of SMFIC_CONNECT).
 _NO_ADDRESS: Final = b"unknown"
 
+_CONTINUE: Final = Continue()
+
 # Replies are only needed for recipients (their number is bounded) and for the verdict; all else may come in one go.
 _STEPS: Final = (
     Step.NO_UNKNOWN | Step.NO_DATA | Step.LEADING_SPACE | Step.QUIET_CONNECT | Step.QUIET_HELO | Step.QUIET_MAIL
@@ -92,6 +94,10 @@ class Connection:
                 command = self._session.next_event()
                 if command is None:
                     self._session.receive(await self._read())
+                elif (handler := self._handlers.get(type(command))) is not None:
+                    reply = handler(command)
+                    if self._session.owed is not None:
+                        await self._send(self._session.reply(reply or _CONTINUE))
                 elif isinstance(command, c.Quit):
                     return
                 else:
@@ -136,11 +142,8 @@ class Connection:
             await self._send(self._session.agree(command))
         elif isinstance(command, c.EndOfMessage):
             await self._end_of_message(command)
-        else:
-            handler = self._handlers.get(type(command))
-            reply = handler(command) if handler else None
-            if self._session.owed is not None:
-                await self._send(self._session.reply(reply or Continue()))
+        elif self._session.owed is not None:
+            await self._send(self._session.reply(_CONTINUE))
 
     async def _send(self, data: bytes) -> None:
         put(self._writer, data)

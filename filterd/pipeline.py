@@ -18,6 +18,7 @@ from .message import Message
 from .parse.dissection import Dissection
 from .scanners.engines import Engines
 from .stages import CONTENT, ENGINES, Finding, Stage, Verdict, limits, lists, parse, rate, virus
+from .within import Within
 
 # Behind these no later stage is asked: a refusal stands whatever the rest would say, and a message that was not
 # inspected comes back and is then seen by all.
@@ -146,7 +147,7 @@ class _Examination:
         """Have a parse worker look at the message, and note what each content stage has found in it."""
         begun = time.perf_counter()
         try:
-            async with asyncio.timeout_at(self._deadline):
+            with Within(self._deadline):
                 dissection = await self._engines.parse.anatomise(self._message)
         except (ScannerError, OSError, TimeoutError) as error:
             self._note(parse.STAGE, begun, (_not_inspected(parse.STAGE, error),))
@@ -172,7 +173,7 @@ class _Examination:
             return
         begun = time.perf_counter()
         try:
-            async with asyncio.timeout_at(self._deadline):
+            with Within(self._deadline):
                 findings = await stage.examine(self._message, self._engines, dissection)
         except (ScannerError, OSError, TimeoutError) as error:
             findings = (_not_inspected(stage, error),)

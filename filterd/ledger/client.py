@@ -13,6 +13,7 @@ from filterd.config.ledger import LedgerSettings
 from filterd.errors import FilterdError
 from filterd.log import Log
 from filterd.streams import put
+from filterd.within import Within
 
 from .records import (
     HEAD,
@@ -103,7 +104,7 @@ class LedgerClient:
         patience = self._settings.timeout_s
         why = f"no answer in {patience:g} s"
         try:
-            async with asyncio.timeout(patience):
+            with Within.seconds(patience):
                 while True:
                     try:
                         answer = await self._once(request)

@@ -20,13 +20,14 @@ KINDS: Final[tuple[Kind, ...]] = ("quarantine", "archive", "copy", "discarded")
 Outcome = Literal["passed", "injected", "quarantined", "discarded", "refused", "deferred"]
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-_ID_BITS: Final = 125
+_PAIRS: Final = tuple(one + other for one in _ALPHABET for other in _ALPHABET)
+_SHIFTS: Final = tuple(range(110, -1, -10))
 
 
 def new_id(now_ms: int | None = None) -> str:
     """Return an id of 25 letters and digits that sorts by time: 48 bits of milliseconds, 77 of chance."""
     number = ((time.time_ns() // 1_000_000 if now_ms is None else now_ms) << 77) | secrets.randbits(77)
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(_ID_BITS - 5, -1, -5))
+    return _ALPHABET[number >> 120] + "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
 class FoundIn(Struct, frozen=True, kw_only=True, array_like=True):

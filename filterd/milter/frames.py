@@ -7,7 +7,8 @@ from typing import Final
 from filterd.errors import ProtocolError
 
 LENGTH: Final = struct.Struct("!I")
-HEAD: Final = LENGTH.size + 1
+_HEAD: Final = struct.Struct("!IB")
+HEAD: Final = _HEAD.size
 
 # The largest frame that an MTA may be told to send (SMFIP_MDS_1M); Postfix sends a header of up to
 # header_size_limit (102400 bytes) in one frame, so the classic 65535 would be too small.
@@ -54,23 +55,31 @@ class FrameReader:
         Length and command are judged as soon as they are seen, before their payload is waited for.
         Raises ProtocolError for a length or a command that is not allowed.
         """
-        held = len(self)
-        if held < LENGTH.size:
+        buffer, start = self._buffer, self._start
+        if len(buffer) - start < HEAD:
+            if len(buffer) - start == LENGTH.size:
+                _check_length(*LENGTH.unpack_from(buffer, start))
             return None
-        (length,) = LENGTH.unpack_from(self._buffer, self._start)
-        if not 1 <= length <= MAX_PAYLOAD + 1:
-            raise ProtocolError(f"a frame of {length} bytes is announced; 1 to {MAX_PAYLOAD + 1} are allowed")
-        if held < HEAD:
+        length, code = _HEAD.unpack_from(buffer, start)
+        if not 1 <= length <= self._longest.get(code, -1) + 1:
+            self._check(length, code)
+        end = start + LENGTH.size + length
+        if len(buffer) < end:
             return None
-        code = self._buffer[self._start + LENGTH.size]
+        payload = bytes(memoryview(buffer)[start + HEAD : end])
+        self._start = end
+        return code, payload
+
+    def _check(self, length: int, code: int) -> None:
+        """Say what is wrong with the head of a frame, if anything is. Raises ProtocolError."""
+        _check_length(length)
         limit = self._longest.get(code)
         if limit is None:
             raise ProtocolError(f"there is no command {code:#04x}")
         if length - 1 > limit:
             raise ProtocolError(f"command {chr(code)} carries {length - 1} bytes; {limit} are allowed")
-        end = self._start + LENGTH.size + length
-        if len(self._buffer) < end:
-            return None
-        payload = bytes(memoryview(self._buffer)[self._start + HEAD : end])
-        self._start = end
-        return code, payload
+
+
+def _check_length(length: int) -> None:
+    if not 1 <= length <= MAX_PAYLOAD + 1:
+        raise ProtocolError(f"a frame of {length} bytes is announced; 1 to {MAX_PAYLOAD + 1} are allowed")

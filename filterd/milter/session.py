@@ -15,6 +15,9 @@ from .negotiation import Agreement, Step, Wish, agree
 class State(Enum):
     """Where a connection stands: named for the last thing that was said."""
 
+    # There is one object of each; by its name it would cost a call of Python's for each command.
+    __hash__ = object.__hash__
+
     START = auto()
     NEGOTIATED = auto()
     CONNECTED = auto()  # between messages; whether HELO was said does not matter

@@ -19,6 +19,7 @@ from filterd.errors import ScannerAnswerError, ScannerDownError, ScannerError
 from filterd.health import Condition
 from filterd.log import Log
 from filterd.message import Message, Spool
+from filterd.within import Within
 
 from . import border
 from .answers import Told, kept, told_whole, weight
@@ -275,7 +276,7 @@ class ParsePool:
     async def _said(self, nursery: Cradle, question: Awaitable[bytes], lane: Lane) -> bytes:
         """Return what a parse worker answers in its time. Raises ScannerDownError."""
         try:
-            async with asyncio.timeout(self._seconds):
+            with Within.seconds(self._seconds):
                 return await question
         except EndedError as error:
             if lane.jobs > 1:

@@ -8,6 +8,7 @@ from typing import Final, Self, TypeVar
 from filterd.errors import ScannerAnswerError, ScannerDownError, ScannerError
 from filterd.health import Condition
 from filterd.log import Log
+from filterd.within import Within
 
 T = TypeVar("T")
 _READ: Final = 16 * 1024
@@ -101,7 +102,7 @@ class Gate:
 
     async def _answer(self, question: Callable[[], Awaitable[T]]) -> T:
         try:
-            async with asyncio.timeout(self._timeout_s):
+            with Within.seconds(self._timeout_s):
                 return await question()
         except TimeoutError as error:
             self._went_down(
