@@ -399,6 +399,5 @@ def _same_place(new: Config, old: Config, path: Path) -> Config:
 def serve(path: Path) -> int:
     """Run the daemon with the configuration in ``path``. Returns the exit code; raises ConfigError."""
     heap.keep_freed(at_the_top=1 << 20, mapped_from=1 << 20)  # bytes; a worker copies in pieces of 64 KiB
-    supervisor = Supervisor(path, load(path), Log())
     heap.share()
-    return supervisor.run()
+    return Supervisor(path, load(path), Log()).run()
