@@ -242,7 +242,12 @@ def _configuration(gateway: Gateway) -> dict[str, str]:
         "injection": True,
         "pid_file": _RUN["sendmail-inject"]["pid_file"],
         "options": _of_delivery(options),
-        "rulesets": {name: own for name, own in rules.items() if not _AT_THE_DOOR.match(name)},
+        "rulesets": {
+            **{name: own for name, own in rules.items() if not _AT_THE_DOOR.match(name)},
+            # Recipients were asked about when the message came, those of mail that goes out among them; the socket's mode says
+            # who may connect.
+            "Local_check_rcpt": [("mta.injection", ("R$*\t$#OK",))],
+        },
     }
     return {
         "gateway.mc": rendered("mta", mc, gateway, **values),

@@ -10,7 +10,7 @@ from roles.mta.rulesets import MATCH
 
 # A local part of RFC 5321 4.1.2 in ASCII. In quotes neither quotes nor what some read as a route: @ % ! and a backslash.
 _ATOM: Final = "[A-Za-z0-9#$&'*+/=?^_`{|}~.%!-]+"
-_QUOTED: Final = '"[A-Za-z0-9#$&\'*+/=?^_`{|}~.,-]*"'
+_QUOTED: Final = '"[A-Za-z0-9#$&\'*+/=?^_`{|}~., -]*"'
 _DOMAIN: Final = r"([A-Za-z0-9._-]+|\[[A-Za-z0-9.:]+\])"
 _SPELLING: Final = f"^<({_ATOM}|({_ATOM}|{_QUOTED})@{_DOMAIN})>$".replace("$", "$$").replace("#", r"\#")
 
@@ -29,7 +29,8 @@ DEFENCES = (
         rows=("A03", "A18"),
         sets=(
             MainCf("resolve_dequoted_address", "yes"),
-            SendmailPatterns(lambda _: {"spelling": f"regex -a{MATCH} {_SPELLING}"}),
+            # -q: with its quotes and backslashes as they came.
+            SendmailPatterns(lambda _: {"spelling": f"regex -q -a{MATCH} {_SPELLING}"}),
             SendmailRule(
                 "Local_check_rcpt",
                 (

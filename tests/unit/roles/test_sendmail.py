@@ -187,6 +187,10 @@ def test_filterds_way_in_asks_nothing_of_strangers_and_filters_nothing() -> None
     text = _configuration(GATEWAY)["injection.mc"]
     assert "Family=local" in text
     assert "Family=inet" not in text
+    # Mail that goes out comes back by this way, from quarantine or from another MTA's queue; nothing else is let relay.
+    anybody = "SLocal_check_rcpt\n# «mta.injection»\n«R$*\t$#OK»\n"
+    assert anybody in text
+    assert "$#OK" not in _configuration(GATEWAY)["gateway.mc"]
     for word in (
         "INPUT_MAIL_FILTER",
         "greet_pause",
