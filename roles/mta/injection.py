@@ -30,6 +30,8 @@ INJECTION: Final[Mapping[str, Mapping[str, str]]] = {
         "smtpd_sender_restrictions": "",
         "smtpd_relay_restrictions": "permit_mynetworks,reject",
         "smtpd_recipient_restrictions": "permit_mynetworks,reject",
+        # Reports (DSN) are not for strangers (mta.no-receipts); filterd says here whom none may be sent to.
+        "smtpd_discard_ehlo_keywords": "etrn,silent-discard",
         # mta.unchanged: no rewriting of addresses and no completing of headers, as for mail from outside.
         "local_header_rewrite_clients": "",
         # What came within the limit goes out a little longer, by a Received line and our marks: filterd's own bound

@@ -46,7 +46,6 @@ PRIVACY = (
     "noetrn",
     "nobodyreturn",
     "noactualrecipient",
-    "noreceipts",
     "restrictmailq",
     "restrictqrun",
     "restrictexpand",
@@ -179,7 +178,6 @@ DEFENCES = (
         why="A report of success tells which addresses exist, goes to whoever the sender is said to be, and names next hops.",
         rows=("A20", "H11"),
         # mta.no-etrn has Postfix's list of what is not offered, dsn among it.
-        sets=(_private("noreceipts"),),
         claims=(
             Reply(
                 about="ehlo-without-dsn",
@@ -194,6 +192,11 @@ DEFENCES = (
                 refuted_by="250 2.1.5 Ok",
             ),
         ),
+        lacks={
+            "sendmail": "Without reports Sendmail takes no recipient that filterd adds with `NOTIFY=NEVER`, and a forwarded message "
+            "would be lost. A report says that the next hop has taken a message, without its body (nobodyreturn) and without the address "
+            "behind an address (noactualrecipient).",
+        },
     ),
     Defence(
         id="mta.helo-required",

@@ -73,7 +73,6 @@ WRONG = "wrong\n"
 ANSWERS = {
     r"[1-9]\d*": "3",
     r"(.*,)?noetrn(,.*)?": "goaway,noetrn,nobodyreturn",
-    r"(.*,)?noreceipts(,.*)?": "needmailhelo,noreceipts",
     r"(.*,)?needmailhelo(,.*)?": "needmailhelo",
     r"(?m)^Relay_ok +returns": "Relay_ok         returns: NOPERM",
     r"(?m)^canonify +returns: (?!.*< @ ).*": "canonify         returns: elsewhere ! victim",
