@@ -26,6 +26,7 @@ from tests.acceptance.policy import restored
 ITEMS = engine.items(DEFENCES, SETTINGS)
 # What takes a minute and more, the longest first: of workers side by side none is left alone with one of them at the end.
 LONGEST = (
+    "dialogs",
     "breakage",
     "deploy",
     "inspection",
