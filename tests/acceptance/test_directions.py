@@ -12,7 +12,7 @@ from tests.acceptance.dkim import new_key, signed, verifies
 from tests.acceptance.elsewhere import listening
 from tests.acceptance.gateway import SETTINGS, GatewayHost, Sink
 from tests.acceptance.lacking import needs
-from tests.acceptance.letters import mark, send
+from tests.acceptance.letters import mark
 from tests.acceptance.outside import Outside, content, line
 
 CAROL = "carol@sender.example"
@@ -175,22 +175,6 @@ def test_a_stranger_gets_no_bounce_but_the_administrator_does(
     (notice,) = gateway.awaited(unique)
     assert notice.recipients == (ALICE,)
     assert not re.search(rb"(?i)postfix|debian", notice.content)
-
-
-@needs("mta.backscatter")
-def test_a_stranger_gets_no_receipt_and_the_house_does(
-    lan: Outside, wan: Outside, world: Sink, gateway: GatewayHost
-) -> None:
-    """P14: NOTIFY=SUCCESS (RFC 3461) would have the gateway write to whoever was named as the sender."""
-    unique, own = mark(), mark()
-    assert send(wan, text(unique), for_each="NOTIFY=SUCCESS").startswith("250 ")
-    gateway.awaited(unique)
-    assert send(lan, text(own), CAROL, sender=ALICE, for_each="NOTIFY=SUCCESS").startswith("250 ")
-    world.awaited(own)
-    receipts = gateway.awaited(own)
-    assert [one.recipients for one in receipts] == [(ALICE,)]
-    assert len(gateway.received(unique)) == 1
-    assert not world.received(unique)
 
 
 def test_what_names_the_inside_is_taken_out(lan: Outside, world: Sink) -> None:

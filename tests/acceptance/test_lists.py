@@ -113,7 +113,7 @@ def test_a_refused_sender_is_refused_for_whose_list_it_is_and_no_engine_is_asked
         (told,) = gateway.run(
             f"journalctl -u filterd -o cat --since -10min | grep -F '\"{queue_id}\"'"
         ).splitlines()
-        assert list(json.loads(told)["stage_ms"]) == ["lists"]
+        assert list(json.loads(told)["stage_ms"]) == ["lists", "rate"]
         assert send(wan, letter(unique, PLAIN), ALICE, BOB, CAROL).startswith("250 ")
         (record,) = delivered(gateway, unique)
     assert record.recipients == (CAROL,)

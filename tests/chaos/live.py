@@ -28,6 +28,9 @@ from tests.chaos.senders import CHAINS, FATES, Fate, Senders, Try, kind, mark, m
 from tests.chaos.traffic import ACCEPTED, CLOSED, LATER
 
 _KNOWN: Final = {ACCEPTED, LATER, CLOSED}
+# Postfix starts nothing of a kind for a minute whose process ended before its first work (service_throttle_time): letters pass
+# within two such minutes.
+_STARTED_AGAIN_S: Final = 150.0
 
 
 class Result(Struct, kw_only=True):
@@ -73,10 +76,10 @@ def killing_mta(wan: Outside, gateway: GatewayHost, seconds: float) -> Result:
     with trial(wan, gateway, policy(gateway, CHAINS, *GROUPS), once=False) as (senders, result):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            senders.await_more(2)
+            senders.await_more(2, _STARTED_AGAIN_S)
             gateway.run(gateway.mta.killed)
             result.done["mta"] += 1
-        senders.await_more(10)
+        senders.await_more(10, _STARTED_AGAIN_S)
     return result
 
 
