@@ -27,6 +27,7 @@ ITEMS = engine.items(DEFENCES, SETTINGS)
 # What takes a minute and more, the longest first: of workers side by side none is left alone with one of them at the end.
 LONGEST = (
     "dialogs",
+    "switch",
     "breakage",
     "deploy",
     "inspection",

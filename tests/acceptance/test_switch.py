@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from inventory.lab_rules import LATE_AT_ONE_PORT
 from lab.plan import LabState
 from roles.mta.agents import AGENTS
 from roles.mta.handover.switching import WRITTEN_DOWN
@@ -71,7 +72,8 @@ def enabled(gateway: GatewayHost) -> set[Mta]:
 def _as(mta: Mta) -> str:
     """Return the change of the inventory: that MTA, what both can be told, and a sender of the house from outside."""
     rules = "{name: own for name, own in data['mta_rules'].items() if name != 'content'}"
-    return f"data.update(mta={mta!r}, own_domains_proven=False, mta_rules={rules})"
+    hops = f"{{**data['relay_domains'], 'late.bastide.example': {LATE_AT_ONE_PORT!r}}}"
+    return f"data.update(mta={mta!r}, own_domains_proven=False, mta_rules={rules}, relay_domains={hops})"
 
 
 def switched(mta: Mta, lab: LabState, wan: Outside, gateway: GatewayHost, tmp_path: Path) -> None:
