@@ -32,7 +32,7 @@ class Hands:
     ``international``: it takes addresses beyond ASCII
     (RFC 6531). ``said`` is how the log calls what a rule's verb did. ``forgotten`` makes each client a new one, ``points``
     matches in the log that a list which refuses nobody holds ``{address}``. ``kept`` prints the ids of messages that wait for
-    a person, ``release`` lets one go.
+    a person, ``release`` lets one go. ``summed_up``: pflogsumm(1) reads its log.
     ``killed`` kills its processes. ``refuses`` matches what the MTA itself says of a content that it takes from nobody.
     ``opened`` asks who may relay by address, and is the answer of test_mta_choices;
     ``maps`` prints a line a table of rules about clients, ``live`` tells one configuration and process from another.
@@ -70,6 +70,7 @@ class Hands:
     kept: str
     release: str
     international: bool
+    summed_up: bool
 
     @property
     def blocked(self) -> Pair:
@@ -139,6 +140,7 @@ HANDS: Final[Mapping[Mta, Hands]] = {
         processes={"smtpd": "postfix", "qmgr": "postfix"},
         asked=(),
         international=True,
+        summed_up=True,
         # Its master starts what is asked for; that it is gone itself is systemd's business.
         killed="pkill -KILL -x 'smtpd|cleanup|qmgr|smtp|bounce|trivial-rewrite|postscreen|dnsblog|tlsproxy' || true",
         # It looks into MIME for the declared rules about content.
@@ -193,6 +195,7 @@ HANDS: Final[Mapping[Mta, Hands]] = {
             r"^R(?=[A-Z]*F)(?=[A-Z]*D)(?=[A-Z]*N)(?![A-Z]*S)",
         ),
         international=False,
+        summed_up=False,
         killed="pkill -KILL -x sendmail || true",
         refuses=r"554 5\.6\.1 NUL byte not allowed|552 5\.6\.0 Headers too large \(\d+ max\)",
         opened=("makemap -u hash /etc/mail/access.db | grep ^connect:", "connect:198.18.0.10\tRELAY"),

@@ -6,7 +6,7 @@ import pytest
 
 from tests.acceptance.dkim import new_key, signed, verifies
 from tests.acceptance.gateway import GatewayHost
-from tests.acceptance.letters import BOB, mark, send
+from tests.acceptance.letters import BOB, mark, own, send
 from tests.acceptance.outside import Outside
 
 KEY = new_key()
@@ -56,3 +56,19 @@ def test_awkward_mail_arrives_as_it_was_signed(
     assert verifies(record.content, KEY)
     # It would not, were one octet of it another.
     assert not verifies(record.content.replace(b"alice@", b"alicf@"), KEY)
+
+
+@pytest.mark.parametrize("lacks", ["from", "message-id", "all", "resent"])
+def test_mail_that_lacks_fields_gets_none(lacks: str, wan: Outside, gateway: GatewayHost) -> None:
+    # P17: RFC 6409 8 lets who submits mail complete it; a gateway does not.
+    unique = mark()
+    fields = {
+        "from": f"Subject: x\r\nMessage-ID: <{unique}@sender.example>\r\n",
+        "message-id": f"From: a@sender.example\r\nX-Mark: {unique}\r\n",
+        "all": f"X-Mark: {unique}\r\n",
+        "resent": f"From: a@sender.example\r\nX-Mark: {unique}\r\nResent-To: {BOB}\r\n",
+    }
+    message = f"{fields[lacks]}\r\ntext\r\n".encode()
+    assert send(wan, message).startswith("250 ")
+    (record,) = gateway.awaited(unique)
+    assert own(record) == message
