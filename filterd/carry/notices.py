@@ -18,6 +18,7 @@ from msgspec import Struct
 from filterd.anatomy import Anatomy
 from filterd.config import Config
 from filterd.config.actions import is_address
+from filterd.config.conditions import unwrapped
 from filterd.disposition import Disposition, Side
 from filterd.findings import Finding, Verdict
 from filterd.message import Envelope
@@ -94,13 +95,15 @@ class Notices:
                     yield one, side, self._settings.admin, "admin"
                 elif side.argument == "recipient":
                     for recipient in one.recipients:
-                        yield one, side, bare(recipient), "recipient"
+                        yield one, side, unwrapped(recipient), "recipient"
                 elif side.argument == "sender" and may_tell_sender(one, facts):
-                    yield one, side, bare(facts.envelope.sender), "sender"
+                    yield one, side, unwrapped(facts.envelope.sender), "sender"
 
     def _letter(self, one: Disposition, side: Side, facts: Facts, address: str, who: Which) -> Letter:
         host = facts.host if is_address(f"x@{facts.host}") else "localhost"
-        told = (address,) if who == "recipient" else tuple(bare(recipient) for recipient in one.recipients)
+        told = (
+            (address,) if who == "recipient" else tuple(unwrapped(recipient) for recipient in one.recipients)
+        )
         subject, body = self._templates[who].filled(values(one, side, facts, told))
         sender = self._settings.sender_address
         fields = [
@@ -137,7 +140,7 @@ class Notices:
 
 def may_tell_sender(one: Disposition, facts: Facts) -> bool:
     """Return whether a notice may answer this sender: it is a person's, and not forged as malware's is."""
-    sender = bare(facts.envelope.sender)
+    sender = unwrapped(facts.envelope.sender)
     headers = facts.anatomy
     # What counts for these recipients has its class. All that was found has not: each message has a spam score, and
     # rules in warn mode convict nobody; but what an engine knows as malware is that, whoever's rules let it pass.
@@ -175,7 +178,7 @@ def values(
         for name, value in {
             "ATTACH_NAME": _listed(names),
             "SUBJECT": facts.anatomy.header("subject"),
-            "FROM_USER": bare(facts.envelope.sender) or "<>",
+            "FROM_USER": unwrapped(facts.envelope.sender) or "<>",
             "TO_USER": told[0] if told else "",
             "TO_USERS": _listed(dict.fromkeys(told)),
             "VIRUS_NAME": _listed(signatures),
@@ -199,11 +202,6 @@ def line(text: str, most: int = _MAX_VALUE) -> str:
     cut = text[:most].encode("utf-8", "replace").decode("utf-8")
     seen = "".join(one if one.isprintable() else " " if one in "\t\r\n" else "?" for one in cut)
     return " ".join(seen.split()) + ("…" if len(text) > most else "")
-
-
-def bare(address: bytes) -> str:
-    """Return an envelope address without its brackets."""
-    return address.strip().removeprefix(b"<").removesuffix(b">").decode("utf-8", "backslashreplace")
 
 
 class Rate:

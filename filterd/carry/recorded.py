@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from filterd import actions
 from filterd.config import Config
+from filterd.config.conditions import unwrapped
 from filterd.disposition import Disposition
 from filterd.findings import Finding
 from filterd.ledger.expiry import expiry
@@ -21,7 +22,6 @@ from filterd.policy.groups import direction
 
 from .heading import Heading
 from .inject import of_recipient, of_sender
-from .notices import bare
 from .plan import Plan, ToKeep
 
 _MAX_FINDINGS: Final = 100
@@ -134,7 +134,7 @@ def fingerprint(envelope: Envelope, digest: bytes) -> bytes:
 
 
 def _address(address: bytes) -> str:
-    return text(bare(address), MAX_ADDRESS)
+    return text(unwrapped(address), MAX_ADDRESS)
 
 
 def _field(value: bytes | None) -> str:

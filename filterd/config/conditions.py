@@ -20,6 +20,8 @@ _LOCAL_PART: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}")
 # What an MTA reads over in an address: blanks outside of quotes, the quotes, the backslash before a character.
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"?', re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+# What stands for itself, whatever is around it: quoted text, a character behind a backslash.
+_TAKEN_WHOLE: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|\\.', re.DOTALL)
 
 
 class Span(Struct, frozen=True, kw_only=True):
@@ -129,13 +131,12 @@ def pattern_problem(text: str, *, sender: bool) -> str:
 
 @lru_cache(maxsize=1024)
 def bare(address: bytes) -> str:
-    """Return an envelope address in lower case, without brackets and source route; "<>" for the null sender.
+    """Return an envelope address in lower case, without brackets, comments and source route; "<>" for the null sender.
 
-    Quoting and blanks are taken out as Postfix does it: else a sender chooses by the spelling which groups fit.
+    Quoting and blanks are taken out as MTAs do it: else a sender chooses by the spelling which groups fit. Postfix has taken
+    comments away (or refused them) before filterd is told of an address; Sendmail passes it on as it was sent.
     """
-    text = address.decode("utf-8", "backslashreplace").strip()
-    if text.startswith("<") and text.endswith(">"):
-        text = text[1:-1].strip()
+    text = unwrapped(address)
     if text.startswith("@") and ":" in text:
         # RFC 5321 4.1.2, appendix C: a source route is ignored.
         text = text.partition(":")[2]
@@ -144,6 +145,38 @@ def bare(address: bytes) -> str:
     quoted = (_ESCAPED.sub(r"\1", piece) for piece in pieces[1::2])
     text = "".join(itertools.chain.from_iterable(itertools.zip_longest(plain, quoted, fillvalue="")))
     return text.lower().removesuffix(".") or NULL_SENDER
+
+
+def unwrapped(address: bytes) -> str:
+    """Return an envelope address as it is written, without comments and brackets; "" for the null sender."""
+    return _innermost(_uncommented(address.decode("utf-8", "backslashreplace"))).strip()
+
+
+def _uncommented(text: str) -> str:
+    """Return an address without its comments (RFC 5322 3.2.2), which nest; in them quotes are plain characters."""
+    if "(" not in text:
+        return text
+    kept = []
+    at = depth = 0
+    while at < len(text):
+        whole = None if depth and text[at] == '"' else _TAKEN_WHOLE.match(text, at)
+        piece = whole[0] if whole is not None else text[at]
+        if piece == "(":
+            depth += 1
+        elif piece == ")" and depth:
+            depth -= 1
+        elif not depth:
+            kept.append(piece)
+        at += len(piece)
+    return "".join(kept)
+
+
+def _innermost(text: str) -> str:
+    """Return what stands in the innermost angle brackets, or the text where there are none."""
+    bare = _TAKEN_WHOLE.sub(lambda whole: "x" * len(whole[0]), text)
+    begin = bare.rfind("<") + 1
+    end = bare.find(">", begin)
+    return text[begin:] if end < 0 else text[begin:end]
 
 
 def fits(pattern: str, address: str) -> bool:

@@ -114,7 +114,8 @@ def test_conditions_of_a_group(conditions: dict[str, Any], *, fits: bool) -> Non
     [
         "<A@Example.ORG>", "a@example.org", "<@x.example:a@example.org>", '<"a"@example.org.>', "< a@example.org >",
         "<a@ example.org>", "<a\t@example.org>", "<\\a@example.org>", '<"\\a"@example.org>', "<@:a@example.org>",
-        "<@x.example,@y.example: a@example.org>",
+        "<@x.example,@y.example: a@example.org>", "<a(b)@example.org>", "<a@example.org(b(c)d)>", '(")<a@example.org>',
+        "<a(\\))@example.org>", "<<a@example.org>>", '"B (" <a@example.org> (c', "<(@x.example:)a@(<b>)example.org.>",
     ],
 )  # fmt: skip
 def test_an_address_is_the_same_in_any_spelling(address: str) -> None:
@@ -130,6 +131,10 @@ def test_an_address_is_the_same_in_any_spelling(address: str) -> None:
         ("a.b@example.org", '<a."b"@example.org>', "move"),
         ("a@example.org", '<"a "@example.org>', "reject"),
         ("a@example.org", '<"a@x"@example.org>', "reject"),
+        ("a@example.org", '<"a(b)"@example.org>', "reject"),
+        ("a@example.org", '<"a<a@example.org>"@example.net>', "reject"),
+        ("@example.net", '<"a<a@example.org>"@example.net>', "move"),
+        ("@example.net", "<a\\(@example.net>", "move"),
         ("postmaster@", "<Postmaster>", "move"),
         ("@postmaster", "<postmaster>", "reject"),
     ],
