@@ -128,7 +128,7 @@ def gathered(config: Config, engine: Engine, day: date, door: Door, mta: str) ->
             clients=by["client"],
             sizes=_sizes(connection, of),
             hours=tuple(sorted(_by(connection, "hour", of, 24), key=lambda one: one.key)),
-            candidates=_candidates(connection, of),
+            candidates=candidates(connection, of),
             kept=_kept(connection, of),
             store_bytes=tables.stored(Path(config.store.directory)),
             ledger_bytes=tables.size(engine, config),
@@ -178,17 +178,22 @@ def _sizes(connection: Connection, of: Range) -> tuple[Row, ...]:
     )
 
 
-def _candidates(connection: Connection, of: Range) -> tuple[Candidate, ...]:
-    """Return messages that came through although a rule found something: those that it would hit, were it on."""
+def candidates(connection: Connection, of: Range) -> tuple[Candidate, ...]:
+    """Return messages that came through although a rule found something: those that it would hit, were it on.
+
+    The newest of each rule come first: one that hits all the time leaves room for those that seldom do.
+    """
     m, f, r = s.MESSAGES.c, s.FINDINGS.c, s.RECIPIENTS.c
     delivered = select(r.message).where(r.fate == "deliver")
+    place = func.row_number().over(partition_by=f.rule, order_by=m.received_ms.desc())
     query = (
         select(f.rule, m.received_ms, m.queue_id, m.sender, m.client_address, f.detail)
         .join(s.MESSAGES, m.id == f.message)
         .where(and_(~f.counted, f.rule != SCORE.id, m.id.in_(delivered), *of.where()))
-        .order_by(f.rule, m.received_ms.desc())
+        .order_by(place, f.rule)
         .limit(_MOST_CANDIDATES)
     )
+    found = sorted(connection.execute(query), key=lambda row: (row[0], -row[1]))
     return tuple(
         Candidate(
             rule=rule,
@@ -198,7 +203,7 @@ def _candidates(connection: Connection, of: Range) -> tuple[Candidate, ...]:
             client=client,
             detail=detail,
         )
-        for rule, at, queue_id, sender, client, detail in connection.execute(query)
+        for rule, at, queue_id, sender, client, detail in found
     )
 
 
