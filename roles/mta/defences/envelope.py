@@ -17,6 +17,9 @@ _DOMAIN: Final = r"([A-Za-z0-9._-]+|\[[A-Za-z0-9.:]+\])"
 # A source route (RFC 5321 appendix C) may stand in front: relay control looks behind it.
 _ROUTE: Final = f"(@{_DOMAIN}(,@{_DOMAIN})*:)?"
 _SPELLING: Final = f"^<({_ATOM}|{_ROUTE}{_LOCAL}@{_DOMAIN})>$".replace("$", "$$").replace("#", r"\#")
+# Of senders nothing is routed: quotes may hold anything, and dots stand where they like, as they do in some large domains.
+_SENDER: Final = rf'^<({_ROUTE}([{_CHARACTERS}%!.-]|"([^"\\]|\\.)*")+(@{_DOMAIN})?)?>$'
+_SENDER_SPELLING: Final = _SENDER.replace("$", "$$").replace("#", r"\#")
 
 
 def _hidden(about: str, recipient: str) -> Reply:
@@ -91,12 +94,15 @@ DEFENCES = (
         rows=("A18",),
         sets=(
             MainCf("strict_rfc821_envelopes", "yes"),
+            SendmailPatterns(lambda _: {"spelledsender": f"regex -q -a{MATCH} {_SENDER_SPELLING}"}),
             # Called at MAIL at once: what delay_checks puts off has other names.
             SendmailRule(
                 "check_mail",
                 (
-                    "R< $* >\t$@ OK",
-                    'R$*\t$#error $@ 5.5.2 $: "501 need the address in angle brackets (rule mta.strict-envelope)"',
+                    "R$*\t$: $1 $| $(spelledsender $1 $: NO $)",
+                    'R< $* > $| NO\t$#error $@ 5.1.7 $: "501 need a sender in plain words (rule mta.strict-envelope)"',
+                    'R$* $| NO\t$#error $@ 5.5.2 $: "501 need the address in angle brackets (rule mta.strict-envelope)"',
+                    "R$* $| $*\t$@ OK",
                 ),
             ),
         ),
