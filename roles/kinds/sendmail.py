@@ -27,6 +27,7 @@ OPTIONS: Final[Mapping[str, str]] = {
     "confCOPY_ERRORS_TO": "PostmasterCopy",
     "confDH_PARAMETERS": "DHParameters",
     "confDONT_BLAME_SENDMAIL": "DontBlameSendmail",
+    "confDOUBLE_BOUNCE_ADDRESS": "DoubleBounceAddress",
     "confEIGHT_BIT_HANDLING": "EightBitMode",
     "confMAX_DAEMON_CHILDREN": "MaxDaemonChildren",
     "confMAX_HEADERS_LENGTH": "MaxHeadersLength",

@@ -195,3 +195,18 @@ def inside_rules(gateway: Gateway) -> tuple[str, ...]:
         "R$* $| MATCH\t$: $1 $(kept {Inside} $@ yes $)",
         "R$* $| NO\t$: $1",
     )
+
+
+def house_map(gateway: Gateway) -> dict[str, str]:
+    """Return Sendmail's map of addresses that a notice may go to: those of the house, and who administers the gateway."""
+    names = "|".join(name.replace(".", "[.]") for name in (*gateway.sender_domains, gateway.hostname))
+    administrator = re.sub(r"([^\w@-])", r"[\1]", gateway.administrator_address)
+    return {"house": f"regex -aMATCH ^<?([^@]*|.*@({names})[.]?|{administrator})>?$$"}
+
+
+# check_compat is asked at each delivery. What Sendmail writes itself came by no protocol ($r).
+NOTICE_RULES: Final = (
+    "RMAILER-DAEMON $| $*\t$: $1 $| <$&r>",
+    "R$* $| <>\t$: $(house $1 $: STRANGER $)",
+    "RSTRANGER\t$#discard $: discard",
+)

@@ -47,7 +47,7 @@ _STRANGERS: Final = re.compile(
     r"LOCAL_CONFIG\nO BadRcpt"
 )
 _AT_THE_DOOR: Final = re.compile(
-    r"(Local_)?(check_|greet_pause|srv_features)|ClientName|PlainSender|OwnHost|Inside|Blocklists|Listed"
+    r"(Local_)?(check_(?!compat)|greet_pause|srv_features)|ClientName|PlainSender|OwnHost|Inside|Blocklists|Listed"
 )
 _TABLES: Final = ("access", "mailertable", "recipients", "virtusertable")
 # m4 says that a feature was misused and still succeeds, and so does Sendmail of a line that it cannot read. The tables

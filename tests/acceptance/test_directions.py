@@ -2,6 +2,8 @@
 
 import re
 import subprocess
+from email import message_from_bytes
+from email.utils import parseaddr
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,7 @@ from lab.plan import LabState
 from tests.acceptance.dkim import new_key, signed, verifies
 from tests.acceptance.elsewhere import listening
 from tests.acceptance.gateway import SETTINGS, GatewayHost, Sink
-from tests.acceptance.lacking import needs
-from tests.acceptance.letters import mark
+from tests.acceptance.letters import mark, send
 from tests.acceptance.outside import Outside, content, line
 
 CAROL = "carol@sender.example"
@@ -157,24 +158,49 @@ def test_while_all_next_hops_are_down_mail_waits_and_comes_once(
     assert not gateway.received(unique)
 
 
-@needs("mta.backscatter")
+@pytest.mark.parametrize("head", [b"", b"Precedence: bulk\r\n"], ids=["letter", "bulk"])
 def test_a_stranger_gets_no_bounce_but_the_administrator_does(
-    lan: Outside, wan: Outside, world: Sink, gateway: GatewayHost
+    head: bytes, wan: Outside, world: Sink, gateway: GatewayHost
 ) -> None:
     """P14: the next hop refuses a mailbox that the gateway's list knows."""
     unique = mark()
-    assert wan.sent(text(unique), "unknown@spare.bastide.example").startswith("250 ")
+    assert wan.sent(text(unique, head=head), "unknown@spare.bastide.example").startswith("250 ")
     (notice,) = gateway.awaited(unique)
     assert notice.recipients == ("postmaster@bastide.example",)
     assert notice.sender in ("", "<>")
     assert b"No such user here" in notice.content
+    gateway.sent_on()
     assert not world.received(unique)
-    # Of the house's own mail the sender is told.
+
+
+def test_the_house_is_told_what_could_not_be_delivered(
+    lan: Outside, world: Sink, gateway: GatewayHost
+) -> None:
+    """Under Sendmail who administers the gateway gets a copy."""
     unique = mark()
     assert sent(lan, text(unique), "unknown@sender.example").startswith("250 ")
-    (notice,) = gateway.awaited(unique)
-    assert notice.recipients == (ALICE,)
-    assert not re.search(rb"(?i)postfix|debian", notice.content)
+    gateway.awaited(unique)
+    gateway.sent_on()
+    notices = gateway.received(unique)
+    assert {notice.recipients for notice in notices} - {("postmaster@bastide.example",)} == {(ALICE,)}
+    for notice in notices:
+        assert notice.sender in ("", "<>")
+        # RFC 5322 3.6.2: who wrote it is a whole address.
+        assert re.fullmatch(r"\S+@\S+", parseaddr(str(message_from_bytes(notice.content)["From"]))[1])
+    assert not any(re.search(rb"(?i)postfix|sendmail|debian", notice.content) for notice in notices)
+    assert not world.received(unique)
+
+
+def test_a_stranger_gets_no_receipt(wan: Outside, world: Sink, gateway: GatewayHost) -> None:
+    """RFC 3461: it would go to whoever the sender is said to be."""
+    unique = mark()
+    reply = send(wan, text(unique), parameters="BODY=8BITMIME", for_each="NOTIFY=SUCCESS")
+    if reply.startswith("250 "):
+        gateway.awaited(unique)
+        gateway.sent_on()
+    else:
+        assert reply.startswith("5")
+    assert not world.received(unique)
 
 
 def test_what_names_the_inside_is_taken_out(lan: Outside, world: Sink) -> None:

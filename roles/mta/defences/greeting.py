@@ -194,8 +194,8 @@ DEFENCES = (
         ),
         lacks={
             "sendmail": "Without reports Sendmail takes no recipient that filterd adds with `NOTIFY=NEVER`, and a forwarded message "
-            "would be lost. A report says that the next hop has taken a message, without its body (nobodyreturn) and without the address "
-            "behind an address (noactualrecipient).",
+            "would be lost. What would be reported to strangers is thrown away (mta.backscatter); who may ask for it learns that the next "
+            "hop has taken a message, without its body (nobodyreturn) and without the address behind an address (noactualrecipient).",
         },
     ),
     Defence(

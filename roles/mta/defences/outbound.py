@@ -17,10 +17,12 @@ from roles.mta.outbound import (
     CLASS,
     DIRECTORY,
     INSIDE,
+    NOTICE_RULES,
     SENDER_RULES,
     SENDERS,
     TRACE,
     files,
+    house_map,
     inside_map,
     inside_rules,
     relayhost,
@@ -183,13 +185,19 @@ DEFENCES = (
             ),
             MainCf("soft_bounce", "no"),
             MainCf("notify_classes", "resource, software"),
+            SendmailPatterns(house_map),
+            SendmailRule("check_compat", NOTICE_RULES),
+            SendmailMc("confCOPY_ERRORS_TO", lambda g: g.administrator_address),
+            SendmailMc("confDOUBLE_BOUNCE_ADDRESS", lambda g: g.administrator_address),
+            HostAnswer(
+                subject="mail of whose loss nobody is told",
+                command="sed -n '/^P[a-z]/p' /etc/mail/sendmail.cf | head -n 3",
+                matches="Plist=0\nPbulk=0\nPjunk=0",
+                refuted_by="Pfirst-class=0\nPspecial-delivery=100\nPlist=-30",
+                mta="sendmail",
+            ),
         ),
         unseen="It takes mail that cannot be delivered; the acceptance tests have a next hop that refuses.",
-        lacks={
-            "sendmail": "Sendmail tells whoever was named as the sender what a next hop refuses, and knows no other address for it. "
-            "In its place SPF and the domain checks let few forged senders in, lists of recipients refuse the rest at the "
-            "door, and its notices hold no word of the message (nobodyreturn); declare the mailboxes to have none.",
-        },
     ),
     Defence(
         id="mta.queue-times",
