@@ -206,7 +206,7 @@ def house_map(gateway: Gateway) -> dict[str, str]:
 
 # check_compat is asked at each delivery. What Sendmail writes itself came by no protocol ($r).
 NOTICE_RULES: Final = (
-    "RMAILER-DAEMON $| $*\t$: $1 $| <$&r>",
+    "RMAILER-DAEMON $* $| $*\t$: $2 $| <$&r>",
     "R$* $| <>\t$: $(house $1 $: STRANGER $)",
     "RSTRANGER\t$#discard $: discard",
 )

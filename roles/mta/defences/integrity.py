@@ -40,8 +40,9 @@ DEFENCES = (
                 mta="sendmail",
                 subject="headers that Sendmail writes where they lack: none into mail that came by SMTP ($r)",
                 command="sendmail -d31.6 -bt </dev/null | sed -n 's/^chompheader: ?[^?]*?//p' | "
-                "awk -F': ' '{ last[$1] = $2 } END { for (name in last) print name, last[name] }' | "
-                "grep -Ei '^(resent-)?(from|message-id) ' | grep -cv ' [$][?]r[$]|' || true",
+                "awk -F: '{ last[$1] = substr($0, length($1) + 1) } END { for (name in last) print name last[name] }' | "
+                # A blank behind the colon would be written, and an empty field with it.
+                "grep -Ei '^(resent-)?(from|message-id):' | grep -cv ':[$][?]r[$]|' || true",
                 matches="0",
                 refuted_by="3",
             ),
