@@ -5,7 +5,7 @@ from typing import Any
 
 from inventory.lab_rules import LATE_AT_ONE_PORT, LIMITS, NEXT_HOPS, RECIPIENTS, RULES
 from lab import blocklists, ca, dnssec
-from lab.plan import DOMAIN, WORLD
+from lab.plan import DOMAIN, LAN4, LAN6, VANTAGE, WAN4, WAN6, WORLD, v6
 
 
 def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, Any]:
@@ -17,6 +17,21 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
         "hostname": hostname,
         "mta": mta,
         "admin_networks": [administration],
+        "firewall": {
+            "zones": {
+                "wan": {"interface": "wan0"},
+                "lan": {"interface": "lan0", "networks": [str(LAN4), str(LAN6)]},
+                "mgmt": {
+                    "interface": "mgmt0",
+                    "networks": [administration],
+                    "services": ["smtp", "ssh"],
+                },
+            },
+            # All networks of the lab are such as nobody on the internet has.
+            "bogons_in_use": [str(WAN4), str(WAN6), str(LAN4), str(LAN6)],
+            # The audit scans from these, again and again.
+            "never_banned": [str(WAN4[VANTAGE]), v6(WAN6, VANTAGE), str(LAN4), str(LAN6)],
+        },
         "resolvers": [f"198.51.100.{WORLD}"],
         # The lab has a root of its own.
         "dns": {"trust_anchors": [f". DS {dnssec.anchor('.')}"]},

@@ -36,7 +36,7 @@ DEBIAN_12 = Platform(
     title="Debian 12 (bookworm)",
     os_release=("debian", "12"),
     packages={
-        "firewall": ("iptables", "iptables-persistent"),
+        "firewall": ("ipset", "ipset-persistent", "iptables", "iptables-persistent"),
         "hardening": ("openssh-server",),
         "dns": ("dns-root-data", "python3-minimal", "unbound"),
         "clamav": ("clamav-daemon", "clamav-freshclam", "clamdscan"),

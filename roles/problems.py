@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from roles.dns.published import publish_problems
 from roles.dns.settings import dns_problems, list_problems
 from roles.filterd import policy
+from roles.firewall.settings import firewall_problems
 from roles.forms import (
     SMTP_PORT,
     is_address,
@@ -39,6 +40,7 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     yield from direction_problems(gateway.outbound, gateway.queue, gateway.relay_domains)
     yield from report_problems(gateway.reports)
     yield from _network_problems(gateway)
+    yield from firewall_problems(gateway)
     yield from _process_problems(gateway)
     yield from _database_problems(gateway)
     yield from _policy_problems(gateway)

@@ -15,6 +15,7 @@ from roles.dns.published import Publish
 from roles.dns.settings import BlockList, Dns
 from roles.errors import SettingError
 from roles.filterd import policy
+from roles.firewall.settings import Firewall, zone_of
 from roles.forms import HTTP_PORT, SMTP_PORT, next_hop_port, next_hops
 from roles.mta.directions import Outbound, Queue
 from roles.mta.limits import Limits, RelayNetwork
@@ -156,6 +157,9 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Whether an interface gets its address by DHCP; a gateway's addresses are better static."
         ),
     ] = False
+    firewall: Annotated[
+        Firewall, Meta(description="The networks around the gateway, and what one client may do to it.")
+    ] = Firewall()
     firewall_confirm_seconds: Annotated[
         int,
         Meta(
@@ -272,8 +276,22 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Return the TCP ports that are open to ``source``, an IP address."""
         address = ipaddress.ip_address(source)
         administers = any(address in ipaddress.ip_network(network) for network in self.admin_networks)
-        public = {SMTP_PORT, HTTP_PORT} if self.proves_by_http else {SMTP_PORT}
-        return frozenset(public | ({self.sshd_port} if administers else set()))
+        zones = zone_of(self.firewall, source)
+        services = {service for zone in zones for service in zone.services} if zones else {"smtp", "ssh"}
+        found = {SMTP_PORT} if "smtp" in services else set()
+        if self.proves_by_http and (not zones or any(not zone.networks for zone in zones)):
+            found.add(HTTP_PORT)
+        return frozenset(found | ({self.sshd_port} if administers and "ssh" in services else set()))
+
+    def open_ports(self, family: int) -> frozenset[str]:
+        """Return all ports of one family that are open to anybody, each as ``tcp/25``."""
+        administered = any(ipaddress.ip_network(each).version == family for each in self.admin_networks)
+        found = {f"tcp/{SMTP_PORT}"} | ({f"tcp/{self.sshd_port}"} if administered else set())
+        if self.proves_by_http:
+            found.add(f"tcp/{HTTP_PORT}")
+        if self.dhcp and family == 6:  # noqa: PLR2004 - the family; DHCPv4 replies pass no rule (RFC 2131 4.1)
+            found.add("udp/546")
+        return frozenset(found)
 
     @property
     def proves_by_http(self) -> bool:

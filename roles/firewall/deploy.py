@@ -1,24 +1,92 @@
 """Put the packet filter on a host."""
 
-from roles.firewall.defences import DEFENCES
+from roles.firewall.defences import DEFENCES, FILTERING
+from roles.firewall.defences.kernel import CONNTRACK_MAX, MODULES
+from roles.firewall.defences.whole import CLOSED, UNIT
 from roles.firewall.loading import ruleset_loaded
-from roles.firewall.ruleset import ruleset
-from roles.operations import layer, packages_installed, unit_current
+from roles.firewall.owners import HOMES, users_made
+from roles.firewall.ruleset import BOOT_DIRECTORY, closed, ruleset
+from roles.firewall.sets import BANNED, PROBED, sets_file
+from roles.kinds import Sysctl
+from roles.operations import converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
+from roles.rendering import OwnedFile, lines, rendered
 from roles.settings import Gateway
+
+SETS_FILE = f"{BOOT_DIRECTORY}/ipsets"
+USERS_FILE = "/etc/sysusers.d/bastide-firewall.conf"
+MODULES_FILE = "/etc/modules-load.d/bastide-firewall.conf"
+SYSCTL_FILE = "/etc/sysctl.d/91-bastide-firewall.conf"
+UNIT_FILE = f"/etc/systemd/system/{UNIT}.d/bastide.conf"
 
 
 @layer("Firewall")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Load both families' rulesets and have them loaded at boot, before the network is up."""
     packages_installed(name="Install the packet filter's tools", packages=platform.packages["firewall"])
+    _named_by_rules(gateway)
     ruleset_loaded(
         name="Load the rulesets",
-        v4=ruleset(DEFENCES, gateway, 4),
-        v6=ruleset(DEFENCES, gateway, 6),
+        v4=ruleset(FILTERING, gateway, 4),
+        v6=ruleset(FILTERING, gateway, 6),
         confirm_seconds=gateway.firewall_confirm_seconds,
     )
     # Its plugins read /etc/iptables at boot; the rules are live already, so nothing reloads it here.
-    unit_current(
-        name="Load the rulesets at boot", unit="netfilter-persistent.service", files=(), on_change="start"
+    unit_current(name="Load the rulesets at boot", unit=UNIT, files=(UNIT_FILE,), on_change="start")
+    _kernel(gateway)
+
+
+def _named_by_rules(gateway: Gateway) -> None:
+    """Have what the rules name, without which the kernel refuses them: users and sets; and what stands in for them."""
+    users = users_made(gateway)
+    files_owned(
+        name="Write what the rules need",
+        files=[
+            _file(USERS_FILE, "sysusers.conf.j2", gateway, users={user: HOMES[user] for user in users}),
+            OwnedFile(path=SETS_FILE, content=sets_file()),
+            *(OwnedFile(path=path, content=closed(gateway, family)) for family, path in CLOSED.items()),
+            _file(UNIT_FILE, "netfilter-persistent.conf.j2", gateway, closed=CLOSED),
+        ],
+        check=f"iptables-restore --test $stage{CLOSED[4]}; ip6tables-restore --test $stage{CLOSED[6]}; "
+        f"systemd-sysusers --dry-run $stage{USERS_FILE} >/dev/null",
     )
+    converged(
+        name="Make the users that the rules name",
+        question=f"for u in {' '.join(users)}; do getent passwd $u >/dev/null || echo $u; done",
+        wanted="",
+        remedy=f"systemd-sysusers {USERS_FILE}",
+    )
+    converged(
+        name="Make the sets of bans",
+        question=f"for s in {' '.join((*BANNED.values(), *PROBED.values()))}; do ipset list -t $s >/dev/null || echo $s; done",
+        wanted="",
+        remedy=f"ipset restore -exist <{SETS_FILE}",
+    )
+
+
+def _kernel(gateway: Gateway) -> None:
+    """Set how much the kernel keeps of connections, now and at boot."""
+    files_owned(
+        name="Write the kernel's room for connections",
+        files=[
+            _file(MODULES_FILE, "modules.conf.j2", gateway, modules=MODULES),
+            _file(
+                SYSCTL_FILE,
+                "sysctl.conf.j2",
+                gateway,
+                sysctls=list(lines(DEFENCES, Sysctl, gateway)),
+                conntrack_max=CONNTRACK_MAX,
+            ),
+        ],
+    )
+    wanted = [setting for defence in DEFENCES for setting in defence.sets if isinstance(setting, Sysctl)]
+    converged(
+        name="Set the kernel's room for connections",
+        question="; ".join(setting.question(gateway) for setting in wanted),
+        wanted="\n".join(setting.wanted(gateway) for setting in wanted),
+        remedy=f"sysctl --quiet --load={SYSCTL_FILE}",
+    )
+
+
+def _file(path: str, template: str, gateway: Gateway, **values: object) -> OwnedFile:
+    return OwnedFile(path=path, content=rendered("firewall", template, gateway, **values))

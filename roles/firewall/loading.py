@@ -31,9 +31,12 @@ class Rulesets(FactBase[dict[str, str]]):
 
     @override
     def command(self) -> str:
-        parts = [("live4", "iptables-save -t filter"), ("live6", "ip6tables-save -t filter")]
+        parts = [(f"live{family}", f"{tool}-save -t filter") for family, tool in TOOLS.items()]
         parts += [(f"file{family}", f"cat {BOOT_DIRECTORY}/rules.v{family}") for family in TOOLS]
-        return "; ".join(f"echo @{name}; {command} 2>/dev/null" for name, command in parts) + "; true"
+        return (
+            "; ".join(f"echo @{name}; {command} 2>/dev/null | {STRIPPED}" for name, command in parts)
+            + "; true"
+        )
 
     @override
     def process(self, output: list[str]) -> dict[str, str]:
@@ -101,7 +104,7 @@ def _load(suffix: str) -> str:
 def _still_live(family: int) -> str:
     """Return the script that fails unless the new ruleset is what the kernel holds: the timer may have won the race."""
     live = f"{TOOLS[family]}-save -t filter | {STRIPPED}"
-    return f'[ "$({live})" = "$({STRIPPED} {BOOT_DIRECTORY}/rules.v{family}.new)" ] || {{ echo "the former rules are back" >&2; exit 1; }}'
+    return f'[ "$({live})" = "$({STRIPPED} <{BOOT_DIRECTORY}/rules.v{family}.new)" ] || {{ echo "the former rules are back" >&2; exit 1; }}'
 
 
 def _armed(seconds: int) -> str:

@@ -3,7 +3,7 @@
 from roles.kinds.base import Kind, LineOption, Value, applies, resolved
 from roles.kinds.engines import ClamdOption, FilterdOption, FreshclamOption, SpamassassinOption
 from roles.kinds.host import FileMode, HostAnswer, InterfaceSysctl, SshdOption, Sysctl, UnitOption
-from roles.kinds.packets import ChainPolicy, FilterTable, FirewallRule
+from roles.kinds.packets import ChainPolicy, FilterTable, FirewallRule, Listeners, OpenPorts
 from roles.kinds.postfix import (
     DnsblSites,
     MainCf,
@@ -41,7 +41,9 @@ __all__ = [
     "InterfaceSysctl",
     "Kind",
     "LineOption",
+    "Listeners",
     "MainCf",
+    "OpenPorts",
     "PostfixMap",
     "Restriction",
     "RestrictionList",

@@ -7,8 +7,30 @@ from dataclasses import dataclass
 from roles.settings import Gateway
 
 TOOLS = {4: "iptables", 6: "ip6tables"}
-# The shell's way to leave comments and counters out of iptables-save's text.
-STRIPPED = "sed -e '/^#/d' -e '/^:/s/ \\[.*//'"
+# The shell's way to leave comments and counters out of iptables-save's text, and to give users their names: the kernel
+# knows them by numbers, which each host has its own of. It reads standard input.
+STRIPPED = """awk '
+NR == FNR { split($0, p, ":"); if (!(p[3] in names)) names[p[3]] = p[1]; next }
+/^#/ { next }
+/^:/ { sub(/ \\[.*/, "") }
+match($0, /--uid-owner [0-9]+ /) {
+  id = substr($0, RSTART + 12, RLENGTH - 13)
+  if (id in names) $0 = substr($0, 1, RSTART + 11) names[id] substr($0, RSTART + RLENGTH - 1)
+}
+{ print }' /etc/passwd -"""
+# The ports that accepting rules open inwards, as `tcp/25`; a rule that opens no port in particular is shown whole.
+_OPENED = """awk '
+!/^-A/ || /^-A OUTPUT/ || !/-j ACCEPT$/ || / -i lo / || /--ctstate RELATED,ESTABLISHED/ || /-p (icmp|ipv6-icmp) / { next }
+{ p = d = ""
+  for (i = 1; i < NF; i++) { if ($i == "-p") p = $(i + 1); if ($i ~ /^--dports?$/) d = $(i + 1) }
+  print d == "" ? $0 : p "/" d }' | sort -u"""
+# What listens elsewhere than on loopback, as `tcp/25 master`. The resolver asks each question from another port.
+_LISTENING = """ss -Hnltup | awk '
+{ n = split($5, part, ":"); host = substr($5, 1, length($5) - length(part[n]) - 1)
+  if (host ~ /^127\\./ || host ~ /^\\[::1\\]/ || host ~ /%lo$/) next
+  name = "?"; if (match($0, /\\(\\("[^"]+"/)) name = substr($0, RSTART + 3, RLENGTH - 4)
+  if ($1 == "udp" && name == "unbound" && part[n] > 1023) next
+  print $1 "/" part[n], name }' | sort -u"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +53,7 @@ class FirewallRule:
 
     def question(self, gateway: Gateway) -> str:
         del gateway
-        return f"{TOOLS[self.family]}-save -t filter"
+        return f"rules=$({TOOLS[self.family]}-save -t filter) && printf '%s\\n' \"$rules\" | {STRIPPED}"
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         # The comment is ours and says nothing of what the rule does; all else must stand in the kernel, in order.
@@ -88,9 +110,53 @@ class FilterTable:
     def question(self, gateway: Gateway) -> str:
         del gateway
         if self.at_boot:
-            return f"{STRIPPED} {self.at_boot}"
+            return f"{STRIPPED} <{self.at_boot}"
         # Through a variable: in a pipe the tool's own failure would go unnoticed.
         return f"table=$({TOOLS[self.family]}-save -t filter) && printf '%s\\n' \"$table\" | {STRIPPED}"
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         return tuple(line.rstrip() for line in answer.splitlines()) == self.table(gateway)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPorts:
+    """The ports that the kernel's rules of a family open inwards: those of the declared services, and no others."""
+
+    family: int
+
+    def name(self) -> str:
+        return f"IPv{self.family} ports that rules open"
+
+    def wanted(self, gateway: Gateway) -> str:
+        return " ".join(sorted(gateway.open_ports(self.family)))
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"rules=$({TOOLS[self.family]}-save -t filter) && printf '%s\\n' \"$rules\" | {_OPENED}"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return set(answer.splitlines()) == gateway.open_ports(self.family)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listeners:
+    """The ports that something listens on, loopback's apart: those of the declared services, and no others.
+
+    A service that is there only at times (an authority's proof, a DHCP client) may be away.
+    """
+
+    def name(self) -> str:
+        return "ports that something listens on"
+
+    def wanted(self, gateway: Gateway) -> str:
+        return " ".join(sorted(gateway.open_ports(4) | gateway.open_ports(6)))
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return _LISTENING
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        seen = {line.split()[0] for line in answer.splitlines()}
+        declared = gateway.open_ports(4) | gateway.open_ports(6)
+        always = {"tcp/25", f"tcp/{gateway.sshd_port}"}
+        return always <= seen <= declared

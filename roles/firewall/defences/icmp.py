@@ -1,0 +1,73 @@
+"""ICMP: what a host needs of it (RFC 4890 4.4 for hosts' own firewalls; RFC 1191, RFC 792), and no more."""
+
+from roles.defence import Defence
+from roles.firewall.defences.base import fixed, hashlimit
+from roles.kinds import FirewallRule
+
+# Echo a second from one source: enough for any tool that people use.
+_ECHO = "10/sec"
+_BURST = 20
+# A host on a link lives by these; a router in between would have counted the hop limit down (RFC 4861 7.1, RFC 3971).
+_NEIGHBOURS = (135, 136)
+# RFC 4890 4.4.1: a host that does not hear its listener queries is forgotten by switches that snoop (RFC 2710, RFC 3810).
+_LISTENERS = (130,)
+# Echo, solicitations and advertisements of neighbours, solicitations of routers, reports of listeners (both versions).
+_OUT = (128, 131, 132, 133, 135, 136, 143)
+
+ICMP = Defence(
+    id="firewall.icmp",
+    title="Echo is answered slowly, neighbour discovery and error messages work, all other ICMP is dropped",
+    why="Path MTU discovery and IPv6 die without ICMP (RFC 4890 4.3.1); a flood of echo requests does not need an answer each, "
+    "and redirects, router advertisements, timestamps and node information questions serve an attacker alone.",
+    rows=("H03",),
+    sets=(
+        # Errors (RFC 4890 4.4.1: unreachable, too big, time exceeded, parameter problem) are RELATED where they are about a
+        # connection of ours, and come in by firewall.stateful; about others they are forged.
+        FirewallRule(
+            family=4,
+            chain="INPUT",
+            rules=fixed(
+                f"-p icmp -m icmp --icmp-type 8 {hashlimit('echo', 4, _ECHO, _BURST)} -j DROP",
+                "-p icmp -m icmp --icmp-type 8 -j ACCEPT",
+            ),
+        ),
+        FirewallRule(family=4, chain="OUTPUT", rules=fixed("-p icmp -m icmp --icmp-type 8 -j ACCEPT")),
+        FirewallRule(
+            family=6,
+            chain="INPUT",
+            rules=fixed(
+                f"-p ipv6-icmp -m icmp6 --icmpv6-type 128 {hashlimit('echo', 6, _ECHO, _BURST)} -j DROP",
+                "-p ipv6-icmp -m icmp6 --icmpv6-type 128 -j ACCEPT",
+            ),
+        ),
+        FirewallRule(
+            family=6,
+            chain="OUTPUT",
+            rules=fixed(*(f"-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j ACCEPT" for kind in _OUT)),
+        ),
+    ),
+    unseen="That too few echo replies come says nothing to one who cannot tell loss from a limit; the acceptance tests look.",
+)
+NEIGHBOURS = Defence(
+    id="firewall.neighbours",
+    title="Neighbours on the link are heard, and from farther away nobody passes for one",
+    why="IPv6 finds the addresses on a link by ICMP; a hop limit of 255 proves that a packet has passed no router.",
+    rows=("H03",),
+    sets=(
+        FirewallRule(
+            family=6,
+            chain="INPUT",
+            rules=fixed(
+                *(
+                    f"-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -m hl --hl-eq 255 -j ACCEPT"
+                    for kind in _NEIGHBOURS
+                ),
+                *(
+                    f"-s fe80::/10 -p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j ACCEPT"
+                    for kind in _LISTENERS
+                ),
+            ),
+        ),
+    ),
+    unseen="Seeing it takes a host on the gateway's own link; without it IPv6 would not answer at all.",
+)
