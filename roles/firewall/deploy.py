@@ -31,9 +31,9 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         v6=ruleset(FILTERING, gateway, 6),
         confirm_seconds=gateway.firewall_confirm_seconds,
     )
+    _kernel(gateway)  # behind the rules, with which the kernel loads the modules whose parameters these are
     # Its plugins read /etc/iptables at boot; the rules are live already, so nothing reloads it here.
     unit_current(name="Load the rulesets at boot", unit=UNIT, files=(UNIT_FILE,), on_change="start")
-    _kernel(gateway)
 
 
 def _named_by_rules(gateway: Gateway) -> None:

@@ -23,14 +23,14 @@ _OPENED = """awk '
 !/^-A/ || /^-A OUTPUT/ || !/-j ACCEPT$/ || / -i lo / || /--ctstate RELATED,ESTABLISHED/ || /-p (icmp|ipv6-icmp) / { next }
 { p = d = ""
   for (i = 1; i < NF; i++) { if ($i == "-p") p = $(i + 1); if ($i ~ /^--dports?$/) d = $(i + 1) }
-  print d == "" ? $0 : p "/" d }' | sort -u"""
-# What listens elsewhere than on loopback, as `tcp/25 master`. The resolver asks each question from another port.
+  print d == "" ? $0 : p "/" d }' | sort -u | tr '\\n' ' '"""
+# What listens elsewhere than on loopback, as `tcp/25(master)`. The resolver asks each question from another port.
 _LISTENING = """ss -Hnltup | awk '
 { n = split($5, part, ":"); host = substr($5, 1, length($5) - length(part[n]) - 1)
   if (host ~ /^127\\./ || host ~ /^\\[::1\\]/ || host ~ /%lo$/) next
   name = "?"; if (match($0, /\\(\\("[^"]+"/)) name = substr($0, RSTART + 3, RLENGTH - 4)
   if ($1 == "udp" && name == "unbound" && part[n] > 1023) next
-  print $1 "/" part[n], name }' | sort -u"""
+  gsub(/ /, "_", name); print $1 "/" part[n] "(" name ")" }' | sort -u | tr '\\n' ' '"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +135,7 @@ class OpenPorts:
         return f"rules=$({TOOLS[self.family]}-save -t filter) && printf '%s\\n' \"$rules\" | {_OPENED}"
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
-        return set(answer.splitlines()) == gateway.open_ports(self.family)
+        return set(answer.split()) == gateway.open_ports(self.family)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ class Listeners:
         return _LISTENING
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
-        seen = {line.split()[0] for line in answer.splitlines()}
+        seen = {listener.partition("(")[0] for listener in answer.split()}
         declared = gateway.open_ports(4) | gateway.open_ports(6)
         always = {"tcp/25", f"tcp/{gateway.sshd_port}"}
         return always <= seen <= declared

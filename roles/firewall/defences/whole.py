@@ -86,9 +86,9 @@ CLOSED_FIRST = Defence(
         *(
             HostAnswer(
                 subject=f"the shorter IPv{family} rules",
-                command=f"{TOOLS[family]}-restore --test {path} && grep '^:' {path}",
-                matches=r":INPUT DROP \[0:0\]\n:FORWARD DROP \[0:0\]\n:OUTPUT DROP \[0:0\]",
-                refuted_by=":INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT DROP [0:0]",
+                command=f"{TOOLS[family]}-restore --test {path} && grep '^:' {path} | cut -d' ' -f1,2",
+                matches=":INPUT DROP\n:FORWARD DROP\n:OUTPUT DROP",
+                refuted_by=":INPUT ACCEPT\n:FORWARD DROP\n:OUTPUT DROP",
             )
             for family, path in CLOSED.items()
         ),

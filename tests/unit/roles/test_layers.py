@@ -11,6 +11,7 @@ import pytest
 
 from roles.defence import Defence
 from roles.firewall.defences import DEFENCES as FIREWALL
+from roles.firewall.defences import FILTERING
 from roles.firewall.ruleset import ruleset
 from roles.hardening.defences import DEFENCES as HARDENING
 from roles.kinds import InterfaceSysctl, LineOption, Sysctl, applies
@@ -22,7 +23,16 @@ from tests.unit.roles.plans import Case, Plan, plans
 NAMES = [name for name, _ in LAYERS]
 TITLES = ["Firewall", "Hardening", "DNS", "MTA", "ClamAV", "SpamAssassin", "filterd", "Reports"]
 OPERATIONS = {
-    "firewall": ["Install the packet filter's tools", "Load the rulesets", "Load the rulesets at boot"],
+    "firewall": [
+        "Install the packet filter's tools",
+        "Write what the rules need",
+        "Make the users that the rules name",
+        "Make the sets of bans",
+        "Load the rulesets",
+        "Write the kernel's room for connections",
+        "Set the kernel's room for connections",
+        "Load the rulesets at boot",
+    ],
     "hardening": [
         "Install what hardening configures",
         "Write the kernel parameters",
@@ -136,8 +146,9 @@ def settled(plan: Plan) -> Answers:
     sysctls = [
         s.wanted(GATEWAY) for d in HARDENING for s in d.sets if isinstance(s, Sysctl | InterfaceSysctl)
     ]
+    tracked = [s.wanted(GATEWAY) for d in FIREWALL for s in d.sets if isinstance(s, Sysctl)]
     tables = {
-        f"{where}{family}": ruleset(FIREWALL, GATEWAY, family)
+        f"{where}{family}": ruleset(FILTERING, GATEWAY, family)
         for where in ("live", "file")
         for family in (4, 6)
     }
@@ -149,6 +160,7 @@ def settled(plan: Plan) -> Answers:
         "ActiveEnterTimestamp": unit_state(have="w", active="active", enabled="enabled"),
         "sha256sum <": states,
         "iptables-save": [line for name, text in tables.items() for line in (f"@{name}", *text.splitlines())],
+        "sysctl -n net.core.somaxconn": tracked,
         "sysctl -n ": sysctls,
         "find /var/lib/clamav": ["1"],
         "id -nG filterd": ["clamav debian-spamd filterd postdrop postfix"],

@@ -24,8 +24,13 @@ from tests.unit.roles.examples import gateway
 
 # Settings with which no rule is empty.
 DIRECTORY = {"servers": ["ldaps://ldap.example.org"], "base": "dc=example,dc=org"}
+ZONES = {
+    "wan": {"interface": "wan0", "services": ["smtp", "ssh"]},
+    "lan": {"interface": "lan0", "networks": ["198.18.0.0/24", "2001:db8:18::/64"]},
+}
 GATEWAY = gateway(
     dhcp=True,
+    firewall={"zones": ZONES},
     recipients={"example.org": {"method": "ldap", "ldap": DIRECTORY}},
     tls={"certificate": "acme", "mandatory": {"partner.example": {"level": "encrypt"}}},
     mta_rules={

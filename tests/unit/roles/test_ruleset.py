@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roles.firewall.defences import DEFENCES, FAMILIES
+from roles.firewall.defences import FAMILIES
+from roles.firewall.defences import FILTERING as DEFENCES
 from roles.firewall.loading import Rulesets
-from roles.firewall.ruleset import CHAINS, canonical, ruleset
+from roles.firewall.owners import HOMES
+from roles.firewall.ruleset import CHAINS, canonical, closed, ruleset
 from roles.kinds import ChainPolicy, FirewallRule
 from roles.kinds.packets import TOOLS
 from roles.settings import Gateway
@@ -22,9 +24,10 @@ GATEWAY = gateway()
 HEAD = ["*filter", ":INPUT DROP [0:0]", ":FORWARD DROP [0:0]", ":OUTPUT DROP [0:0]"]
 # One rule as iptables-save prints it: matches, our comment, target.
 RULE = re.compile(
-    r"-A (?P<chain>INPUT|FORWARD|OUTPUT) (?P<match>(?:\S+ )*?)"
+    r"-A (?P<chain>INPUT|FORWARD|OUTPUT|[a-z]+) (?P<match>(?:\S+ )*?)"
     r'-m comment --comment "(?P<id>firewall\.[a-z-]+)" '
-    r'-j (?P<target>ACCEPT|DROP|LOG --log-prefix "[a-z: ]{1,28}")'
+    r'-j (?P<target>ACCEPT|DROP|RETURN|LOG --log-prefix "[a-z: ]{1,28}"(?: --log-uid)?|SET --add-set \S+ \S+ --exist'
+    r"(?: --timeout \d+)?|REJECT --reject-with tcp-reset|CONNMARK --set-xmark \S+|[a-z]+)"
 )
 IDS = [defence.id for defence in DEFENCES]
 BOTH = pytest.mark.parametrize("family", FAMILIES)
@@ -34,9 +37,16 @@ def rules(text: str) -> list[re.Match[str]]:
     """Return the parsed rules of a ruleset; a line that is none fails the test."""
     lines = text.splitlines()
     assert (lines[:4], lines[-1], text[-1]) == (HEAD, "COMMIT", "\n")
-    found = [RULE.fullmatch(line) for line in lines[4:-1]]
-    assert None not in found, lines
-    return [match for match in found if match]
+    own = [line for line in lines[4:] if line.startswith(":")]
+    assert own == sorted(own)
+    found = {line: RULE.fullmatch(line) for line in lines[4 + len(own) : -1]}
+    assert [line for line, match in found.items() if match is None] == []
+    matches = [match for match in found.values() if match]
+    chains = {line[1:].partition(" ")[0] for line in own}
+    targets = {match["target"] for match in matches if re.fullmatch("[a-z]+", match["target"])}
+    assert targets <= chains
+    assert chains == {match["chain"] for match in matches} - set(CHAINS)
+    return matches
 
 
 def accepted(chain: str, id_: str, family: int, chosen: Gateway) -> list[str]:
@@ -52,10 +62,9 @@ def test_every_policy_is_drop_and_every_rule_well_formed(family: int) -> None:
 
 @BOTH
 def test_rules_stand_in_the_order_of_chains_and_records(family: int) -> None:
-    places = [
-        (CHAINS.index(rule["chain"]), IDS.index(rule["id"]))
-        for rule in rules(ruleset(DEFENCES, GATEWAY, family))
-    ]
+    found = rules(ruleset(DEFENCES, GATEWAY, family))
+    chains = [*CHAINS, *sorted({rule["chain"] for rule in found} - set(CHAINS))]
+    places = [(chains.index(rule["chain"]), IDS.index(rule["id"])) for rule in found]
     assert places == sorted(places)
 
 
@@ -84,18 +93,41 @@ def test_what_is_invalid_is_dropped_before_anything_from_outside_is_accepted(fam
     first = next(
         i for i, rule in enumerate(found) if rule["target"] == "ACCEPT" and "-i lo " not in rule["match"]
     )
-    dropped = [rule["match"] for rule in found[:first] if rule["target"] == "DROP"]
+    dropped = [rule["match"] for rule in found[:first] if rule["target"] in ("odd", "invalid", "spoofed")]
     assert any("--ctstate INVALID" in match for match in dropped)
     assert any("! --tcp-flags FIN,SYN,RST,ACK SYN" in match for match in dropped)
+    assert any("--tcp-flags SYN,RST,ACK NONE" in match for match in dropped)
     assert any("! -i lo" in match for match in dropped)
 
 
 @BOTH
-def test_the_log_comes_last_and_drops_nothing_itself(family: int) -> None:
+def test_what_our_own_chains_are_for_they_do(family: int) -> None:
+    ends = {rule["chain"]: rule["target"] for rule in rules(ruleset(DEFENCES, GATEWAY, family))}
+    assert {name: ends[name] for name in ("odd", "invalid", "spoofed")} == {
+        "odd": "invalid",
+        "invalid": "DROP",
+        "spoofed": "DROP",
+    }
+    assert ends["limited"].startswith("REJECT")
+    assert ends["counted"].startswith("CONNMARK")
+    # Nothing may pass by way of a chain of ours: what it does not drop goes on to the rules below.
     found = rules(ruleset(DEFENCES, GATEWAY, family))
-    for chain in ("INPUT", "OUTPUT"):
-        targets = [rule["target"] for rule in found if rule["chain"] == chain]
-        assert [target.startswith("LOG") for target in targets] == [False] * (len(targets) - 1) + [True]
+    assert not [rule for rule in found if rule["chain"] not in CHAINS and rule["target"] == "ACCEPT"]
+
+
+@BOTH
+def test_the_last_rules_only_look_and_log(family: int) -> None:
+    found = rules(ruleset(DEFENCES, GATEWAY, family))
+    last = {
+        chain: [rule["target"] for rule in found if rule["chain"] == chain][-1]
+        for chain in ("INPUT", "OUTPUT")
+    }
+    assert last["INPUT"] == "scanned"
+    assert last["OUTPUT"].startswith("LOG")
+    prefixes = re.findall(r'--log-prefix "([^"]+)"', ruleset(DEFENCES, GATEWAY, family))
+    assert len(set(prefixes)) == len(prefixes)
+    assert all(prefix.startswith("bastide ") for prefix in prefixes)
+    assert all("--limit 1/sec" in rule["match"] for rule in found if rule["target"].startswith("LOG"))
 
 
 @BOTH
@@ -111,7 +143,8 @@ def test_the_text_satisfies_every_record(family: int) -> None:
 def test_without_any_one_rule_some_record_does_not_hold(family: int) -> None:
     lines = ruleset(DEFENCES, GATEWAY, family).splitlines()
     settings = [s for d in DEFENCES for s in d.sets if isinstance(s, FirewallRule) and s.family == family]
-    for index in range(4, len(lines) - 1):
+    first = next(index for index, line in enumerate(lines) if line.startswith("-A "))
+    for index in range(first, len(lines) - 1):
         less = "\n".join(lines[:index] + lines[index + 1 :])
         assert not all(setting.holds(less, GATEWAY) for setting in settings), lines[index]
 
@@ -153,7 +186,7 @@ def test_only_smtp_and_ssh_are_open_inwards(family: int) -> None:
     ports = {
         port
         for rule in found
-        if rule["chain"] == "INPUT"
+        if rule["chain"] == "INPUT" and rule["target"] == "ACCEPT"
         for port in re.findall(r"--dports? (\S+)", rule["match"])
     }
     assert ports == {"25", "2222"}
@@ -164,7 +197,8 @@ def test_mail_leaves_to_the_declared_ports(family: int) -> None:
     hops = {"a.example": "[192.0.2.1]:2525", "b.example": "[192.0.2.1]", "c.example": "mail.example.org:587"}
     chosen = gateway(relay_domains=hops)
     ports = [
-        re.findall(r"--dport (\d+)", match) for match in accepted("OUTPUT", "firewall.smtp", family, chosen)
+        re.findall(r"--dport (\d+)", match)
+        for match in accepted("OUTPUT", "firewall.mail-out", family, chosen)
     ]
     assert ports == [["25"], ["587"], ["2525"]]
 
@@ -187,10 +221,10 @@ def test_dns_is_asked_of_the_declared_resolvers(
     dns = [
         match
         for match in accepted("OUTPUT", "firewall.egress", family, chosen)
-        if match.endswith("--dport 53")
+        if "--dport 53 " in match and match.endswith("--uid-owner unbound")
     ]
     assert dns == [
-        f"{target}-p {protocol} -m {protocol} --dport 53"
+        f"{target}-p {protocol} -m {protocol} --dport 53 -m conntrack --ctstate NEW -m owner --uid-owner unbound"
         for target, protocol in zip(targets, ("udp", "tcp") * len(targets), strict=False)
     ]
 
@@ -209,6 +243,123 @@ def test_nothing_else_leaves(family: int) -> None:
     assert all(re.match(r"-o lo|-m conntrack|-p icmp|-p ipv6-icmp|-m limit", match) for match in others)
 
 
+@BOTH
+def test_each_way_out_is_some_users_own(family: int) -> None:
+    chosen = gateway(
+        dhcp=True, tls={"certificate": "acme", "acme": {"challenge": "dns-01", "dns_provider": "x"}}
+    )
+    for rule in rules(ruleset(DEFENCES, chosen, family)):
+        if rule["chain"] == "OUTPUT" and "--dport" in rule["match"] and rule["id"] != "firewall.dhcp":
+            (owner,) = re.findall(r"--uid-owner (\S+)", rule["match"])
+            assert owner in {*HOMES, "_apt", "61184-65519"}
+            assert owner != "root"
+
+
+@BOTH
+def test_mail_leaves_as_the_mta_alone(family: int) -> None:
+    owners = {
+        re.findall(r"--uid-owner (\S+)", rule["match"])[0]
+        for rule in rules(ruleset(DEFENCES, GATEWAY, family))
+        if rule["chain"] == "OUTPUT" and "--dport 25 " in rule["match"]
+    }
+    assert owners == {"postfix"}
+
+
+ZONES: dict[str, Any] = {
+    "out": {"interface": "eth0"},
+    "house": {"interface": "eth1", "networks": ["10.1.0.0/16", "2001:db8:18::/64"]},
+    "desk": {"interface": "eth2", "networks": ["10.2.0.0/24", "2001:db8:5::/64"], "services": ["ssh"]},
+}
+ZONED = gateway(admin_networks=["10.2.0.0/28", "2001:db8:5::/64"], firewall={"zones": ZONES})
+
+
+@BOTH
+def test_a_service_is_open_on_the_interfaces_of_its_zones(family: int) -> None:
+    assert [match.split(" -p")[0] for match in accepted("INPUT", "firewall.smtp", family, ZONED)] == [
+        "-i eth0",
+        "-i eth1",
+    ]
+    (ssh,) = accepted("INPUT", "firewall.ssh", family, ZONED)
+    assert "-i eth2 " in ssh
+
+
+def test_declared_ports_follow_the_zone_of_who_asks() -> None:
+    for source, ports in (
+        ("203.0.113.9", {25}),
+        ("10.1.2.3", {25}),
+        ("10.2.0.3", {22}),
+        ("10.2.0.99", set()),
+        ("2001:db8:5::1", {22}),
+        ("2001:db8:77::1", {25}),
+    ):
+        assert ZONED.declared_ports(source) == ports, source
+
+
+@BOTH
+def test_a_zones_networks_come_from_nowhere_else(family: int) -> None:
+    matches = accepted("INPUT", "firewall.spoofed", family, ZONED)
+    homes = {4: ["10.1.0.0/16", "10.2.0.0/24"], 6: ["2001:db8:18::/64", "2001:db8:5::/64"]}[family]
+    assert [match for match in matches if match.startswith("-s ")] == [
+        f"-s {network} ! -i {interface}" for network, interface in zip(homes, ("eth1", "eth2"), strict=True)
+    ]
+
+
+def test_bogons_are_left_out_where_a_setting_uses_them() -> None:
+    def listed(chosen: Gateway, family: int) -> set[str]:
+        return set(re.findall(r"-s (\S+)", "\n".join(accepted("INPUT", "firewall.bogons", family, chosen))))
+
+    # 10.0.0.0/8 is a zone's, 192.0.2.0/24 has the resolver.
+    assert "10.0.0.0/8" not in listed(ZONED, 4)
+    assert "192.0.2.0/24" not in listed(ZONED, 4)
+    assert {"172.16.0.0/12", "198.51.100.0/24", "240.0.0.0/4"} <= listed(ZONED, 4)
+    assert "fc00::/7" in listed(ZONED, 6)
+    # Without zones nobody can tell whether a private address is forged.
+    assert not {"10.0.0.0/8", "192.168.0.0/16", "172.16.0.0/12"} & listed(GATEWAY, 4)
+    used = gateway(firewall={"bogons_in_use": ["198.51.100.7", "3fff:1::/32"]})
+    assert "198.51.100.0/24" not in listed(used, 4)
+    assert "3fff::/20" not in listed(used, 6)
+    assert "3fff::/20" in listed(GATEWAY, 6)
+
+
+@BOTH
+def test_friends_are_neither_counted_nor_banned(family: int) -> None:
+    chosen = gateway(
+        mta_limits={"exempt": ["203.0.113.0/28", "2001:db8:77::/64"]},
+        firewall={"never_banned": ["203.0.113.99", "2001:db8:88::/64"]},
+    )
+    found = rules(ruleset(DEFENCES, chosen, family))
+
+    def let_off(chain: str) -> set[str]:
+        return {
+            rule["match"].split()[1]
+            for rule in found
+            if rule["chain"] == chain and rule["target"] == "RETURN" and rule["match"].startswith("-s ")
+        }
+
+    admins = {4: "192.0.2.0/28", 6: "2001:db8:5::/64"}[family]
+    exempt = {4: "203.0.113.0/28", 6: "2001:db8:77::/64"}[family]
+    assert {admins, exempt} <= let_off("counted")
+    assert let_off("scanned") - let_off("counted") >= {{4: "203.0.113.99/32", 6: "2001:db8:88::/64"}[family]}
+    chains = [rule["id"] for rule in found if rule["chain"] == "INPUT"]
+    assert chains.index("firewall.ssh") < chains.index("firewall.bans")
+
+
+@BOTH
+def test_bans_can_be_off(family: int) -> None:
+    text = ruleset(DEFENCES, gateway(firewall={"ban_seconds": 0}), family)
+    assert "bastide-banned" not in text
+    assert "bastide-probed" not in text
+
+
+@BOTH
+def test_the_shorter_ruleset_names_nothing_that_could_be_missing(family: int) -> None:
+    text = closed(GATEWAY, family)
+    assert text.splitlines()[:4] == HEAD
+    assert not re.search(r"uid-owner|match-set|hashlimit|dport 25", text)
+    admins = {4: "192.0.2.0/28", 6: "2001:db8:5::/64"}[family]
+    assert f"-A INPUT -s {admins} -p tcp -m tcp --dport 22 " in text
+
+
 def test_counters_and_comments_of_the_tool_say_nothing() -> None:
     text = ruleset(DEFENCES, GATEWAY, 4)
     saved = (
@@ -223,6 +374,7 @@ def test_counters_and_comments_of_the_tool_say_nothing() -> None:
         (":INPUT DROP", ":INPUT ACCEPT"),
         ("--dport 25 ", "--dport 26 "),
         ("firewall.smtp", "firewall.mine"),
+        ("--uid-owner postfix", "--uid-owner root"),
         ("-j DROP", "-j ACCEPT"),
         ("COMMIT", "-A INPUT -j ACCEPT\nCOMMIT"),
         (":OUTPUT DROP [0:0]", ":OUTPUT DROP [0:0]\n:DOCKER - [0:0]"),
@@ -235,7 +387,8 @@ def test_whatever_a_packet_could_notice_is_a_difference(change: tuple[str, str])
 
 def test_order_is_a_difference() -> None:
     lines = ruleset(DEFENCES, GATEWAY, 4).splitlines()
-    swapped = [*lines[:4], lines[5], lines[4], *lines[6:]]
+    at = next(index for index, line in enumerate(lines) if line.startswith("-A "))
+    swapped = [*lines[:at], lines[at + 1], lines[at], *lines[at + 2 :]]
     assert canonical("\n".join(swapped)) != canonical("\n".join(lines))
 
 
