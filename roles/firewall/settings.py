@@ -69,22 +69,14 @@ class Firewall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     time_servers: Annotated[
         tuple[str, ...], Meta(description="Networks (CIDR) of the time servers (NTP); empty: any.")
     ] = ()
-    connections: Annotated[
-        int,
-        Meta(
-            ge=10,
-            le=10_000,
-            description="Connections to port 25 at the same time from one address (IPv6: one /64); what is beyond is reset. "
-            "The MTA's own limits are lower, and say why; this one keeps its queue of connections free.",
-        ),
-    ] = 100
     connections_per_second: Annotated[
         int,
         Meta(
             ge=1,
             le=1000,
-            description="New connections to port 25 from one address (IPv6: one /64), ten times as many in a burst. Only "
-            "handshakes that were finished count: nobody uses up another's by forging his address.",
+            description="New connections to port 25 from one address (IPv6: one /64), ten times as many in a burst; what is "
+            "beyond is reset. Only handshakes that were finished count: nobody uses up another's by forging his address. "
+            "How many stand at a time is bounded by the MTA (`mta_limits.connections`), which says so.",
         ),
     ] = 10
     syns_per_second: Annotated[

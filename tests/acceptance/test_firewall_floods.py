@@ -17,7 +17,8 @@ from tests.acceptance.letters import mark
 from tests.acceptance.outside import Outside
 
 # Neither has any privilege: the sender may send for sender.example, the other one is a stranger.
-SENDER, STRANGER, THIRD, PATIENT = (f"198.51.100.{number}" for number in (11, 73, 72, 71))
+# Each is counted for a minute and more, so that each is used for one thing.
+SENDER, STRANGER, THIRD, PATIENT, SCANNER = (f"198.51.100.{number}" for number in (11, 73, 72, 71, 68))
 DELIVERED_SECONDS = 5.0
 # Closed everywhere, and never the same twice in a row.
 CLOSED = list(range(3000, 3060))
@@ -97,10 +98,11 @@ def test_one_source_with_500_connections_starves_nobody(
     with under_way(wan.netns, "held", source=STRANGER, target=wan.address, count=500) as holding:
         assert holding.stdout is not None
         seen = json.loads(holding.stdout.readline())
-        assert 0 < seen["open"] <= 100
+        # The burst of 100, and ten for each second that it took.
+        assert 0 < seen["open"] <= 160
         assert delivered(sender, gateway) < DELIVERED_SECONDS
         limited = count(gateway, "iptables", "limited", "REJECT")
-    assert limited >= 350
+    assert limited >= 300
 
 
 def test_syns_of_one_address_are_answered_up_to_a_bound(wan: Outside) -> None:
@@ -112,13 +114,13 @@ def test_syns_of_one_address_are_answered_up_to_a_bound(wan: Outside) -> None:
 
 
 def test_who_scans_is_banned_and_what_stands_goes_on(wan: Outside, gateway: GatewayHost) -> None:
-    assert done_in(wan.netns, "reached", source=STRANGER, target=wan.address, port=25) == {"open": True}
-    with under_way(wan.netns, "held", source=STRANGER, target=wan.address, count=1) as holding:
+    assert done_in(wan.netns, "reached", source=SCANNER, target=wan.address, port=25) == {"open": True}
+    with under_way(wan.netns, "held", source=SCANNER, target=wan.address, count=1) as holding:
         assert holding.stdout is not None
         assert json.loads(holding.stdout.readline()) == {"open": True}
-        done_in(wan.netns, "syns", sources=[STRANGER], target=wan.address, ports=CLOSED, count=60, rate=100)
-        assert banned(gateway, STRANGER)
-        assert done_in(wan.netns, "reached", source=STRANGER, target=wan.address, port=25) == {"open": False}
+        done_in(wan.netns, "syns", sources=[SCANNER], target=wan.address, ports=CLOSED, count=60, rate=100)
+        assert banned(gateway, SCANNER)
+        assert done_in(wan.netns, "reached", source=SCANNER, target=wan.address, port=25) == {"open": False}
         assert holding.stdin is not None
         holding.stdin.write("?\n")
         holding.stdin.flush()

@@ -13,7 +13,6 @@ MODULES = (
     "ip_set_hash_ipport",
     "xt_addrtype",
     "xt_connbytes",
-    "xt_connlimit",
     "xt_connmark",
     "xt_conntrack",
     "xt_hashlimit",

@@ -4,7 +4,6 @@ from ipaddress import ip_network
 
 from roles.defence import Defence
 from roles.firewall.defences.base import (
-    CLIENT,
     NEW,
     SYN,
     Rules,
@@ -72,12 +71,9 @@ def _counted(family: int) -> Rules:
     """Return the rules that a connection passes once, with the packet that ends its handshake."""
 
     def rules(gateway: Gateway) -> tuple[str, ...]:
-        firewall, mask = gateway.firewall, CLIENT[family]
-        rate = firewall.connections_per_second
-        many = f"--connlimit-above {firewall.connections} --connlimit-mask {mask} --connlimit-saddr"
+        rate = gateway.firewall.connections_per_second
         return (
             *(f"{network}-j RETURN" for network in sources(unlimited(gateway), family)),
-            f"-p tcp -m connlimit {many} -j limited",
             f"{hashlimit('smtp', family, f'{rate}/sec', 10 * rate)} -j limited",
             "-j CONNMARK --set-xmark 0x1/0xffffffff",
         )
@@ -124,9 +120,10 @@ SYN_FLOOD = Defence(
 )
 COUNTED = Defence(
     id="firewall.connections",
-    title="One client has so many connections to port 25, and gets so many a second",
-    why="Who opens connections and says nothing takes them from others. They are counted when the handshake is finished: "
-    "what is forged never comes so far, and uses up nobody's share.",
+    title="One client gets so many connections to port 25 a second",
+    why="Who opens connections faster than mail can come takes them from others. They are counted when the handshake is "
+    "finished: what is forged never comes so far, and uses up nobody's share. The kernel's own count of connections that stand "
+    "(connlimit) is made of first packets, which anybody can forge; there the MTA's bounds hold (mta.client-limits).",
     rows=("H04",),
     sets=(
         # A connection that was counted bears a mark; one that was reset is looked at anew with each further packet.
