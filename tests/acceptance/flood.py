@@ -140,6 +140,26 @@ def _stands(each: socket.socket) -> bool:
         return False
 
 
+def echoes(source: str, target: str, count: int) -> dict[str, int]:
+    """Send so many ICMP echo requests (RFC 792) at once and return how many replies came within a second."""
+    heard = 0
+    name = _RANDOM.randrange(65536)
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as ear:
+        ear.bind((source, 0))
+        ear.connect((target, 0))
+        for number in range(count):
+            body = struct.pack("!BBHHH", 8, 0, 0, name, number)
+            total = sum(struct.unpack("!4H", body))
+            total = (total & 0xFFFF) + (total >> 16)
+            ear.send(body[:2] + struct.pack("!H", ~total & 0xFFFF) + body[4:])
+        deadline = time.monotonic() + 1
+        while (left := deadline - time.monotonic()) > 0 and select.select([ear], [], [], left)[0]:
+            packet = ear.recv(2048)
+            at = (packet[0] & 0x0F) * 4
+            heard += packet[at] == 0 and packet[at + 4 : at + 6] == struct.pack("!H", name)
+    return {"heard": heard}
+
+
 def reached(source: str, target: str, port: int) -> dict[str, bool]:
     """Say whether a connection is let in within two seconds."""
     with socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET) as each:
@@ -152,7 +172,13 @@ def reached(source: str, target: str, port: int) -> dict[str, bool]:
         return {"open": True}
 
 
-DEEDS: dict[str, Callable[..., Any]] = {"syns": syns, "answered": answered, "held": held, "reached": reached}
+DEEDS: dict[str, Callable[..., Any]] = {
+    "syns": syns,
+    "answered": answered,
+    "echoes": echoes,
+    "held": held,
+    "reached": reached,
+}
 
 if __name__ == "__main__":
     seen = DEEDS[sys.argv[1]](**json.loads(sys.argv[2]))

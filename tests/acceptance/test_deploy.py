@@ -126,18 +126,3 @@ def test_the_gateway_survives_a_restart(lab: LabState, gateway: GatewayHost) -> 
     )
     assert "-P INPUT DROP" in gateway.run("iptables -S INPUT")
     assert "0 operations changed something" in deploy("apply", INVENTORY, lab=lab.name).stdout
-
-
-def test_the_way_out_is_closed_but_for_what_is_needed(gateway: GatewayHost) -> None:
-    def reached(port: int) -> bool:
-        script = f"timeout 3 bash -c '</dev/tcp/198.51.100.53/{port}' 2>/dev/null && echo yes || echo no"
-        return gateway.run(script).strip() == "yes"
-
-    assert reached(80)
-    assert not reached(22)
-    assert not reached(8080)
-    # The same port answers once the filter lets it: it was the filter that held.
-    with gateway.altered(
-        "iptables -I OUTPUT -p tcp --dport 22 -j ACCEPT", "iptables -D OUTPUT -p tcp --dport 22 -j ACCEPT"
-    ):
-        assert reached(22)
