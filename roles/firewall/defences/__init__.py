@@ -11,8 +11,9 @@ FILTERING: tuple[Defence, ...] = (
     packets.LOOPBACK_OPEN,
     packets.ODD_FLAGS,
     packets.INVALID,
+    icmp.ECHO_FLOOD,  # this and the next two before the rule that lets all packets of open connections pass
     services.EARLY_TALKER,
-    services.COUNTED,  # before the rule that lets all packets of open connections pass
+    services.COUNTED,
     packets.STATEFUL,
     icmp.NEIGHBOURS,  # before the bogons: who asks whether an address is taken has none yet
     packets.SPOOFED,

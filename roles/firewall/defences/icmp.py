@@ -1,7 +1,7 @@
 """ICMP: what a host needs of it (RFC 4890 4.4 for hosts' own firewalls; RFC 1191, RFC 792), and no more."""
 
 from roles.defence import Defence
-from roles.firewall.defences.base import fixed, hashlimit
+from roles.firewall.defences.base import FAMILIES, fixed, hashlimit
 from roles.kinds import FirewallRule
 
 # Echo a second from one source: enough for any tool that people use.
@@ -14,11 +14,29 @@ _LISTENERS = (130,)
 # Echo, solicitations and advertisements of neighbours, solicitations of routers, reports of listeners (both versions).
 _OUT = (128, 131, 132, 133, 135, 136, 143)
 
+_MATCH = {4: "-p icmp -m icmp --icmp-type 8", 6: "-p ipv6-icmp -m icmp6 --icmpv6-type 128"}
+
+ECHO_FLOOD = Defence(
+    id="firewall.echo-flood",
+    title="Echo requests of one source are answered up to a rate",
+    why="A flood of them does not need an answer each. To the kernel requests with one identifier are a connection, whose "
+    "packets all pass as soon as one was answered; so each is counted before that is asked.",
+    rows=("H04",),
+    sets=tuple(
+        FirewallRule(
+            family=family,
+            chain="INPUT",
+            rules=fixed(f"{_MATCH[family]} {hashlimit('echo', family, _ECHO, _BURST)} -j DROP"),
+        )
+        for family in FAMILIES
+    ),
+    unseen="That too few replies come says nothing to one who cannot tell loss from a limit; the acceptance tests look.",
+)
 ICMP = Defence(
     id="firewall.icmp",
-    title="Echo is answered slowly, neighbour discovery and error messages work, all other ICMP is dropped",
-    why="Path MTU discovery and IPv6 die without ICMP (RFC 4890 4.3.1); a flood of echo requests does not need an answer each, "
-    "and redirects, router advertisements, timestamps and node information questions serve an attacker alone.",
+    title="Echo, neighbour discovery and error messages work, all other ICMP is dropped",
+    why="Path MTU discovery and IPv6 die without ICMP (RFC 4890 4.3.1); redirects, router advertisements, timestamps and node "
+    "information questions serve an attacker alone.",
     rows=("H03",),
     sets=(
         # Errors (RFC 4890 4.4.1: unreachable, too big, time exceeded, parameter problem) are RELATED where they are about a
@@ -27,7 +45,6 @@ ICMP = Defence(
             family=4,
             chain="INPUT",
             rules=fixed(
-                f"-p icmp -m icmp --icmp-type 8 {hashlimit('echo', 4, _ECHO, _BURST)} -j DROP",
                 "-p icmp -m icmp --icmp-type 8 -j ACCEPT",
             ),
         ),
@@ -36,7 +53,6 @@ ICMP = Defence(
             family=6,
             chain="INPUT",
             rules=fixed(
-                f"-p ipv6-icmp -m icmp6 --icmpv6-type 128 {hashlimit('echo', 6, _ECHO, _BURST)} -j DROP",
                 "-p ipv6-icmp -m icmp6 --icmpv6-type 128 -j ACCEPT",
             ),
         ),
@@ -46,7 +62,7 @@ ICMP = Defence(
             rules=fixed(*(f"-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j ACCEPT" for kind in _OUT)),
         ),
     ),
-    unseen="That too few echo replies come says nothing to one who cannot tell loss from a limit; the acceptance tests look.",
+    unseen="What ICMP is answered the acceptance tests look at, from the wan side.",
 )
 NEIGHBOURS = Defence(
     id="firewall.neighbours",
