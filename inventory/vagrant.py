@@ -21,6 +21,11 @@ gateways = [
             "hostname": "mx1.bastide.example",
             # Where this machine's ssh comes from: libvirt's management network, VirtualBox's address translation.
             "admin_networks": ["192.168.121.0/24", "10.0.2.0/24"],
+            # The machines' networks are such as nobody on the internet has; the audit scans from the attacker's.
+            "firewall": {
+                "bogons_in_use": ["198.51.100.0/24", "198.18.0.0/15", "2001:db8::/32"],
+                "never_banned": ["198.51.100.0/24", "198.18.0.0/15", "2001:db8::/32"],
+            },
             # In the order of the machine's networks; the boxes keep the kernel's names.
             "relay_domains": {"bastide.example": "[198.18.0.25]:25"},
         },

@@ -7,27 +7,21 @@ from roles.firewall.defences.base import Rules, both, each, hashlimit, logged, s
 from roles.firewall.defences.services import unlimited
 from roles.firewall.sets import BANNED, MEMBERS, PROBED, SETS
 from roles.firewall.settings import Network, parsed
+from roles.forms import is_address
 from roles.kinds import HostAnswer
 from roles.settings import Gateway
 
 
 def never_banned(gateway: Gateway) -> tuple[Network, ...]:
     """Return the networks that no scan of theirs has banned: administrators', own ones, whom no limit bounds."""
-    hops = (hop.partition("]")[0].removeprefix("[") for hop in gateway.relay_domains.values())
-    addresses = [ip_network(hop) for hop in hops if _is_address(hop)]
+    # `[192.0.2.1]:25`, and of IPv6 `[ipv6:2001:db8::1]` (transport(5)); names have addresses that change.
+    hops = (hop.lower().partition("]")[0].strip("[").removeprefix("ipv6:") for hop in gateway.every_next_hop)
+    addresses = [ip_network(hop) for hop in hops if is_address(hop)]
     return tuple(
         dict.fromkeys(
             (*parsed(gateway.firewall.never_banned), *unlimited(gateway), *sorted(addresses, key=str))
         )
     )
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_network(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _noticed(family: int) -> Rules:
