@@ -74,8 +74,12 @@ def _by_acme(gateway: Gateway) -> bool:
 
 
 MAIL: Final = Way(about="mail to next hops and to the world", users=_mta, ports=lambda g: g.next_hop_ports)
+# Root too, where there is a directory: a deploy asks it as root whether it understands the question (roles/mta/checking.py),
+# before the MTA's own user may read what stands there, the password.
 DIRECTORY: Final = Way(
-    about="recipients, of declared directories", users=_mta, ports=lambda g: g.directory_ports
+    about="recipients, of declared directories",
+    users=lambda g: (*_mta(g), "root"),
+    ports=lambda g: g.directory_ports,
 )
 WAYS: Final = (
     Way(

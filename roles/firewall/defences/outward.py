@@ -24,7 +24,7 @@ MAIL_OUT = Defence(
 )
 DIRECTORIES = Defence(
     id="firewall.directory",
-    title="Directories are asked only where one is declared, and only by the MTA",
+    title="Directories are asked only where one is declared, and only by the MTA and a deploy",
     why="A gateway that knows its recipients otherwise has nothing to ask of a directory of the house.",
     rows=("H03",),
     sets=each("OUTPUT", lambda family: accepted(lambda gateway: DIRECTORY.rules(gateway, family))),
