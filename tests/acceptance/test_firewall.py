@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from lab.plan import LabState
+from roles.firewall.owners import MTA_USERS
 from tests.acceptance.flood import done_in
-from tests.acceptance.gateway import GatewayHost
+from tests.acceptance.gateway import SETTINGS, GatewayHost
 from tests.acceptance.lacking import lacks
 from tests.acceptance.outside import Outside
 from tests.acceptance.test_breakage import FINDINGS, audited
@@ -65,12 +66,13 @@ def test_nmap_sees_the_declared_ports_and_no_other(
 
 WORLD, MAIL = "198.51.100.53", "198.18.0.25"
 YES, NO = "reached", "kept in"
+MTA = MTA_USERS[SETTINGS.mta]
 OUT = [
     ("_apt", WORLD, 80, YES),
     ("clamav", WORLD, 80, YES),
     ("_mta-sts", WORLD, 443, YES),
     ("unbound", WORLD, 53, YES),
-    ("postfix", MAIL, 25, YES),
+    (MTA, MAIL, 25, YES),
     ("root", WORLD, 80, NO),
     ("root", WORLD, 53, NO),
     ("root", MAIL, 25, NO),
@@ -78,7 +80,7 @@ OUT = [
     ("filterd", MAIL, 25, NO),
     ("clamav", MAIL, 25, NO),
     ("clamav", WORLD, 53, NO),
-    ("postfix", WORLD, 80, NO),
+    (MTA, WORLD, 80, NO),
     ("unbound", WORLD, 80, NO),
     ("_mta-sts", WORLD, 80, NO),
     ("_apt", WORLD, 22, NO),

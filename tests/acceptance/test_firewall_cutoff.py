@@ -93,7 +93,7 @@ def test_a_ruleset_that_cannot_be_loaded_at_boot_leaves_the_host_closed(
     lab: LabState, gateway: GatewayHost
 ) -> None:
     # As after a restart: no rules, and a file that names a user who is gone.
-    broken = "sed -i 's/--uid-owner postfix/--uid-owner nobody-of-that-name/' /etc/iptables/rules.v4"
+    broken = "sed -i 's/--uid-owner unbound/--uid-owner nobody-of-that-name/' /etc/iptables/rules.v4"
     forget = "; ".join(
         [f"iptables -P {chain} ACCEPT" for chain in ("INPUT", "OUTPUT", "FORWARD")]
         + ["iptables -F", "iptables -X"]
