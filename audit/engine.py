@@ -21,7 +21,7 @@ from audit.target import Target
 from audit.vantage import Worker, entered
 from roles.claims import Claim, Reply, Scan
 from roles.defence import Defence, Lacking
-from roles.kinds import Kind
+from roles.kinds import NEEDS, Kind, need_of
 from roles.settings import Gateway
 
 # A probe bounds its own waits; this is for one that hangs all the same. The slowest is a scan of 65,535 ports.
@@ -29,6 +29,8 @@ CLAIM_SECONDS = 180.0
 # How many items of each wave are under way at a time, all vantages together: dialogues few, since many connections
 # at once from one address are what an MTA's own limits are there to stop; early talkers one by one; scans mostly wait.
 CONCURRENT = (6, 1, 12)
+# systemd-detect-virt(1): succeeds in a container, and fails on a machine with a kernel of its own.
+IN_CONTAINER = "systemd-detect-virt --quiet --container"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,8 @@ class Item:
 class Result(Struct, frozen=True, kw_only=True):
     """What came of one item on one host.
 
-    ``state`` is held, broken, not seen or not available; ``wanted`` and ``seen`` are one line each; ``why`` says why it
-    was not seen, or why its MTA cannot have it; ``seconds`` is how long it took.
+    ``state`` is held, broken, not seen (in a container: because it is one) or not available; ``wanted`` and ``seen`` are one
+    line each; ``why`` says why it was not seen, or why its MTA cannot have it; ``seconds`` is how long it took.
     """
 
     host: str
@@ -164,8 +166,11 @@ class Session:
             if question not in self._answers:
                 checks = [other.check for other in (*self._planned, item)]
                 wanted = [check.question(gateway) for check in checks if is_kind(check)]
-                self._answers |= Shell(self.target).ask(wanted)
+                self._answers |= Shell(self.target).ask([IN_CONTAINER, *wanted])
         answer = self._answers[question]
+        if (need := need_of(kind)) and self._answers[IN_CONTAINER].code == 0:
+            # Whatever it answers, it says nothing of what would be in force on a machine.
+            return Observation(state="not seen: container", why=NEEDS[need])
         if answer.code != 0:
             said = answer.errors.strip() or answer.output.strip() or "no output"
             return Observation(state="broken", seen=evidence.line(f"exit code {answer.code}: {said}"))

@@ -9,13 +9,14 @@ from docs.markdown import code, page, table
 from roles import claims, kinds
 from roles.claims import Claim, Reply
 from roles.defence import Defence
-from roles.kinds import Kind
+from roles.kinds import Kind, need_of
 from roles.settings import Gateway
 
 _SOURCE = """\
 Each row is one record of `roles/<layer>/defences.py`. The deploy renders it, the audit asks the live host for what
 it sets and tries what it claims, the acceptance tests bear its id. Values are those of the gateway in
-`inventory/example.py`. Rows are requirement ids. To add one see [CONTRIBUTING.md](../CONTRIBUTING.md)."""
+`inventory/example.py`. Rows are requirement ids. A host has the defences up to its `hardening_level`; the weight, 1 to 10, is
+what one counts in a score. To add one see [CONTRIBUTING.md](../CONTRIBUTING.md)."""
 
 
 def text(layers: Sequence[tuple[str, tuple[Defence, ...]]], gateway: Gateway) -> str:
@@ -34,11 +35,13 @@ def text(layers: Sequence[tuple[str, tuple[Defence, ...]]], gateway: Gateway) ->
 def _layer(name: str, defences: Sequence[Defence], gateway: Gateway) -> str:
     purpose = importlib.import_module(f"roles.{name}").__doc__ or ""
     overview = table(
-        ("Id", "Defence", "Rows", "Sets", "Claims"),
+        ("Id", "Defence", "Level", "Weight", "Rows", "Sets", "Claims"),
         (
             (
                 f"[{each.id}](#{_anchor(each.id)})",
                 each.title,
+                each.level,
+                str(each.weight),
                 ", ".join(each.rows),
                 str(len(each.sets)),
                 str(len(each.claims)) if each.claims else "unseen",
@@ -57,6 +60,8 @@ def _anchor(heading: str) -> str:
 
 def _defence(defence: Defence, gateway: Gateway) -> str:
     parts = [f"### {defence.id}\n", f"{defence.title}. {defence.why}\n"]
+    if defence.cost:
+        parts.append(f"Costs: {defence.cost}\n")
     items = engine.items([defence])
     settings = [(item.check, item) for item in items if evidence.is_kind(item.check)]
     if settings:
@@ -82,7 +87,9 @@ def _defence(defence: Defence, gateway: Gateway) -> str:
 
 def _setting(kind: Kind, gateway: Gateway) -> tuple[str, ...]:
     mta: str = getattr(kind, "mta", None) or ""
-    return f"{type(kind).__name__}{f' ({mta})' if mta else ''}", code(kind.name()), code(kind.wanted(gateway))
+    need = need_of(kind)
+    name = f"{code(kind.name())}{f' (needs: {need})' if need else ''}"
+    return f"{type(kind).__name__}{f' ({mta})' if mta else ''}", name, code(kind.wanted(gateway))
 
 
 def _claim(item: Item, gateway: Gateway) -> tuple[str, ...]:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from roles.claims import Claim
+from roles.hardening.settings import LEVELS, Level
 from roles.kinds import Kind, applies
 from roles.settings import Gateway, Mta
 
 _ID = re.compile(r"[a-z]+(\.[a-z0-9-]+)+")
 _ROW = re.compile(r"[A-Z]\d{2}")
+_HEAVIEST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Defence:
     ``claims`` are what is seen from outside; where nothing can be seen, ``unseen`` says why.
     ``when`` says of which gateways it is a defence, where it is not one of all; ``lacks`` why one of the MTAs cannot
     have it, and what stands in its place there.
+    ``level`` is the lowest hardening level of a host that has it, ``cost`` what it costs the administrator (nothing that he
+    would notice, if empty) and ``weight`` how much it counts in a score, 1 to 10.
     An unfinished record cannot be constructed: ValueError names the record and what it lacks.
     """
 
@@ -51,6 +55,9 @@ class Defence:
     unseen: str = ""
     when: Callable[[Gateway], bool] | None = None
     lacks: Mapping[Mta, str] = field(default_factory=dict)
+    level: Level = "lax"
+    weight: int = 5
+    cost: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a record that lacks what one of its readers needs."""
@@ -78,6 +85,10 @@ class Defence:
                 if mta not in self.lacks
                 and not any(getattr(each, "mta", mta) in (None, mta) for each in self.sets)
             ]
+        if not 1 <= self.weight <= _HEAVIEST:
+            found.append(f"the weight must be from 1 to {_HEAVIEST}")
+        if not self.cost.endswith(".") and (self.cost or self.level != LEVELS[0]):
+            found.append(f"above level {LEVELS[0]} its cost must be said, and as a whole sentence")
         found += [
             f"what stands in its place under {mta} must be a whole sentence"
             for mta, why in self.lacks.items()
@@ -86,8 +97,9 @@ class Defence:
         return found
 
     def stands(self, gateway: Gateway) -> bool:
-        """Say whether this gateway has the defence: it is meant for it, and its MTA can."""
-        return (self.when is None or self.when(gateway)) and gateway.mta not in self.lacks
+        """Say whether this gateway has the defence: its level asks for it, it is meant for it, and its MTA can."""
+        asked = LEVELS.index(self.level) <= LEVELS.index(gateway.hardening_level)
+        return asked and (self.when is None or self.when(gateway)) and gateway.mta not in self.lacks
 
     def only_warns(self, gateway: Gateway) -> bool:
         """Say whether this gateway's operator lets the defence count what it would refuse, and let it in."""

@@ -17,6 +17,7 @@ from roles.errors import SettingError
 from roles.filterd import policy
 from roles.firewall.settings import Firewall, zone_of
 from roles.forms import HTTP_PORT, SMTP_PORT, next_hop_port, next_hops
+from roles.hardening.settings import Level
 from roles.mta.directions import Outbound, Queue
 from roles.mta.limits import Limits, RelayNetwork
 from roles.mta.recipients import RecipientCheck, server_of
@@ -160,6 +161,14 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     firewall: Annotated[
         Firewall, Meta(description="The networks around the gateway, and what one client may do to it.")
     ] = Firewall()
+    hardening_level: Annotated[
+        Level,
+        Meta(
+            description="How much convenience is given up for safety: `lax` takes what nobody notices, `moderate` what a mail "
+            "gateway does not miss, `paranoid` also what makes an administrator's work harder. docs/defences.md names the level "
+            "and the cost of each defence."
+        ),
+    ] = "moderate"
     firewall_confirm_seconds: Annotated[
         int,
         Meta(

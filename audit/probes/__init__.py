@@ -26,7 +26,9 @@ from roles.claims import (
     Verdict,
 )
 
-State = Literal["held", "broken", "not seen", "not available"]
+State = Literal["held", "broken", "not seen", "not seen: container", "not available"]
+# The states in which nothing was looked at, for a reason that the result gives.
+UNLOOKED: frozenset[State] = frozenset({"not seen", "not seen: container", "not available"})
 
 OBSERVERS: Mapping[type, Callable[[Any, Place], Awaitable[object]]] = {
     Greeting: smtp.greeting,

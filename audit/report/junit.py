@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from audit.engine import Result
+from audit.probes import UNLOOKED
 
 
 def written(results: Sequence[Result], problems: Sequence[str], path: Path) -> None:
@@ -28,7 +29,7 @@ def _suite(root: ET.Element, host: str, rows: Sequence[Result]) -> None:
         name=host,
         tests=str(len(rows)),
         failures=str(sum(result.state == "broken" for result in rows)),
-        skipped=str(sum(result.state in ("not seen", "not available") for result in rows)),
+        skipped=str(sum(result.state in UNLOOKED for result in rows)),
         time=f"{sum(result.seconds for result in rows):.3f}",
     )
     for result in rows:

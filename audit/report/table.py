@@ -1,6 +1,6 @@
 """The table: results by layer, plain text for files and pipes, coloured on a terminal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from rich.console import Console
@@ -9,8 +9,15 @@ from rich.text import Text
 
 from audit import unseen
 from audit.engine import Result
+from audit.probes import UNLOOKED, State
 
-_STYLES = {"held": "green", "broken": "bold red", "not seen": "yellow", "not available": "cyan"}
+_STYLES: Mapping[State, str] = {
+    "held": "green",
+    "broken": "bold red",
+    "not seen": "yellow",
+    "not seen: container": "cyan",
+    "not available": "cyan",
+}
 
 
 def printed(results: Sequence[Result], console: Console) -> None:
@@ -32,13 +39,15 @@ def totals(results: Sequence[Result]) -> str:
     counts = [f"{sum(result.state == state for result in results)} {state}" for state in ("held", "broken")]
     if unavailable := sum(result.state == "not available" for result in results):
         counts.append(f"{unavailable} not available under this MTA")
+    if contained := sum(result.state == "not seen: container" for result in results):
+        counts.append(f"{contained} not seen in a container")
     defences = len({(result.host, result.defence_id) for result in results})
     return f"{len(results)} checks of {defences} defences: {', '.join([*counts, unseen.summary(results)])}"
 
 
 def shown(result: Result) -> str:
     """Return the evidence of one result: what was seen, with what was wanted beside it where they differ."""
-    if result.state in ("not seen", "not available"):
+    if result.state in UNLOOKED:
         return result.why
     if result.state == "held":
         return result.seen

@@ -1,6 +1,6 @@
 """Kinds: what a defence sets on the host; a file for each part of the host that is asked."""
 
-from roles.kinds.base import Kind, LineOption, Value, applies, resolved
+from roles.kinds.base import NEEDS, Kind, LineOption, Need, Value, applies, need_of, resolved
 from roles.kinds.engines import ClamdOption, FilterdOption, FreshclamOption, SpamassassinOption
 from roles.kinds.host import FileMode, HostAnswer, InterfaceSysctl, SshdOption, Sysctl, UnitOption
 from roles.kinds.packets import ChainPolicy, FilterTable, FirewallRule, Listeners, OpenPorts
@@ -28,6 +28,7 @@ from roles.kinds.sendmail import (
 )
 
 __all__ = [
+    "NEEDS",
     "AccessEntry",
     "ChainPolicy",
     "ClamdOption",
@@ -43,6 +44,7 @@ __all__ = [
     "LineOption",
     "Listeners",
     "MainCf",
+    "Need",
     "OpenPorts",
     "PostfixMap",
     "Restriction",
@@ -65,5 +67,6 @@ __all__ = [
     "UnitOption",
     "Value",
     "applies",
+    "need_of",
     "resolved",
 ]

@@ -5,14 +5,30 @@ question goes to the daemon or kernel that enforces the setting (or to its own c
 text that we wrote.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from roles.settings import Gateway
 
 # A value is fixed, or follows from the settings.
 Value = str | Callable[[Gateway], str]
+
+# What only a machine with a kernel of its own can show, and why a container cannot.
+Need = Literal["kernel", "audit", "mounts", "apparmor", "boot"]
+NEEDS: Mapping[Need, str] = {
+    "kernel": "kernel, memory and file system parameters, and modules, are those of the machine around a container",
+    "audit": "a container gets no audit messages from the kernel",
+    "mounts": "a container's mounts are made by what started it",
+    "apparmor": "profiles are loaded into the kernel of the machine around a container",
+    "boot": "a container has no boot loader",
+}
+
+
+def need_of(check: object) -> Need | None:
+    """Return what of a machine a setting needs to be seen in force; None: any host shows it."""
+    need: Need | None = getattr(check, "needs", None)
+    return need
 
 
 def applies(check: object, gateway: Gateway) -> bool:

@@ -4,7 +4,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from roles.kinds.base import LineOption
+from roles.kinds.base import LineOption, Need
 from roles.settings import Gateway, Mta
 
 
@@ -25,7 +25,12 @@ class SshdOption(LineOption):
 
 @dataclass(frozen=True, slots=True)
 class Sysctl(LineOption):
-    """A kernel parameter, in sysctl.d(5)."""
+    """A kernel parameter, in sysctl.d(5). Those of the network are a container's own, all others the machine's."""
+
+    @property
+    def needs(self) -> Need | None:
+        """What of a machine it takes to see the parameter in force."""
+        return None if self.key.startswith("net.") else "kernel"
 
     def line(self, gateway: Gateway) -> str:
         return f"{self.key} = {self.wanted(gateway)}"
@@ -58,6 +63,7 @@ class UnitOption:
     option: str
     value: str
     mta: Mta | None = None
+    needs: Need | None = None
 
     def name(self) -> str:
         return f"{self.unit} {self.option}"
@@ -83,6 +89,7 @@ class FileMode:
     owner: str = "root"
     group: str = "root"
     mta: Mta | None = None
+    needs: Need | None = None
 
     def name(self) -> str:
         return self.path
@@ -112,6 +119,7 @@ class HostAnswer:
     matches: str
     refuted_by: str
     mta: Mta | None = None
+    needs: Need | None = None
 
     def __post_init__(self) -> None:
         """Refuse a pattern that also takes the answer it is there to catch."""

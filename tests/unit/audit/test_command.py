@@ -249,6 +249,14 @@ def test_last_line_always_counts_what_was_not_seen() -> None:
     )
 
 
+def test_what_a_container_cannot_show_is_listed_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    contained = msgspec.structs.replace(RESULTS[0], state="not seen: container", why="no kernel of its own")
+    table.printed([contained], Console(force_terminal=False, width=40))
+    lines = capsys.readouterr().out.splitlines()
+    assert "  not seen: container  a.one:x  no kernel of its own" in lines
+    assert lines[-1].endswith("0 held, 0 broken, 1 not seen in a container, 0 claims not seen")
+
+
 def test_table_on_a_terminal_shows_everything(capsys: pytest.CaptureFixture[str]) -> None:
     table.printed(RESULTS, Console(force_terminal=True, width=120))
     said = capsys.readouterr().out
@@ -257,14 +265,21 @@ def test_table_on_a_terminal_shows_everything(capsys: pytest.CaptureFixture[str]
 
 def test_reports_carry_every_result_and_problem(tmp_path: Path) -> None:
     report, xml = tmp_path / "a.json", tmp_path / "a.xml"
-    document.written(RESULTS, ["gw2: cannot reach it"], report)
-    junit.written(RESULTS, ["gw2: cannot reach it"], xml)
+    results = [*RESULTS, msgspec.structs.replace(RESULTS[0], state="not seen: container", why="no kernel")]
+    document.written(results, ["gw2: cannot reach it"], report)
+    junit.written(results, ["gw2: cannot reach it"], xml)
     read = json.loads(report.read_bytes())
-    assert read["totals"] == {"held": 1, "broken": 1, "not seen": 1, "not available": 0}
+    assert read["totals"] == {
+        "held": 1,
+        "broken": 1,
+        "not seen": 1,
+        "not seen: container": 1,
+        "not available": 0,
+    }
     assert read["problems"] == ["gw2: cannot reach it"]
     text = xml.read_text()
     found = [text.count(f"<{tag} ") for tag in ("testcase", "failure", "skipped", "error")]
-    assert found == [4, 1, 1, 1]
+    assert found == [5, 1, 2, 1]
 
 
 def test_a_target_without_lan_has_no_way_in() -> None:

@@ -99,6 +99,30 @@ def test_settings_are_asked_in_one_round_trip(monkeypatch: pytest.MonkeyPatch) -
     assert len(trips) == 1
 
 
+BOUND = Defence(
+    id="layer.bound",
+    title="A record for tests",
+    why="One of its settings is the machine's.",
+    rows=("A20",),
+    sets=(
+        HostAnswer(subject="parameter", command="printf 2", matches="2", refuted_by="0", needs="kernel"),
+        HostAnswer(subject="other", command="printf 2", matches="2", refuted_by="0"),
+    ),
+    unseen="It is a test.",
+)
+
+
+@pytest.mark.parametrize(("answer", "state"), [("true", "not seen: container"), ("false", "held")])
+def test_what_a_container_cannot_show_is_never_held_there(
+    answer: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "IN_CONTAINER", answer)
+    with Session(_target(), [BOUND]) as session:
+        parameter, other = session.run(engine.items([BOUND]), lambda _result: None)
+    assert (parameter.state, other.state) == (state, "held")
+    assert bool(parameter.why) is (answer == "true")
+
+
 def test_many_questions_stay_below_the_argument_limit() -> None:
     questions = [f"echo {number} {'x' * 1000}" for number in range(200)]
     answers = host.Shell(_target()).ask(questions)

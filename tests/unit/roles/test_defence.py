@@ -8,6 +8,7 @@ import pytest
 from roles.claims import Greeting
 from roles.defence import Defence
 from roles.kinds import MainCf, SendmailMc
+from tests.unit.roles.examples import gateway
 
 BANNER = MainCf("smtpd_banner", "$myhostname ESMTP")
 CLAIM = Greeting(matches=r"220 \S+ ESMTP", refuted_by="220 mx ESMTP Postfix")
@@ -47,6 +48,10 @@ def defence(**changes: Any) -> Defence:
         ({"rows": ("a20",)}, "rows must name"),
         ({"rows": ("A201",)}, "rows must name"),
         ({"sets": (), "claims": (), "unseen": "Nobody looks."}, "neither sets nor claims"),
+        ({"weight": 0}, "the weight must be from 1 to 10"),
+        ({"weight": 11}, "the weight must be from 1 to 10"),
+        ({"level": "moderate"}, "above level lax its cost must be said"),
+        ({"cost": "Much"}, "its cost must be said, and as a whole sentence"),
         ({"claims": ()}, "either claims or the reason"),
         ({"claims": (), "unseen": "Nobody looks."}, "under sendmail it neither sets nor claims"),
         (
@@ -86,6 +91,20 @@ def test_ids_begin_with_their_layer(id_: str) -> None:
 )
 def test_a_finished_record_can_be_made(changes: dict[str, Any]) -> None:
     assert defence(**changes).id == "mta.banner"
+
+
+@pytest.mark.parametrize(
+    ("level", "stands"),
+    [
+        ("lax", {"lax": True, "moderate": True, "paranoid": True}),
+        ("moderate", {"lax": False, "moderate": True, "paranoid": True}),
+        ("paranoid", {"lax": False, "moderate": False, "paranoid": True}),
+    ],
+)
+def test_a_host_has_the_defences_up_to_its_level(level: str, stands: dict[str, bool]) -> None:
+    record = defence(level=level, cost="It is slower.")
+    assert {each: record.stands(gateway(hardening_level=each)) for each in stands} == stands
+    assert bool(record.checks(gateway(hardening_level="lax"))) is stands["lax"]
 
 
 @pytest.mark.parametrize("lacking", ["id", "title", "why", "rows"])
