@@ -16,6 +16,7 @@ from roles.claims import (
     Scan,
     SshAlgorithms,
     SshMethods,
+    SshVersion,
     StarttlsInjection,
     TlsHandshake,
     TlsRenegotiation,
@@ -135,6 +136,7 @@ _WANTED: Mapping[type, Callable[[Any], str]] = {
     Greeting: _reply,
     Reply: _reply,
     Verdict: _reply,
+    SshVersion: lambda claim: f"a version that matches {claim.matches}",
     Scan: lambda claim: (
         "exactly the declared ports answer" if claim.expects == "declared" else "no port answers"
     ),

@@ -290,6 +290,21 @@ class SshMethods(_Refutable[frozenset[str]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SshVersion(_Refutable[str]):
+    """The line by which sshd names protocol and software, without its line end (RFC 4253 4.2)."""
+
+    matches: str
+    refuted_by: str
+    vantage: Vantage = "control"
+
+    def title(self) -> str:
+        return "ssh-version"
+
+    def holds(self, seen: str) -> bool:
+        return re.fullmatch(self.matches, seen) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SshAlgorithms(_Refutable[frozenset[str]]):
     """The algorithms that sshd names in its SSH_MSG_KEXINIT (RFC 4253 7.1): all within a set, at least one named.
 

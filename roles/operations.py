@@ -24,8 +24,12 @@ Commands = Generator[StringCommand | FileUploadCommand, None, None]
 
 
 def shell(script: str) -> StringCommand:
-    """Return a command that stops at the first failure of a script."""
-    return StringCommand("sh", "-e", "-c", shlex.quote(script))
+    """Return a command that stops at the first failure of a script.
+
+    What it makes is as readable as it would be under Debian's own umask: the login's may be stricter
+    (hardening.umask), and daemons read below the directories that are made here.
+    """
+    return StringCommand("sh", "-e", "-c", shlex.quote(f"umask 022\n{script}"))
 
 
 def layer(title: str) -> Callable[[Layer], Layer]:

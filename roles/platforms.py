@@ -37,7 +37,7 @@ DEBIAN_12 = Platform(
     os_release=("debian", "12"),
     packages={
         "firewall": ("ipset", "ipset-persistent", "iptables", "iptables-persistent"),
-        "hardening": ("openssh-server",),
+        "hardening": ("acct", "apparmor", "auditd", "chrony", "libpam-pwquality", "openssh-server", "sudo"),
         "dns": ("dns-root-data", "python3-minimal", "unbound"),
         "clamav": ("clamav-daemon", "clamav-freshclam", "clamdscan"),
         # SpamAssassin only suggests Mail::SPF, and without it says nothing of SPF.
@@ -49,6 +49,7 @@ DEBIAN_12 = Platform(
         "tls": ("ca-certificates", "openssl"),
         "acme": ("lego",),
         "mta-sts": ("postfix-mta-sts-resolver",),
+        "remote-log": ("rsyslog", "rsyslog-gnutls"),
     },
     mta={
         "postfix": ("postfix", "postfix-ldap", "postfix-lmdb", "postfix-pcre"),

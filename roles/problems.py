@@ -15,6 +15,7 @@ from roles.forms import (
     is_fqdn,
     is_mail_address,
 )
+from roles.hardening.settings import hardening_problems
 from roles.mta.directions import direction_problems, hops_problem
 from roles.mta.limits import limit_problems
 from roles.mta.recipients import recipient_problems
@@ -47,6 +48,7 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     yield from _dns_problems(gateway)
     yield from tls.problems(gateway)
     yield from sendmail_problems(gateway)
+    yield from hardening_problems(gateway)
 
 
 def _name_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:

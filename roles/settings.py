@@ -17,7 +17,7 @@ from roles.errors import SettingError
 from roles.filterd import policy
 from roles.firewall.settings import Firewall, zone_of
 from roles.forms import HTTP_PORT, SMTP_PORT, next_hop_port, next_hops
-from roles.hardening.settings import Level
+from roles.hardening.settings import Hardening, Level
 from roles.mta.directions import Outbound, Queue
 from roles.mta.limits import Limits, RelayNetwork
 from roles.mta.recipients import RecipientCheck, server_of
@@ -169,6 +169,9 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "and the cost of each defence."
         ),
     ] = "moderate"
+    hardening: Annotated[
+        Hardening, Meta(description="What the operating system's defences need to know of your site.")
+    ] = Hardening()
     firewall_confirm_seconds: Annotated[
         int,
         Meta(

@@ -18,6 +18,7 @@ from roles.claims import (
     Scan,
     SshAlgorithms,
     SshMethods,
+    SshVersion,
     StarttlsInjection,
     TlsHandshake,
     TlsRenegotiation,
@@ -43,6 +44,7 @@ OBSERVERS: Mapping[type, Callable[[Any, Place], Awaitable[object]]] = {
     TlsRenegotiation: tls.renegotiation,
     StarttlsInjection: tls.injection,
     SshMethods: ssh.methods,
+    SshVersion: ssh.version,
     SshAlgorithms: ssh.algorithms,
 }
 

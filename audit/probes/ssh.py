@@ -7,7 +7,7 @@ import struct
 
 from audit.errors import AuditError, NoSightError
 from audit.place import Place
-from roles.claims import SshAlgorithms, SshMethods
+from roles.claims import SshAlgorithms, SshMethods, SshVersion
 
 SECONDS = 10.0
 # RFC 4253 4.2: at most 255 bytes; other lines may come before the version, a bounded number of them.
@@ -29,6 +29,19 @@ async def algorithms(claim: SshAlgorithms, place: Place) -> frozenset[str]:
     indices = chosen if isinstance(chosen, tuple) else (chosen,)
     names = {name for index in indices for name in lists[index].split(",")}
     return frozenset(name for name in names if name and not _SIGNALS.fullmatch(name))
+
+
+async def version(claim: SshVersion, place: Place) -> str:
+    """Return the line by which sshd names its protocol and software."""
+    del claim
+    async with asyncio.timeout(SECONDS):
+        reader, writer = await asyncio.open_connection(place.address(), place.ssh_port, limit=MAX_BANNER_LINE)
+        try:
+            return await _version(reader)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 async def methods(claim: SshMethods, place: Place) -> frozenset[str]:
@@ -97,14 +110,14 @@ async def _offer(place: Place) -> list[str]:
     return _name_lists(payload)
 
 
-async def _version(reader: asyncio.StreamReader) -> None:
+async def _version(reader: asyncio.StreamReader) -> str:
     for _ in range(MAX_BANNER_LINES):
         try:
             line = await reader.readuntil(b"\n")
         except asyncio.LimitOverrunError as error:
             raise NoSightError("sshd's first line is too long") from error
         if line.startswith(b"SSH-2.0-"):
-            return
+            return line.decode("ascii", "replace").rstrip("\r\n")
         if line.startswith(b"SSH-"):
             raise NoSightError(f"sshd speaks another protocol: {line!r}")
     raise NoSightError("sshd never names its version")

@@ -1,53 +1,174 @@
 """Put the operating system's defences on a host."""
 
+import base64
+import shlex
+from collections.abc import Generator, Sequence
+
+from pyinfra import host
+from pyinfra.api import FactBase, FileUploadCommand, StringCommand, operation
+from typing_extensions import override
+
+from roles.hardening import paths
 from roles.hardening.defences import DEFENCES
-from roles.kinds import InterfaceSysctl, SshdOption, Sysctl
-from roles.operations import converged, files_owned, layer, packages_installed, unit_current
+from roles.hardening.files import CHECKS, files, sysctl_file
+from roles.kinds import HostState, InterfaceSysctl, Sysctl, need_of
+from roles.operations import (
+    ShellAnswer,
+    converged,
+    files_owned,
+    layer,
+    packages_installed,
+    shell,
+    unit_current,
+)
 from roles.platforms import Platform
-from roles.rendering import OwnedFile, lines, rendered
 from roles.settings import Gateway
 
-SYSCTL_FILE = "/etc/sysctl.d/90-bastide.conf"
-# sshd takes the first value that it reads, and reads these in the order of their names.
-SSHD_FILE = "/etc/ssh/sshd_config.d/00-bastide.conf"
+# systemd-detect-virt(1): a container shares its kernel with others, so what is the kernel's is not set from there.
+_CONTAINER = "systemd-detect-virt --quiet --container"
 
 
 @layer("Hardening")
 def apply(gateway: Gateway, platform: Platform) -> None:
-    """Set kernel parameters and sshd's options; neither ends a session that is open."""
-    packages_installed(name="Install what hardening configures", packages=platform.packages["hardening"])
-    sysctls = [*lines(DEFENCES, Sysctl, gateway), *lines(DEFENCES, InterfaceSysctl, gateway)]
-    files_owned(
-        name="Write the kernel parameters",
-        files=[
-            OwnedFile(
-                path=SYSCTL_FILE, content=rendered("hardening", "sysctl.conf.j2", gateway, sysctls=sysctls)
-            )
+    """Set kernel parameters, accounts, PAM, modes, logs and sshd's options; none of it ends a session that is open."""
+    packages_installed(name="Install what hardening configures", packages=_packages(gateway, platform))
+    files_owned(name="Write the kernel parameters", files=[sysctl_file(gateway)])
+    _parameters_set(gateway)
+    own = list(files(gateway))
+    files_owned(name="Write the system's configuration", files=own, check="; ".join(CHECKS))
+    states_converged(
+        name="Bring about what no file says",
+        states=[
+            (state.question(gateway), state.wanted(gateway), state.remedy_of(gateway), bool(state.needs))
+            for defence in DEFENCES
+            if defence.stands(gateway)
+            for state in defence.sets
+            if isinstance(state, HostState)
         ],
     )
+    written = {file.path for file in own}
+    _units_run(written)
+    unit_current(
+        name="Run sshd with its options", unit="ssh.service", files=(paths.SSHD,), on_change="reload"
+    )
+
+
+def _packages(gateway: Gateway, platform: Platform) -> list[str]:
+    remote = platform.parts["remote-log"] if gateway.hardening.remote_log.host else ()
+    return [*platform.packages["hardening"], *remote]
+
+
+def _parameters_set(gateway: Gateway) -> None:
+    """Have the kernel run with the parameters; in a container only those of the network are its own."""
     wanted = [
         setting
         for defence in DEFENCES
+        if defence.stands(gateway)
         for setting in defence.sets
         if isinstance(setting, Sysctl | InterfaceSysctl)
     ]
+    network = [setting for setting in wanted if need_of(setting) is None]
+    machine = [setting for setting in wanted if setting not in network]
     converged(
-        name="Set the kernel parameters",
-        question="; ".join(setting.question(gateway) for setting in wanted),
-        wanted="\n".join(setting.wanted(gateway) for setting in wanted),
-        remedy=f"sysctl --quiet --load={SYSCTL_FILE}",
+        name="Set the network's parameters",
+        question="; ".join(setting.question(gateway) for setting in network),
+        wanted="\n".join(setting.wanted(gateway) for setting in network),
+        remedy=f"grep '^net.ipv' {paths.SYSCTL} | sysctl --quiet --ignore --load=-",
     )
-    files_owned(
-        name="Write sshd's options",
-        files=[
-            OwnedFile(
-                path=SSHD_FILE,
-                content=rendered(
-                    "hardening", "sshd.conf.j2", gateway, options=list(lines(DEFENCES, SshdOption, gateway))
-                ),
-                mode="600",
-            )
-        ],
-        check=f"mkdir -p /run/sshd; sshd -t -f $stage{SSHD_FILE}",
+    different = "; ".join(
+        f"[ \"$({setting.question(gateway)})\" = '{setting.wanted(gateway)}' ] || echo {setting.key}"
+        for setting in machine
     )
-    unit_current(name="Run sshd with its options", unit="ssh.service", files=(SSHD_FILE,), on_change="reload")
+    converged(
+        name="Set the machine's parameters",
+        question=f"{_CONTAINER} || {{ {different}; }}",
+        wanted="",
+        remedy=f"sysctl --quiet --ignore --load={paths.SYSCTL}",
+    )
+
+
+def _units_run(written: set[str]) -> None:
+    """Have the units run that record, keep the time and mount; what takes a machine is only enabled in a container."""
+    contained = host.get_fact(ShellAnswer, command=f"{_CONTAINER} && echo yes") == "yes"
+    unit_current(
+        name="Keep the journal as configured",
+        unit="systemd-journald.service",
+        files=(paths.JOURNALD,),
+        on_change="restart",
+    )
+    if paths.MOUNTS_UNIT in written:
+        unit_current(
+            name="Mount what everybody may write",
+            unit="bastide-mounts.service",
+            files=(paths.MOUNTS_UNIT,),
+            on_change="restart",
+        )
+    if paths.RSYSLOG in written:
+        unit_current(
+            name="Send the log to its server",
+            unit="rsyslog.service",
+            files=(paths.RSYSLOG,),
+            on_change="restart",
+        )
+    if contained:
+        return
+    unit_current(name="Keep the time", unit="chrony.service", files=(paths.CHRONY,), on_change="restart")
+    if paths.AUDIT_RULES in written:
+        unit_current(name="Record what the kernel sees", unit="auditd.service", files=(), on_change="start")
+        converged(
+            name="Load the audit's rules",
+            question="augenrules --check 2>&1 | grep -c 'No change'",
+            wanted="1",
+            remedy="augenrules --load >/dev/null",
+        )
+        unit_current(name="Account for processes", unit="acct.service", files=(), on_change="start")
+
+
+class HostStates(FactBase[dict[int, str]]):
+    """What a host answers to some questions, by their numbers; those that were not asked, for want of a machine, are left out.
+
+    ``machine``: the numbers of the questions that only a machine with a kernel of its own can answer.
+    """
+
+    default = dict
+
+    @override
+    def command(self, questions: Sequence[str], machine: Sequence[int]) -> str:
+        parts = [f"{_CONTAINER} && c=1 || c="]
+        for number, question in enumerate(questions):
+            asked = f"echo state {number} $( ( {question}\n) 2>/dev/null | base64 -w 0)"
+            parts.append(f'[ "$c" ] && echo state {number} - || {asked}' if number in machine else asked)
+        return "\n".join(parts)
+
+    @override
+    def process(self, output: list[str]) -> dict[int, str]:
+        answers = {}
+        for words in (line.split() for line in output):
+            if words[:1] == ["state"] and words[2:] != ["-"]:
+                answer = base64.b64decode("".join(words[2:])).decode("utf-8", "replace")
+                answers[int(words[1])] = answer.strip()
+        return answers
+
+
+@operation()
+def states_converged(
+    states: Sequence[tuple[str, str, str, bool]],
+) -> Generator[StringCommand | FileUploadCommand, None, None]:
+    """Bring about some states, each a question, the answer that is wanted, a remedy, and whether it takes a machine.
+
+    All are asked in one round trip. After a remedy its question is asked again: one that did not help fails the run.
+    """
+    machine = [number for number, (_, _, _, needs) in enumerate(states) if needs]
+    answers = host.get_fact(HostStates, questions=[question for question, *_ in states], machine=machine)
+    differing = [number for number, answer in answers.items() if answer != states[number][1]]
+    if not differing:
+        host.noop("all of it is so")
+        return
+    for remedy in dict.fromkeys(states[number][2] for number in differing):
+        yield shell(remedy)
+    asked = "\n".join(
+        f"answer=$({states[number][0]}\n) || true\n"
+        f'[ "$answer" = {shlex.quote(states[number][1])} ] || {{ echo "still: $answer" >&2; exit 1; }}'
+        for number in differing
+    )
+    yield shell(asked)

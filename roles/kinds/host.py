@@ -19,18 +19,19 @@ class SshdOption(LineOption):
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         # sshd prints `without-password`, the old name of `prohibit-password`.
-        given = answer.strip().lower().replace("without-password", "prohibit-password")
-        return given == self.wanted(gateway).lower()
+        given = answer.lower().replace("without-password", "prohibit-password")
+        # A keyword that takes several words is printed with a line for each of them.
+        return given.split() == self.wanted(gateway).lower().split()
 
 
 @dataclass(frozen=True, slots=True)
 class Sysctl(LineOption):
-    """A kernel parameter, in sysctl.d(5). Those of the network are a container's own, all others the machine's."""
+    """A kernel parameter, in sysctl.d(5). Those of IP are a container's own, all others the machine's."""
 
     @property
     def needs(self) -> Need | None:
         """What of a machine it takes to see the parameter in force."""
-        return None if self.key.startswith("net.") else "kernel"
+        return None if self.key.startswith(("net.ipv4.", "net.ipv6.")) else "kernel"
 
     def line(self, gateway: Gateway) -> str:
         return f"{self.key} = {self.wanted(gateway)}"

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +15,7 @@ from roles.firewall.defences import DEFENCES as FIREWALL
 from roles.firewall.defences import FILTERING
 from roles.firewall.ruleset import ruleset
 from roles.hardening.defences import DEFENCES as HARDENING
-from roles.kinds import InterfaceSysctl, LineOption, Sysctl, applies
+from roles.kinds import HostState, InterfaceSysctl, LineOption, Sysctl, applies, need_of
 from roles.platforms import DEBIAN_12
 from roles.registry import LAYERS
 from tests.unit.roles.examples import SETTINGS, gateway, settings
@@ -36,8 +37,16 @@ OPERATIONS = {
     "hardening": [
         "Install what hardening configures",
         "Write the kernel parameters",
-        "Set the kernel parameters",
-        "Write sshd's options",
+        "Set the network's parameters",
+        "Set the machine's parameters",
+        "Write the system's configuration",
+        "Bring about what no file says",
+        "Keep the journal as configured",
+        "Mount what everybody may write",
+        "Keep the time",
+        "Record what the kernel sees",
+        "Load the audit's rules",
+        "Account for processes",
         "Run sshd with its options",
     ],
     "dns": [
@@ -120,9 +129,11 @@ def unit_state(**state: str) -> list[str]:
     return [json.dumps({"want": "w", "stale": "no", "newest": "9", "started": "0", "stamped": "10", **state})]
 
 
+STATES = [s for d in HARDENING if d.stands(GATEWAY) for s in d.sets if isinstance(s, HostState)]
 # A host with Debian and nothing on it: each package is missing, no unit runs, no file is there.
 BARE: Answers = {
     "-release | grep": DEBIAN,
+    "| base64 -w 0": [f"state {number} eA==" for number in range(len(STATES))],
     "/var/lib/bastide/handover": ["none", "0"],
     "|| echo none": ["none"],
     "dpkg-query": ["some-package"],
@@ -144,9 +155,14 @@ def settled(plan: Plan) -> Answers:
             digest = sha256(content.encode()).hexdigest()
             states.append(f"{digest} {mode} {owner} {group} {staged.removeprefix(STAGE)}")
     sysctls = [
-        s.wanted(GATEWAY) for d in HARDENING for s in d.sets if isinstance(s, Sysctl | InterfaceSysctl)
+        s.wanted(GATEWAY)
+        for d in HARDENING
+        if d.stands(GATEWAY)
+        for s in d.sets
+        if isinstance(s, Sysctl | InterfaceSysctl) and need_of(s) is None
     ]
     tracked = [s.wanted(GATEWAY) for d in FIREWALL for s in d.sets if isinstance(s, Sysctl)]
+    answers = [b64encode(state.wanted(GATEWAY).encode()).decode() for state in STATES]
     tables = {
         f"{where}{family}": ruleset(FILTERING, GATEWAY, family)
         for where in ("live", "file")
@@ -154,8 +170,12 @@ def settled(plan: Plan) -> Answers:
     }
     return {
         "-release | grep": DEBIAN,
+        "| base64 -w 0": [f"state {number} {answer}" for number, answer in enumerate(answers)],
         "/var/lib/bastide/handover": ["none", "0"],
         "|| echo none": ["none"],
+        "augenrules --check": ["1"],
+        # All parameters of the machine are as wanted.
+        "--container || {": [],
         "dpkg-query": [],
         "ActiveEnterTimestamp": unit_state(have="w", active="active", enabled="enabled"),
         "sha256sum <": states,
@@ -202,7 +222,7 @@ def stale(bare: dict[str, Plan], checkout: Path) -> dict[str, Plan]:
 
 def scripts(plan: Plan) -> list[str]:
     """Return the scripts of a plan's commands, out of their `sh -e -c`."""
-    return [shlex.split(text)[3] for text in plan.texts()]
+    return [shlex.split(text)[3].removeprefix("umask 022\n") for text in plan.texts()]
 
 
 def place(plan: Plan, text: str) -> int:

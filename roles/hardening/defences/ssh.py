@@ -1,8 +1,8 @@
-"""The operating system's defences: kernel network parameters and sshd."""
+"""sshd: who gets in, by what, and what a login can be used for."""
 
-from roles.claims import SshAlgorithms, SshMethods
+from roles.claims import SshAlgorithms, SshMethods, SshVersion
 from roles.defence import Defence
-from roles.kinds import FileMode, HostAnswer, InterfaceSysctl, SshdOption, Sysctl
+from roles.kinds import HostAnswer, HostState, SshdOption
 
 # Key exchange, ciphers and MACs that have no known weakness and that OpenSSH 8.4 and later offers on all platforms.
 KEX = (
@@ -21,102 +21,7 @@ CIPHERS = (
 MACS = ("hmac-sha2-512-etm@openssh.com", "hmac-sha2-256-etm@openssh.com")
 HOST_KEYS = ("ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256")
 
-_NOT_ECHOED = "The kernel acts on it silently; an outsider cannot tell its absence from a lost packet."
-
-
-def _per_interface(family: str, key: str, value: str) -> tuple[InterfaceSysctl]:
-    """Return a parameter for every interface, those that come later (``default``) and all of them (``all``)."""
-    return (InterfaceSysctl(f"net.{family}.conf.*.{key}", value),)
-
-
 DEFENCES = (
-    Defence(
-        id="hardening.no-forwarding",
-        title="The host routes no packets",
-        why="A gateway for mail that also forwards packets is a way around every other control between its networks.",
-        rows=("H05",),
-        sets=(
-            Sysctl("net.ipv4.ip_forward", "0"),
-            *_per_interface("ipv4", "forwarding", "0"),
-            *_per_interface("ipv6", "forwarding", "0"),
-        ),
-        unseen="firewall.default-drop drops forwarded packets too, so an outsider sees one answer for both.",
-    ),
-    Defence(
-        id="hardening.rp-filter",
-        title="Packets whose source is not reachable by the way they came are dropped",
-        why="A forged source address is the first step of spoofing and of reflected floods (RFC 3704).",
-        rows=("H05",),
-        sets=_per_interface("ipv4", "rp_filter", "1"),
-        unseen=_NOT_ECHOED,
-    ),
-    Defence(
-        id="hardening.no-redirects",
-        title="ICMP redirects are neither believed nor sent",
-        why="A redirect lets a neighbour pull the gateway's traffic through himself.",
-        rows=("H05",),
-        sets=(
-            *_per_interface("ipv4", "accept_redirects", "0"),
-            *_per_interface("ipv4", "secure_redirects", "0"),
-            *_per_interface("ipv4", "send_redirects", "0"),
-            *_per_interface("ipv6", "accept_redirects", "0"),
-        ),
-        unseen=_NOT_ECHOED,
-    ),
-    Defence(
-        id="hardening.no-source-route",
-        title="Source-routed packets are dropped",
-        why="The sender of a packet must not choose the path that the answer takes.",
-        rows=("H05",),
-        sets=(
-            *_per_interface("ipv4", "accept_source_route", "0"),
-            *_per_interface("ipv6", "accept_source_route", "0"),
-        ),
-        unseen=_NOT_ECHOED,
-    ),
-    Defence(
-        id="hardening.log-martians",
-        title="Packets with impossible addresses are logged",
-        why="They are either a misrouted network or somebody who tries; both want to be known.",
-        rows=("H05",),
-        sets=_per_interface("ipv4", "log_martians", "1"),
-        unseen="Log lines are written for the administrator; an outsider sees nothing of them.",
-    ),
-    Defence(
-        id="hardening.syncookies",
-        title="A flood of half-open connections does not fill the backlog",
-        why="Without SYN cookies a few hundred forged packets a second keep honest senders from connecting (RFC 4987).",
-        rows=("H04",),
-        sets=(Sysctl("net.ipv4.tcp_syncookies", "1"),),
-        unseen="Cookies are only sent under a flood, which the audit does not make.",
-    ),
-    Defence(
-        id="hardening.rfc1337",
-        title="A reset does not end a connection in TIME-WAIT",
-        why="A stray or forged RST could let old segments into a new connection (RFC 1337).",
-        rows=("H05",),
-        sets=(Sysctl("net.ipv4.tcp_rfc1337", "1"),),
-        unseen=_NOT_ECHOED,
-    ),
-    Defence(
-        id="hardening.no-router-advertisements",
-        title="IPv6 router advertisements are ignored",
-        why="Any neighbour can send one and become the gateway's default route; a server's route is configured.",
-        rows=("H05",),
-        sets=_per_interface("ipv6", "accept_ra", "0"),
-        unseen=_NOT_ECHOED,
-    ),
-    Defence(
-        id="hardening.no-broadcast-echo",
-        title="Broadcast echo and bogus ICMP errors are ignored",
-        why="Answering a broadcast makes the host an amplifier for floods against others.",
-        rows=("H05",),
-        sets=(
-            Sysctl("net.ipv4.icmp_echo_ignore_broadcasts", "1"),
-            Sysctl("net.ipv4.icmp_ignore_bogus_error_responses", "1"),
-        ),
-        unseen=_NOT_ECHOED,
-    ),
     Defence(
         id="hardening.ssh-keys-only",
         title="sshd takes public keys and nothing else",
@@ -217,14 +122,64 @@ DEFENCES = (
         unseen="Only who has logged in meets it; the audit's own login is asked for nothing more than a shell.",
     ),
     Defence(
-        id="hardening.secret-files",
-        title="Private keys and password hashes are readable by their owner alone",
-        why="Who can read the host key can pretend to be this host to its administrators.",
+        id="hardening.ssh-groups",
+        title="Only members of the administrators' groups may log in by ssh",
+        why="Any account of the host, a daemon's too, could otherwise be given a key and be logged in to.",
         rows=("H13", "H08"),
+        sets=(SshdOption("AllowGroups", lambda g: " ".join(g.hardening.ssh_groups)),),
+        unseen="Which accounts there are a stranger cannot tell: sshd answers all names alike.",
+        level="moderate",
+        cost="An administrator's account must be in one of the groups of `hardening.ssh_groups`.",
+        weight=7,
+    ),
+    Defence(
+        id="hardening.ssh-quiet",
+        title="sshd tells no release of itself, asks no name server and runs no file of the user's",
+        why="Debian adds its own release to the version; a name server's answer is the client's; ~/.ssh/rc runs before the shell.",
+        rows=("H13",),
         sets=(
-            FileMode(path="/etc/ssh/ssh_host_*_key", mode="600"),
-            FileMode(path="/etc/shadow", mode="640", group="shadow"),
+            SshdOption("Banner", "/etc/issue.net"),
+            SshdOption("UseDNS", "no"),
+            SshdOption("PermitUserRC", "no"),
+            SshdOption("IgnoreRhosts", "yes"),
+            SshdOption("StrictModes", "yes"),
+            SshdOption("PrintLastLog", "yes"),
+            SshdOption("Compression", "no"),
+            SshdOption("TCPKeepAlive", "no"),
         ),
-        unseen="File modes are seen from the host alone.",
+        claims=(
+            SshVersion(
+                matches=r"SSH-2\.0-OpenSSH_[0-9.]+(p[0-9]+)?",
+                refuted_by="SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7",
+            ),
+        ),
+    ),
+    Defence(
+        id="hardening.ssh-host-keys",
+        title="sshd has no host keys of old or doubted kinds, and no small groups for a key exchange",
+        why="ECDSA leaks its key to whoever predicts a random number once, DSA and short RSA keys and groups can be computed.",
+        rows=("H13",),
+        sets=(
+            HostState(
+                subject="host keys that are not Ed25519 or RSA of 3072 bits and more",
+                command="for f in /etc/ssh/ssh_host_*_key; do ssh-keygen -l -f $f; done | "
+                "awk '!/\\(ED25519\\)$/ && !(/\\(RSA\\)$/ && $1 >= 3072)'",
+                value="",
+                # Never the last one: sshd without any does not start.
+                remedy="[ -s /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key; "
+                "for f in /etc/ssh/ssh_host_*_key; do case $(ssh-keygen -l -f $f) in *'(ED25519)') ;; "
+                """*'(RSA)') [ "$(ssh-keygen -l -f $f | cut -d' ' -f1)" -ge 3072 ] || rm -f $f $f.pub ;; """
+                "*) rm -f $f $f.pub ;; esac; done",
+            ),
+            HostState(
+                subject="groups of less than 3072 bits in /etc/ssh/moduli",
+                command="awk '!/^#/ && $5 < 3071' /etc/ssh/moduli | wc -l",
+                value="0",
+                remedy="awk '/^#/ || $5 >= 3071' /etc/ssh/moduli >/etc/ssh/moduli.bastide-new && "
+                "[ -s /etc/ssh/moduli.bastide-new ] && chmod 644 /etc/ssh/moduli.bastide-new && "
+                "mv -f /etc/ssh/moduli.bastide-new /etc/ssh/moduli",
+            ),
+        ),
+        unseen="hardening.ssh-algorithms sees that no other kind is offered.",
     ),
 )

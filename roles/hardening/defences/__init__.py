@@ -1,0 +1,30 @@
+"""The operating system's defences, a module a subject."""
+
+from roles.defence import Defence
+from roles.hardening.defences import (
+    accounts,
+    boot,
+    files,
+    kernel,
+    logins,
+    logs,
+    mounts,
+    network,
+    passwords,
+    software,
+    ssh,
+)
+
+DEFENCES: tuple[Defence, ...] = (
+    *network.DEFENCES,
+    *kernel.DEFENCES,
+    *mounts.DEFENCES,
+    *ssh.DEFENCES,
+    *accounts.DEFENCES,
+    *passwords.DEFENCES,
+    *logins.DEFENCES,
+    *files.DEFENCES,
+    *software.DEFENCES,
+    *boot.DEFENCES,
+    *logs.DEFENCES,
+)

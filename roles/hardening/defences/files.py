@@ -1,0 +1,131 @@
+"""Files: who may read and write what the system rests on, and which programs run as their owner."""
+
+import shlex
+
+from roles.defence import Defence
+from roles.kinds import FileMode, HostAnswer, HostState
+
+_INSIDE = "File modes are seen from the host alone."
+
+# Each by the name that its package gives it: dpkg keeps an override by that name (dpkg-statoverride(1)).
+UNPRIVILEGED = (
+    *(
+        "/bin/mount",
+        "/bin/umount",
+        "/bin/fusermount3",
+        "/sbin/mount.nfs",
+        "/bin/ping",
+        "/usr/bin/traceroute6.iputils",
+    ),
+    *(
+        "/usr/bin/chfn",
+        "/usr/bin/chsh",
+        "/usr/bin/gpasswd",
+        "/usr/bin/newgrp",
+        "/usr/bin/chage",
+        "/usr/bin/expiry",
+    ),
+    *("/usr/lib/openssh/ssh-keysign", "/usr/bin/at", "/usr/bin/pkexec", "/usr/bin/wall", "/usr/bin/write.ul"),
+    *("/usr/bin/bsd-write", "/usr/bin/dotlockfile", "/usr/bin/ntfs-3g", "/usr/sbin/pppd", "/usr/bin/screen"),
+)
+# What is left, each with its reason: su, sudo and passwd are for people; the next check a password that they cannot
+# read, start a bus's services, and keep a key's process from being looked into; the last are the MTA's, which put
+# mail into its queue and show it.
+PRIVILEGED = (
+    *("/usr/bin/su", "/usr/bin/sudo", "/usr/bin/passwd"),
+    *("/usr/sbin/unix_chkpwd", "/usr/lib/dbus-1.0/dbus-daemon-launch-helper", "/usr/bin/ssh-agent"),
+    *("/usr/bin/crontab", "/usr/sbin/postdrop", "/usr/sbin/postqueue"),
+    *("/usr/lib/sm.bin/sendmail", "/usr/libexec/sendmail/sendmail", "/usr/libexec/sendmail/mailstats"),
+)
+# Path and mode of what need not be for all; what is not there needs none.
+MODES = (
+    *(("/etc/ssh/sshd_config", "600"), ("/etc/sudoers.d", "750"), ("/etc/crontab", "600")),
+    *((f"/etc/cron.{each}", "700") for each in ("d", "hourly", "daily", "weekly", "monthly")),
+    *(("/boot/grub/grub.cfg", "600"), ("/boot", "700"), ("/etc/audit", "750"), ("/var/log/sudo.log", "600")),
+)
+_PASSWORDS = (("passwd", "644", "root"), ("group", "644", "root"), ("gshadow", "640", "shadow"))
+_LEFT = "for f in {paths}; do [ ! -f $f ] || find -L $f -perm /6000; done"
+_WIDE = "\n".join(
+    f'[ ! -e {path} ] || [ "$(stat -c %a {path})" = {mode} ] || echo {path}' for path, mode in MODES
+)
+
+
+def _words(paths: tuple[str, ...]) -> str:
+    return " ".join(shlex.quote(path) for path in paths)
+
+
+DEFENCES = (
+    Defence(
+        id="hardening.secret-files",
+        title="Private keys and password hashes are readable by their owner alone",
+        why="Who can read the host key can pretend to be this host to its administrators.",
+        rows=("H13", "H08"),
+        sets=(
+            FileMode(path="/etc/ssh/ssh_host_*_key", mode="600"),
+            FileMode(path="/etc/shadow", mode="640", group="shadow"),
+        ),
+        unseen=_INSIDE,
+        weight=9,
+    ),
+    Defence(
+        id="hardening.account-files",
+        title="Only root changes who is on the host",
+        why="A line in one of these files is an account, a group or a password.",
+        rows=("H08",),
+        sets=tuple(FileMode(path=f"/etc/{name}", mode=mode, group=group) for name, mode, group in _PASSWORDS),
+        unseen=_INSIDE,
+        weight=9,
+    ),
+    Defence(
+        id="hardening.modes",
+        title="What root alone uses, root alone reads",
+        why="Who reads what is planned, allowed and checked knows when and where nobody looks.",
+        rows=("H08",),
+        sets=(
+            HostState(
+                subject="paths that are wider than they need to be",
+                command=_WIDE,
+                value="",
+                # By an override, so that an upgrade of its package does not widen it again.
+                remedy="\n".join(
+                    f'if [ -e {path} ] && [ "$(stat -c %a {path})" != {mode} ]; then '
+                    f"dpkg-statoverride --remove {path} >/dev/null 2>&1 || true; "
+                    f"dpkg-statoverride --update --add root root 0{mode} {path}; fi"
+                    for path, mode in MODES
+                ),
+            ),
+        ),
+        unseen=_INSIDE,
+        level="moderate",
+        cost="An ordinary user cannot list what cron runs, nor read the boot loader's menu.",
+        weight=4,
+    ),
+    Defence(
+        id="hardening.few-privileged-programs",
+        title="Programs that run as their owner for everybody are few, and each has its reason",
+        why="A flaw in one of them makes any user root; most of them serve people at a desk.",
+        rows=("H08",),
+        sets=(
+            HostState(
+                subject="programs that need not run as their owner",
+                command=_LEFT.format(paths=_words(UNPRIVILEGED)),
+                value="",
+                remedy=f"for f in $({_LEFT.format(paths=_words(UNPRIVILEGED))}); do "
+                "dpkg-statoverride --remove $f >/dev/null 2>&1 || true; "
+                "dpkg-statoverride --update --add root root 0755 $f; done",
+            ),
+            HostAnswer(
+                subject="programs that run as their owner and are on no list",
+                command="find / -xdev -type f -perm /6000 "
+                + " ".join(f"! -path {path}" for path in PRIVILEGED)
+                + " -print",
+                matches="",
+                refuted_by="/usr/local/bin/rootshell",
+            ),
+        ),
+        unseen=_INSIDE,
+        level="moderate",
+        cost="Ordinary users cannot mount, nor change their shell, full name or group themselves.",
+        weight=7,
+    ),
+)

@@ -1,0 +1,89 @@
+"""Logins: what greets them, how many there are, how long they idle, who becomes root."""
+
+from roles.defence import Defence
+from roles.kinds import HardLimit, HostAnswer, LoginDef
+
+DEFENCES = (
+    Defence(
+        id="hardening.banners",
+        title="What is shown before a login names no software and warns",
+        why="A name and a version are what an exploit is chosen by; the warning is what some courts ask for.",
+        rows=("H13", "H08"),
+        sets=(
+            HostAnswer(
+                subject="what is shown names an operating system",
+                command="cat /etc/issue /etc/issue.net /etc/motd >/dev/null && "
+                "{ cat /etc/issue /etc/issue.net /etc/motd | grep -ciE 'debian|ubuntu|linux|gnu|bastide|\\\\\\\\[a-z]' || true; }",
+                matches="0",
+                refuted_by="2",
+            ),
+        ),
+        unseen="sshd shows it to who may reach it; the audit's own login is such a one, and reads no banner.",
+    ),
+    Defence(
+        id="hardening.su",
+        title="Only administrators become another user by su",
+        why="Without it every account on the host, a daemon's shell too, may try passwords of root's.",
+        rows=("H08",),
+        sets=(
+            HostAnswer(
+                subject="who may use su",
+                command="grep -hE '^auth' /etc/pam.d/su | tr -s '[:blank:]' ' ' | sed -n '2p'",
+                matches="auth required pam_wheel.so use_uid group=sudo",
+                refuted_by="auth required pam_permit.so",
+            ),
+        ),
+        unseen="su is met by who is logged in.",
+        level="moderate",
+        cost="Who is to use su must be in group sudo.",
+    ),
+    Defence(
+        id="hardening.sudo",
+        title="What is run by sudo has a terminal of its own and is recorded",
+        why="A program that shares the caller's terminal can type there after it has ended; a record shows who did what.",
+        rows=("H08", "H28"),
+        sets=(
+            HostAnswer(
+                subject="defaults of sudo that are not set",
+                command="said=$(sudo -n -l) && for each in use_pty logfile=/var/log/sudo.log timestamp_timeout=5 passwd_tries=3; do "
+                "case $said in *$each*) ;; *) echo $each ;; esac; done | wc -l",
+                matches="0",
+                refuted_by="1",
+            ),
+        ),
+        unseen="sudo is met by who is logged in.",
+    ),
+    Defence(
+        id="hardening.login-limits",
+        title="A login cannot use the host up",
+        why="One account that makes processes without end stops all mail.",
+        rows=("H08",),
+        sets=(
+            HardLimit("nproc", "2048"),
+            LoginDef("LOG_OK_LOGINS", "yes"),
+            LoginDef("DEFAULT_HOME", "no"),
+        ),
+        unseen="Who has no login meets no limit of one.",
+        level="moderate",
+        cost="A user other than root runs at most 2048 processes, and cannot log in if his home is missing.",
+        weight=3,
+    ),
+    Defence(
+        id="hardening.idle-logins",
+        title="A shell that nobody uses ends",
+        why="A terminal that was left open is a login for whoever comes by.",
+        rows=("H08",),
+        sets=(
+            HostAnswer(
+                subject="seconds after which an idle shell ends",
+                command="bash -lc 'echo $TMOUT; TMOUT=0' 2>&1 | head -n 1",
+                matches="900",
+                refuted_by="0",
+            ),
+        ),
+        unseen="Only who has logged in meets it.",
+        level="moderate",
+        cost="A shell ends after 15 minutes without a key press; long work needs tmux or the like.",
+        weight=3,
+    ),
+)

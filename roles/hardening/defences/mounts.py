@@ -1,0 +1,48 @@
+"""Mounts: what may be run from where everybody can write."""
+
+from roles.defence import Defence
+from roles.kinds import HostAnswer, MountOptions
+
+_SHARED = ("nosuid", "nodev", "noexec")
+
+DEFENCES = (
+    Defence(
+        id="hardening.shared-directories",
+        title="Nothing is run out of the directories that everybody may write",
+        why="What an attacker can make a daemon write lands there first; it must not be started, and no setuid copy of a shell "
+        "must work.",
+        rows=("H08",),
+        sets=tuple(MountOptions(path=f"/{path}", options=_SHARED) for path in ("tmp", "var/tmp", "dev/shm")),
+        unseen="Mounts are seen from the host alone; the acceptance tests try to run a program there.",
+        level="moderate",
+        cost="Installers that unpack to /tmp and run there need another TMPDIR.",
+        weight=8,
+    ),
+    Defence(
+        id="hardening.sticky",
+        title="In a directory that everybody may write, nobody may take away what is another's",
+        why="Without the sticky bit any user replaces another's file between two looks at it.",
+        rows=("H08",),
+        sets=(
+            HostAnswer(
+                subject="directories that all may write, without the sticky bit",
+                command="find / -xdev -type d -perm -0002 ! -perm -1000 -print | wc -l",
+                matches="0",
+                refuted_by="1",
+            ),
+            HostAnswer(
+                subject="files that all may write",
+                command="find / -xdev -type f -perm -0002 -print | wc -l",
+                matches="0",
+                refuted_by="1",
+            ),
+            HostAnswer(
+                subject="files without an owner or a group",
+                command="find / -xdev '(' -nouser -o -nogroup ')' -print | wc -l",
+                matches="0",
+                refuted_by="1",
+            ),
+        ),
+        unseen="File modes are seen from the host alone.",
+    ),
+)

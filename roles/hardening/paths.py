@@ -1,0 +1,22 @@
+"""Where the files of the operating system's defences stand."""
+
+SYSCTL = "/etc/sysctl.d/90-bastide.conf"
+# sshd takes the first value that it reads, and reads these in the order of their names.
+SSHD = "/etc/ssh/sshd_config.d/00-bastide.conf"
+LOGIN_DEFS = "/etc/login.defs"
+JOURNALD = "/etc/systemd/journald.conf.d/bastide.conf"
+SYSTEMD = "/etc/systemd/system.conf.d/bastide.conf"
+MODULES = "/etc/modprobe.d/bastide.conf"
+LIMITS = "/etc/security/limits.d/90-bastide.conf"
+SUDOERS = "/etc/sudoers.d/bastide"
+PAM_PROFILES = "/usr/share/pam-configs"
+AUDIT_RULES = "/etc/audit/rules.d/50-bastide.rules"
+# The last one that augenrules(8) reads: nothing can be added after it.
+AUDIT_END = "/etc/audit/rules.d/99-bastide.rules"
+CHRONY = "/etc/chrony/chrony.conf"
+RSYSLOG = "/etc/rsyslog.d/90-bastide.conf"
+MOUNTS_UNIT = "/etc/systemd/system/bastide-mounts.service"
+# grub-mkconfig(8) runs what is executable below /etc/grub.d; the second of ours runs the distribution's own script.
+GRUB_USERS = "/etc/grub.d/01_bastide"
+GRUB_ENTRIES = "/etc/grub.d/11_bastide"
+GRUB_WRAPPED = "/etc/grub.d/10_linux"
