@@ -9,6 +9,7 @@ from roles.firewall import deploy as firewall
 from roles.hardening import deploy as hardening
 from roles.mta import deploy as mta
 from roles.reports import deploy as reports
+from roles.sandbox import deploy as sandbox
 from roles.session import prepared
 from roles.spamassassin import deploy as spamassassin
 
@@ -16,6 +17,7 @@ gateway, platform = prepared(host)
 
 firewall.apply(gateway, platform)  # before anything listens that it must cover
 hardening.apply(gateway, platform)  # before strangers are let in
+sandbox.apply(gateway, platform)  # before the daemons that start in it
 dns.apply(gateway, platform)  # a resolver that validates, before the MTA that believes it
 mta.apply(gateway, platform)  # answers 451 until filterd is there: nothing passes unfiltered
 clamav.apply(gateway, platform)  # the engines before the daemon that asks them

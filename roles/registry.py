@@ -8,11 +8,13 @@ from roles.firewall.defences import DEFENCES as FIREWALL
 from roles.hardening.defences import DEFENCES as HARDENING
 from roles.mta.defences import DEFENCES as MTA
 from roles.reports.defences import DEFENCES as REPORTS
+from roles.sandbox.defences import DEFENCES as SANDBOX
 from roles.spamassassin.defences import DEFENCES as SPAMASSASSIN
 
 LAYERS: tuple[tuple[str, tuple[Defence, ...]], ...] = (
     ("firewall", FIREWALL),
     ("hardening", HARDENING),
+    ("sandbox", SANDBOX),
     ("dns", DNS),
     ("mta", MTA),
     ("clamav", CLAMAV),

@@ -36,6 +36,7 @@ from roles.kinds.system import (
     ModuleBlocked,
     MountOptions,
     PwqualityOption,
+    Sandbox,
 )
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "PwqualityOption",
     "Restriction",
     "RestrictionList",
+    "Sandbox",
     "SendmailFeature",
     "SendmailMacro",
     "SendmailMap",

@@ -170,3 +170,28 @@ class MountOptions:
     def holds(self, answer: str, gateway: Gateway) -> bool:
         del gateway
         return set(self.options) <= set(re.split(r"[,\s]+", answer.strip()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """What systemd.exec(5) leaves a unit with; asked for is its exposure by systemd-analyze(1), 0 to 10, at most so much."""
+
+    unit: str
+    directives: tuple[str, ...]
+    exposure: str
+
+    def name(self) -> str:
+        return f"exposure of {self.unit}"
+
+    def wanted(self, gateway: Gateway) -> str:
+        del gateway
+        return self.exposure
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return f"systemd-analyze security --no-pager {self.unit} | sed -n 's/.*Overall exposure level.*: \\([0-9.]*\\) .*/\\1/p'"
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        del gateway
+        seen = answer.strip()
+        return re.fullmatch(r"\d+(\.\d+)?", seen) is not None and float(seen) <= float(self.exposure)

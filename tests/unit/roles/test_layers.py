@@ -22,7 +22,7 @@ from tests.unit.roles.examples import SETTINGS, gateway, settings
 from tests.unit.roles.plans import Case, Plan, plans
 
 NAMES = [name for name, _ in LAYERS]
-TITLES = ["Firewall", "Hardening", "DNS", "MTA", "ClamAV", "SpamAssassin", "filterd", "Reports"]
+TITLES = ["Firewall", "Hardening", "Sandbox", "DNS", "MTA", "ClamAV", "SpamAssassin", "filterd", "Reports"]
 OPERATIONS = {
     "firewall": [
         "Install the packet filter's tools",
@@ -49,6 +49,7 @@ OPERATIONS = {
         "Account for processes",
         "Run sshd with its options",
     ],
+    "sandbox": ["Write the daemons' sandboxes", "Run the daemons in their sandboxes"],
     "dns": [
         "Install unbound",
         "Write unbound's configuration",
@@ -108,6 +109,7 @@ OPERATIONS = {
 # The daemon's own checker, and a file that it has to see before it is live.
 CHECKERS = {
     "hardening": ("sshd -t -f", "/etc/ssh/sshd_config.d/00-bastide.conf"),
+    "sandbox": ("systemd-analyze verify", "/etc/systemd/system/postfix@-.service.d/sandbox.conf"),
     "dns": ("unbound-checkconf $stage", "/etc/unbound/unbound.conf"),
     "mta": ("postfix -c $stage/etc/postfix check", "/etc/postfix/main.cf"),
     "clamav": ("clamconf --config-dir=$stage/etc/clamav", "/etc/clamav/clamd.conf"),
@@ -243,7 +245,11 @@ def test_the_deploy_is_the_layers_outermost_first(bare: dict[str, Plan]) -> None
     assert whole.commands == [command for name in NAMES for command in bare[name].commands]
 
 
-@pytest.mark.parametrize("name", NAMES)
+# The sandboxes wait for the daemons: they are there before these are installed.
+INSTALLING = [name for name in NAMES if name != "sandbox"]
+
+
+@pytest.mark.parametrize("name", INSTALLING)
 def test_packages_come_before_anything_that_configures_them(bare: dict[str, Plan], name: str) -> None:
     plan = bare[name]
     written = [path for path in plan.uploads() if not path.endswith("/carry.py")]
@@ -265,7 +271,7 @@ def test_the_daemons_own_checker_stands_between_staging_and_renaming(
     assert staged < place(plan, checker) < place(plan, f"mv -f {path}.bastide-new {path}")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", INSTALLING)
 def test_units_are_started_after_their_files_are_in_place(bare: dict[str, Plan], name: str) -> None:
     texts = [command[1] for command in bare[name].commands]
     # Programs are led to the resolver only once it answers.

@@ -1,0 +1,99 @@
+"""The daemons' sandboxes."""
+
+from roles.defence import Defence
+from roles.kinds import HostAnswer, Sandbox, UnitOption
+from roles.sandbox import units
+from roles.settings import Mta
+
+_INSIDE = "The sandbox is around the daemon; an outsider meets it only after having broken in."
+# systemd-analyze(1): 0 is as good as it gets and 10 no sandbox at all.
+LIMIT = "3.0"
+
+
+def _confined(subject: str, pids: str) -> HostAnswer:
+    """Return the question whether each process of a daemon can gain no privilege and has its system calls filtered."""
+    return HostAnswer(
+        subject=subject,
+        command=f"for p in $({pids}); do sed -n 's/^NoNewPrivs:\\t//p; s/^Seccomp:\\t//p' /proc/$p/status | xargs; done | sort -u",
+        matches="1 2",
+        refuted_by="0 0",
+    )
+
+
+def _sandbox(
+    name: str,
+    title: str,
+    why: str,
+    *,
+    unit: str,
+    directives: tuple[str, ...],
+    network: bool,
+    mta: Mta | None = None,
+) -> Defence:
+    return Defence(
+        id=f"sandbox.{name}",
+        title=title,
+        why=why,
+        rows=("P28", "H07"),
+        sets=(
+            Sandbox(unit=unit, directives=directives, exposure=LIMIT),
+            UnitOption(unit=unit, option="NoNewPrivileges", value="yes"),
+            UnitOption(unit=unit, option="ProtectSystem", value="strict"),
+            UnitOption(unit=unit, option="PrivateNetwork", value="no" if network else "yes"),
+            _confined(
+                f"state of {unit}'s processes",
+                f"cat /sys/fs/cgroup/systemd$(systemctl show -p ControlGroup --value {unit})/cgroup.procs "
+                f"/sys/fs/cgroup$(systemctl show -p ControlGroup --value {unit})/cgroup.procs 2>/dev/null",
+            ),
+        ),
+        unseen=_INSIDE,
+        when=None if mta is None else (lambda gateway: gateway.mta == mta),
+        level="moderate",
+        cost="A plugin or path of your own that the daemon is to use needs a drop-in that opens it.",
+        weight=7,
+    )
+
+
+DEFENCES = (
+    _sandbox(
+        "clamd",
+        "clamd has no network, no right of root's, and a file system that it can only read",
+        "It takes apart every format that attackers like, in C.",
+        unit="clamav-daemon.service",
+        directives=units.CLAMD,
+        network=False,
+    ),
+    _sandbox(
+        "freshclam",
+        "freshclam writes signatures and nothing else",
+        "It reads what a server of strangers' sends it.",
+        unit="clamav-freshclam.service",
+        directives=units.FRESHCLAM,
+        network=True,
+    ),
+    _sandbox(
+        "spamd",
+        "spamd writes its statistics and nothing else, and talks to this host alone",
+        "It runs thousands of patterns over what strangers wrote.",
+        unit="spamd.service",
+        directives=units.SPAMD,
+        network=True,
+    ),
+    _sandbox(
+        "unbound",
+        "The resolver writes its state and nothing else",
+        "It reads answers that anybody may have forged.",
+        unit="unbound.service",
+        directives=units.UNBOUND,
+        network=True,
+    ),
+    _sandbox(
+        "postfix",
+        "Postfix writes its queue and nothing else, and gains no rights",
+        "Its first process is root's and its children read every stranger's SMTP.",
+        unit="postfix@-.service",
+        directives=units.POSTFIX,
+        network=True,
+        mta="postfix",
+    ),
+)

@@ -1,0 +1,179 @@
+"""The operating system's defences, by what they do to somebody who is on the host or wants to be."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.access import ssh_argv
+from lab.plan import Host, LabState
+from roles.hardening import paths
+from tests.acceptance.gateway import GatewayHost
+from tests.acceptance.labs import INVENTORY, deploy
+from tests.acceptance.test_deploy import varied
+
+# Long, of three kinds and in no dictionary: what hardening.password-quality asks for.
+GOOD, OTHER = "Quiet-Harbour-61-Lantern", "Seven-Kites-44-Over-Hedges"
+WRITABLE = [f"/{each}" for each in ("tmp", "var/tmp", "dev/shm")]
+
+
+@pytest.fixture(scope="module")
+def people(gateway: GatewayHost) -> Iterator[GatewayHost]:
+    """Give a host with an administrator (amy), and two who are none (bea, cid); all have the same good password."""
+    gateway.run(
+        "for u in amy bea cid; do useradd --create-home --shell /bin/bash $u; "
+        f"echo $u:{GOOD} | chpasswd; faillock --user $u --reset; done; usermod --append --groups sudo amy"
+    )
+    try:
+        yield gateway
+    finally:
+        gateway.run("for u in amy bea cid; do faillock --user $u --reset; userdel --force --remove $u; done")
+
+
+def said(host: GatewayHost, user: str, script: str) -> tuple[int, str]:
+    """Run a script as a user of the host; return its exit code and all that it wrote."""
+    quoted = script.replace("'", "'\\''")
+    found = host.run(f"cd /; runuser -u {user} -- sh -c '{quoted}' 2>&1; echo \"code $?\"")
+    text, _, code = found.rstrip("\n").rpartition("code ")
+    return int(code), text
+
+
+def becomes(host: GatewayHost, who: str, whom: str, password: str) -> bool:
+    code, text = said(host, who, f"echo '{password}' | su {whom} -c 'id -un'")
+    return code == 0 and text.splitlines()[-1] == whom
+
+
+def test_only_an_administrator_becomes_another_by_su(people: GatewayHost) -> None:
+    assert becomes(people, "amy", "cid", GOOD)
+    assert not becomes(people, "bea", "cid", GOOD)
+
+
+def test_five_wrong_passwords_lock_an_account_and_nobody_else(people: GatewayHost) -> None:
+    for _ in range(5):
+        assert not becomes(people, "amy", "cid", "wrong")
+    assert not becomes(people, "amy", "cid", GOOD)
+    assert becomes(people, "amy", "bea", GOOD)
+    people.run("faillock --user cid --reset")
+    assert becomes(people, "amy", "cid", GOOD)
+
+
+def test_a_right_password_forgives_the_wrong_ones_before_it(people: GatewayHost) -> None:
+    for password in ("wrong", "wrong", "wrong", "wrong", GOOD, "wrong"):
+        assert becomes(people, "amy", "cid", password) is (password == GOOD)
+    assert becomes(people, "amy", "cid", GOOD)
+
+
+@pytest.mark.parametrize(
+    ("new", "taken"), [("short-1A", False), ("aaaaaaaaaaaaaaaaaaa", False), (GOOD, False), (OTHER, True)]
+)
+def test_a_new_password_must_be_good_and_new(people: GatewayHost, new: str, taken: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    people.run(f"echo bea:{GOOD} | chpasswd; chage --mindays 0 bea")
+    said(people, "bea", f"printf '%s\\n' '{GOOD}' '{new}' '{new}' | passwd")
+    assert becomes(people, "amy", "bea", new) is (taken or new == GOOD)
+
+
+def test_a_new_account_keeps_to_itself(people: GatewayHost) -> None:
+    assert people.run("stat -c '%a' /home/amy /home/bea").split() == ["700", "700"]
+    people.run("su bea -c 'touch /home/bea/note'")
+    assert people.run("stat -c %a /home/bea/note").strip() == "640"
+    assert (
+        people.run("awk -F: '$1 == \"bea\" { print substr($2, 1, 3), $4, $5 }' /etc/shadow").split()[0]
+        == "$y$"
+    )
+
+
+@pytest.mark.parametrize("directory", WRITABLE)
+def test_nothing_is_run_where_everybody_writes(people: GatewayHost, directory: str) -> None:
+    code, text = said(
+        people,
+        "bea",
+        f"cp /bin/true {directory}/by-hand && {directory}/by-hand; c=$?; rm -f {directory}/by-hand; exit $c",
+    )
+    assert code == 126
+    assert "Permission denied" in text
+    assert said(people, "bea", "cp /bin/true ~/by-hand && ~/by-hand")[0] == 0
+
+
+@pytest.mark.parametrize("directory", WRITABLE)
+def test_a_setuid_copy_of_a_shell_there_gives_nobody_root(people: GatewayHost, directory: str) -> None:
+    # Even by way of an interpreter that takes the file for data the right is not given.
+    people.run(f"cp /usr/bin/id {directory}/by-hand; chmod 4755 {directory}/by-hand")
+    try:
+        code, _ = said(people, "bea", f"{directory}/by-hand -u")
+        assert code == 126
+        loader = said(people, "bea", f"/lib64/ld-linux-x86-64.so.2 {directory}/by-hand -u")
+        assert loader[0] != 0 or loader[1].strip() != "0"
+    finally:
+        people.run(f"rm {directory}/by-hand")
+
+
+def test_a_process_that_dies_leaves_no_core(people: GatewayHost) -> None:
+    code, text = said(people, "bea", "ulimit -c unlimited")
+    assert code != 0, text
+    said(people, "bea", "cd ~ && sh -c 'kill -SEGV $$'")
+    assert people.run("find /home/bea -name 'core*'") == ""
+
+
+def test_programs_of_the_desk_have_lost_their_right(people: GatewayHost) -> None:
+    for command in ("mount --bind /home /home", "chfn -f Nobody bea", "newgrp sudo"):
+        code, text = said(people, "bea", f"echo {GOOD} | {command}")
+        assert code != 0, text
+    assert "sudo" not in people.run("id -Gn bea")
+
+
+def test_keys_at_the_console_restart_nothing(gateway: GatewayHost) -> None:
+    assert "masked" in gateway.run("systemctl start ctrl-alt-del.target 2>&1; true")
+
+
+def test_an_idle_shell_ends_and_cannot_be_told_not_to(gateway: GatewayHost) -> None:
+    assert "readonly" in gateway.run("bash -lc 'TMOUT=0; true' 2>&1; true")
+    assert gateway.run("bash -lc 'echo $TMOUT'").strip() == "900"
+
+
+def login(host: Host, user: str) -> bool:
+    """Say whether a user gets in by the key that the deploy uses."""
+    argv = ssh_argv(host, options=["-o", "BatchMode=yes", "-o", "ControlPath=none", "-l", user])
+    done = subprocess.run([*argv, "true"], capture_output=True, check=False, timeout=60)
+    return done.returncode == 0
+
+
+def test_ssh_lets_in_members_of_the_groups_alone(people: GatewayHost) -> None:
+    for user in ("amy", "bea"):
+        people.run(
+            f"install -d -m 700 -o {user} -g {user} /home/{user}/.ssh; "
+            f"install -m 600 -o {user} -g {user} /root/.ssh/authorized_keys /home/{user}/.ssh/authorized_keys"
+        )
+    assert login(people.host, "amy")
+    assert not login(people.host, "bea")
+
+
+def test_a_deploy_that_would_lock_its_own_login_out_is_refused(
+    lab: LabState, gateway: GatewayHost, tmp_path: Path
+) -> None:
+    before = gateway.run(f"cat {paths.SSHD}")
+    done = deploy("apply", varied(tmp_path, 'data.update(hardening={"ssh_groups": ["games"]})'), lab=lab.name)
+    assert done.returncode == 1
+    assert "in none of the groups that may log in by ssh" in done.stderr
+    assert gateway.run(f"cat {paths.SSHD}") == before
+    assert "0 operations changed something" in deploy("apply", INVENTORY, lab=lab.name).stdout
+
+
+DAEMONS = ("clamav-daemon", "clamav-freshclam", "spamd", "unbound", "postfix@-")
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_who_is_inside_a_daemon_can_change_no_file_of_the_system(gateway: GatewayHost, daemon: str) -> None:
+    group = f"$(systemctl show -p ControlGroup --value {daemon}.service)"
+    pid = gateway.run(
+        f"cat /sys/fs/cgroup/systemd{group}/cgroup.procs /sys/fs/cgroup{group}/cgroup.procs 2>/dev/null | head -n 1"
+    ).strip()
+    for path in ("/etc", "/usr/bin", "/opt/filterd", "/var/lib/filterd"):
+        text = gateway.run(f"nsenter --mount --target {pid} touch {path}/by-hand 2>&1; true")
+        assert "Read-only file system" in text, (daemon, path, text)
+
+
+def test_clamd_has_no_way_to_any_network(gateway: GatewayHost) -> None:
+    pid = gateway.run("systemctl show -p MainPID --value clamav-daemon").strip()
+    links = gateway.run(f"nsenter --net --target {pid} ip -brief link").splitlines()
+    assert [line.split()[0] for line in links] == ["lo"]
