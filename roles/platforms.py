@@ -37,7 +37,12 @@ DEBIAN_12 = Platform(
     os_release=("debian", "12"),
     packages={
         "firewall": ("ipset", "ipset-persistent", "iptables", "iptables-persistent"),
-        "hardening": ("acct", "apparmor", "auditd", "chrony", "libpam-pwquality", "openssh-server", "sudo"),
+        # Without its dictionary pam_pwquality refuses every password.
+        "hardening": (
+            *("acct", "auditd", "chrony", "cracklib-runtime", "kmod", "libpam-pwquality"),
+            *("openssh-server", "sudo"),
+        ),
+        "sandbox": ("apparmor",),
         "dns": ("dns-root-data", "python3-minimal", "unbound"),
         "clamav": ("clamav-daemon", "clamav-freshclam", "clamdscan"),
         # SpamAssassin only suggests Mail::SPF, and without it says nothing of SPF.

@@ -54,7 +54,30 @@ def _sandbox(
     )
 
 
+# Profiles that Debian's packages bring, by the names that the kernel shows them by.
+_PROFILES = ("/usr/sbin/clamd", "/usr/bin/freshclam", "unbound", "/usr/sbin/chronyd")
 DEFENCES = (
+    Defence(
+        id="sandbox.apparmor",
+        title="AppArmor holds the scanner, its updater, the resolver and the time daemon to their profiles",
+        why="It names each file that a daemon may open, whatever user it runs as; a profile that only complains holds nobody.",
+        rows=("H07",),
+        sets=(
+            UnitOption(unit="apparmor.service", option="UnitFileState", value="enabled"),
+            *(
+                HostAnswer(
+                    subject=f"mode of the profile {profile}",
+                    command=f"sed -n 's#^{profile} (\\(.*\\))$#\\1#p' /sys/kernel/security/apparmor/profiles",
+                    matches="enforce",
+                    refuted_by="complain",
+                    needs="apparmor",
+                )
+                for profile in _PROFILES
+            ),
+        ),
+        unseen=_INSIDE,
+        weight=6,
+    ),
     _sandbox(
         "clamd",
         "clamd has no network, no right of root's, and a file system that it can only read",

@@ -1,7 +1,7 @@
 """Put the daemons' sandboxes on a host."""
 
 from roles.kinds import Sandbox
-from roles.operations import converged, files_owned, layer
+from roles.operations import converged, files_owned, layer, packages_installed
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, rendered
 from roles.sandbox.defences import DEFENCES
@@ -21,7 +21,7 @@ done"""
 @layer("Sandbox")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have the daemons start in their sandboxes, and those that run without them start anew."""
-    del platform
+    packages_installed(name="Install AppArmor", packages=platform.packages["sandbox"])
     boxes = [
         (each.id, setting)
         for each in DEFENCES

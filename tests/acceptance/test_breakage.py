@@ -115,6 +115,45 @@ BROKEN = {
         "hardening.no-redirects",
         ("hardening.no-redirects:net.ipv4.conf.*.accept_redirects",),
     ),
+    "second-root": (
+        "echo 'toor:x:0:0::/root:/bin/sh' >>/etc/passwd",
+        "sed -i /^toor:/d /etc/passwd",
+        "hardening.one-root",
+        ("hardening.one-root:accounts with user id 0",),
+    ),
+    "setuid": (
+        "chmod u+s /usr/bin/chfn",
+        "chmod u-s /usr/bin/chfn",
+        "hardening.few-privileged-programs",
+        (
+            "hardening.few-privileged-programs:programs that need not run as their owner",
+            "hardening.few-privileged-programs:programs that run as their owner and are on no list",
+        ),
+    ),
+    "mount": (
+        "mount -o remount,bind,exec,nosuid,nodev /var/tmp",
+        "mount -o remount,bind,noexec,nosuid,nodev /var/tmp",
+        "hardening.shared-directories",
+        ("hardening.shared-directories:/var/tmp",),
+    ),
+    "tries": (
+        "cp -p /etc/pam.d/common-auth /root/by-hand; sed -i '/pam_faillock.so authfail/d' /etc/pam.d/common-auth",
+        "mv /root/by-hand /etc/pam.d/common-auth",
+        "hardening.password-tries",
+        ("hardening.password-tries:what counts wrong passwords",),
+    ),
+    "sandbox": (
+        (
+            "mkdir -p /run/systemd/system/clamav-daemon.service.d; printf '[Service]\\nPrivateNetwork=no\\nProtectSystem=no\\n' "
+            ">/run/systemd/system/clamav-daemon.service.d/zz-by-hand.conf; systemctl daemon-reload"
+        ),
+        "rm -r /run/systemd/system/clamav-daemon.service.d; systemctl daemon-reload",
+        "sandbox.clamd",
+        (
+            "sandbox.clamd:clamav-daemon.service PrivateNetwork",
+            "sandbox.clamd:clamav-daemon.service ProtectSystem",
+        ),
+    ),
 }
 
 

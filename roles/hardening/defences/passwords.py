@@ -97,7 +97,6 @@ DEFENCES = (
             ),
             LoginDef("LOGIN_RETRIES", "3"),
             LoginDef("LOGIN_TIMEOUT", "30"),
-            LoginDef("FAIL_DELAY", "4"),
         ),
         unseen=_INSIDE,
         level="moderate",

@@ -6,7 +6,7 @@ from lab.image import GATEWAY, SERVICES, key_of
 from roles.platforms import DEBIAN_12
 
 # Already on a server that an administrator can log in to over ssh.
-BARE = {"ca-certificates", "openssh-server"}
+BARE = {"ca-certificates", "openssh-server", "sudo"}
 
 
 def test_key_changes_with_each_input() -> None:

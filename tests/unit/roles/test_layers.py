@@ -49,7 +49,7 @@ OPERATIONS = {
         "Account for processes",
         "Run sshd with its options",
     ],
-    "sandbox": ["Write the daemons' sandboxes", "Run the daemons in their sandboxes"],
+    "sandbox": ["Install AppArmor", "Write the daemons' sandboxes", "Run the daemons in their sandboxes"],
     "dns": [
         "Install unbound",
         "Write unbound's configuration",
@@ -135,6 +135,7 @@ STATES = [s for d in HARDENING if d.stands(GATEWAY) for s in d.sets if isinstanc
 # A host with Debian and nothing on it: each package is missing, no unit runs, no file is there.
 BARE: Answers = {
     "-release | grep": DEBIAN,
+    'sandbox.conf)" -lt': [],
     "| base64 -w 0": [f"state {number} eA==" for number in range(len(STATES))],
     "/var/lib/bastide/handover": ["none", "0"],
     "|| echo none": ["none"],
@@ -172,6 +173,8 @@ def settled(plan: Plan) -> Answers:
     }
     return {
         "-release | grep": DEBIAN,
+        # No daemon runs without its sandbox.
+        'sandbox.conf)" -lt': [],
         "| base64 -w 0": [f"state {number} {answer}" for number, answer in enumerate(answers)],
         "/var/lib/bastide/handover": ["none", "0"],
         "|| echo none": ["none"],
@@ -245,11 +248,7 @@ def test_the_deploy_is_the_layers_outermost_first(bare: dict[str, Plan]) -> None
     assert whole.commands == [command for name in NAMES for command in bare[name].commands]
 
 
-# The sandboxes wait for the daemons: they are there before these are installed.
-INSTALLING = [name for name in NAMES if name != "sandbox"]
-
-
-@pytest.mark.parametrize("name", INSTALLING)
+@pytest.mark.parametrize("name", NAMES)
 def test_packages_come_before_anything_that_configures_them(bare: dict[str, Plan], name: str) -> None:
     plan = bare[name]
     written = [path for path in plan.uploads() if not path.endswith("/carry.py")]
@@ -271,7 +270,8 @@ def test_the_daemons_own_checker_stands_between_staging_and_renaming(
     assert staged < place(plan, checker) < place(plan, f"mv -f {path}.bastide-new {path}")
 
 
-@pytest.mark.parametrize("name", INSTALLING)
+# The sandboxes wait for the daemons: they are there before these are installed.
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "sandbox"])
 def test_units_are_started_after_their_files_are_in_place(bare: dict[str, Plan], name: str) -> None:
     texts = [command[1] for command in bare[name].commands]
     # Programs are led to the resolver only once it answers.
