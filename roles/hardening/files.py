@@ -73,6 +73,10 @@ def files(gateway: Gateway) -> Iterator[OwnedFile]:
     yield _options(paths.JOURNALD, gateway, JournaldOption, heading="[Journal]")
     manager = [(id_, [line]) for id_, line in _MANAGER if id_ in standing]
     yield _written(paths.SYSTEMD, gateway, manager, heading="[Manager]")
+    if "hardening.no-cores" in standing:
+        # For the day when somebody installs systemd-coredump(8), which sets a core_pattern of its own.
+        none = [("hardening.no-cores", ["Storage=none", "ProcessSizeMax=0"])]
+        yield _written(paths.COREDUMP, gateway, none, heading="[Coredump]")
     yield _written(paths.SUDOERS, gateway, [("hardening.sudo", list(_SUDO))], mode="440")
     yield from _pam(gateway, standing)
     yield from _logins(gateway, standing)

@@ -49,7 +49,10 @@ class Hardening(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             description="What is shown before a login, on the console and by sshd. It is to name no software."
         ),
-    ] = "Authorised users only. What is done here is recorded."
+    ] = (
+        "Access to this system is for authorised users alone. What is done here is recorded, and may be used as evidence.\n"
+        "Unauthorised access is forbidden and will be prosecuted by law."
+    )
     keep_packages: Annotated[
         tuple[str, ...],
         Meta(description="Packages that stay although a gateway has no use for them."),

@@ -91,10 +91,17 @@ def test_a_new_account_keeps_to_itself(people: GatewayHost) -> None:
     assert people.run("stat -c '%a' /home/amy /home/bea").split() == ["700", "700"]
     people.run("su bea -c 'touch /home/bea/note'")
     assert people.run("stat -c %a /home/bea/note").strip() == "640"
-    assert (
-        people.run("awk -F: '$1 == \"bea\" { print substr($2, 1, 3), $4, $5 }' /etc/shadow").split()[0]
-        == "$y$"
-    )
+
+
+def test_a_new_password_is_kept_by_a_slow_hash_and_the_old_one_does_not_come_back(
+    people: GatewayHost,
+) -> None:
+    given(people, "cid")
+    said(people, "cid", f"printf '%s\\n' '{GOOD}' '{OTHER}' '{OTHER}' | passwd")
+    assert people.run("getent shadow cid").split(":")[1].startswith("$y$")
+    said(people, "cid", f"printf '%s\\n' '{OTHER}' '{GOOD}' '{GOOD}' | passwd")
+    assert becomes(people, "amy", "cid", OTHER)
+    given(people, "cid")
 
 
 @pytest.mark.parametrize("directory", WRITABLE)
