@@ -26,7 +26,16 @@ UNPRIVILEGED = (
         "/usr/bin/expiry",
     ),
     *("/usr/lib/openssh/ssh-keysign", "/usr/bin/at", "/usr/bin/pkexec", "/usr/bin/wall", "/usr/bin/write.ul"),
-    *("/usr/bin/bsd-write", "/usr/bin/dotlockfile", "/usr/bin/ntfs-3g", "/usr/sbin/pppd", "/usr/bin/screen"),
+    *(
+        "/usr/bin/bsd-write",
+        "/usr/bin/dotlockfile",
+        "/usr/bin/mail-lock",
+        "/usr/bin/mail-unlock",
+        "/usr/bin/mail-touchlock",
+        "/usr/bin/ntfs-3g",
+        "/usr/sbin/pppd",
+        "/usr/bin/screen",
+    ),
 )
 # What is left, each with its reason: su, sudo and passwd are for people; the next check a password that they cannot
 # read, start a bus's services, and keep a key's process from being looked into; the last are the MTA's, which put
@@ -44,7 +53,11 @@ MODES = (
     *(("/boot/grub/grub.cfg", "600"), ("/boot", "700"), ("/etc/audit", "750"), ("/var/log/sudo.log", "600")),
 )
 _PASSWORDS = (("passwd", "644", "root"), ("group", "644", "root"), ("gshadow", "640", "shadow"))
-_LEFT = "for f in {paths}; do [ ! -f $f ] || find -L $f -perm /6000; done"
+# An override stands before its package is there, and holds when it comes.
+_LEFT = (
+    "had=$(dpkg-statoverride --list | awk '{{ print $4 }}'); for f in {paths}; do "
+    'if ! printf \'%s\\n\' "$had" | grep -qxF $f || [ -n "$(find -L $f -perm /6000 2>/dev/null)" ]; then echo $f; fi; done'
+)
 _WIDE = "\n".join(
     f'[ ! -e {path} ] || [ "$(stat -c %a {path})" = {mode} ] || echo {path}' for path, mode in MODES
 )

@@ -72,7 +72,8 @@ _SERVICES = (
     ),
     *("popularity-contest", "apport", "whoopsie", "autofs"),
 )
-_BUILDERS = ("build-essential", "gcc", "g++", "clang", "tcc", "make", "binutils", "golang-go", "rustc", "gdb")
+# Not make: Debian's Sendmail builds its configuration with it.
+_BUILDERS = ("build-essential", "gcc", "g++", "clang", "tcc", "binutils", "golang-go", "rustc", "gdb")
 _CLIENTS = (
     "telnet",
     "inetutils-telnet",
@@ -100,10 +101,8 @@ def _absent(subject: str, names: tuple[str, ...]) -> HostState:
         subject=subject,
         command=lambda gateway: _there(gateway, names),
         value="",
-        remedy=lambda gateway: (
-            "export DEBIAN_FRONTEND=noninteractive; "
-            f"apt-get -q -y -o DPkg::Lock::Timeout=120 remove $({_there(gateway, names)})"
-        ),
+        # dpkg(1) removes no package that another one needs, where apt would take that one along.
+        remedy=lambda gateway: f"dpkg --remove $({_there(gateway, names)})",
     )
 
 
