@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from lab import image, lifecycle, mirror, state
+from lab import disk, image, lifecycle, mirror, state
 from lab.access import ssh_argv
 from lab.errors import LabError
+from lab.plan import CONTAINER, KINDS
 from lab.progress import say
 from lab.tools import TO_BUILD, TO_RUN, require
 
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _up(arguments: argparse.Namespace, _command: Sequence[str]) -> int:
-    lifecycle.up(arguments.name, gateways=arguments.gateways)
+    lifecycle.up(arguments.name, gateways=arguments.gateways, kind=arguments.kind)
     return 0
 
 
@@ -61,7 +62,7 @@ def _status(arguments: argparse.Namespace, _command: Sequence[str]) -> int:
         print(f"lab {arguments.name}: not up")
     else:
         print(
-            f"lab {lab.name}: {'up' if ready else 'broken, run up to repair it'}; messages arrive in {lab.sink}"
+            f"lab {lab.name}: {'up' if ready else 'broken, run up to repair it'}, kind {lab.kind}; messages arrive in {lab.sink}"
         )
         for host in lab.hosts.values():
             legs = [leg for leg in (host.wan4, host.wan6, host.lan4, host.lan6) if leg]
@@ -115,7 +116,7 @@ def _cache_clean(_arguments: argparse.Namespace, _command: Sequence[str]) -> int
             raise LabError(
                 f"labs use the cache ({', '.join(state.names())}): run 'python -m lab down --all' first"
             )
-        for folder in (image.place_of(image.GATEWAY).parent, mirror.place().parent):
+        for folder in (image.place_of(image.GATEWAY).parent, mirror.place().parent, disk.place().parent):
             shutil.rmtree(folder, ignore_errors=True)
     say("The lab's images and mirror are removed; the next up builds them anew.")
     return 0
@@ -142,6 +143,12 @@ def _parser() -> argparse.ArgumentParser:
     name.add_argument("--name", default="lab", help="which lab (default: %(default)s)")
     up = deeds.add_parser("up", parents=[name], help="make a lab and wait until ssh answers on every host")
     up.add_argument("--gateways", type=int, default=1, help="how many gateways (default: %(default)s)")
+    up.add_argument(
+        "--kind",
+        choices=KINDS,
+        default=CONTAINER,
+        help="what the gateways are: a vm boots a kernel of its own, and takes as many minutes as a container seconds",
+    )
     down = deeds.add_parser("down", parents=[name], help="remove a lab and everything it made")
     down.add_argument("--all", action="store_true", help="remove every lab of this machine")
     status = deeds.add_parser("status", parents=[name], help="say what a lab has; exit 1 if it is not up")

@@ -9,7 +9,7 @@ from importlib.resources import files
 from lab import ca, dns
 from lab.access import host_key, public
 from lab.partners import PARTNERS
-from lab.plan import AUTHORITY, DOMAIN, WAN4, WORLD, Host, LabState
+from lab.plan import AUTHORITY, DOMAIN, VANTAGE, VM, WAN4, WAN6, WORLD, Host, LabState, v6
 from lab.signatures import DATABASE_NAME, database
 
 
@@ -96,6 +96,8 @@ def files_of(lab: LabState, host: Host) -> Iterator[HostFile]:
     yield from _identity(host)
     yield from _access(host)
     yield HostFile(path=ca.AUTHORITIES, content=ca.authority(lab))
+    if host.kind == VM:
+        yield from _network(lab, host)
     if host.role == "gateway":
         yield from _certificate(lab, host.fqdn)
         yield _text("/etc/resolv.conf", f"nameserver {WAN4[WORLD]}\n")
@@ -143,6 +145,24 @@ def _identity(host: Host) -> Iterator[HostFile]:
         "ff02::1\tip6-allnodes\n"
         "ff02::2\tip6-allrouters\n",
     )
+
+
+def _network(lab: LabState, host: Host) -> Iterator[HostFile]:
+    """Yield what a virtual machine needs to name its legs and to wake them (systemd.link(5), systemd.network(5))."""
+    for leg, network in host.legs.items():
+        yield _text(
+            f"/etc/systemd/network/10-{leg}.link",
+            f"[Match]\nMACAddress={host.mac(leg)}\n[Link]\nName={leg}\n",
+        )
+        lines = ["[Match]", f"Name={leg}", "[Network]", "IPv6AcceptRA=no"]
+        if network == "mgmt":
+            lines.append(f"Address={host.ssh_host}/{lab.mgmt.prefixlen}")
+        else:
+            address4, address6 = (host.wan4, host.wan6) if network == "wan" else (host.lan4, host.lan6)
+            lines += [f"Address={address4}/24", f"Address={address6}/64"]
+        if network == "wan":
+            lines += [f"Gateway={WAN4[VANTAGE]}", f"Gateway={v6(WAN6, VANTAGE)}"]
+        yield _text(f"/etc/systemd/network/10-{leg}.network", "\n".join([*lines, ""]))
 
 
 def _access(host: Host) -> Iterator[HostFile]:

@@ -14,7 +14,7 @@ from lab.errors import LabError
 from lab.files import HostFile, files_of
 from lab.image import IMAGE_OF, rootfs_of
 from lab.plan import Host, LabState
-from lab.tools import run, succeeds
+from lab.tools import QEMU, run, succeeds
 
 # A host that was told to die is gone within milliseconds; longer means that the kernel is stuck.
 LONGEST_DEATH_SECONDS = 10.0
@@ -83,11 +83,18 @@ def nspawn_argv(lab: LabState, host: Host, *, mirror: Path) -> list[str]:
         argv.append(f"--bind-ro={mirror}:/srv/mirror")
     if host.role == "mailhost":
         argv.append(f"--bind={lab.sink}:/var/spool/sink")
-    if Path("/run/systemd/system").is_dir():
-        # This machine runs systemd: a scope of its own keeps the host out of the caller's session.
-        scope = ["systemd-run", "--scope", "--quiet", "--collect", "--property=Delegate=yes"]
-        return [*scope, f"--unit={host.machine}", "--", *argv]
-    return argv
+    return scoped(host, argv)
+
+
+def scoped(host: Host, argv: list[str]) -> list[str]:
+    """Return the command, or one that begins it in a scope of its own where this machine runs systemd.
+
+    That keeps the host out of the caller's session.
+    """
+    if not Path("/run/systemd/system").is_dir():
+        return argv
+    scope = ["systemd-run", "--scope", "--quiet", "--collect", "--property=Delegate=yes"]
+    return [*scope, f"--unit={host.machine}", "--", *argv]
 
 
 def write_file(root: Path, file: HostFile) -> None:
@@ -103,18 +110,21 @@ def write_file(root: Path, file: HostFile) -> None:
 
 
 def processes(machine: str) -> tuple[int, ...]:
-    """Return the ids of the systemd-nspawn processes that run the machine of that name.
+    """Return the ids of the systemd-nspawn or qemu processes that run the machine of that name.
 
     Found by their own argument, not by a recorded id: so it holds after a crash, and an id that was used again is
     never mistaken.
     """
-    wanted = f"--machine={machine}".encode()
+    wanted = {f"--machine={machine}".encode(): b"systemd-nspawn", f"guest={machine}".encode(): QEMU.encode()}
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
                 words = _words_of(entry)
-                if wanted in words and any(word.endswith(b"systemd-nspawn") for word in words):
+                if any(
+                    name in words and any(word.endswith(program) for word in words)
+                    for name, program in wanted.items()
+                ):
                     found.append(int(entry.name))
     return tuple(found)
 
@@ -122,12 +132,12 @@ def processes(machine: str) -> tuple[int, ...]:
 def stop(machine: str) -> None:
     """End the machine at once, with all that runs in it. Its disk is thrown away, so nothing needs to be flushed.
 
-    Its first process is killed, and the kernel kills the rest; systemd-nspawn then tidies up after itself.
+    A container's first process is killed, and the kernel kills the rest; systemd-nspawn then tidies up after itself.
+    Of a virtual machine there is qemu alone.
     """
-    supervisors = processes(machine)
-    for supervisor in supervisors:
-        for child in _children(supervisor):
-            _kill(child)
+    for supervisor in processes(machine):
+        for victim in _children(supervisor) or [supervisor]:
+            _kill(victim)
     if not _wait(lambda: not processes(machine), seconds=2.0):
         for supervisor in processes(machine):
             _kill(supervisor)

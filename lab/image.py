@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from lab.errors import LabError
+from lab.plan import VM
 from lab.sources import SUITE, debian_sources
 from lab.state import cache_root
 from lab.tools import run
@@ -59,6 +60,20 @@ _MASKED = (
 
 # The server an administrator would start from: nothing that a role installs is in it.
 GATEWAY = Image(name="gateway", packages=_BARE_SERVER, masked=_MASKED)
+# The same server with a kernel and a boot loader of its own, which wakes its network itself.
+MACHINE = Image(
+    name="machine",
+    packages=(
+        *_BARE_SERVER,
+        "e2fsprogs",
+        "grub-pc",
+        "initramfs-tools",
+        "kmod",
+        "linux-image-cloud-amd64",
+        "udev",
+    ),
+    masked=tuple(unit for unit in _MASKED if unit.endswith(".timer")),
+)
 # The hosts around it: DNS, HTTP and an authority that certifies by ACME on wan, the mail server on lan.
 SERVICES = Image(
     name="services",
@@ -67,6 +82,15 @@ SERVICES = Image(
     disabled=("named.service",),
 )
 IMAGE_OF = {"gateway": GATEWAY, "world": SERVICES, "mailhost": SERVICES}
+
+
+def images_for(kind: str) -> tuple[Image, ...]:
+    """Return the images that a lab is made of whose gateways are of that kind.
+
+    The container's is always among them: the packages of the mirror are those that it lacks.
+    """
+    return (GATEWAY, SERVICES, MACHINE) if kind == VM else (GATEWAY, SERVICES)
+
 
 # Manuals and translations are half of a small system's files and no probe reads them. Copyright files stay.
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")

@@ -10,42 +10,44 @@ from pathlib import Path
 
 import msgspec
 
-from lab import access, ca, hosts, image, mirror, network, state
+from lab import access, ca, disk, hosts, image, machines, mirror, network, state
 from lab.errors import LabError
-from lab.plan import MOST_LABS, Host, LabState, check_name, plan_lab
+from lab.plan import CONTAINER, MOST_LABS, VM, Host, LabState, check_name, plan_lab
 from lab.progress import say, step
-from lab.tools import TO_BUILD, TO_RUN, require, run
+from lab.tools import TO_BUILD, TO_BUILD_MACHINES, TO_RUN, TO_RUN_MACHINES, require, run
 
-# A host boots in about a second; on a busy machine with many hosts it takes several.
-LONGEST_BOOT_SECONDS = 60.0
+# A container boots in about a second; on a busy machine with many hosts it takes several. A virtual machine without
+# hardware to help takes half a minute, and several times that on a busy machine.
+LONGEST_BOOT_SECONDS = {CONTAINER: 60.0, VM: 300.0}
 POLL_SECONDS = 0.02
 # The port that a host must listen on before it is of use, besides ssh.
 SERVICE_PORT = {"world": 53, "mailhost": 25}
 
 
-def up(name: str, *, gateways: int) -> LabState:
+def up(name: str, *, gateways: int, kind: str = CONTAINER) -> LabState:
     """Make a lab, or find it up already, and return it once ssh answers on every host. Raises LabError.
 
+    ``kind``: whether its gateways are containers or virtual machines.
     What an earlier lab of that name left behind is removed first. If it cannot be made, nothing is left of it.
     """
-    require(TO_RUN if cached() else {**TO_RUN, **TO_BUILD})
+    require(tools_for(kind))
     check_name(name)
     with state.locked(f"lab-{name}"):
         there = state.read(name)
         if there is not None and healthy(there):
-            if len(there.gateways) != gateways:
+            if (len(there.gateways), there.kind) != (gateways, kind):
                 raise LabError(
-                    f"lab {name!r} is up with {len(there.gateways)} gateways: run 'python -m lab down --name {name}'"
-                    " before asking for another number"
+                    f"lab {name!r} is up with {len(there.gateways)} gateways of kind {there.kind}: run"
+                    f" 'python -m lab down --name {name}' before asking for others"
                 )
             say(f"Lab {name!r} is up already.")
             return there
         if _traces(name):
             with step(f"remove what is left of lab {name!r}"):
                 _remove(name)
-        packages = build_cache()
+        packages = build_cache(kind)
         try:
-            return _make(name, gateways=gateways, packages=packages)
+            return _make(name, gateways=gateways, kind=kind, packages=packages)
         except BaseException:
             _remove(name)
             raise
@@ -62,23 +64,35 @@ def down(name: str) -> bool:
     return True
 
 
-def cached() -> bool:
-    """Say whether the cache holds all that a lab is made of."""
+def tools_for(kind: str) -> dict[str, str]:
+    """Return the programs, each with its package, that a lab of that kind needs now: fewer from a warm cache."""
+    tools = {**TO_RUN} if cached(kind) else {**TO_RUN, **TO_BUILD}
+    if kind == VM:
+        tools |= TO_RUN_MACHINES if cached(kind) else {**TO_RUN_MACHINES, **TO_BUILD_MACHINES}
+    return tools
+
+
+def cached(kind: str = CONTAINER) -> bool:
+    """Say whether the cache holds all that a lab is made of whose gateways are of that kind."""
     return (
-        all(image.place_of(each).exists() for each in (image.GATEWAY, image.SERVICES))
+        all(image.place_of(each).exists() for each in image.images_for(kind))
         and mirror.place().exists()
+        and (kind != VM or disk.place().exists())
     )
 
 
-def build_cache() -> Path:
+def build_cache(kind: str = CONTAINER) -> Path:
     """Build whatever the cache lacks, once even if several ask for it, and return the mirror."""
-    if cached():
+    if cached(kind):
         return mirror.place()
     with state.locked("cache"):
-        _build_images()
+        _build_images(kind)
         if not mirror.place().exists():
             with step("fill the package mirror"):
                 mirror.build()
+        if kind == VM and not disk.place().exists():
+            with step("make the disk of virtual machines"):
+                disk.build()
     return mirror.place()
 
 
@@ -91,18 +105,19 @@ def healthy(lab: LabState) -> bool:
     )
 
 
-def _build_images() -> None:
-    lacking = [each for each in (image.GATEWAY, image.SERVICES) if not image.place_of(each).exists()]
+def _build_images(kind: str) -> None:
+    lacking = [each for each in image.images_for(kind) if not image.place_of(each).exists()]
     if lacking:
         with step(f"build image {' and '.join(each.name for each in lacking)}"):
             _at_once([partial(image.build, each) for each in lacking])
 
 
-def _make(name: str, *, gateways: int, packages: Path) -> LabState:
+def _make(name: str, *, gateways: int, kind: str, packages: Path) -> LabState:
     began = time.monotonic()
     with state.locked("index"):
         # Recorded before anything is made: whatever happens from here on, `down` knows what to look for.
-        lab = plan_lab(name=name, index=_free_index(), gateways=gateways, directory=state.directory_of(name))
+        directory = state.directory_of(name)
+        lab = plan_lab(name=name, index=_free_index(), gateways=gateways, directory=directory, kind=kind)
         state.write(lab)
     with step("make networks and keys"):
         lab.sink.mkdir()
@@ -119,8 +134,9 @@ def _make(name: str, *, gateways: int, packages: Path) -> LabState:
 
 def _boot(lab: LabState, host: Host, packages: Path) -> None:
     """Start a host and wait until a command runs on it over ssh and its service listens."""
-    process = hosts.start(lab, host, mirror=packages)
-    deadline = time.monotonic() + LONGEST_BOOT_SECONDS
+    start = machines.start if host.kind == VM else hosts.start
+    process = start(lab, host, mirror=packages)
+    deadline = time.monotonic() + LONGEST_BOOT_SECONDS[host.kind]
     while not _greets(host):
         _check_booting(lab, host, process, deadline)
     run([*access.ssh_argv(host, options=["-o", "BatchMode=yes"]), "true"])
@@ -136,7 +152,7 @@ def _check_booting(lab: LabState, host: Host, process: int, deadline: float) -> 
     if dead or time.monotonic() > deadline:
         console = (lab.host_directory(host) / "console.log").read_text(errors="replace").splitlines()
         said = "; ".join([line.strip() for line in console if line.strip()][-8:]) or "nothing"
-        what = "died while booting" if dead else f"is not ready after {LONGEST_BOOT_SECONDS:.0f} s"
+        what = "died while booting" if dead else f"is not ready after {LONGEST_BOOT_SECONDS[host.kind]:.0f} s"
         raise LabError(f"host {host.name} {what}, see what its console said: {said}")
     time.sleep(POLL_SECONDS)
 

@@ -1,13 +1,22 @@
 """Networks as namespaces: wan and lan are a bridge in a namespace each, every host a namespace with its legs in it.
 
-All that is made here hangs on namespaces, but for the mgmt bridge and this machine's ends of the mgmt legs.
+All that is made here hangs on namespaces, but for the mgmt bridge and this machine's ends of the mgmt legs. A virtual
+machine runs in its namespace too, which is empty: its legs are taps on the bridges.
 """
 
+import ctypes
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from lab.errors import LabError
 from lab.plan import (
     AUTHORITY,
     BRIDGE_OF,
+    CONTAINER,
     LAN4,
     LAN6,
     LAN_VANTAGES,
@@ -36,6 +45,12 @@ _SYSCTLS = {
     "bridge/bridge-nf-call-iptables": 0,
     "bridge/bridge-nf-call-ip6tables": 0,
 }
+# linux/if_tun.h and linux/sched.h
+_TUNSETIFF = 0x400454CA
+_IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
+_CLONE_NEWNET = 0x40000000
+# A virtual machine's descriptors are numbered from 3 on, and it has fewer than this of them.
+LEAST_DESCRIPTOR = 64
 _BRIDGE = "type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
 
 
@@ -47,7 +62,7 @@ def make(lab: LabState) -> None:
     run(["ip", "-batch", "-"], stdin=_root_batch(lab))
     for network, netns in lab.netns.items():
         run(["ip", "-n", netns, "-batch", "-"], stdin=_vantage_batch(lab, network))
-    for host in lab.hosts.values():
+    for host in _of_kind(lab, CONTAINER):
         run(["ip", "-n", host.netns, "-batch", "-"], stdin=_host_batch(lab, host))
 
 
@@ -94,6 +109,56 @@ def index_is_free(index: int) -> bool:
     )
 
 
+def open_taps(lab: LabState, host: Host) -> list[int]:
+    """Give a virtual machine its legs: a tap a network, on the bridge there; return their descriptors, mgmt first.
+
+    A tap is there as long as a process holds its descriptor: none outlives its machine. Raises LabError.
+    """
+    descriptors = []
+    for leg, network in host.legs.items():
+        netns = lab.netns.get(network)
+        tap, bridge = (host.name, leg) if netns else (lab.veth(host), lab.bridge)
+        # A thread alone changes its namespace (setns(2)); this one ends with what it was begun for.
+        with ThreadPoolExecutor(max_workers=1) as elsewhere:
+            descriptors.append(elsewhere.submit(_open_tap, tap, netns).result())
+        inside = ["-n", netns] if netns else []
+        run(["ip", *inside, "link", "set", tap, "master", bridge, "up"])
+    return descriptors
+
+
+def _open_tap(name: str, netns: str | None) -> int:
+    """Make a tap in a namespace, or in this thread's own, and return its descriptor (tuntap.rst of the kernel)."""
+    if netns is not None:
+        _enter(netns)
+    # Above the numbers that they have in the child: none is overwritten while they are moved there.
+    opened = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        descriptor = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, LEAST_DESCRIPTOR)
+    finally:
+        os.close(opened)
+    request = struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR)
+    try:
+        fcntl.ioctl(descriptor, _TUNSETIFF, request)
+    except OSError as error:
+        os.close(descriptor)
+        raise LabError(
+            f"tap {name} cannot be made, look whether this kernel has tun devices: {error}"
+        ) from error
+    return descriptor
+
+
+def _enter(netns: str) -> None:
+    """Move this thread into a network namespace (setns(2); os.setns is Python 3.12's)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/run/netns", netns).open("rb") as file:
+        if libc.setns(file.fileno(), _CLONE_NEWNET) != 0:
+            raise LabError(f"namespace {netns} cannot be entered: {os.strerror(ctypes.get_errno())}")
+
+
+def _of_kind(lab: LabState, kind: str) -> Iterator[Host]:
+    return (host for host in lab.hosts.values() if host.kind == kind)
+
+
 def _sysctl_script() -> str:
     lines = [f"test ! -e {path} || echo {value} > {path}" for path, value in _SYSCTLS.items()]
     return "; ".join(["cd /proc/sys/net", *lines])
@@ -106,7 +171,7 @@ def _root_batch(lab: LabState) -> str:
         f"link set {lab.bridge} up alias bastide-{lab.name}",
         f"address add {lab.mgmt[1]}/24 dev {lab.bridge}",
     ]
-    for host in lab.hosts.values():
+    for host in _of_kind(lab, CONTAINER):
         lines.append(f"link add {lab.veth(host)} type veth peer name mgmt0 netns {host.netns}")
         lines.append(f"link set {lab.veth(host)} master {lab.bridge} up")
         lines += [
@@ -126,13 +191,13 @@ def _vantage_batch(lab: LabState, network: str) -> str:
         lines.append(f"address add {net4[number]}/24 dev {bridge}")
         lines.append(f"address add {v6(net6, number)}/64 dev {bridge} nodad")
     lines += [
-        f"link set {host.name} master {bridge} up" for host in lab.hosts.values() if host.is_on(network)
+        f"link set {host.name} master {bridge} up" for host in _of_kind(lab, CONTAINER) if host.is_on(network)
     ]
     return "\n".join(lines)
 
 
 def _host_batch(lab: LabState, host: Host) -> str:
-    """Write the commands for a host's namespace. The host itself configures no interface."""
+    """Write the commands for a container's namespace. The host itself configures no interface."""
     lines = [
         "link set lo up",
         "link set mgmt0 up",

@@ -43,6 +43,8 @@ WAN_VANTAGES = (10, 11, LISTED, NAMELESS, ALLOWED, DIALUP, 72, 73)
 LAN_VANTAGES = (VANTAGE, 90)
 
 DOMAIN = "bastide.example"
+# What a gateway is: a container shares this machine's kernel, a virtual machine boots its own.
+CONTAINER, VM = KINDS = ("container", "vm")
 BRIDGE_OF = {"wan": "wan0", "lan": "lan0"}
 
 
@@ -71,6 +73,7 @@ class Host(Struct, frozen=True, kw_only=True):
     wan6: str | None = None
     lan4: str | None = None
     lan6: str | None = None
+    kind: str = CONTAINER
 
     @property
     def short(self) -> str:
@@ -80,6 +83,21 @@ class Host(Struct, frozen=True, kw_only=True):
     def is_on(self, network: str) -> bool:
         """Say whether the host has a leg in wan or lan."""
         return (self.wan4 if network == "wan" else self.lan4) is not None
+
+    @property
+    def legs(self) -> dict[str, str]:
+        """Its network interfaces, each with the network that it leads to; mgmt first."""
+        return {"mgmt0": "mgmt"} | {leg: network for network, leg in BRIDGE_OF.items() if self.is_on(network)}
+
+    def mac(self, leg: str) -> str:
+        """Return the hardware address of a virtual machine's interface: locally administered (IEEE 802 8.2.2)."""
+        octets = (
+            0x02,
+            0x00,
+            list(self.legs).index(leg),
+            *(int(part) for part in self.ssh_host.split(".")[1:]),
+        )
+        return ":".join(f"{octet:02x}" for octet in octets)
 
 
 class LabState(Struct, frozen=True, kw_only=True):
@@ -97,6 +115,11 @@ class LabState(Struct, frozen=True, kw_only=True):
     def bridge(self) -> str:
         """The mgmt bridge in this machine's own namespace."""
         return f"bl{self.index}"
+
+    @property
+    def kind(self) -> str:
+        """What its gateways are: containers or virtual machines."""
+        return self.gateways[0].kind
 
     @property
     def mgmt(self) -> IPv4Network:
@@ -135,8 +158,8 @@ def mgmt_network(index: int) -> IPv4Network:
     return IPv4Network(f"198.18.{100 + index}.0/24")
 
 
-def plan_lab(*, name: str, index: int, gateways: int, directory: Path) -> LabState:
-    """Plan a lab of so many gateways; ``directory`` is where it will keep its files.
+def plan_lab(*, name: str, index: int, gateways: int, directory: Path, kind: str = CONTAINER) -> LabState:
+    """Plan a lab of so many gateways of that kind; ``directory`` is where it will keep its files.
 
     Raises LabError for a name, index or number of gateways that has no place in the address plan.
     """
@@ -150,7 +173,16 @@ def plan_lab(*, name: str, index: int, gateways: int, directory: Path) -> LabSta
     numbered = [(f"gw{n}", "gateway", f"mx{n}", gateway_number(n)) for n in range(1, gateways + 1)]
     numbered += [("world", "world", "world", WORLD), ("mailhost", "mailhost", "mail", MAILHOST)]
     hosts = [
-        _host(lab=name, index=index, directory=directory, name=host, role=role, label=label, number=number)
+        _host(
+            lab=name,
+            index=index,
+            directory=directory,
+            name=host,
+            role=role,
+            label=label,
+            number=number,
+            kind=kind if role == "gateway" else CONTAINER,
+        )
         for host, role, label, number in numbered
     ]
     return LabState(
@@ -164,7 +196,9 @@ def plan_lab(*, name: str, index: int, gateways: int, directory: Path) -> LabSta
     )
 
 
-def _host(*, lab: str, index: int, directory: Path, name: str, role: str, label: str, number: int) -> Host:
+def _host(
+    *, lab: str, index: int, directory: Path, name: str, role: str, label: str, number: int, kind: str
+) -> Host:
     on_wan = role in {"gateway", "world"}
     on_lan = role in {"gateway", "mailhost"}
     return Host(
@@ -182,6 +216,7 @@ def _host(*, lab: str, index: int, directory: Path, name: str, role: str, label:
         wan6=v6(WAN6, number) if on_wan else None,
         lan4=str(LAN4[number]) if on_lan else None,
         lan6=v6(LAN6, number) if on_lan else None,
+        kind=kind,
     )
 
 

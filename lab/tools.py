@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lab.errors import LabError
 
+QEMU = "qemu-system-x86_64"
+
 # program: Debian package that has it
 TO_RUN: Mapping[str, str] = {
     "ip": "iproute2",
@@ -17,6 +19,12 @@ TO_RUN: Mapping[str, str] = {
     "systemd-nspawn": "systemd-container",
     "umount": "mount",
 }
+TO_RUN_MACHINES: Mapping[str, str] = {
+    "debugfs": "e2fsprogs",
+    "mke2fs": "e2fsprogs",
+    QEMU: "qemu-system-x86",
+}
+TO_BUILD_MACHINES: Mapping[str, str] = {"chroot": "coreutils", "sfdisk": "fdisk"}
 TO_BUILD: Mapping[str, str] = {
     "apt-ftparchive": "apt-utils",
     "apt-get": "apt",

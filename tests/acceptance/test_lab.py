@@ -18,7 +18,7 @@ from lab import lifecycle, mirror, network, state
 from lab.access import ssh_argv
 from lab.errors import LabError
 from lab.hosts import processes
-from lab.plan import Host, LabState
+from lab.plan import CONTAINER, Host, LabState
 from lab.tools import TO_BUILD, TO_RUN, require
 from tests.acceptance.labs import swept
 from tests.acceptance.lacking import lacks
@@ -325,7 +325,7 @@ def test_a_told_up_removes_what_it_made(trace: str) -> None:
     with _up_until(trace) as victim:
         victim.terminate()
         # Hosts that are booting by then are waited for, and a busy machine boots slowly.
-        assert victim.wait(timeout=2 * lifecycle.LONGEST_BOOT_SECONDS) == 130
+        assert victim.wait(timeout=2 * lifecycle.LONGEST_BOOT_SECONDS[CONTAINER]) == 130
     assert traces(OTHER) == []
 
 
@@ -352,7 +352,7 @@ def test_a_record_that_cannot_be_read_does_not_hinder_down() -> None:
 def test_two_ups_of_one_lab_make_one_lab() -> None:
     words = [sys.executable, "-m", "lab", "up", "--name", OTHER]
     both = [subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [one.communicate(timeout=2 * lifecycle.LONGEST_BOOT_SECONDS)[1] for one in both]
+    said = [one.communicate(timeout=2 * lifecycle.LONGEST_BOOT_SECONDS[CONTAINER])[1] for one in both]
     assert [one.returncode for one in both] == [0, 0], said
     assert sum("is up already" in each for each in said) == 1
     command("down", "--name", OTHER)

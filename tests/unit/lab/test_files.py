@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lab import ca
 from lab.files import HostFile, files_of
 from lab.hosts import nspawn_argv, write_file
-from lab.plan import LabState, plan_lab
+from lab.plan import VM, LabState, plan_lab
 
 
 @pytest.fixture
@@ -79,3 +80,18 @@ def test_write_file_replaces_a_link_instead_of_following_it(tmp_path: Path) -> N
 def test_write_file_makes_links(tmp_path: Path) -> None:
     write_file(tmp_path, HostFile(path="/a/b", link_to="/x"))
     assert (tmp_path / "a/b").readlink() == Path("/x")
+
+
+def test_a_virtual_machine_alone_wakes_its_network_itself(lab: LabState) -> None:
+    assert not [path for path in of(lab, "gw1") if "/systemd/network/" in path]
+    host = msgspec.structs.replace(lab.hosts["gw1"], kind=VM)
+    files = {file.path: file.content.decode() for file in files_of(lab, host)}
+    folder = "/etc/systemd/network/10-"
+    assert files[f"{folder}wan0.link"] == f"[Match]\nMACAddress={host.mac('wan0')}\n[Link]\nName=wan0\n"
+    wan, lan, mgmt = (files[f"{folder}{leg}.network"].splitlines() for leg in ("wan0", "lan0", "mgmt0"))
+    assert {"Address=198.51.100.21/24", "Address=2001:db8:51::21/64", "Gateway=198.51.100.10"} < set(wan)
+    assert {"Address=198.18.0.21/24", "Address=2001:db8:18::21/64"} < set(lan)
+    assert "Address=198.18.100.21/24" in mgmt
+    # Nothing of its network is anybody else's to say, and only wan leads elsewhere.
+    assert all("IPv6AcceptRA=no" in lines for lines in (wan, lan, mgmt))
+    assert not [line for line in (*lan, *mgmt) if line.startswith("Gateway")]

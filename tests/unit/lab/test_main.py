@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import tools
+from lab import lifecycle, tools
 from lab.__main__ import _parser, main
 from lab.errors import LabError
 
@@ -42,7 +42,9 @@ def test_down_of_every_lab_when_there_is_none_is_done() -> None:
     assert main(["down", "--all"]) == 0
 
 
-@pytest.mark.parametrize("argv", [[], ["fly"], ["run", "moon"], ["up", "--gateways", "x"]])
+@pytest.mark.parametrize(
+    "argv", [[], ["fly"], ["run", "moon"], ["up", "--gateways", "x"], ["up", "--kind", "moon"]]
+)
 def test_wrong_use_is_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(argv)
@@ -51,7 +53,13 @@ def test_wrong_use_is_2(argv: list[str]) -> None:
 
 def test_defaults_are_one_gateway_and_the_lab_called_lab() -> None:
     arguments = _parser().parse_args(["up"])
-    assert (arguments.name, arguments.gateways) == ("lab", 1)
+    assert (arguments.name, arguments.gateways, arguments.kind) == ("lab", 1, "container")
+
+
+def test_what_a_virtual_machine_needs_is_asked_of_nobody_else() -> None:
+    container, machine = lifecycle.tools_for("container"), lifecycle.tools_for("vm")
+    assert container.items() < machine.items()
+    assert tools.QEMU in machine.keys() - container.keys()
 
 
 def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:

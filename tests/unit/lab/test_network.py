@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lab.network import _host_batch, _root_batch, _sysctl_script, _vantage_batch, namespaces
-from lab.plan import plan_lab
+from lab.plan import VM, plan_lab
 
 LAB = plan_lab(name="u1", index=7, gateways=2, directory=Path("/state/u1"))
 
@@ -46,3 +46,13 @@ def test_gateways_alone_have_a_default_route_and_it_is_the_wan() -> None:
 def test_no_namespace_forwards() -> None:
     assert "echo 0 > ipv4/ip_forward" in _sysctl_script()
     assert "echo 0 > ipv6/conf/all/forwarding" in _sysctl_script()
+
+
+def test_a_virtual_machine_has_no_leg_made_for_it_but_the_containers_beside_it_have() -> None:
+    lab = plan_lab(name="u1", index=7, gateways=1, directory=Path("/state/u1"), kind=VM)
+    text = "\n".join([_root_batch(lab), *(_vantage_batch(lab, network) for network in lab.netns)])
+    assert "gw1" not in text
+    assert "peer name mgmt0 netns bastide-u1-world" in text
+    assert "link set mailhost master lan0 up" in text
+    # It has a namespace all the same, for its process.
+    assert "bastide-u1-gw1" in namespaces(lab)

@@ -7,7 +7,20 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError
-from lab.plan import LAN4, LAN6, MOST_GATEWAYS, MOST_LABS, WAN4, WAN6, LabState, mgmt_network, plan_lab, v6
+from lab.plan import (
+    CONTAINER,
+    LAN4,
+    LAN6,
+    MOST_GATEWAYS,
+    MOST_LABS,
+    VM,
+    WAN4,
+    WAN6,
+    LabState,
+    mgmt_network,
+    plan_lab,
+    v6,
+)
 
 LONGEST_INTERFACE_NAME = 15  # IFNAMSIZ without its final zero
 
@@ -94,3 +107,21 @@ def test_an_impossible_number_of_gateways_is_refused(gateways: int) -> None:
 def test_an_index_outside_the_address_plan_is_refused(index: int) -> None:
     with pytest.raises(LabError, match="out of range"):
         lab(index=index)
+
+
+def test_only_gateways_are_virtual_machines() -> None:
+    planned = plan_lab(name="lab", index=0, gateways=2, directory=Path("/state/lab"), kind=VM)
+    assert planned.kind == VM
+    assert {host.name: host.kind for host in planned.hosts.values()} == {
+        "gw1": VM,
+        "gw2": VM,
+        "world": CONTAINER,
+        "mailhost": CONTAINER,
+    }
+    assert lab().kind == CONTAINER
+
+
+def test_hardware_addresses_differ_and_are_locally_administered_ones_of_one_host() -> None:
+    macs = [host.mac(leg) for host in lab(gateways=MOST_GATEWAYS).gateways for leg in host.legs]
+    assert len(set(macs)) == 3 * MOST_GATEWAYS
+    assert all(int(mac[:2], 16) & 0b11 == 0b10 for mac in macs)
