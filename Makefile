@@ -8,9 +8,11 @@ LAB ?= lab
 MINUTES ?= 10
 INVENTORY ?= inventory/lab.py
 MTA ?= $(or $(BASTIDE_MTA),postfix)
+KIND ?= container
 export BASTIDE_LAB := $(LAB)
 # The MTA of a lab's gateways: inventory/lab_settings.py.
 export BASTIDE_MTA := $(MTA)
+export BASTIDE_ACCEPT_KIND := $(KIND)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +22,8 @@ CODE := filterd roles audit publish lab docs tests deploy.py inventory
 # Debian's packages that the lab and its hosts are made with, what filterd loads, and the tests' second database.
 # Vagrant is only for `make check`.
 APT_LAB := apt-utils bind9-dnsutils ca-certificates iproute2 iptables libarchive13 mmdebstrap nmap openssh-client postgresql python3-venv slapd systemd-container
+# What gateways that are virtual machines need besides.
+APT_VM := e2fsprogs fdisk qemu-system-x86
 
 .PHONY: help setup demo test unit accept chaos check fmt lab-up lab-down deploy audit bench wheel
 
@@ -56,8 +60,9 @@ unit: $(READY) ## tests without host, root or network
 chaos: $(READY) wheel ## kill, reload and restart filterd under traffic, on a live gateway too (as root); MINUTES=10 of it
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES)
 
-accept: $(READY) wheel ## tests against live hosts in two labs of their own (as root); MTA=sendmail for the other MTA
-	$(call tried,accept,-n $(if $(BASTIDE_ACCEPT_LAB),0,2) --dist loadfile --no-loadscope-reorder tests/acceptance)
+accept: $(READY) wheel ## tests against live hosts in labs of their own (as root); MTA=sendmail; KIND=vm: what wants a kernel of its own
+	@$(if $(filter vm,$(KIND)),.ci/packages $(APT_VM))
+	$(if $(filter vm,$(KIND)),$(BIN)/pytest -v tests/acceptance,$(call tried,accept,-n $(if $(BASTIDE_ACCEPT_LAB),0,2) --dist loadfile --no-loadscope-reorder tests/acceptance))
 
 check: $(READY) ## linters, types, stale pages, the Vagrantfile
 	$(BIN)/ruff check
@@ -72,8 +77,9 @@ fmt: $(READY) ## format the code, mend what the linter can mend, write the gener
 	$(BIN)/ruff format
 	$(BIN)/python -m docs.generate
 
-lab-up: $(READY) ## start the lab (as root); LAB=name for another one
-	$(BIN)/python -m lab up --name $(LAB)
+lab-up: $(READY) ## start the lab (as root); LAB=name for another one, KIND=vm for a gateway that boots a kernel of its own
+	@$(if $(filter vm,$(KIND)),.ci/packages $(APT_VM))
+	$(BIN)/python -m lab up --name $(LAB) --kind $(KIND)
 
 lab-down: $(READY) ## stop the lab and leave nothing of it behind but its cache
 	$(BIN)/python -m lab down --name $(LAB)

@@ -1,5 +1,6 @@
 """One lab with one deployed gateway for all acceptance tests of a process; taken down at the end, also after a failure.
 
+BASTIDE_ACCEPT_KIND says what the gateway is, a container or a vm; tests marked vm want the latter, all others the former.
 BASTIDE_ACCEPT_LAB names a lab that is up and deployed already: then that one is used and left alone.
 """
 
@@ -11,9 +12,9 @@ import pytest
 from audit import engine
 from audit.inventory import targets
 from audit.target import Target
-from lab import state
+from lab import lifecycle, state
 from lab.errors import LabError
-from lab.plan import LabState
+from lab.plan import CONTAINER, VM, LabState
 from lab.tools import TO_BUILD, TO_RUN, require
 from roles.registry import DEFENCES
 from tests.acceptance.elsewhere import listening
@@ -24,6 +25,7 @@ from tests.acceptance.outside import Outside, seen_from
 from tests.acceptance.policy import restored
 
 ITEMS = engine.items(DEFENCES, SETTINGS)
+KIND = os.environ.get("BASTIDE_ACCEPT_KIND", CONTAINER)
 # What takes a minute and more, the longest first: of workers side by side none is left alone with one of them at the end.
 LONGEST = (
     "dialogs",
@@ -42,7 +44,11 @@ LONGEST = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    others = [item for item in items if (VM if item.get_closest_marker("vm") else CONTAINER) != KIND]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
     def place(item: pytest.Item) -> int:
         name = item.path.stem.removeprefix("test_")
         return LONGEST.index(name) if name in LONGEST else len(LONGEST)
@@ -64,10 +70,10 @@ def lab() -> Iterator[LabState]:
         yield state.load(given)
         return
     try:
-        require({**TO_RUN, **TO_BUILD})
+        require({**TO_RUN, **TO_BUILD, **lifecycle.tools_for(KIND)})
     except LabError as error:
         lacks(str(error))
-    with deployed("accept") as made:
+    with deployed("accept", gateways_are=KIND) as made:
         yield made
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import lifecycle, mirror, network, state
+from lab import lifecycle, mirror, state
 from lab.access import ssh_argv
 from lab.errors import LabError
 from lab.hosts import processes
 from lab.plan import CONTAINER, Host, LabState
 from lab.tools import TO_BUILD, TO_RUN, require
-from tests.acceptance.labs import swept
+from tests.acceptance.labs import swept, traces
 from tests.acceptance.lacking import lacks
 
 ROOT = Path(__file__).parents[2]
@@ -53,29 +53,6 @@ def on(host: Host, line: str, *, check: bool = True) -> str:
 def inside(netns: str, *argv: str, stdin: str = "", check: bool = True) -> str:
     words = ["ip", "netns", "exec", netns, *argv]
     return subprocess.run(words, input=stdin, capture_output=True, text=True, check=check, timeout=60).stdout
-
-
-def traces(name: str) -> list[str]:
-    """Return whatever this machine still has of a lab; other labs may be at work beside it."""
-    found = [f"netns {netns}" for netns in network.existing_namespaces(name)]
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    found += [f"mount {line}" for line in mounts if f"/{name}/" in line or f"bastide-{name}-" in line]
-    links = json.loads(
-        subprocess.run(["ip", "-json", "link"], capture_output=True, text=True, check=True).stdout
-    )
-    found += [f"link {link['ifname']}" for link in links if link.get("ifalias") == f"bastide-{name}"]
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes()
-        except OSError:
-            continue
-        if f"bastide-{name}-".encode() in words or f"/{name}/hosts/".encode() in words:
-            found.append(f"process {entry.parent.name}")
-    found += [f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"*/bastide-{name}-*")]
-    found += [f"nspawn {path}" for path in Path("/run/systemd/nspawn/propagate").glob(f"bastide-{name}-*")]
-    if state.directory_of(name).exists():
-        found.append(f"directory {state.directory_of(name)}")
-    return found
 
 
 @pytest.fixture(scope="module", autouse=True)
