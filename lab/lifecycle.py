@@ -19,6 +19,8 @@ from lab.tools import TO_BUILD, TO_BUILD_MACHINES, TO_RUN, TO_RUN_MACHINES, requ
 # A container boots in about a second; on a busy machine with many hosts it takes several. A virtual machine without
 # hardware to help takes half a minute, and several times that on a busy machine.
 LONGEST_BOOT_SECONDS = {CONTAINER: 60.0, VM: 300.0}
+# A machine that is busy and has no hardware to help needs some seconds to begin a session.
+LONGEST_GREETING_SECONDS = 5.0
 POLL_SECONDS = 0.02
 # The port that a host must listen on before it is of use, besides ssh.
 SERVICE_PORT = {"world": 53, "mailhost": 25}
@@ -161,9 +163,8 @@ def _greets(host: Host) -> bool:
     """Say whether the host's sshd greets. A connection alone proves little: it may still be starting."""
     with (
         contextlib.suppress(OSError),
-        socket.create_connection((host.ssh_host, host.ssh_port), timeout=1.0) as link,
+        socket.create_connection((host.ssh_host, host.ssh_port), timeout=LONGEST_GREETING_SECONDS) as link,
     ):
-        link.settimeout(1.0)
         return link.recv(4) == b"SSH-"
     return False
 
