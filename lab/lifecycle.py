@@ -2,8 +2,9 @@
 
 import contextlib
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
@@ -127,29 +128,35 @@ def _make(name: str, *, gateways: int, kind: str, packages: Path) -> LabState:
         lab.sink.chmod(0o777)
         _at_once([partial(network.make, lab), partial(access.make_keys, lab), partial(ca.make, lab)])
     with step(f"boot {len(lab.hosts)} hosts"):
-        _at_once([partial(_boot, lab, host, packages) for host in lab.hosts.values()])
+        given_up = threading.Event()
+        boots = [partial(_boot, lab, host, packages, given_up) for host in lab.hosts.values()]
+        _at_once(boots, given_up=given_up)
     lab = msgspec.structs.replace(lab, phase="up")
     state.write(lab)
     say(f"Lab {name!r} is up: ssh answers on {len(lab.hosts)} hosts after {time.monotonic() - began:.1f} s.")
     return lab
 
 
-def _boot(lab: LabState, host: Host, packages: Path) -> None:
-    """Start a host and wait until a command runs on it over ssh and its service listens."""
+def _boot(lab: LabState, host: Host, packages: Path, given_up: threading.Event) -> None:
+    """Start a host and wait until a command runs on it over ssh and its service listens. Raises LabError."""
     start = machines.start if host.kind == VM else hosts.start
     process = start(lab, host, mirror=packages)
     deadline = time.monotonic() + LONGEST_BOOT_SECONDS[host.kind]
     while not _greets(host):
-        _check_booting(lab, host, process, deadline)
+        _check_booting(lab, host, process, deadline, given_up)
     run([*access.ssh_argv(host, options=["-o", "BatchMode=yes"]), "true"])
     port = SERVICE_PORT.get(host.role)
     if port is not None:
         while not run(["ip", "netns", "exec", host.netns, "ss", "-Hltn", f"sport = :{port}"]):
-            _check_booting(lab, host, process, deadline)
+            _check_booting(lab, host, process, deadline, given_up)
 
 
-def _check_booting(lab: LabState, host: Host, process: int, deadline: float) -> None:
-    """Wait a moment for a host that is not ready. Raises LabError if it died or has had its time."""
+def _check_booting(
+    lab: LabState, host: Host, process: int, deadline: float, given_up: threading.Event
+) -> None:
+    """Wait a moment for a host that is not ready. Raises LabError if it died, has had its time or is wanted no longer."""
+    if given_up.is_set():
+        raise LabError(f"host {host.name} is not waited for any longer")
     dead = hosts.died(process)
     if dead or time.monotonic() > deadline:
         console = (lab.host_directory(host) / "console.log").read_text(errors="replace").splitlines()
@@ -199,14 +206,21 @@ def _remove(name: str) -> None:
         state.erase(name)
 
 
-def _at_once(deeds: list[Callable[[], object]]) -> None:
-    """Do several things side by side, wait for all of them, then raise the first error there was."""
+def _at_once(deeds: Sequence[Callable[[], object]], *, given_up: threading.Event | None = None) -> None:
+    """Do several things side by side, wait for all of them, then raise the first error there was.
+
+    ``given_up`` is set when this process is interrupted, for deeds that look at it and end early then.
+    """
     if not deeds:
         return
     pool = ThreadPoolExecutor(max_workers=len(deeds))
     try:
         done = [pool.submit(deed) for deed in deeds]
         wait(done)
+    except BaseException:
+        if given_up is not None:
+            given_up.set()
+        raise
     finally:
         # When this process is interrupted too: whoever removes the lab next must not meet a thread still making it.
         pool.shutdown(wait=True)
