@@ -21,7 +21,7 @@ from audit.target import Target
 from audit.vantage import Worker, entered
 from roles.claims import Claim, Reply, Scan
 from roles.defence import Defence, Lacking
-from roles.kinds import NEEDS, Kind, need_of
+from roles.kinds import IN_CONTAINER, NEEDS, Kind, need_of
 from roles.settings import Gateway
 
 # A probe bounds its own waits; this is for one that hangs all the same. The slowest is a scan of 65,535 ports.
@@ -29,8 +29,6 @@ CLAIM_SECONDS = 180.0
 # How many items of each wave are under way at a time, all vantages together: dialogues few, since many connections
 # at once from one address are what an MTA's own limits are there to stop; early talkers one by one; scans mostly wait.
 CONCURRENT = (6, 1, 12)
-# systemd-detect-virt(1): succeeds in a container, and fails on a machine with a kernel of its own.
-IN_CONTAINER = "systemd-detect-virt --quiet --container"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Put the packet filter on a host."""
 
 from roles.firewall.defences import DEFENCES, FILTERING
-from roles.firewall.defences.kernel import CONNTRACK_MAX, MODULES
+from roles.firewall.defences.kernel import MODULES
 from roles.firewall.defences.whole import CLOSED, UNIT
 from roles.firewall.loading import ruleset_loaded
 from roles.firewall.owners import HOMES, users_made
@@ -9,6 +9,7 @@ from roles.firewall.ruleset import BOOT_DIRECTORY, closed, ruleset
 from roles.firewall.sets import BANNED, PROBED, sets_file
 from roles.kinds import Sysctl
 from roles.operations import converged, files_owned, layer, packages_installed, unit_current
+from roles.parameters import parameters_set
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, lines, rendered
 from roles.settings import Gateway
@@ -70,22 +71,10 @@ def _kernel(gateway: Gateway) -> None:
         name="Write the kernel's room for connections",
         files=[
             _file(MODULES_FILE, "modules.conf.j2", gateway, modules=MODULES),
-            _file(
-                SYSCTL_FILE,
-                "sysctl.conf.j2",
-                gateway,
-                sysctls=list(lines(DEFENCES, Sysctl, gateway)),
-                conntrack_max=CONNTRACK_MAX,
-            ),
+            _file(SYSCTL_FILE, "sysctl.conf.j2", gateway, sysctls=list(lines(DEFENCES, Sysctl, gateway))),
         ],
     )
-    wanted = [setting for defence in DEFENCES for setting in defence.sets if isinstance(setting, Sysctl)]
-    converged(
-        name="Set the kernel's room for connections",
-        question="; ".join(setting.question(gateway) for setting in wanted),
-        wanted="\n".join(setting.wanted(gateway) for setting in wanted),
-        remedy=f"sysctl --quiet --load={SYSCTL_FILE}",
-    )
+    parameters_set(gateway, DEFENCES, SYSCTL_FILE)
 
 
 def _file(path: str, template: str, gateway: Gateway, **values: object) -> OwnedFile:

@@ -11,7 +11,7 @@ from typing_extensions import override
 from roles.hardening import paths
 from roles.hardening.defences import DEFENCES
 from roles.hardening.files import CHECKS, files, sysctl_file
-from roles.kinds import HostState, InterfaceSysctl, Sysctl, need_of
+from roles.kinds import IN_CONTAINER, HostState
 from roles.operations import (
     ShellAnswer,
     converged,
@@ -21,11 +21,9 @@ from roles.operations import (
     shell,
     unit_current,
 )
+from roles.parameters import parameters_set
 from roles.platforms import Platform
 from roles.settings import Gateway
-
-# systemd-detect-virt(1): a container shares its kernel with others, so what is the kernel's is not set from there.
-_CONTAINER = "systemd-detect-virt --quiet --container"
 
 
 @layer("Hardening")
@@ -33,7 +31,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     """Set kernel parameters, accounts, PAM, modes, logs and sshd's options; none of it ends a session that is open."""
     packages_installed(name="Install what hardening configures", packages=_packages(gateway, platform))
     files_owned(name="Write the kernel parameters", files=[sysctl_file(gateway)])
-    _parameters_set(gateway)
+    parameters_set(gateway, DEFENCES, paths.SYSCTL)
     own = list(files(gateway))
     files_owned(name="Write the system's configuration", files=own, check="; ".join(CHECKS))
     states_converged(
@@ -58,38 +56,9 @@ def _packages(gateway: Gateway, platform: Platform) -> list[str]:
     return [*platform.packages["hardening"], *remote]
 
 
-def _parameters_set(gateway: Gateway) -> None:
-    """Have the kernel run with the parameters; in a container only those of the network are its own."""
-    wanted = [
-        setting
-        for defence in DEFENCES
-        if defence.stands(gateway)
-        for setting in defence.sets
-        if isinstance(setting, Sysctl | InterfaceSysctl)
-    ]
-    network = [setting for setting in wanted if need_of(setting) is None]
-    machine = [setting for setting in wanted if setting not in network]
-    converged(
-        name="Set the network's parameters",
-        question="; ".join(setting.question(gateway) for setting in network),
-        wanted="\n".join(setting.wanted(gateway) for setting in network),
-        remedy=f"grep '^net.ipv' {paths.SYSCTL} | sysctl --quiet --ignore --load=-",
-    )
-    different = "; ".join(
-        f"[ \"$({setting.question(gateway)})\" = '{setting.wanted(gateway)}' ] || echo {setting.key}"
-        for setting in machine
-    )
-    converged(
-        name="Set the machine's parameters",
-        question=f"{_CONTAINER} || {{ {different}; }}",
-        wanted="",
-        remedy=f"sysctl --quiet --ignore --load={paths.SYSCTL}",
-    )
-
-
 def _units_run(written: set[str]) -> None:
     """Have the units run that record, keep the time and mount; what takes a machine is only enabled in a container."""
-    contained = host.get_fact(ShellAnswer, command=f"{_CONTAINER} && echo yes") == "yes"
+    contained = host.get_fact(ShellAnswer, command=f"{IN_CONTAINER} && echo yes") == "yes"
     unit_current(
         name="Keep the journal as configured",
         unit="systemd-journald.service",
@@ -134,7 +103,7 @@ class HostStates(FactBase[dict[int, str]]):
 
     @override
     def command(self, questions: Sequence[str], machine: Sequence[int]) -> str:
-        parts = [f"{_CONTAINER} && c=1 || c="]
+        parts = [f"{IN_CONTAINER} && c=1 || c="]
         for number, question in enumerate(questions):
             asked = f"echo state {number} $( ( {question}\n) 2>/dev/null | base64 -w 0)"
             parts.append(f'[ "$c" ] && echo state {number} - || {asked}' if number in machine else asked)

@@ -1,6 +1,6 @@
 """Kinds: what a defence sets on the host; a file for each part of the host that is asked."""
 
-from roles.kinds.base import NEEDS, Kind, LineOption, Need, Value, applies, need_of, resolved
+from roles.kinds.base import IN_CONTAINER, NEEDS, Kind, LineOption, Need, Value, applies, need_of, resolved
 from roles.kinds.engines import ClamdOption, FilterdOption, FreshclamOption, SpamassassinOption
 from roles.kinds.host import FileMode, HostAnswer, InterfaceSysctl, SshdOption, Sysctl, UnitOption
 from roles.kinds.packets import ChainPolicy, FilterTable, FirewallRule, Listeners, OpenPorts
@@ -40,6 +40,7 @@ from roles.kinds.system import (
 )
 
 __all__ = [
+    "IN_CONTAINER",
     "NEEDS",
     "AccessEntry",
     "AuditRules",

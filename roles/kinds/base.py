@@ -24,6 +24,9 @@ NEEDS: Mapping[Need, str] = {
     "boot": "a container has no boot loader",
 }
 
+# A shell command that succeeds in a container and fails on a machine (systemd-detect-virt(1)).
+IN_CONTAINER = "systemd-detect-virt --quiet --container"
+
 
 def need_of(check: object) -> Need | None:
     """Return what of a machine a setting needs to be seen in force; None: any host shows it."""

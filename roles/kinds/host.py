@@ -24,14 +24,19 @@ class SshdOption(LineOption):
         return given.split() == self.wanted(gateway).lower().split()
 
 
+# What each network namespace has for itself; parameters beside these, such as the size of the table of connections, are
+# the machine's (ip-sysctl.rst and nf_conntrack-sysctl.rst of the kernel's documentation; somaxconn by net/core/sysctl_net_core.c).
+_OWN_NETWORK = ("net.ipv4.", "net.ipv6.", "net.core.somaxconn", "net.netfilter.nf_conntrack_tcp_timeout_")
+
+
 @dataclass(frozen=True, slots=True)
 class Sysctl(LineOption):
-    """A kernel parameter, in sysctl.d(5). Those of IP are a container's own, all others the machine's."""
+    """A kernel parameter, in sysctl.d(5). Those of the network are mostly a container's own, all others the machine's."""
 
     @property
     def needs(self) -> Need | None:
         """What of a machine it takes to see the parameter in force."""
-        return None if self.key.startswith(("net.ipv4.", "net.ipv6.")) else "kernel"
+        return None if self.key.startswith(_OWN_NETWORK) else "kernel"
 
     def line(self, gateway: Gateway) -> str:
         return f"{self.key} = {self.wanted(gateway)}"

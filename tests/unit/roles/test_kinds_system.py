@@ -51,6 +51,9 @@ def test_what_a_machine_is_needed_for_is_known() -> None:
     assert need_of(Sysctl("kernel.kptr_restrict", "2")) == "kernel"
     assert need_of(Sysctl("net.core.bpf_jit_harden", "2")) == "kernel"
     assert need_of(Sysctl("net.ipv4.ip_forward", "0")) is None
+    assert need_of(Sysctl("net.core.somaxconn", "4096")) is None
+    assert need_of(Sysctl("net.netfilter.nf_conntrack_tcp_timeout_established", "86400")) is None
+    assert need_of(Sysctl("net.netfilter.nf_conntrack_max", "262144")) == "kernel"
     assert need_of(ModuleBlocked("dccp", "")) == "kernel"
     assert need_of(AuditRules(about="x", rules=("-w /etc/passwd -p wa -k x",))) == "audit"
 

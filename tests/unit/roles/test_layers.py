@@ -31,7 +31,8 @@ OPERATIONS = {
         "Make the sets of bans",
         "Load the rulesets",
         "Write the kernel's room for connections",
-        "Set the kernel's room for connections",
+        "Set the network's parameters",
+        "Set the machine's parameters",
         "Load the rulesets at boot",
     ],
     "hardening": [
@@ -164,7 +165,9 @@ def settled(plan: Plan) -> Answers:
         for s in d.sets
         if isinstance(s, Sysctl | InterfaceSysctl) and need_of(s) is None
     ]
-    tracked = [s.wanted(GATEWAY) for d in FIREWALL for s in d.sets if isinstance(s, Sysctl)]
+    tracked = [
+        s.wanted(GATEWAY) for d in FIREWALL for s in d.sets if isinstance(s, Sysctl) and need_of(s) is None
+    ]
     answers = [b64encode(state.wanted(GATEWAY).encode()).decode() for state in STATES]
     tables = {
         f"{where}{family}": ruleset(FILTERING, GATEWAY, family)
