@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Final, Literal
 
+from roles.forms import is_address
 from roles.mta.tls.policy import fetches_policies
 from roles.settings import Gateway, Mta
 
@@ -69,6 +70,12 @@ def _users(*names: str) -> Callable[[Gateway], tuple[str, ...]]:
     return lambda _gateway: names
 
 
+def _time_servers(gateway: Gateway) -> tuple[str, ...]:
+    """Return their networks where all are addresses; what a name stands for changes, so one name opens the way to any."""
+    servers = gateway.hardening.time_servers
+    return servers if all(is_address(server) for server in servers) else ()
+
+
 def _by_acme(gateway: Gateway) -> bool:
     return gateway.tls.certificate == "acme"
 
@@ -116,7 +123,14 @@ WAYS: Final = (
         users=_users("_chrony"),
         ports=_fixed(123),
         protocols=("udp",),
-        to=lambda g: g.firewall.time_servers,
+        to=_time_servers,
+    ),
+    # rsyslogd runs as root, and sends to no other port.
+    Way(
+        about="the copy of the log (RFC 5425)",
+        users=_users("root"),
+        ports=lambda g: (g.hardening.remote_log.port,),
+        when=lambda g: bool(g.hardening.remote_log.host),
     ),
 )
 

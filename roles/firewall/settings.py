@@ -66,9 +66,6 @@ class Firewall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "have addresses that change; only the users that fetch updates get there all the same."
         ),
     ] = ()
-    time_servers: Annotated[
-        tuple[str, ...], Meta(description="Networks (CIDR) of the time servers (NTP); empty: any.")
-    ] = ()
     connections_per_second: Annotated[
         int,
         Meta(
@@ -149,7 +146,7 @@ def known_networks(gateway: "Gateway") -> tuple[Network, ...]:
 def firewall_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     """Give (setting, what is wrong and the remedy) for the packet filter's settings."""
     firewall = gateway.firewall
-    for name in ("bogons_in_use", "mirrors", "time_servers", "never_banned"):
+    for name in ("bogons_in_use", "mirrors", "never_banned"):
         for text in getattr(firewall, name):
             if problem := _network_problem(text):
                 yield f"firewall.{name}", problem

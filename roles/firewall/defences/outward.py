@@ -34,7 +34,7 @@ EGRESS = Defence(
     id="firewall.egress",
     title="Outwards each user reaches what it needs: the resolver name servers, who fetches updates the web",
     why="A daemon that is taken over finds no way home: not by the ports that others need, and not by names, which only the "
-    "resolver asks for. Root itself has none either.",
+    "resolver asks for. Root itself has none either, but to the port of a declared log server.",
     rows=("H03",),
     sets=each("OUTPUT", lambda family: accepted(_ways(family))),
     unseen="Egress is seen from the host; the acceptance tests try connections outwards from there, as each user.",

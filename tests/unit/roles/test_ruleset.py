@@ -229,6 +229,34 @@ def test_dns_is_asked_of_the_declared_resolvers(
     ]
 
 
+@pytest.mark.parametrize(
+    ("servers", "targets"),
+    [
+        (["192.0.2.123", "192.0.2.124"], ["-d 192.0.2.123/32 ", "-d 192.0.2.124/32 "]),
+        # What a name stands for is known to nobody here.
+        (["192.0.2.123", "time.example.org"], [""]),
+        # Of the other family alone.
+        (["2001:db8::123"], []),
+    ],
+)
+def test_the_clock_asks_its_servers(servers: list[str], targets: list[str]) -> None:
+    chosen = gateway(hardening={"time_servers": servers})
+    matches = accepted("OUTPUT", "firewall.egress", 4, chosen)
+    assert [match for match in matches if match.endswith("--uid-owner _chrony")] == [
+        f"{target}-p udp -m udp --dport 123 -m conntrack --ctstate NEW -m owner --uid-owner _chrony"
+        for target in targets
+    ]
+
+
+@BOTH
+def test_root_reaches_the_log_server_where_there_is_one(family: int) -> None:
+    log = {"host": "logs.example.org", "port": 6515}
+    for hardening, ports in (({}, []), ({"remote_log": log}, ["6515"])):
+        matches = accepted("OUTPUT", "firewall.egress", family, gateway(hardening=hardening))
+        own = [match for match in matches if match.endswith("--uid-owner root")]
+        assert [port for match in own for port in re.findall(r"-p tcp .*--dport (\d+)", match)] == ports
+
+
 @BOTH
 def test_nothing_else_leaves(family: int) -> None:
     found = rules(ruleset(DEFENCES, GATEWAY, family))
