@@ -9,9 +9,11 @@ MINUTES ?= 10
 INVENTORY ?= inventory/lab.py
 MTA ?= $(or $(BASTIDE_MTA),postfix)
 KIND ?= container
+LEVEL ?= $(or $(BASTIDE_LEVEL),moderate)
 export BASTIDE_LAB := $(LAB)
-# The MTA of a lab's gateways: inventory/lab_settings.py.
+# The MTA of a lab's gateways and how far they are hardened: inventory/lab_settings.py.
 export BASTIDE_MTA := $(MTA)
+export BASTIDE_LEVEL := $(LEVEL)
 export BASTIDE_ACCEPT_KIND := $(KIND)
 
 VENV := .venv
@@ -47,7 +49,7 @@ $(BIN)/pytest -o cache_dir=.pytest_cache/$(1) $(2) || { test $$? -eq 1; echo "On
   $(BIN)/pytest -o cache_dir=.pytest_cache/$(1) $(2) -n 0 --last-failed --last-failed-no-failures none --maxfail 1; }
 endef
 
-demo: lab-up deploy ## build a lab, provision a gateway in it, attack it, print what held; MTA=sendmail for the other MTA
+demo: lab-up deploy ## build a lab, provision a gateway in it, attack it, print what held; MTA=sendmail for the other MTA, LEVEL=paranoid
 	$(BIN)/python -m audit --strict $(INVENTORY)
 
 # The unit tests want the processor and the acceptance tests mostly wait: side by side they take little longer than either.

@@ -1,4 +1,7 @@
-"""What the lab's gateways are to be; tests read it before there is a lab. BASTIDE_MTA names their MTA."""
+"""What the lab's gateways are to be; tests read it before there is a lab.
+
+BASTIDE_MTA names their MTA, BASTIDE_LEVEL how far they are hardened.
+"""
 
 import os
 from typing import Any
@@ -16,6 +19,7 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
     return {
         "hostname": hostname,
         "mta": mta,
+        "hardening_level": os.environ.get("BASTIDE_LEVEL", "moderate"),
         "admin_networks": [administration],
         "firewall": {
             "zones": {
