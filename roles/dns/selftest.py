@@ -25,7 +25,9 @@ from typing import Any, NamedTuple
 
 RESOLVER = ("127.0.0.1", 53)
 DECLARED = Path("/etc/bastide/dnsbl.json")
-OUT = Path("/etc/unbound/bastide-dnsbl.conf")
+# Debian's AppArmor profile lets unbound list this directory and not the one above it, and what it is to read is a pattern: there
+# need be no such file.
+OUT = Path("/etc/unbound/unbound.conf.d/bastide-dnsbl.conf")
 
 NOERROR, NXDOMAIN = 0, 3
 TYPE_A, TYPE_NS, CLASS_IN = 1, 2, 1

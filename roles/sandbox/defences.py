@@ -54,8 +54,12 @@ def _sandbox(
     )
 
 
-# Profiles that Debian's packages bring, by the names that the kernel shows them by.
-_PROFILES = ("/usr/sbin/clamd", "/usr/bin/freshclam", "unbound", "/usr/sbin/chronyd")
+# A profile that comes when its daemon runs already is that daemon's from its next start on.
+UNPROFILED = (
+    f"for u in {' '.join(units.PROFILED.values())}; do "
+    "p=$(systemctl show -p MainPID --value $u); "
+    '[ "$p" = 0 ] || [ "$(cat /proc/$p/attr/current)" != unconfined ] || echo $u; done'
+)
 DEFENCES = (
     Defence(
         id="sandbox.apparmor",
@@ -72,7 +76,14 @@ DEFENCES = (
                     refuted_by="complain",
                     needs="apparmor",
                 )
-                for profile in _PROFILES
+                for profile in units.PROFILED
+            ),
+            HostAnswer(
+                subject="daemons that run without their profile",
+                command=UNPROFILED,
+                matches="",
+                refuted_by="chrony.service",
+                needs="apparmor",
             ),
         ),
         unseen=_INSIDE,

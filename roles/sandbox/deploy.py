@@ -1,10 +1,10 @@
 """Put the daemons' sandboxes on a host."""
 
-from roles.kinds import Sandbox
+from roles.kinds import IN_CONTAINER, Sandbox
 from roles.operations import converged, files_owned, layer, packages_installed
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, rendered
-from roles.sandbox.defences import DEFENCES
+from roles.sandbox.defences import DEFENCES, UNPROFILED
 from roles.settings import Gateway
 
 DROP_IN = "/etc/systemd/system/{unit}.d/sandbox.conf"
@@ -22,6 +22,13 @@ done"""
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have the daemons start in their sandboxes, and those that run without them start anew."""
     packages_installed(name="Install AppArmor", packages=platform.packages["sandbox"])
+    converged(
+        name="Run the daemons under their profiles",
+        question=f"{IN_CONTAINER} || {{ {UNPROFILED}; }}",
+        wanted="",
+        remedy=f"systemctl is-active --quiet apparmor.service || systemctl start apparmor.service; "
+        f"for u in $({UNPROFILED}); do systemctl restart $u; done",
+    )
     boxes = [
         (each.id, setting)
         for each in DEFENCES

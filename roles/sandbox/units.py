@@ -4,6 +4,14 @@ Each list is what the daemon was seen to do without, under mail that passes and 
 binds it binds every administrator's session, and the deploy.
 """
 
+# AppArmor's profiles that Debian's packages bring, by the names that the kernel shows them by, and whose they are.
+PROFILED = {
+    "/usr/sbin/clamd": "clamav-daemon.service",
+    "/usr/bin/freshclam": "clamav-freshclam.service",
+    "unbound": "unbound.service",
+    "/usr/sbin/chronyd": "chrony.service",
+}
+
 # What no daemon here needs: devices, homes, the kernel's switches, namespaces, other architectures' system calls.
 COMMON = (
     "NoNewPrivileges=yes",

@@ -50,7 +50,12 @@ OPERATIONS = {
         "Account for processes",
         "Run sshd with its options",
     ],
-    "sandbox": ["Install AppArmor", "Write the daemons' sandboxes", "Run the daemons in their sandboxes"],
+    "sandbox": [
+        "Install AppArmor",
+        "Run the daemons under their profiles",
+        "Write the daemons' sandboxes",
+        "Run the daemons in their sandboxes",
+    ],
     "dns": [
         "Install unbound",
         "Write unbound's configuration",
@@ -136,6 +141,7 @@ STATES = [s for d in HARDENING if d.stands(GATEWAY) for s in d.sets if isinstanc
 # A host with Debian and nothing on it: each package is missing, no unit runs, no file is there.
 BARE: Answers = {
     "-release | grep": DEBIAN,
+    "attr/current": ["chrony.service"],
     'sandbox.conf)" -lt': [],
     "| base64 -w 0": [f"state {number} eA==" for number in range(len(STATES))],
     "/var/lib/bastide/handover": ["none", "0"],
@@ -176,7 +182,8 @@ def settled(plan: Plan) -> Answers:
     }
     return {
         "-release | grep": DEBIAN,
-        # No daemon runs without its sandbox.
+        # No daemon runs without its profile or its sandbox.
+        "attr/current": [],
         'sandbox.conf)" -lt': [],
         "| base64 -w 0": [f"state {number} {answer}" for number, answer in enumerate(answers)],
         "/var/lib/bastide/handover": ["none", "0"],
