@@ -8,6 +8,7 @@ from typing import Any
 
 from inventory.lab_rules import LATE_AT_ONE_PORT, LIMITS, NEXT_HOPS, RECIPIENTS, RULES
 from lab import blocklists, ca, dnssec
+from lab.files import LOG_PORT
 from lab.plan import DOMAIN, LAN4, LAN6, VANTAGE, WAN4, WAN6, WORLD, v6
 
 
@@ -35,6 +36,9 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
             "bogons_in_use": [str(WAN4), str(WAN6), str(LAN4), str(LAN6)],
             # The audit scans from these, again and again.
             "never_banned": [str(WAN4[VANTAGE]), v6(WAN6, VANTAGE), str(LAN4), str(LAN6)],
+        },
+        "hardening": {
+            "remote_log": {"host": f"mail.{DOMAIN}", "port": LOG_PORT, "authorities": ca.AUTHORITIES}
         },
         "resolvers": [f"198.51.100.{WORLD}"],
         # The lab has a root of its own.

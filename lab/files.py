@@ -90,6 +90,21 @@ AmbientCapabilities=CAP_NET_BIND_SERVICE
 WantedBy=multi-user.target
 """
 
+# What a gateway's log is copied to; `lab.logs` keeps it where no gateway reaches.
+LOG_PORT = 6514
+LOG_FILE = "/var/log/house/log"
+_LOG_UNIT = f"""\
+[Unit]
+Description=The house's log server
+[Service]
+ExecStart=/usr/bin/python3 /usr/local/lib/bastide-lab/logs.py --file {LOG_FILE} --port {LOG_PORT} --pair %d/pair
+LoadCredential=pair:/etc/ssl/lab/mail.pem
+DynamicUser=yes
+LogsDirectory=house
+[Install]
+WantedBy=multi-user.target
+"""
+
 
 def files_of(lab: LabState, host: Host) -> Iterator[HostFile]:
     """Yield every file that the host has and its image has not."""
@@ -117,6 +132,9 @@ def files_of(lab: LabState, host: Host) -> Iterator[HostFile]:
         sink = files("lab").joinpath("sink.py").read_bytes()
         yield HostFile(path="/usr/local/lib/bastide-lab/sink.py", content=sink)
         yield from _unit("sink.service", _SINK_UNIT)
+        program = files("lab").joinpath("logs.py").read_bytes()
+        yield HostFile(path="/usr/local/lib/bastide-lab/logs.py", content=program)
+        yield from _unit("lab-logs.service", _LOG_UNIT)
         for name, certified in (("mail", host.fqdn), ("wrong", f"elsewhere.{DOMAIN}")):
             pair = b"".join(ca.issued(lab, [certified]))
             yield HostFile(path=f"{ca.FOLDER}/{name}.pem", content=pair, mode=0o600)

@@ -31,6 +31,7 @@ CHECKS = (
     '(setting hardening.ssh_groups)" >&2; exit 1; }',
     f"visudo -q -c -f $stage{paths.SUDOERS}",
     f"chronyd -p -f $stage{paths.CHRONY} >/dev/null",
+    f"[ ! -e $stage{paths.RSYSLOG} ] || rsyslogd -N1 -f $stage{paths.RSYSLOG}",
 )
 # The section of systemd-system.conf(5) that holds these.
 _MANAGER = (

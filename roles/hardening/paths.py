@@ -15,7 +15,7 @@ AUDIT_RULES = "/etc/audit/rules.d/50-bastide.rules"
 # The last one that augenrules(8) reads: nothing can be added after it.
 AUDIT_END = "/etc/audit/rules.d/99-bastide.rules"
 CHRONY = "/etc/chrony/chrony.conf"
-RSYSLOG = "/etc/rsyslog.d/90-bastide.conf"
+RSYSLOG = "/etc/rsyslog.conf"
 MOUNTS_UNIT = "/etc/systemd/system/bastide-mounts.service"
 # grub-mkconfig(8) runs what is executable below /etc/grub.d; the second of ours runs the distribution's own script.
 GRUB_USERS = "/etc/grub.d/01_bastide"

@@ -122,6 +122,10 @@ class ModuleBlocked(LineOption):
         del gateway
         return f"modprobe --dry-run --verbose {shlex.quote(self.key)}"
 
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        # What a module needs is named before it, and would be loaded; the module itself is what the last line is of.
+        return answer.strip().rpartition("\n")[2].split() == self.wanted(gateway).split()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRules:

@@ -1,22 +1,25 @@
 """The daemons' sandboxes."""
 
+from collections.abc import Callable
+
 from roles.defence import Defence
-from roles.kinds import HostAnswer, Sandbox, UnitOption
+from roles.kinds import HostAnswer, Need, Sandbox, UnitOption
 from roles.sandbox import units
-from roles.settings import Mta
+from roles.settings import Gateway
 
 _INSIDE = "The sandbox is around the daemon; an outsider meets it only after having broken in."
 # systemd-analyze(1): 0 is as good as it gets and 10 no sandbox at all.
 LIMIT = "3.0"
 
 
-def _confined(subject: str, pids: str) -> HostAnswer:
+def _confined(subject: str, pids: str, needs: Need | None) -> HostAnswer:
     """Return the question whether each process of a daemon can gain no privilege and has its system calls filtered."""
     return HostAnswer(
         subject=subject,
         command=f"for p in $({pids}); do sed -n 's/^NoNewPrivs:\\t//p; s/^Seccomp:\\t//p' /proc/$p/status | xargs; done | sort -u",
         matches="1 2",
         refuted_by="0 0",
+        needs=needs,
     )
 
 
@@ -28,8 +31,10 @@ def _sandbox(
     unit: str,
     directives: tuple[str, ...],
     network: bool,
-    mta: Mta | None = None,
+    when: Callable[[Gateway], bool] | None = None,
+    needs: Need | None = None,
 ) -> Defence:
+    """Return the record of one daemon's sandbox; ``needs``: what of a machine it takes for the daemon to run at all."""
     return Defence(
         id=f"sandbox.{name}",
         title=title,
@@ -44,10 +49,11 @@ def _sandbox(
                 f"state of {unit}'s processes",
                 f"cat /sys/fs/cgroup/systemd$(systemctl show -p ControlGroup --value {unit})/cgroup.procs "
                 f"/sys/fs/cgroup$(systemctl show -p ControlGroup --value {unit})/cgroup.procs 2>/dev/null",
+                needs,
             ),
         ),
         unseen=_INSIDE,
-        when=None if mta is None else (lambda gateway: gateway.mta == mta),
+        when=when,
         level="moderate",
         cost="A plugin or path of your own that the daemon is to use needs a drop-in that opens it.",
         weight=7,
@@ -128,6 +134,24 @@ DEFENCES = (
         unit="postfix@-.service",
         directives=units.POSTFIX,
         network=True,
-        mta="postfix",
+        when=lambda gateway: gateway.mta == "postfix",
+    ),
+    _sandbox(
+        "chrony",
+        "The time daemon sets the clock and writes its drift, and nothing else",
+        "It starts as root's and reads packets that anybody may have forged.",
+        unit="chrony.service",
+        directives=units.CHRONY,
+        network=True,
+        needs="kernel",
+    ),
+    _sandbox(
+        "remote-log",
+        "What sends the log away reads the journal and writes its queue, and nothing else",
+        "It runs as root and talks to another host all the time.",
+        unit="rsyslog.service",
+        directives=units.RSYSLOG,
+        network=True,
+        when=lambda gateway: bool(gateway.hardening.remote_log.host),
     ),
 )

@@ -115,3 +115,33 @@ POSTFIX = (
     "ExecStartPre=+/usr/lib/postfix/configure-instance.sh %i",
     "UMask=0022",
 )
+# Debian's own lines for it are strict already; these are what they leave open.
+CHRONY = (
+    *(line for line in COMMON if line != "ProtectClock=yes"),
+    "DeviceAllow=char-rtc rw",
+    # It sets the clock, binds its ports, makes its socket's directory its user's and becomes that user.
+    "CapabilityBoundingSet=",
+    "CapabilityBoundingSet=CAP_SYS_TIME CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_CHOWN CAP_DAC_OVERRIDE",
+    "SystemCallFilter=",
+    "SystemCallFilter=@system-service @clock",
+    "SystemCallFilter=~@resources",
+    "SystemCallFilter=setrlimit prlimit64",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+    "ReadWritePaths=/run /var/lib/chrony /var/log/chrony",
+    "ProcSubset=pid",
+    "UMask=0022",
+)
+RSYSLOG = (
+    *COMMON,
+    # root's, to read the journal; of root's rights only that.
+    "CapabilityBoundingSet=",
+    "CapabilityBoundingSet=CAP_DAC_READ_SEARCH",
+    "AmbientCapabilities=",
+    "SystemCallFilter=@system-service",
+    "SystemCallFilter=~@privileged @resources",
+    # It gives each of its threads the priority that it has itself, and waits for ever for one that it could not make.
+    "SystemCallFilter=sched_setscheduler",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
+    "ReadWritePaths=/run /var/spool/rsyslog",
+    "ProcSubset=pid",
+)

@@ -46,6 +46,8 @@ DEFENCES = (
         why="Who has broken in edits what is here; what has left he cannot take back.",
         rows=("H28",),
         sets=(
+            # The copy is made of the journal, which has the kernel's and the audit's lines too; nobody reads a second stream.
+            JournaldOption("ForwardToSyslog", "no"),
             UnitOption(unit="rsyslog.service", option="ActiveState", value="active"),
             UnitOption(unit="rsyslog.service", option="UnitFileState", value="enabled"),
             HostAnswer(

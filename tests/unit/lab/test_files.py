@@ -52,7 +52,7 @@ def test_services_are_where_they_belong(lab: LabState) -> None:
     assert started == {
         "gw1": set(),
         "world": {"named.service", "lab-http.service", "lab-https.service", "pebble.service"},
-        "mailhost": {"sink.service"},
+        "mailhost": {"sink.service", "lab-logs.service"},
     }
     assert of(lab, "world")["/srv/http/clamav/bastide-lab.ndb"].content.startswith(b"Eicar-Test-Signature:")
 

@@ -75,6 +75,20 @@ def test_each_audit_rule_must_be_loaded(answer: str, holds: bool) -> None:  # no
 @pytest.mark.parametrize(
     ("answer", "holds"),
     [
+        ("install /bin/false\n", True),
+        ("insmod /lib/modules/6.1.0/kernel/lib/crc-itu-t.ko \ninstall /bin/false\n", True),
+        ("install /bin/false\ninsmod /lib/modules/6.1.0/kernel/fs/udf/udf.ko \n", False),
+        ("insmod /lib/modules/6.1.0/kernel/fs/udf/udf.ko \n", False),
+        ("", False),
+    ],
+)
+def test_a_module_is_what_is_not_loaded_whatever_it_needs(answer: str, holds: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    assert ModuleBlocked("udf", "").holds(answer, GATEWAY) is holds
+
+
+@pytest.mark.parametrize(
+    ("answer", "holds"),
+    [
         ("rw,nosuid,nodev,noexec,size=10k\n", True),
         ("rw,nosuid,nodev,size=10k\n", False),
         ("rw,nosuid,nodev,noexecutable\n", False),
