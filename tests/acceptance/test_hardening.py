@@ -9,7 +9,7 @@ import pytest
 from lab.access import ssh_argv
 from lab.plan import Host, LabState
 from roles.hardening import paths
-from tests.acceptance.gateway import GatewayHost
+from tests.acceptance.gateway import SETTINGS, GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy
 from tests.acceptance.test_deploy import varied
 
@@ -180,7 +180,10 @@ def test_a_deploy_that_would_lock_its_own_login_out_is_refused(
     assert "0 operations changed something" in deploy("apply", INVENTORY, lab=lab.name).stdout
 
 
-DAEMONS = ("clamav-daemon", "clamav-freshclam", "spamd", "unbound", "postfix@-")
+DAEMONS = (
+    *("clamav-daemon", "clamav-freshclam", "spamd", "unbound", "rsyslog"),
+    *(("postfix@-",) if SETTINGS.mta == "postfix" else ("sendmail", "sm-client")),
+)
 
 
 @pytest.mark.parametrize("daemon", DAEMONS)
