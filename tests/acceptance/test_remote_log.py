@@ -64,7 +64,8 @@ def test_a_server_with_the_certificate_of_another_gets_nothing(lab: LabState, ga
     other = 's/PermittedPeers="[^"]*/PermittedPeers="elsewhere.bastide.example/'
     with gateway.altered(
         f"cp -p {paths.RSYSLOG} /root/rsyslog.kept; sed -i '{other}' {paths.RSYSLOG}; systemctl restart rsyslog",
-        f"mv /root/rsyslog.kept {paths.RSYSLOG}; systemctl restart rsyslog",
+        # Not in the same second: the next deploy could not tell which came first, and would restart it again.
+        f"mv /root/rsyslog.kept {paths.RSYSLOG}; sleep 1.1; systemctl restart rsyslog",
     ):
         gateway.run(f"logger {refused}")
         assert arrived(lab, refused, within=10) == ""
