@@ -31,8 +31,10 @@ CHECKS = (
     '(setting hardening.ssh_groups)" >&2; exit 1; }',
     f"visudo -q -c -f $stage{paths.SUDOERS}",
     # Line by line: where AppArmor holds chronyd it may read no file of the stage.
-    'set --; while IFS= read -r l; do case $l in "" | "#"*) ;; *) set -- "$@" "$l" ;; esac; '
-    f'done <$stage{paths.CHRONY}; chronyd -p "$@" >/dev/null',
+    (
+        'set --; while IFS= read -r l; do case $l in "" | "#"*) ;; *) set -- "$@" "$l" ;; esac; '
+        f'done <$stage{paths.CHRONY}; chronyd -p "$@" >/dev/null'
+    ),
     f"[ ! -e $stage{paths.RSYSLOG} ] || rsyslogd -N1 -f $stage{paths.RSYSLOG}",
 )
 # The section of systemd-system.conf(5) that holds these.
