@@ -173,7 +173,8 @@ def test_a_deploy_that_would_lock_its_own_login_out_is_refused(
     lab: LabState, gateway: GatewayHost, tmp_path: Path
 ) -> None:
     before = gateway.run(f"cat {paths.SSHD}")
-    done = deploy("apply", varied(tmp_path, 'data.update(hardening={"ssh_groups": ["games"]})'), lab=lab.name)
+    inventory = varied(tmp_path, 'data["hardening"] = {**data["hardening"], "ssh_groups": ["games"]}')
+    done = deploy("apply", inventory, lab=lab.name)
     assert done.returncode == 1
     assert "in none of the groups that may log in by ssh" in done.stderr
     assert gateway.run(f"cat {paths.SSHD}") == before

@@ -14,6 +14,8 @@ from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.letters import mark
 
 WITHIN_SECONDS = 60.0
+# Beside the deployed files, which stay as they are: the next deploy has nothing to do.
+_DROP_IN = "/run/systemd/system/rsyslog.service.d"
 
 
 def at_server(lab: LabState, script: str) -> str:
@@ -63,9 +65,10 @@ def test_a_server_with_the_certificate_of_another_gets_nothing(lab: LabState, ga
     refused, later = mark(), mark()
     other = 's/PermittedPeers="[^"]*/PermittedPeers="elsewhere.bastide.example/'
     with gateway.altered(
-        f"cp -p {paths.RSYSLOG} /root/rsyslog.kept; sed -i '{other}' {paths.RSYSLOG}; systemctl restart rsyslog",
-        # Not in the same second: the next deploy could not tell which came first, and would restart it again.
-        f"mv /root/rsyslog.kept {paths.RSYSLOG}; sleep 1.1; systemctl restart rsyslog",
+        f"mkdir -p {_DROP_IN}; sed '{other}' {paths.RSYSLOG} >{_DROP_IN}/trial; "
+        f"printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/rsyslogd -n -iNONE -f {_DROP_IN}/trial\\n' >{_DROP_IN}/trial.conf; "
+        "systemctl daemon-reload; systemctl restart rsyslog",
+        f"rm -r {_DROP_IN}; systemctl daemon-reload; systemctl restart rsyslog",
     ):
         gateway.run(f"logger {refused}")
         assert arrived(lab, refused, within=10) == ""
