@@ -51,7 +51,7 @@ def said(lab: LabState, request: pytest.FixtureRequest) -> Iterator[Callable[[Pa
     named = {
         item.callspec.params["file"]
         for item in request.session.items
-        if isinstance(item, pytest.Function) and item.originalname == test_dialogue.__name__
+        if isinstance(item, pytest.Function) and item.function is test_dialogue
     }
     with ThreadPoolExecutor(AT_ONCE) as pool:
         running = {
