@@ -1,5 +1,6 @@
 """TLS as settings: what is refused, what Postfix is told of each next hop, and the program that keeps the certificate."""
 
+import shutil
 import ssl
 import subprocess
 from pathlib import Path
@@ -164,6 +165,52 @@ def test_a_pair_by_file_is_followed_and_a_bad_one_is_not(tmp_path: Path, lab: La
     assert (refused.returncode, keeper.pair.read_text()) == (1, good)
     assert "does not name mx1.example.org" in refused.stderr
     assert list(keeper.directory.iterdir()) == [keeper.pair]
+
+
+def short_lived(folder: Path, days: int, name: str = "mx1.example.org") -> tuple[str, str]:
+    """Return the paths of a pair that an authority signed and that ends after some days."""
+    chain, key, root = (str(folder / file) for file in ("chain.pem", "key.pem", "root.key"))
+    new = ("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    authority = (*new, "-x509", "-keyout", root, "-out", f"{root}.pem", "-subj", "/CN=authority")
+    request = (*new, "-keyout", key, "-out", f"{key}.csr", "-subj", f"/CN={name}")
+    named = ("-addext", f"subjectAltName=DNS:{name}")
+    sign = ("openssl", "x509", "-req", "-in", f"{key}.csr", "-copy_extensions", "copy", "-out", chain)
+    signed = (*sign, "-CA", f"{root}.pem", "-CAkey", root, "-days", str(days))
+    for command in (authority, (*request, *named), signed):
+        subprocess.run(command, check=True, capture_output=True)
+    return chain, key
+
+
+def test_a_pair_in_its_last_days_is_in_use_until_it_ends(tmp_path: Path) -> None:
+    chain, key = short_lived(tmp_path, 5)
+    keeper = Keeper(tmp_path, with_tls(certificate="files", certificate_file=chain, key_file=key))
+    # At no moment one's own stands in its place: it would be served, and be no certificate to who heeds MTA-STS.
+    assert keeper.run("ensure").stdout.count("in use from now on") == 1
+    assert keeper.run("state").stdout == "good\n"
+    good = keeper.pair.read_text()
+    assert (keeper.run("ensure").stdout, keeper.pair.read_text()) == ("", good)
+    # Nor when what is to follow it is bad.
+    Path(chain).write_text("nothing\n")
+    assert (keeper.run("ensure").returncode, keeper.pair.read_text()) == (1, good)
+
+
+def test_a_pair_of_the_other_mtas_user_is_given_to_this_ones(tmp_path: Path) -> None:
+    chain, key = short_lived(tmp_path, 60)
+    keeper = Keeper(tmp_path, with_tls(certificate="files", certificate_file=chain, key_file=key))
+    assert keeper.run("ensure").returncode == 0
+    shutil.chown(keeper.pair, "nobody")
+    assert keeper.run("state").stdout == ""
+    assert keeper.run("ensure").stdout.count("in use from now on") == 1
+    assert keeper.run("state").stdout == "good\n"
+    assert keeper.pair.owner() == "root"
+
+
+def test_an_authoritys_certificate_is_in_use_until_it_ends(tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path, with_tls(certificate="acme"))
+    assert keeper.run("take", *short_lived(tmp_path, 5)).returncode == 0
+    good = keeper.pair.read_text()
+    assert keeper.run("state").stdout == "good\n"
+    assert (keeper.run("ensure").stdout, keeper.pair.read_text()) == ("", good)
 
 
 def test_what_never_was_good_leaves_a_certificate_of_ones_own(tmp_path: Path, lab: LabState) -> None:
