@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from roles.forms import is_fqdn, is_mail_address
+from roles.forms import is_fqdn, is_mail_address, next_hop_port, next_hops
 
 if TYPE_CHECKING:
     from roles.settings import Gateway
@@ -143,6 +143,7 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     for domain, wanted in tls.mandatory.items():
         yield from _mandatory_problems(domain, wanted)
     yield from _shared_hop_problems(gateway)
+    yield from _smarthost_problems(gateway)
     if gateway.mta == "sendmail":
         yield from _sendmail_problems(gateway)
 
@@ -192,24 +193,49 @@ def _sendmail_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
         one = len(wanted.names) == 1 and not wanted.names[0].startswith(".")
         if wanted.names and not one:
             yield "tls.mandatory", f"{domain}: Sendmail compares one whole name; give `names` just one"
-        hop = gateway.relay_domains.get(domain, "")
-        if wanted.level == "secure" and not wanted.names and not hop.startswith("["):
+        hops = next_hops(gateway.relay_domains.get(domain, ""))
+        named = len(hops) == 1 and hops[0].startswith("[")
+        if wanted.level == "secure" and not wanted.names and not named:
             yield "tls.mandatory", f"{domain}: say by `names` which one name its servers' certificates bear"
 
 
 def _shared_hop_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     """Postfix looks TLS policies up by next hop: two domains that share one cannot want two kinds of TLS."""
-    wanted: dict[str, tuple[str, NextHopTls | None]] = {}
-    for domain, hop in sorted(gateway.relay_domains.items()):
+    wanted: dict[tuple[str, int], tuple[str, str, NextHopTls | None]] = {}
+    for domain, text in sorted(gateway.relay_domains.items()):
         mine = gateway.tls.mandatory.get(domain)
-        other, theirs = wanted.setdefault(hop, (domain, mine))
-        if mine != theirs:
+        for hop in next_hops(text):
+            # However it is written: in capitals, with the port that it has anyway.
+            port = next_hop_port(hop)
+            server = (hop.removesuffix(f":{port}").lower(), port)
+            spelled, other, theirs = wanted.setdefault(server, (hop, domain, mine))
+            if mine != theirs:
+                problem = f"{domain} and {other} share the next hop {hop} and must be given the same TLS"
+                yield "tls.mandatory", problem
+            elif mine and hop != spelled:
+                problem = (
+                    f"{domain} and {other} write one next hop as {hop} and {spelled}; write it in one way"
+                )
+                yield "tls.mandatory", problem
+            if mine:
+                yield from _nameless_problems(domain, hop, mine)
+
+
+def _nameless_problems(domain: str, hop: str, wanted: NextHopTls) -> Iterator[tuple[str, str]]:
+    """Give what cannot be asked of a next hop that is an address."""
+    if not hop.startswith("[") or is_fqdn(hop[1:].partition("]")[0]):
+        return
+    if wanted.level in ("verify", "secure") and not wanted.names:
+        yield "tls.mandatory", f"{domain}: say by `names` what the certificate of {hop} names"
+    if wanted.level == "dane-only":
+        yield "tls.mandatory", f"{domain}: `dane-only` needs a next hop with a name, not {hop}"
+
+
+def _smarthost_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
+    """Refuse what would be asked of nobody: where all that goes out goes to one server, a domain's own are not met."""
+    for domain in gateway.tls.mandatory:
+        if gateway.outbound.smarthost and domain not in gateway.relay_domains:
             yield (
                 "tls.mandatory",
-                f"{domain} and {other} share the next hop {hop} and must be given the same TLS",
+                f"{domain}: its mail goes to `outbound.smarthost`, so that TLS to it is that server's matter; leave it out",
             )
-        nameless = hop.startswith("[") and not is_fqdn(hop[1:].partition("]")[0])
-        if mine and nameless and mine.level in ("verify", "secure") and not mine.names:
-            yield "tls.mandatory", f"{domain}: say by `names` what the certificate of {hop} names"
-        if mine and nameless and mine.level == "dane-only":
-            yield "tls.mandatory", f"{domain}: `dane-only` needs a next hop with a name, not {hop}"

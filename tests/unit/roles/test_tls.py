@@ -70,6 +70,51 @@ def test_two_domains_of_one_next_hop_cannot_want_different_tls() -> None:
     assert next_hop_policies(gateway(relay_domains=hops, tls=both)) == {"[mail.example.org]": "encrypt"}
 
 
+# One of several, or written in another way: the same server, for which Postfix would find one policy of the two.
+@pytest.mark.parametrize(
+    "hop",
+    [
+        "[mail.example.org]:25, [second.example.org]:25",
+        "[second.example.org]:25, [mail.example.org]:25",
+        "[mail.example.org]",
+        "[MAIL.example.org]:25",
+    ],
+)
+@pytest.mark.parametrize("strict", ["a.example", "b.example"])
+def test_domains_that_share_one_of_their_next_hops_cannot_want_different_tls(hop: str, strict: str) -> None:
+    hops = {"a.example": hop, "b.example": "[mail.example.org]:25"}
+    with pytest.raises(SettingError, match="share the next hop"):
+        gateway(relay_domains=hops, tls={"mandatory": {strict: {"level": "encrypt"}}})
+
+
+def test_a_next_hop_that_tls_is_asked_of_is_written_in_one_way() -> None:
+    hops = {"a.example": "[mail.example.org]", "b.example": "[mail.example.org]:25"}
+    with pytest.raises(SettingError, match="write it in one way"):
+        gateway(relay_domains=hops, tls={"mandatory": {domain: {"level": "encrypt"} for domain in hops}})
+
+
+def test_each_next_hop_needs_a_name_that_its_certificate_could_bear() -> None:
+    hops = {"a.example": "[mail.example.org]:25, [192.0.2.5]:25"}
+    for level in ("secure", "dane-only"):
+        with pytest.raises(SettingError, match=r"192\.0\.2\.5"):
+            gateway(relay_domains=hops, tls={"mandatory": {"a.example": {"level": level}}})
+
+
+def test_sendmail_compares_the_certificates_of_several_next_hops_with_no_ones_name() -> None:
+    hops = {"a.example": "[mail.example.org]:25, [second.example.org]:25"}
+    with pytest.raises(SettingError, match="which one name"):
+        gateway(mta="sendmail", relay_domains=hops, tls={"mandatory": {"a.example": {"level": "secure"}}})
+
+
+@pytest.mark.parametrize("mta", ["postfix", "sendmail"])
+def test_tls_to_a_domain_is_not_promised_where_a_smarthost_takes_its_mail(mta: str) -> None:
+    strict = {"partner.example": {"level": "encrypt"}, "example.org": {"level": "encrypt"}}
+    with pytest.raises(SettingError, match=r"partner\.example: its mail goes to `outbound.smarthost`"):
+        gateway(mta=mta, outbound={"smarthost": "[relay.example.net]:587"}, tls={"mandatory": strict})
+    del strict["partner.example"]
+    gateway(mta=mta, outbound={"smarthost": "[relay.example.net]:587"}, tls={"mandatory": strict})
+
+
 def test_every_next_hop_has_a_policy_and_other_domains_theirs() -> None:
     found = next_hop_policies(
         with_tls(
