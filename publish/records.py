@@ -124,6 +124,15 @@ def _of_domain(domain: str, gateways: Sequence[Gateway]) -> Iterator[Record]:
         value=f"v=DMARC1; p={settings.dmarc}; rua={reports}",
         about="DMARC: what becomes of mail that fails both",
     )
+    asked = gateways[0].administrator_address.rpartition("@")[2].lower()
+    if not _within(domain, asked) and not _within(asked, domain):
+        # RFC 7489 7.1: else whoever is named would be sent the reports of others, and so gets none.
+        yield Record(
+            owner=f"{domain}._report._dmarc.{asked}.",
+            type="TXT",
+            value="v=DMARC1",
+            about="DMARC: another domain's reports are welcome here",
+        )
     if settings.mta_sts != "none":
         # RFC 8461 3.1: another id whenever the policy changes; of its text, so that nobody has to remember that.
         number = hashlib.sha256(policy(gateways).encode()).hexdigest()[:16]
@@ -139,6 +148,11 @@ def _of_domain(domain: str, gateways: Sequence[Gateway]) -> Iterator[Record]:
         value=f"v=TLSRPTv1; rua=mailto:{gateways[0].tls_report_address}",
         about="TLS-RPT: where reports go",
     )
+
+
+def _within(name: str, domain: str) -> bool:
+    """Say whether a name is a domain's or below it."""
+    return name == domain or name.endswith(f".{domain}")
 
 
 def _lacking(gateways: Sequence[Gateway], keys: Mapping[str, str]) -> Iterator[str]:

@@ -41,6 +41,7 @@ def states(records: Sequence[Record], ask: Ask) -> list[str]:
         ("TXT", "v=spf1 mx -all", ["v=spf1 mx -all", "v=spf1 a -all"], "wrong"),
         ("TXT", "v=DMARC1; p=none; rua=mailto:a@b.c", ["v=DMARC1;p=none;rua=mailto:a@b.c;"], "live"),
         ("TXT", "v=DMARC1; p=none; rua=mailto:a@b.c", ["v=DMARC1; rua=mailto:a@b.c; p=none"], "live"),
+        ("TXT", "v=DMARC1", ["v=DMARC1;"], "live"),
         ("TXT", "v=DMARC1; p=reject", ["v=DMARC1; p=none"], "wrong"),
         ("TXT", "v=DKIM1; k=rsa; p=AbC", ["v=DKIM1; k=rsa; p=Abc"], "wrong"),
         ("TXT", "v=DKIM1; k=rsa; p=AbC", ["v=DKIM1; k=rsa; p=Ab C"], "live"),

@@ -52,6 +52,15 @@ def test_a_domain_says_who_sends_in_its_name_and_what_becomes_of_the_rest() -> N
     assert values("_smtp._tls.example.org.", "TXT") == ["v=TLSRPTv1; rua=mailto:postmaster@example.net"]
 
 
+def test_who_gets_a_domains_dmarc_reports_says_that_they_are_welcome() -> None:
+    # RFC 7489 7.1. The reports of both go to postmaster@example.net, who is of one of them.
+    assert values("example.org._report._dmarc.example.net.", "TXT") == ["v=DMARC1"]
+    assert not values("example.net._report._dmarc.example.net.", "TXT")
+    below = gateway(administrator="postmaster@office.example.org", publish=PUBLISHED)
+    assert not values("example.org._report._dmarc.office.example.org.", "TXT", below)
+    assert values("example.net._report._dmarc.office.example.org.", "TXT", below) == ["v=DMARC1"]
+
+
 def test_the_policys_id_changes_with_the_policy() -> None:
     text = plan((ONE, TWO), {}).policies["example.org"]
     assert text.splitlines() == [
