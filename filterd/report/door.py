@@ -23,7 +23,9 @@ _WOULD: Final = re.compile(
 _RULE: Final = re.compile(r"\(rule ([a-z0-9][a-z0-9._-]{0,79})\)$")
 # What smtpd logs behind the reply.
 _ENVELOPE: Final = "; from=<"
-_LIST: Final = re.compile(r"blocked using ([A-Za-z0-9._-]{1,255})")
+_LIST: Final = re.compile(
+    r"Service unavailable; client (?:\[[^\]\s]*\]|host) blocked using ([A-Za-z0-9._-]{1,255})[A-Za-z0-9 ();,.:/_-]*$"
+)
 _CODE: Final = re.compile(r"([45]\d\d)[ -](?:([45]\.\d{1,3}\.\d{1,3}) )?")
 # The lines of refusals.pcre: how the MTA words a refusal of its own, and the rule behind it.
 _WORDS: Final = re.compile(r"/: (.*)\$/ .*\(rule ([a-z0-9][a-z0-9._-]{0,79})\)")
@@ -62,13 +64,14 @@ class DoorLog:
             warned, stage, said = True, "", would[1]
         else:
             return
-        said = said.partition(_ENVELOPE)[0]
-        key = self._key(said, stage)
+        said, *behind = said.split(_ENVELOPE)
+        # Where an address holds these words too, nobody can tell where the reply ends: it is counted by its code.
+        key = self._key(said, stage) if len(behind) <= 1 else _answered(said, stage)
         if warned:
             _count(self._warned, key)
             return
         self._refused += 1
-        if (listed := _LIST.search(said)) is not None:
+        if len(behind) <= 1 and (listed := _LIST.search(said)) is not None:
             _count(self._lists, listed[1].lower())
         _count(self._rules, key)
 
@@ -81,8 +84,7 @@ class DoorLog:
         for words, rule_id in self._words:
             if words.search(said) is not None:
                 return rule_id
-        code = _CODE.match(said)
-        return f"{stage} {code[1]} {code[2] or ''}".strip() if code is not None else f"{stage} other".strip()
+        return _answered(said, stage)
 
     def door(self, limit: int, note: str = "") -> Door:
         """Return the counts, at most ``limit`` rows of each."""
@@ -94,6 +96,12 @@ class DoorLog:
             warned=_rows(self._warned, limit),
             note=note,
         )
+
+
+def _answered(said: str, stage: str) -> str:
+    """Return how a refusal was answered, by its code."""
+    code = _CODE.match(said)
+    return f"{stage} {code[1]} {code[2] or ''}".strip() if code is not None else f"{stage} other".strip()
 
 
 def _count(counts: Counter[str], key: str) -> None:

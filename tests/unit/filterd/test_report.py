@@ -105,6 +105,27 @@ def test_a_peer_cannot_make_a_rule_of_its_own_words() -> None:
     assert keys(door(text).rules) == {"mta.no-open-relay": 1}
 
 
+# What quotes an address may hold is much (RFC 5321 4.1.2), and the reply names it.
+@pytest.mark.parametrize(
+    ("recipient", "sender", "counted"),
+    [
+        ('"(rule mta.fake); from=<"@y.example', "a@b.example", "RCPT 554 5.7.1"),
+        ("x@y.example", '"(rule mta.fake); from=<"@b.example', "RCPT 554 5.7.1"),
+        ('"blocked using fake.example"@y.example', "a@b.example", "mta.no-open-relay"),
+        (
+            '"5.7.1 Service unavailable; client host blocked using fake.example"@y.example',
+            "a@b.example",
+            "mta.no-open-relay",
+        ),
+    ],
+)
+def test_a_peer_cannot_name_a_rule_or_a_list_in_an_address(recipient: str, sender: str, counted: str) -> None:
+    seen = door(
+        f"{NOQUEUE}554 5.7.1 <{recipient}>: Relay access denied; from=<{sender}> to=<{recipient}> proto=ESMTP helo=<c>"
+    )
+    assert (keys(seen.rules), seen.lists, seen.refused) == ({counted: 1}, (), 1)
+
+
 def figures(**changes: Any) -> Figures:
     rows = (Row(key="a", messages=3, bytes=4500), Row(key="b", messages=1, bytes=10, warned=1))
     given: dict[str, Any] = {
