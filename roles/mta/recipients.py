@@ -80,14 +80,18 @@ class RecipientCheck(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def listed(domain: str, check: RecipientCheck) -> Iterator[str]:
     """Give the addresses of a domain whose mailboxes are declared, in lower case. Raises OSError for an unreadable file."""
-    given = list(check.addresses)
+    yield from (address for _, address in _placed(domain, check))
+
+
+def _placed(domain: str, check: RecipientCheck) -> Iterator[tuple[str, str]]:
+    """Give each address with the file and line that it stands in, or an empty text."""
+    given = [("", entry) for entry in check.addresses]
     if check.file:
-        lines = (
-            line.partition("#")[0].strip() for line in Path(check.file).expanduser().read_text().splitlines()
-        )
-        given += [line for line in lines if line]
-    for entry in given:
-        yield (entry if "@" in entry else f"{entry}@{domain}").lower()
+        lines = Path(check.file).expanduser().read_text().splitlines()
+        cut = ((number, line.partition("#")[0].strip()) for number, line in enumerate(lines, 1))
+        given += [(f"the file {check.file!r}, line {number}: ", line) for number, line in cut if line]
+    for place, entry in given:
+        yield place, (entry if "@" in entry else f"{entry}@{domain}").lower()
 
 
 def password_of(ldap: Ldap) -> str:
@@ -114,13 +118,13 @@ def _problems(domain: str, check: RecipientCheck, relayed: Mapping[str, str]) ->
     if check.ldap is not None:
         yield from _ldap_problems(check.ldap)
     try:
-        found = list(listed(domain, check))
+        found = list(_placed(domain, check))
     except (OSError, UnicodeDecodeError) as error:
         yield f"the file {check.file!r} cannot be read: {error}"
         return
-    for address in found:
+    for place, address in found:
         if not is_mail_address(address) or not address.endswith(f"@{domain}"):
-            yield f"{address!r} is not an address of this domain; write it like alice@{domain}, or alice"
+            yield f"{place}{address!r} is not an address of this domain; write it like alice@{domain}, or alice"
             return
 
 

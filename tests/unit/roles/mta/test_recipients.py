@@ -68,6 +68,13 @@ def test_what_cannot_be_asked_is_refused_by_its_domain(domain: str, check: dict[
     assert said in words
 
 
+def test_an_entry_of_a_file_that_is_no_address_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "list"
+    file.write_text("# those\ncarol\nb b # new\n")
+    words = refusal(recipients={"example.org": {"method": "list", "file": str(file)}})
+    assert f"example.org: the file {str(file)!r}, line 3: 'b b@example.org' is not an address" in words
+
+
 def test_a_list_of_addresses_and_a_file(tmp_path: Path) -> None:
     file = tmp_path / "list"
     file.write_text("# those\nCarol\n\ndave@example.org # new\n")
