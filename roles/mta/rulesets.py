@@ -49,7 +49,10 @@ def posix(text: str) -> str:
     def read(found: re.Match[str]) -> str:
         return {"d": "[0-9]"}.get(found[1], f"[{found[1]}]" if found[1] in "'`<>/@:#-" else found[0])
 
-    return re.sub(r"\\(.)", read, text).replace("$", "$$").replace("#", r"\#")
+    # Blanks at either end are no part of a K line, and a minus in front begins an option of the map's: that of a rule
+    # `/-dsl/` was the delimiter, and the empty pattern behind it matched everybody.
+    kept = re.sub(r"\A[- ]|(?<!\\) \Z", lambda found: f"[{found[0]}]", text)
+    return re.sub(r"\\(.)", read, kept).replace("$", "$$").replace("#", r"\#")
 
 
 def _named(rule: AccessRule) -> str:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 # What Python and PCRE know and POSIX's extended expressions (regcomp(3)) do not, or read in another way.
 _NOT_POSIX: Final = re.compile(r"\(\?|[*+?}][?+]|\\[A-Za-z0-9'`<>]|(?<!\\)\[[^]]*\\")
-_UNQUOTED: Final = re.compile(r'["\\$]')
+# A number sign begins a comment there, also within quotes: the rest of the line, and the rule's id, would be left out.
+_UNQUOTED: Final = re.compile(r'["\\$#]')
 
 
 def sendmail_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
@@ -47,5 +48,5 @@ def _rule_problem(rule: AccessRule) -> str:
     if is_regexp(rule.match) and _NOT_POSIX.search(rule.match.replace("\\d", "")):
         return f"{rule.match} is more than POSIX's extended regular expressions, and Sendmail has no others; write it in those"
     if _UNQUOTED.search(rule.text):
-        return f"the text {rule.text!r} has quotes, a backslash or a dollar sign, which Sendmail's rules cannot hold; leave them out"
+        return f"the text {rule.text!r} has a quote, backslash, dollar or number sign, which Sendmail's rules cannot hold; leave it out"
     return ""

@@ -51,6 +51,9 @@ def made(word: str, *rules: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
         (r"\<x\>", "[<]x[>]"),
         (r"\'\`", "['][`]"),
         (r"\$5", "\\$$5"),
+        # Not an option of the map's, nor blanks that a K line loses.
+        ("-dsl-", "[-]dsl-"),
+        (" a b ", "[ ]a b[ ]"),
     ],
 )
 def test_an_expression_in_sendmails_words(text: str, wanted: str) -> None:

@@ -38,11 +38,11 @@ def test_what_posix_knows_is_taken(match: str) -> None:
     assert gateway(mta="sendmail", mta_rules={word: [rule(match=match, text="No")]})
 
 
-@pytest.mark.parametrize("text", ['say "no"', "costs $5", "a\\b"])
+@pytest.mark.parametrize("text", ['say "no"', "costs $5", "a\\b", "see ticket #12"])
 def test_a_text_that_would_end_a_rule_is_refused(text: str) -> None:
     words = refusal(mta_rules={"client": [rule(match="192.0.2.7", text=text)]})
     assert words.startswith("setting `mta_rules.client`: rule mta.client.one: the text ")
-    assert words.endswith("leave them out")
+    assert words.endswith("leave it out")
 
 
 def test_rules_about_content_are_sent_to_filterd() -> None:
