@@ -162,6 +162,9 @@ def _list_problems(entry: BlockList) -> Iterator[str]:
     zone = entry.zone.rstrip(".").lower()
     if not is_fqdn(zone):
         yield f"{entry.zone!r} is not a zone; write it like dnsbl.example.org"
+    if entry.zone.endswith("."):
+        # Sendmail puts one there itself, and a name with two finds nothing.
+        yield f"{entry.zone!r} ends with a dot; write it without"
     for dead, why in DEAD.items():
         if zone == dead or zone.endswith(f".{dead}"):
             yield f"{entry.zone} is dead: {why}; take it out"

@@ -77,6 +77,7 @@ def test_a14_dead_lists_are_refused_with_the_reason(dead: str) -> None:
     ("changes", "said"),
     [
         ({"dnsbl": [one(answers="127.[0..255].[0..255].[2..255]")]}, "codes for errors"),
+        ({"dnsbl": [one(zone="bl.example.org.")]}, "ends with a dot"),
         ({"dnsbl": [one(answers="127.0.0.[1..11]")]}, "127.0.0.1"),
         ({"dnsbl": [one(answers="[0..255].0.0.2")]}, "within 127.0.0.0/8"),
         ({"dnsbl": [one(answers="127.0.0")]}, "four numbers or ranges"),
