@@ -15,6 +15,7 @@ from roles.spamassassin import deploy as spamassassin
 
 gateway, platform = prepared(host)
 
+mta.may_begin(gateway, platform)  # before what belongs to another MTA is taken from it
 firewall.apply(gateway, platform)  # before anything listens that it must cover
 hardening.apply(gateway, platform)  # before strangers are let in
 sandbox.apply(gateway, platform)  # before the daemons that start in it

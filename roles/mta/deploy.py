@@ -1,9 +1,16 @@
 """Put the gateway's MTA on a host: the one that the setting `mta` names, and only that one."""
 
 from roles.mta import postfix, sendmail
+from roles.mta.handover.switching import switch_allowed
 from roles.operations import layer
 from roles.platforms import Platform
 from roles.settings import Gateway
+
+
+@layer("MTA")
+def may_begin(gateway: Gateway, _platform: Platform) -> None:
+    """End the deploy before it changes anything if a switch from the other MTA has to wait for a human."""
+    switch_allowed(gateway.mta)
 
 
 @layer("MTA")

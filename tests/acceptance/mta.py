@@ -33,6 +33,7 @@ class Hands:
     (RFC 6531). ``said`` is how the log calls what a rule's verb did. ``forgotten`` makes each client a new one, ``points``
     matches in the log that a list which refuses nobody holds ``{address}``. ``kept`` prints the ids of messages that wait for
     a person, ``release`` lets one go. ``summed_up``: pflogsumm(1) reads its log.
+    ``submitted`` sends on what the host's own programs wrote.
     ``killed`` kills its processes. ``refuses`` matches what the MTA itself says of a content that it takes from nobody.
     ``opened`` asks who may relay by address, and is the answer of test_mta_choices;
     ``maps`` prints a line a table of rules about clients, ``live`` tells one configuration and process from another.
@@ -59,6 +60,7 @@ class Hands:
     asked: tuple[str, ...]
     said: Mapping[str, str]
     refuses: str
+    submitted: str
     killed: str
     opened: Pair
     maps: str
@@ -142,6 +144,7 @@ HANDS: Final[Mapping[Mta, Hands]] = {
         international=True,
         summed_up=True,
         # Its master starts what is asked for; that it is gone itself is systemd's business.
+        submitted="postkick public pickup W",
         killed="pkill -KILL -x 'smtpd|cleanup|qmgr|smtp|bounce|trivial-rewrite|postscreen|dnsblog|tlsproxy' || true",
         # It looks into MIME for the declared rules about content.
         refuses=r"550 5\.6\.0 MIME nesting exceeds safety limit",
@@ -196,6 +199,7 @@ HANDS: Final[Mapping[Mta, Hands]] = {
         ),
         international=False,
         summed_up=False,
+        submitted=f"runuser -u smmsp -- {_SENDMAIL} -Ac -q",
         killed="pkill -KILL -x sendmail || true",
         refuses=r"554 5\.6\.1 NUL byte not allowed|552 5\.6\.0 Headers too large \(\d+ max\)",
         opened=("makemap -u hash /etc/mail/access.db | grep ^connect:", "connect:198.18.0.10\tRELAY"),

@@ -19,6 +19,7 @@ from tests.acceptance.letters import BOB, CAROL, DAVE, PICTURE, PLAIN, attachmen
 from tests.acceptance.mta import HANDS
 from tests.acceptance.outside import Outside, line
 from tests.acceptance.test_deploy import varied
+from tests.acceptance.test_failure import READY, STOPPED
 
 COUNT = 20
 ARRIVAL_SECONDS = 120.0
@@ -147,6 +148,22 @@ def test_what_is_held_stops_the_switch_before_anything_is_stopped(
         finally:
             gateway.run(gateway.mta.unhold)
     gateway.sent_on()
+    assert len(gateway.awaited(unique)) == 1
+
+
+def test_what_the_host_wrote_and_nobody_filtered_stops_the_switch(
+    lab: LabState, gateway: GatewayHost, tmp_path: Path
+) -> None:
+    other: Mta = "sendmail" if SETTINGS.mta == "postfix" else "postfix"
+    unique = mark()
+    stop, start = STOPPED["filterd"]
+    with gateway.altered(stop, f"{start}; {READY['filterd']}"):
+        gateway.run(f"printf 'Subject: {unique}\\n\\ntext\\n' | /usr/sbin/sendmail -i bob@bastide.example")
+        done = deploy("apply", varied(tmp_path, _as(other)), lab=lab.name)
+    assert done.returncode == 1
+    assert "1 messages that this host wrote itself are not filtered yet" in done.stdout + done.stderr
+    assert enabled(gateway) == {SETTINGS.mta}
+    gateway.run(gateway.mta.submitted)
     assert len(gateway.awaited(unique)) == 1
 
 

@@ -26,13 +26,28 @@ _LETTERS: Final = {"S": "SUCCESS", "F": "FAILURE", "D": "DELAY"}
 _RET: Final = {"1": "FULL", "2": "HDRS"}
 _ATOM: Final = re.compile(r"[^\s\".(),:;<>@\[\\\]\x00-\x1f\x7f]+(\.[^\s\".(),:;<>@\[\\\]\x00-\x1f\x7f]+)*")
 _START: Final = 30  # seconds
+_OWN_MAIL_S: Final = 5.0  # as a rule it is taken at once
 _LONG: Final = 300  # seconds that the new MTA may take for an answer
 SPOOL: Final = Path("/var/spool/postfix")
 QUEUE: Final = Path("/var/spool/mqueue")
+SUBMITTED: Final = Path("/var/spool/mqueue-client")
 # Where what is held lies, what it is called, and what an administrator does with it.
 _HELD: Final = {
     "postfix": (SPOOL / "hold", "*", "on hold", "`postsuper -H` or `postsuper -d`"),
     "sendmail": (QUEUE, "hf*", "in quarantine", "`sendmail -qQ -Q` or removing them"),
+}
+# Where what the host's own programs wrote waits for filterd, and what brings it on. Nothing is carried that was not filtered.
+_OWN: Final = {
+    "postfix": (
+        SPOOL / "maildrop",
+        "*",
+        "start filterd and Postfix, and wait until `postqueue -p` shows none of them",
+    ),
+    "sendmail": (
+        SUBMITTED,
+        "qf*",
+        "start filterd and Sendmail, and send them by `runuser -u smmsp -- /usr/libexec/sendmail/sendmail -Ac -q`",
+    ),
 }
 # Flags of the mailers of next hops (gateway.mc): what a header's condition names none of is not sent (Appendix B, H).
 _MAILER: Final = frozenset("mFMXua8")
@@ -215,6 +230,14 @@ def may(mta: str) -> None:
     held = _ids(directory, pattern)
     if held:
         raise CannotCarryError(f"{len(held)} messages are {name} ({held[0].name} …): {remedy} first")
+    directory, pattern, remedy = _OWN[mta]
+    deadline = time.monotonic() + _OWN_MAIL_S
+    while own := _ids(directory, pattern):
+        if time.monotonic() > deadline:
+            raise CannotCarryError(
+                f"{len(own)} messages that this host wrote itself are not filtered yet ({own[0]} …): {remedy}, or remove them"
+            )
+        time.sleep(0.2)
 
 
 def out(mta: str, directory: Path) -> int:

@@ -20,10 +20,19 @@ _SECONDS: Final = 60
 _PACKAGES: Final[Mapping[Mta, str]] = {"postfix": "postfix", "sendmail": "sendmail-bin"}
 _OTHER: Final[Mapping[Mta, Mta]] = {"postfix": "sendmail", "sendmail": "postfix"}
 _CARRY: Final = f"python3 {PROGRAM}"
+# What must be decided by a human is said before anything is stopped, or changed. A daemon before Bastide may stand on a host that
+# lacks Python: it is asked again when that is there.
+_MAY: Final[Mapping[Mta, str]] = {
+    "postfix": f"{_CARRY} may postfix {WRITTEN_DOWN}",
+    "sendmail": f"""if systemctl is-active --quiet sendmail; then
+  runuser -u smmsp -- /usr/libexec/sendmail/sendmail -Ac -q || true
+fi
+{_CARRY} may sendmail {WRITTEN_DOWN}""",
+}
 # Each first lets nobody in any more, then sends what can be sent, then stops: in that order nothing is bounced, and
 # nobody is told yes whose message would not be carried.
 _STOP: Final[Mapping[Mta, str]] = {
-    "postfix": f"""{_CARRY} may postfix {WRITTEN_DOWN}
+    "postfix": f"""{_MAY["postfix"]}
 if systemctl is-active --quiet postfix; then
   postconf -MX smtp/inet
   postfix reload
@@ -36,10 +45,7 @@ fi
 systemctl stop postfix
 systemctl --quiet disable postfix
 {_CARRY} out postfix {WRITTEN_DOWN}""",
-    "sendmail": f"""{_CARRY} may sendmail {WRITTEN_DOWN}
-if systemctl is-active --quiet sendmail; then
-  runuser -u smmsp -- /usr/libexec/sendmail/sendmail -Ac -q
-fi
+    "sendmail": f"""{_MAY["sendmail"]}
 systemctl stop sm-client sendmail
 if systemctl is-active --quiet sendmail-inject; then
   runuser -u smmta -- timeout {_SECONDS} /usr/libexec/sendmail/sendmail -q -OMinQueueAge=0 || true
@@ -60,13 +66,27 @@ def _installed(mta: Mta) -> str:
     )
 
 
-def old_queue_written_down(mta: Mta) -> None:
-    """Have the other MTA's queue written down, and that one stopped, where it is installed."""
+def switch_allowed(mta: Mta) -> None:
+    """Have the deploy end before its first change where the other MTA's queue needs a human.
+
+    Later layers name the new MTA's users: stopped between them, a host would have the old one's daemons, and no way out for them.
+    """
     files_owned(
         name="Write what carries a queue over",
         files=[OwnedFile(path=PROGRAM, content=Path(__file__).with_name("carry.py").read_text(), mode="755")],
-        check=f"python3 -m py_compile $stage{PROGRAM}; rm -rf $stage$(dirname {PROGRAM})/__pycache__",
+        check=f"! command -v python3 >/dev/null || python3 -m py_compile $stage{PROGRAM}; "
+        f"rm -rf $stage$(dirname {PROGRAM})/__pycache__",
     )
+    converged(
+        name="Ask whether the queue of the other MTA can be carried over",
+        question=_installed(_OTHER[mta]),
+        wanted="none",
+        remedy=f"command -v python3 >/dev/null || exit 0\n{_MAY[_OTHER[mta]]}",
+    )
+
+
+def old_queue_written_down(mta: Mta) -> None:
+    """Have the other MTA's queue written down, and that one stopped, where it is installed."""
     converged(
         name="Write down the queue of the other MTA and stop it",
         question=_installed(_OTHER[mta]),

@@ -102,6 +102,9 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (made / "df1").write_bytes(b"body\n.\n")
     monkeypatch.setattr(carry, "QUEUE", made)
     monkeypatch.setitem(carry._HELD, "sendmail", (made, *carry._HELD["sendmail"][1:]))
+    (tmp_path / "own").mkdir()
+    monkeypatch.setitem(carry._OWN, "sendmail", (tmp_path / "own", *carry._OWN["sendmail"][1:]))
+    monkeypatch.setattr(carry, "_OWN_MAIL_S", 0.3)
     return made
 
 
@@ -132,3 +135,15 @@ def test_what_is_held_is_named_and_stops_it(
         assert carry.main([what, "sendmail", str(tmp_path / "handover")]) == 1
         assert "1 messages are in quarantine (hf1" in capsys.readouterr().err
     assert (queue / "hf1").exists()
+
+
+@pytest.mark.usefixtures("queue")
+def test_what_the_host_wrote_and_nobody_has_filtered_stops_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own/qf2").touch()
+    for what in ("may", "out"):
+        assert carry.main([what, "sendmail", str(tmp_path / "handover")]) == 1
+        assert "1 messages that this host wrote itself are not filtered yet" in capsys.readouterr().err
+    (tmp_path / "own/qf2").unlink()
+    assert carry.main(["may", "sendmail", str(tmp_path / "handover")]) == 0

@@ -23,6 +23,7 @@ from tests.unit.roles.plans import Case, Plan, plans
 
 NAMES = [name for name, _ in LAYERS]
 TITLES = ["Firewall", "Hardening", "Sandbox", "DNS", "MTA", "ClamAV", "SpamAssassin", "filterd", "Reports"]
+BEFORE = ["Write what carries a queue over", "Ask whether the queue of the other MTA can be carried over"]
 OPERATIONS = {
     "firewall": [
         "Install the packet filter's tools",
@@ -67,7 +68,6 @@ OPERATIONS = {
         "Test the block lists every hour",
     ],
     "mta": [
-        "Write what carries a queue over",
         "Write down the queue of the other MTA and stop it",
         "Have no unit of Sendmail's",
         "Install Postfix",
@@ -254,14 +254,18 @@ def test_operations_are_named_by_layer_and_deed(bare: dict[str, Plan], name: str
 
 def test_the_deploy_is_the_layers_outermost_first(bare: dict[str, Plan]) -> None:
     whole = bare["deploy.py"]
-    assert whole.operations == [operation for name in NAMES for operation in bare[name].operations]
-    assert whole.commands == [command for name in NAMES for command in bare[name].commands]
+    layers = [operation for name in NAMES for operation in bare[name].operations]
+    # Whether a switch of MTAs may begin is asked before anything is changed for it.
+    assert whole.operations == [f"MTA | {deed}" for deed in BEFORE] + layers
+    assert (
+        whole.commands[-len(commands := [one for name in NAMES for one in bare[name].commands]) :] == commands
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_packages_come_before_anything_that_configures_them(bare: dict[str, Plan], name: str) -> None:
     plan = bare[name]
-    written = [path for path in plan.uploads() if not path.endswith("/carry.py")]
+    written = list(plan.uploads())
     assert "apt-get -q -y" in next(
         command[1]
         for command in plan.commands
