@@ -30,6 +30,10 @@ def _behind_tar(content: Content) -> Content:
     return lambda payload: _tar(b"Nothing.\n", b"a.txt") + _LAST + content(payload)
 
 
+def _gzip(payload: bytes) -> bytes:
+    return gzip.compress(payload, mtime=0)  # the same again in another second
+
+
 def _lzma(**properties: int) -> Content:
     filters = [{"id": lzma.FILTER_LZMA1, **properties}]
     return lambda payload: lzma.compress(payload, lzma.FORMAT_ALONE, filters=filters)
@@ -59,8 +63,8 @@ def _local_only(payload: bytes) -> bytes:
 _FILES: Final = (
     ("tar-two", "a tar behind a tar", _behind_tar(lambda p: _tar(zip_of(p)) + _LAST), b"tar", MALFORMED),
     ("tar-zip", "a zip behind a tar", _behind_tar(zip_of), b"tar", MALFORMED),
-    ("tar-gzip", "gzip behind a tar", _behind_tar(gzip.compress), b"tar", MALFORMED),
-    ("cpio-gzip", "gzip behind cpio", lambda p: pack(b"Nothing.", "cpio_newc") + gzip.compress(p), b"cpio", MALFORMED),
+    ("tar-gzip", "gzip behind a tar", _behind_tar(_gzip), b"tar", MALFORMED),
+    ("cpio-gzip", "gzip behind cpio", lambda p: pack(b"Nothing.", "cpio_newc") + _gzip(p), b"cpio", MALFORMED),
     ("lzma-small", "LZMA with a small dictionary", _lzma(dict_size=4096), b"lzma", NEVER),
     ("lzma-properties", "LZMA with rare properties", _lzma(lc=0, lp=2, pb=0, dict_size=1 << 16), b"lzma", NEVER),
     ("lzma-unnamed", "LZMA with rare properties and no name", _lzma(lc=0, lp=2, pb=0, dict_size=1 << 16), b"dat", NEVER),
