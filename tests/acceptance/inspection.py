@@ -135,7 +135,7 @@ def scanned(
     outputs = " ".join(f"{number}.out" for number in numbers)
     # The exit code is that of the verdicts.
     said = gateway.run(
-        f"folder=$(mktemp -d); trap 'rm -r $folder' EXIT; chmod 755 $folder; cd $folder; {put} {runs} wait; cat {outputs}",
+        f"folder=$(mktemp -d); trap 'rm -r $folder' EXIT; chmod 755 $folder; cd $folder; umask 022; {put} {runs} wait; cat {outputs}",
         check=False,
     )
     results = [json.loads(entry) for entry in said.splitlines()]

@@ -79,7 +79,7 @@ def test_own_templates_are_used_and_nothing_in_them_becomes_a_header(
         f"echo {base64.b64encode(text.encode()).decode()} | base64 -d > {TEMPLATES}/{which}.txt; "
         for which, text in OWN.items()
     )
-    change = f"set -e; [ ! -e {TEMPLATES} ]; mkdir -p {TEMPLATES}; chmod 755 {TEMPLATES} /etc/filterd/templates; {write}"
+    change = f"set -e; umask 022; [ ! -e {TEMPLATES} ]; mkdir -p {TEMPLATES}; chmod 755 {TEMPLATES} /etc/filterd/templates; {write}"
     with (
         gateway.altered(change, f"rm -r {TEMPLATES}"),
         policy(
