@@ -46,7 +46,7 @@ $(READY): pyproject.toml uv.lock
 # failed beside others is tried once more with none beside it; the first failure stays in what is shown.
 define tried
 $(BIN)/pytest -o cache_dir=.pytest_cache/$(1) $(2) || { test $$? -eq 1; echo "Once more, each alone:"; \
-  $(BIN)/pytest -o cache_dir=.pytest_cache/$(1) $(2) -n 0 --last-failed --last-failed-no-failures none --maxfail 1; }
+  $(BIN)/pytest -o cache_dir=.pytest_cache/$(1) $(2) -n 0 --last-failed --last-failed-no-failures none --maxfail 9; }
 endef
 
 demo: lab-up deploy ## build a lab, provision a gateway in it, attack it, print what held; MTA=sendmail for the other MTA, LEVEL=paranoid

@@ -18,6 +18,7 @@ from typing import Final
 from . import heap
 from .children import ROLES, Child, Role
 from .config import Config, load
+from .config.places import same_place
 from .errors import ConfigError
 from .listener import Place, bind_when_free, for_the_ledger, for_the_mta, for_the_watchers, free_until, unbind
 from .log import Log
@@ -40,13 +41,6 @@ _STOP_GRACE_S: Final = 5.0
 # How long filterd waits for its ledger before it says that it is ready: without one it answers 451, which is better
 # than an MTA that finds nobody.
 _LEDGER_S: Final = 15.0
-
-# What cannot change while filterd runs: where it is found, and where its records are.
-_PLACES: Final = {
-    "milter": ("socket", "socket_mode", "socket_group"),
-    "ledger": ("socket", "url", "password_file"),
-    "metrics": ("socket", "mode", "group"),
-}
 
 
 class Supervisor:
@@ -157,7 +151,7 @@ class Supervisor:
     def _reload(self) -> None:
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            config = _same_place(load(self._path), self._config, self._path)
+            config = same_place(load(self._path), self._config, self._path)
         except ConfigError as error:
             self._log.event("reload_refused", why=str(error))
         else:
@@ -384,16 +378,6 @@ class Supervisor:
             if which(child):
                 child.leaving = True
                 os.kill(child.pid, number)
-
-
-def _same_place(new: Config, old: Config, path: Path) -> Config:
-    """Return ``new`` if it listens where ``old`` does. Raises ConfigError else: the socket is bound already."""
-    for section, names in _PLACES.items():
-        before, after = getattr(old, section), getattr(new, section)
-        for name in names:
-            if getattr(after, name) != getattr(before, name):
-                raise ConfigError(f"{path}: [{section}] {name} has changed, which takes a restart of filterd")
-    return new
 
 
 def serve(path: Path) -> int:

@@ -42,7 +42,12 @@ _MILTER: Final = re.compile(
     r"milter-(reject|discard|hold): (\S+) from .*?: (?:([45])\d\d )?(?:([45])\.\d+\.\d+ )?"
 )
 _NOQUEUE: Final = re.compile(r"NOQUEUE: (milter-reject|reject): (\S+) from ")
-_BLOCKED: Final = re.compile(r"blocked using ([A-Za-z0-9.-]{1,255})[;,: ]")
+# Of an address of the peer's making an at sign, quotes or brackets would follow; a list's own reason has none of them.
+_BLOCKED: Final = re.compile(
+    r"Service unavailable; [A-Za-z ]{1,40}(?:\[[^\]\s]*\])? blocked using ([A-Za-z0-9._-]{1,255})(?![^;,: ])[^<>\"@]*$"
+)
+# What smtpd logs behind the reply.
+ENVELOPE: Final = "; from=<"
 _RANK: Final = re.compile(r"DNSBL rank \d+ for \[")
 _DELIVERS: Final = frozenset(
     {"smtp", "lmtp", "relay", "local", "virtual", "pipe", "error", "discard", "retry"}
@@ -151,10 +156,16 @@ class MailLog:
         elif line.daemon == "postscreen" and _RANK.match(line.text):
             self.refused_at_the_door["postscreen DNSBL"] += 1
         elif (found := _NOQUEUE.match(line.text)) is not None:
-            blocked = _BLOCKED.search(line.text)
-            self.refused_at_the_door[
-                f"DNSBL {blocked[1].lower()}" if blocked else f"{found[1]} {found[2]}"
-            ] += 1
+            listed = block_list(line.text)
+            self.refused_at_the_door[f"DNSBL {listed}" if listed else f"{found[1]} {found[2]}"] += 1
+
+
+def block_list(text: str) -> str:
+    """Return the block list, in lower case, by which smtpd's line of a refusal says that a client was refused; or ""."""
+    said, *behind = text.split(ENVELOPE)
+    # Where an address holds these words too, nobody can tell where the reply ends.
+    found = _BLOCKED.search(said) if len(behind) <= 1 else None
+    return found[1].lower() if found is not None else ""
 
 
 def _note(trail: Trail, daemon: str, text: str) -> None:

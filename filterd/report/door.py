@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from filterd.ledger.maillog import parsed
+from filterd.ledger.maillog import ENVELOPE, block_list, parsed
 
 from .figures import Door, Row
 
@@ -21,11 +21,6 @@ _WOULD: Final = re.compile(
 )
 # At the end of the reply: what stands before it may be an address of the peer's making.
 _RULE: Final = re.compile(r"\(rule ([a-z0-9][a-z0-9._-]{0,79})\)$")
-# What smtpd logs behind the reply.
-_ENVELOPE: Final = "; from=<"
-_LIST: Final = re.compile(
-    r"Service unavailable; client (?:\[[^\]\s]*\]|host) blocked using ([A-Za-z0-9._-]{1,255})[A-Za-z0-9 ();,.:/_-]*$"
-)
 _CODE: Final = re.compile(r"([45]\d\d)[ -](?:([45]\.\d{1,3}\.\d{1,3}) )?")
 # The lines of refusals.pcre: how the MTA words a refusal of its own, and the rule behind it.
 _WORDS: Final = re.compile(r"/: (.*)\$/ .*\(rule ([a-z0-9][a-z0-9._-]{0,79})\)")
@@ -64,22 +59,23 @@ class DoorLog:
             warned, stage, said = True, "", would[1]
         else:
             return
-        said, *behind = said.split(_ENVELOPE)
+        listed = block_list(said)
+        said, *behind = said.split(ENVELOPE)
         # Where an address holds these words too, nobody can tell where the reply ends: it is counted by its code.
-        key = self._key(said, stage) if len(behind) <= 1 else _answered(said, stage)
+        key = self._key(said, stage, listed) if len(behind) <= 1 else _answered(said, stage)
         if warned:
             _count(self._warned, key)
             return
         self._refused += 1
-        if len(behind) <= 1 and (listed := _LIST.search(said)) is not None:
-            _count(self._lists, listed[1].lower())
+        if listed:
+            _count(self._lists, listed)
         _count(self._rules, key)
 
-    def _key(self, said: str, stage: str) -> str:
+    def _key(self, said: str, stage: str, listed: str) -> str:
         """Return the rule behind a refusal, or else how it was answered."""
         if (rule := _RULE.search(said)) is not None:
             return rule[1]
-        if _LIST.search(said) is not None:
+        if listed:
             return "mta.dnsbl"
         for words, rule_id in self._words:
             if words.search(said) is not None:

@@ -18,100 +18,13 @@ from roles.hardening.defences import DEFENCES as HARDENING
 from roles.kinds import HostState, InterfaceSysctl, LineOption, Sysctl, applies, need_of
 from roles.platforms import DEBIAN_12
 from roles.registry import LAYERS
+from tests.unit.roles.deeds import OPERATIONS
 from tests.unit.roles.examples import SETTINGS, gateway, settings
 from tests.unit.roles.plans import Case, Plan, plans
 
 NAMES = [name for name, _ in LAYERS]
 TITLES = ["Firewall", "Hardening", "Sandbox", "DNS", "MTA", "ClamAV", "SpamAssassin", "filterd", "Reports"]
 BEFORE = ["Write what carries a queue over", "Ask whether the queue of the other MTA can be carried over"]
-OPERATIONS = {
-    "firewall": [
-        "Install the packet filter's tools",
-        "Write what the rules need",
-        "Make the users that the rules name",
-        "Make the sets of bans",
-        "Load the rulesets",
-        "Write the kernel's room for connections",
-        "Set the network's parameters",
-        "Set the machine's parameters",
-        "Load the rulesets at boot",
-    ],
-    "hardening": [
-        "Install what hardening configures",
-        "Write the kernel parameters",
-        "Set the network's parameters",
-        "Set the machine's parameters",
-        "Write the system's configuration",
-        "Bring about what no file says",
-        "Keep the journal as configured",
-        "Mount what everybody may write",
-        "Keep the time",
-        "Record what the kernel sees",
-        "Load the audit's rules",
-        "Account for processes",
-        "Run sshd with its options",
-    ],
-    "sandbox": [
-        "Install AppArmor",
-        "Run the daemons under their profiles",
-        "Write the daemons' sandboxes",
-        "Run the daemons in their sandboxes",
-    ],
-    "dns": [
-        "Install unbound",
-        "Write unbound's configuration",
-        "Run unbound with its configuration",
-        "Write the tests of block lists",
-        "Keep the former resolver's address",
-        "Have programs ask unbound",
-        "Test the block lists",
-        "Test the block lists every hour",
-    ],
-    "mta": [
-        "Write down the queue of the other MTA and stop it",
-        "Have no unit of Sendmail's",
-        "Install Postfix",
-        "Install OpenSSL",
-        "Write what checks the certificate",
-        "Write what keeps the certificate",
-        "Install the MTA-STS daemon",
-        "Write the MTA-STS daemon's configuration",
-        "Write Postfix's configuration",
-        "Have a certificate",
-        "Keep the certificate",
-        "Ask no authority",
-        "Run the MTA-STS daemon with its configuration",
-        "Run Postfix with its configuration",
-        "Have Postfix's daemons ask the host's resolver",
-        "Have no tables of what is not declared",
-        "Hand in what waited in the other MTA's queue",
-    ],
-    "clamav": [
-        "Install ClamAV",
-        "Write ClamAV's configuration",
-        "Fetch the first signatures",
-        "Run clamd with its configuration",
-        "Run freshclam with its configuration",
-    ],
-    "spamassassin": [
-        "Install SpamAssassin",
-        "Write SpamAssassin's configuration",
-        "Run spamd with its configuration",
-        "Look for new rules every day",
-    ],
-    "filterd": [
-        "Install what filterd runs on",
-        "Make filterd's user",
-        "Install filterd's release",
-        "Make the directory of filterd's socket",
-        "Have the command filterd in the path",
-        "Write filterd's configuration",
-        "Have no metrics on the network",
-        "Run filterd with its release and unit",
-        "Run filterd with its configuration",
-    ],
-    "reports": ["Install pflogsumm", "Write the report's units", "Have the report made each night"],
-}
 # The daemon's own checker, and a file that it has to see before it is live.
 CHECKERS = {
     "hardening": ("sshd -t -f", "/etc/ssh/sshd_config.d/00-bastide.conf"),
