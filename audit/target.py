@@ -23,6 +23,7 @@ class Stands(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``sender``, ``recipient``, ``helo``: the envelope of sample messages; by default the null sender, the first relay
     domain's postmaster (RFC 5321 4.5.1: it exists) and our address as a literal.
     ``outside``: a mailbox elsewhere whose domain exists, which hosts inside may name; nothing is sent to it.
+    ``authorities``: a file, on this machine, with authorities that scanners trust beside the public ones (`audit.scanners`).
     """
 
     vantage: dict[str, str] = {}
@@ -33,6 +34,7 @@ class Stands(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     recipient: str = ""
     helo: str = ""
     outside: str = ""
+    authorities: str = ""
 
 
 class Target(Struct, frozen=True, kw_only=True):

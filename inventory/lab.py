@@ -3,6 +3,7 @@
 import os
 
 from inventory.lab_settings import settings
+from lab.ca import authority_file
 from lab.plan import VANTAGE
 from lab.state import load
 
@@ -35,6 +36,7 @@ gateways = [
                 side: {"4": f"{v4}.{VANTAGE}", "6": f"{v6}:{VANTAGE}"} for side, (v4, v6) in _sides.items()
             },
             "audit_recorder": str(_lab.sink),
+            "audit_authorities": str(authority_file(_lab)),
             "audit_sender": "alice@sender.example",
             "audit_helo": "client.sender.example",
             "audit_outside": "carol@sender.example",

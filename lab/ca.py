@@ -48,13 +48,18 @@ def make(lab: LabState) -> None:
         .sign(key, hashes.SHA256())
     )
     (folder / "key.pem").write_bytes(_key_pem(key))
-    (folder / "authority.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    authority_file(lab).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     partners_pair(lab).write_bytes(b"".join(issued(lab, [each.mail_server for each in PARTNERS])))
 
 
 def authority(lab: LabState) -> bytes:
     """Return the authority's certificate as PEM."""
-    return (_folder(lab) / "authority.pem").read_bytes()
+    return authority_file(lab).read_bytes()
+
+
+def authority_file(lab: LabState) -> Path:
+    """Return the file with the authority's certificate, on this machine."""
+    return _folder(lab) / "authority.pem"
 
 
 def partners_pair(lab: LabState) -> Path:

@@ -1,4 +1,4 @@
-"""The package mirror of the gateways: exactly what the roles install and what that depends on, and nothing else.
+"""The package mirror of the gateways: exactly what the roles and the scanners install, what that depends on, and nothing else.
 
 It is a flat repository, bound read-only into each gateway, so that apt works there with no network at all.
 """
@@ -28,6 +28,11 @@ def packages() -> tuple[tuple[str, ...], ...]:
     return tuple(DEBIAN_12.every_package(mta) for mta in sorted(DEBIAN_12.mta))
 
 
+def sets() -> tuple[tuple[str, ...], ...]:
+    """Return all that the mirror holds: what the roles install, and what scanners of others want for the length of a scan."""
+    return (*packages(), DEBIAN_12.scanners)
+
+
 def key(image_key: str, sets: Sequence[Sequence[str]]) -> str:
     """Return the name of a mirror's place in the cache, from what it is made of."""
     inputs = msgspec.json.encode([RECIPE, image_key, sorted(sorted(names) for names in sets)])
@@ -36,7 +41,7 @@ def key(image_key: str, sets: Sequence[Sequence[str]]) -> str:
 
 def place() -> Path:
     """Return the directory of the mirror in the cache; it is there only when the mirror is complete."""
-    return cache_root() / "mirrors" / key(key_of(GATEWAY), packages())
+    return cache_root() / "mirrors" / key(key_of(GATEWAY), sets())
 
 
 def build() -> Path:
@@ -52,7 +57,7 @@ def build() -> Path:
         shutil.rmtree(leftover, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
-        _download(work, packages())
+        _download(work, sets())
         _index(work / "mirror")
         (work / "mirror").chmod(0o755)
         (work / "mirror").rename(target)

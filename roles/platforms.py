@@ -17,7 +17,7 @@ class Platform:
 
     ``packages`` maps a layer's name to the packages that layer installs (without their dependencies), ``parts`` the
     name of a part of one that settings may leave out. What the MTA's installs depends on which it is, and the two
-    exclude each other.
+    exclude each other. ``scanners`` are of no layer: `audit.scanners` installs them for the length of a scan.
     """
 
     title: str
@@ -25,6 +25,7 @@ class Platform:
     packages: Mapping[str, tuple[str, ...]]
     parts: Mapping[str, tuple[str, ...]]
     mta: Mapping[Mta, tuple[str, ...]]
+    scanners: tuple[str, ...]
 
     def every_package(self, mta: Mta) -> tuple[str, ...]:
         """Return each package that any layer installs on a gateway with this MTA, sorted."""
@@ -61,6 +62,8 @@ DEBIAN_12 = Platform(
         # sendmail-bin alone lets m4 and make come by way of sendmail-base; the build needs both, so they are named.
         "sendmail": ("m4", "make", "sendmail-bin", "sendmail-cf"),
     },
+    # Without linux-base OpenSCAP's content takes the host for one without a kernel, and most of its rules for no business of it.
+    scanners=("linux-base", "lynis", "openscap-scanner"),
 )
 
 PLATFORMS: tuple[Platform, ...] = (DEBIAN_12,)

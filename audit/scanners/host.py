@@ -1,0 +1,97 @@
+"""The host that is scanned: scripts run there as root, and what a scanner needs there for the length of a scan."""
+
+import shlex
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from audit.probes.host import CONNECT_SECONDS
+from audit.scanners.errors import ScanError
+from audit.target import Target
+
+# OpenSCAP takes two minutes for the largest profile on two busy cores; on a machine without hardware to help, ten times that.
+SCRIPT_SECONDS: Final = 1800
+# root's alone, and gone after the scan. The list in it says what to take away again, also after a scan that was killed.
+FOLDER: Final = "/var/lib/bastide-scan"
+_ADDED: Final = f"{FOLDER}/packages"
+
+
+class Scanned:
+    """One gateway, reached as pyinfra and the audit reach it: by ssh, with a host key that is known, as root or by sudo."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._argv = _way(target)
+
+    def run(self, script: str, *, stdin: bytes = b"") -> str:
+        """Run a shell script as root and return its standard output; ScanError says what it said when it failed."""
+        quoted = f"sh -c {shlex.quote(script)}"
+        command = f"sudo -n {quoted}" if self.target.data.get("_sudo") else quoted
+        argv = [*self._argv, command] if self._argv else ["sh", "-c", command]
+        try:
+            done = subprocess.run(argv, input=stdin, capture_output=True, check=False, timeout=SCRIPT_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise ScanError(f"{self.target.name}: no end of a scan within {SCRIPT_SECONDS} s") from error
+        if done.returncode != 0:
+            said = done.stderr.decode(errors="replace").strip().splitlines()[-3:] or ["without a word"]
+            raise ScanError(f"{self.target.name}: exit code {done.returncode}: {'; '.join(said)}")
+        return done.stdout.decode(errors="replace")
+
+    def brought(self, name: str, content: bytes) -> str:
+        """Put a file into the scan's folder and return its path there."""
+        path = f"{FOLDER}/{name}"
+        self.run(f"umask 077; mkdir -p {FOLDER}; cat >{path}", stdin=content)
+        return path
+
+    @contextmanager
+    def packages(self, names: Sequence[str]) -> Iterator[None]:
+        """Have some Debian packages for the length of a block, and none of what came with them after it."""
+        self.cleared()
+        wanted = " ".join(shlex.quote(name) for name in names)
+        get = "apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120"
+        try:
+            # The list stands before the first package does.
+            self.run(
+                f"set -e; umask 077; mkdir -p {FOLDER}; export DEBIAN_FRONTEND=noninteractive\n"
+                f"apt-get -q update >/dev/null || true\n"
+                f"{get} --simulate install {wanted} >{FOLDER}/plan\n"
+                f"sed -n 's/^Inst \\([^ ]*\\).*/\\1/p' {FOLDER}/plan >{_ADDED}\n"
+                f"umask 022; {get} install {wanted} >{FOLDER}/apt 2>&1 || {{ tail -n 3 {FOLDER}/apt >&2; exit 1; }}"
+            )
+            yield
+        finally:
+            self.cleared()
+
+    def cleared(self) -> None:
+        """Take away what a scan has put there, also one that was killed."""
+        self.run(
+            f"export DEBIAN_FRONTEND=noninteractive; set --; for p in $(cat {_ADDED} 2>/dev/null); do "
+            "case $(dpkg-query -W -f='${db:Status-Status}' $p 2>/dev/null) in '' | not-installed) ;; "
+            '*) set -- "$@" $p ;; esac; done; '
+            f'[ $# = 0 ] || dpkg --purge "$@" >/dev/null || exit 1; rm -rf {FOLDER}'
+        )
+
+
+def _way(target: Target) -> list[str]:
+    """Return the ssh command to which a remote command is appended; nothing for this machine itself."""
+    if target.name == "@local":
+        return []
+    data = target.data
+    known = data.get("ssh_known_hosts_file")
+    options = [
+        *(
+            "BatchMode=yes",
+            "StrictHostKeyChecking=yes",
+            f"ConnectTimeout={CONNECT_SECONDS}",
+            "LogLevel=ERROR",
+        ),
+        *((f"UserKnownHostsFile={known}",) if known else ()),
+    ]
+    user = f"{data['ssh_user']}@" if data.get("ssh_user") else ""
+    return [
+        *("ssh", "-F", "none", "-p", str(data.get("ssh_port") or 22)),
+        *(("-i", str(data["ssh_key"]), "-o", "IdentitiesOnly=yes") if data.get("ssh_key") else ()),
+        *(word for option in options for word in ("-o", option)),
+        f"{user}{target.ssh_address}",
+    ]
