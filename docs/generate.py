@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from audit.target import Stands
-from docs import defence_page, failures_page, filterd_page, ledger_page, policy_page
+from docs import defence_page, failures_page, filterd_page, ledger_page, policy_page, scanner_page
 from docs.markdown import page, paragraph, table
 from docs.struct_table import settings, tables
 from inventory.example import gateways
@@ -38,6 +38,7 @@ def pages() -> Mapping[str, str]:
         "filterd.md": filterd_page.text(),
         "ledger.md": ledger_page.text(),
         "policy.md": policy_page.text(),
+        "scanners.md": scanner_page.text(),
         "settings.md": _settings_page(),
     }
 

@@ -40,7 +40,7 @@ DEBIAN_12 = Platform(
         "firewall": ("ipset", "ipset-persistent", "iptables", "iptables-persistent"),
         # Without its dictionary pam_pwquality refuses every password.
         "hardening": (
-            *("acct", "auditd", "chrony", "cracklib-runtime", "kmod", "libpam-pwquality"),
+            *("acct", "auditd", "chrony", "cracklib-runtime", "kmod", "libpam-pwquality", "logrotate"),
             *("openssh-server", "sudo"),
         ),
         "sandbox": ("apparmor",),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from audit.scanners.accepted import UNITS
+from audit.scanners.accepted import UNITS, named
 from audit.scanners.figures import Figure, judged
 from audit.scanners.host import Scanned
 from roles.kinds import Sandbox
@@ -41,7 +41,7 @@ def figure(answer: str) -> Figure:
         unit: float(value) for unit, value in re.findall(r"^(\S+) (\d+(?:\.\d+)?)$", answer, re.MULTILINE)
     }
     mute = [line.split()[0] for line in answer.splitlines() if line.strip() and len(line.split()) == 1]
-    bound = {unit: value for unit, value in exposures.items() if unit not in UNITS}
+    bound = {unit: value for unit, value in exposures.items() if unit not in named(UNITS)}
     over = [unit for unit, value in bound.items() if value > float(LIMIT)]
     return Figure(
         scanner="systemd-analyze",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from audit.scanners.accepted import LYNIS
+from audit.scanners.accepted import LYNIS, named
 from audit.scanners.figures import Figure, judged
 from audit.scanners.host import FOLDER, Scanned
 from audit.scanners.shim import shown
@@ -40,7 +40,7 @@ def figures(report: str, level: Level) -> Iterator[Figure]:
     found = [
         (kind, test, f"{text} {detail}".strip(" -")) for kind, test, text, detail in _FINDING.findall(report)
     ]
-    left = sorted(f"{kind} {test}: {text}" for kind, test, text in found if test not in LYNIS)
+    left = sorted(f"{kind} {test}: {text}" for kind, test, text in found if test not in named(LYNIS))
     warnings = sum(kind == "warning" for kind, _, _ in found)
     yield Figure(
         scanner="Lynis",

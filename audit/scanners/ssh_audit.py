@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from audit.scanners.accepted import SSH_AUDIT
+from audit.scanners.accepted import SSH_AUDIT, named
 from audit.scanners.figures import Figure, judged
 from audit.scanners.outside import seen
 from audit.target import Target
@@ -32,7 +32,7 @@ def figures(text: str) -> Iterator[Figure]:
             name = head[2]
         if name and (note := _NOTE.search(line)):
             notes.append((name, note[1], note[2].strip()))
-    left = sorted({f"{kind} {name}: {note}" for name, kind, note in notes if name not in SSH_AUDIT})
+    left = sorted({f"{kind} {name}: {note}" for name, kind, note in notes if name not in named(SSH_AUDIT)})
     faults = sum(kind == "fail" for _, kind, _ in notes)
     # Whatever it says of a server that it could not speak to, it lists no key exchange of it.
     spoken = "(kex)" in text

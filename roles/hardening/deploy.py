@@ -72,6 +72,7 @@ def _units_run(written: set[str]) -> None:
             files=(paths.MOUNTS_UNIT,),
             on_change="restart",
         )
+    unit_current(name="Run the rotation of logs", unit="logrotate.timer", files=(), on_change="start")
     if paths.RSYSLOG in written:
         unit_current(
             name="Send the log to its server",

@@ -35,7 +35,21 @@ CHECKS = (
         'set --; while IFS= read -r l; do case $l in "" | "#"*) ;; *) set -- "$@" "$l" ;; esac; '
         f'done <$stage{paths.CHRONY}; chronyd -p "$@" >/dev/null'
     ),
+    # It says of each fault that it goes on without, and that is one.
+    (
+        f"said=$(logrotate --debug --state /dev/null $stage{paths.LOGROTATE} 2>&1); "
+        'case $said in *error:*) echo "$said" >&2; exit 1 ;; esac'
+    ),
     f"[ ! -e $stage{paths.RSYSLOG} ] || rsyslogd -N1 -f $stage{paths.RSYSLOG}",
+)
+_ROTATED = (
+    "/var/log/sudo.log {",
+    *(
+        f"    {each}"
+        for each in ("monthly", "rotate 12", "maxsize 10M", "compress", "delaycompress", "missingok")
+    ),
+    *(f"    {each}" for each in ("notifempty", "create 0600 root root")),
+    "}",
 )
 # The section of systemd-system.conf(5) that holds these.
 _MANAGER = (
@@ -47,6 +61,8 @@ _SUDO = (
     'Defaults logfile="/var/log/sudo.log"',
     "Defaults timestamp_timeout=5",
     "Defaults passwd_tries=3",
+    # The directory that somebody stands in is none of his path's, whatever that says.
+    "Defaults ignore_dot",
 )
 
 
@@ -82,7 +98,8 @@ def files(gateway: Gateway) -> Iterator[OwnedFile]:
         # For the day when somebody installs systemd-coredump(8), which sets a core_pattern of its own.
         none = [("hardening.no-cores", ["Storage=none", "ProcessSizeMax=0"])]
         yield _written(paths.COREDUMP, gateway, none, heading="[Coredump]")
-    yield _written(paths.SUDOERS, gateway, [("hardening.sudo", list(_SUDO))], mode="440")
+    by_sudo = [("hardening.umask", ["Defaults umask=0027"])] if "hardening.umask" in standing else []
+    yield _written(paths.SUDOERS, gateway, [("hardening.sudo", list(_SUDO)), *by_sudo], mode="440")
     yield from _pam(gateway, standing)
     yield from _logins(gateway, standing)
     yield from _logs(gateway)
@@ -208,6 +225,7 @@ def _logs(gateway: Gateway) -> Iterator[OwnedFile]:
     sealed = next(each for each in DEFENCES if each.id == "hardening.audit-sealed").stands(gateway)
     end = [("hardening.audit-sealed", ["-e 2"])] if sealed else []
     yield _written(paths.AUDIT_END, gateway, end, mode="640")
+    yield _written(paths.LOGROTATE, gateway, [("hardening.log-rotation", list(_ROTATED))])
     yield OwnedFile(path=paths.CHRONY, content=rendered("hardening", "chrony.conf.j2", gateway))
     if gateway.hardening.remote_log.host:
         yield OwnedFile(path=paths.RSYSLOG, content=rendered("hardening", "rsyslog.conf.j2", gateway))

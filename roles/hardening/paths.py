@@ -14,6 +14,7 @@ PAM_PROFILES = "/usr/share/pam-configs"
 AUDIT_RULES = "/etc/audit/rules.d/50-bastide.rules"
 # The last one that augenrules(8) reads: nothing can be added after it.
 AUDIT_END = "/etc/audit/rules.d/99-bastide.rules"
+LOGROTATE = "/etc/logrotate.d/bastide"
 CHRONY = "/etc/chrony/chrony.conf"
 RSYSLOG = "/etc/rsyslog.conf"
 MOUNTS_UNIT = "/etc/systemd/system/bastide-mounts.service"

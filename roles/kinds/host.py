@@ -43,18 +43,21 @@ class Sysctl(LineOption):
 
     def question(self, gateway: Gateway) -> str:
         del gateway
-        return f"sysctl -n {shlex.quote(self.key)}"
+        # The kernel prints a tab between the values of a parameter that has several.
+        return f"sysctl -n {shlex.quote(self.key)} | tr '\\t' ' '"
 
 
 @dataclass(frozen=True, slots=True)
 class InterfaceSysctl(LineOption):
     """A network parameter that each interface has; the key names it with ``*`` in the interface's place.
 
-    For IPv6, ``all`` and ``default`` do not reach interfaces that are there already, so every one is set and asked.
+    For IPv6, ``all`` and ``default`` do not reach interfaces that are there already, so every one is set and asked. In the
+    file both stand by their names as well: who looks a parameter up there, by eye or by a tool, looks for those.
     """
 
     def line(self, gateway: Gateway) -> str:
-        return f"{self.key} = {self.wanted(gateway)}"
+        keys = (self.key.replace("*", name) for name in ("all", "default", "*"))
+        return "\n".join(f"{key} = {self.wanted(gateway)}" for key in keys)
 
     def question(self, gateway: Gateway) -> str:
         del gateway

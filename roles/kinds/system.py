@@ -127,9 +127,15 @@ class ModuleBlocked(LineOption):
         return answer.strip().rpartition("\n")[2].split() == self.wanted(gateway).split()
 
 
+def _listed(rule: str) -> str:
+    """Return an audit rule in one spelling: auditctl(8) lists system calls by their numbers and a user id that is unset as -1."""
+    calls = re.sub(r"(?<=-S )\S+", lambda found: ",".join(sorted(found[0].split(","))), rule)
+    return calls.replace("auid!=unset", "auid!=-1")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRules:
-    """Rules of the kernel's audit, spelt as auditctl(8) lists them; each must be loaded."""
+    """Rules of the kernel's audit (audit.rules(7)); each must be loaded, in whatever order auditctl(8) lists its system calls."""
 
     about: str
     rules: tuple[str, ...]
@@ -148,7 +154,7 @@ class AuditRules:
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         del gateway
-        return set(self.rules) <= set(answer.splitlines())
+        return set(map(_listed, self.rules)) <= set(map(_listed, answer.splitlines()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

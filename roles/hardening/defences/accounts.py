@@ -119,6 +119,12 @@ DEFENCES = (
                 value="0027",
                 remedy="DEBIAN_FRONTEND=noninteractive pam-auth-update --package",
             ),
+            HostAnswer(
+                subject="umask of what sudo runs",
+                command="umask 022; sudo -n sh -c umask",
+                matches="0027",
+                refuted_by="0022",
+            ),
         ),
         unseen=_INSIDE,
         level="moderate",

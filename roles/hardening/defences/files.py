@@ -51,6 +51,7 @@ MODES = (
     *(("/etc/ssh/sshd_config", "600"), ("/etc/sudoers.d", "750"), ("/etc/crontab", "600")),
     *((f"/etc/cron.{each}", "700") for each in ("d", "hourly", "daily", "weekly", "monthly")),
     *(("/boot/grub/grub.cfg", "600"), ("/boot", "700"), ("/etc/audit", "750"), ("/var/log/sudo.log", "600")),
+    ("/etc/iptables", "700"),
 )
 _PASSWORDS = (("passwd", "644", "root"), ("group", "644", "root"), ("gshadow", "640", "shadow"))
 # An override stands before its package is there, and holds when it comes.

@@ -145,4 +145,18 @@ DEFENCES = (
         cost="USB sticks and disks, and devices on FireWire or Thunderbolt, do not work at this machine.",
         weight=3,
     ),
+    Defence(
+        id="hardening.kernel-sampling",
+        title="Who measures the machine does not use it up",
+        why="Sampling by the kernel's counters tells of other processes, and takes a quarter of the processor by default.",
+        rows=("H05", "H08"),
+        sets=(
+            Sysctl("kernel.perf_cpu_time_max_percent", "1"),
+            Sysctl("kernel.perf_event_max_sample_rate", "1"),
+        ),
+        unseen=_INSIDE,
+        level="moderate",
+        cost="`perf` takes one sample a second, until an administrator sets both parameters for the time that he measures.",
+        weight=2,
+    ),
 )

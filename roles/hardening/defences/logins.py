@@ -1,7 +1,7 @@
 """Logins: what greets them, how many there are, how long they idle, who becomes root."""
 
 from roles.defence import Defence
-from roles.kinds import HardLimit, HostAnswer, LoginDef
+from roles.kinds import HardLimit, HostAnswer, HostState, LoginDef
 
 DEFENCES = (
     Defence(
@@ -45,7 +45,8 @@ DEFENCES = (
         sets=(
             HostAnswer(
                 subject="defaults of sudo that are not set",
-                command="said=$(sudo -n -l) && for each in use_pty logfile=/var/log/sudo.log timestamp_timeout=5 passwd_tries=3; do "
+                command="said=$(sudo -n -l) && for each in use_pty ignore_dot "
+                "logfile=/var/log/sudo.log timestamp_timeout=5 passwd_tries=3; do "
                 "case $said in *$each*) ;; *) echo $each ;; esac; done | wc -l",
                 matches="0",
                 refuted_by="1",
@@ -85,5 +86,26 @@ DEFENCES = (
         level="moderate",
         cost="A shell ends after 15 minutes without a key press; long work needs tmux or the like.",
         weight=3,
+    ),
+    Defence(
+        id="hardening.sudo-group",
+        title="Only administrators can start sudo at all",
+        why="A flaw in sudo makes whoever can start it root, with a right to it or without: CVE-2021-3156 stood there for ten years.",
+        rows=("H08",),
+        sets=(
+            HostState(
+                subject="who may start sudo",
+                command="stat --format '%a %U %G' /usr/bin/sudo",
+                value="4110 root sudo",
+                # Never the last thing that the deploying login could do.
+                remedy='who=${SUDO_USER:-root}; case " $(id -Gn $who) " in *" root "* | *" sudo "*) ;; *) '
+                'echo "$who deploys by sudo and is not in group sudo: put it there first" >&2; exit 1 ;; esac; '
+                "dpkg-statoverride --remove /usr/bin/sudo >/dev/null 2>&1 || true; "
+                "dpkg-statoverride --update --add root sudo 4110 /usr/bin/sudo",
+            ),
+        ),
+        unseen="sudo is met by who is logged in; the acceptance tests try as one who is no administrator.",
+        level="moderate",
+        cost="Who is to use sudo must be in group sudo, also where a line of sudoers names him or her.",
     ),
 )

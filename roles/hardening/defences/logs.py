@@ -4,6 +4,8 @@ from roles.defence import Defence
 from roles.kinds import AuditRules, FileMode, HostAnswer, JournaldOption, UnitOption
 
 _INSIDE = "Records are written for the administrator; an outsider sees nothing of them."
+# Whoever has logged in, whatever he has become since; daemons have not.
+_BY_PEOPLE = " -F auid>=1000 -F auid!=unset"
 
 
 def _watched(key: str, *paths: str) -> tuple[str, ...]:
@@ -12,7 +14,7 @@ def _watched(key: str, *paths: str) -> tuple[str, ...]:
 
 
 def _called(key: str, *calls: str, more: str = "") -> tuple[str, ...]:
-    """Return the rules that record system calls of both word sizes, as auditctl(8) lists them."""
+    """Return the rules that record system calls of both word sizes."""
     return tuple(
         f"-a always,exit -F arch={arch} -S {','.join(calls)}{more} -F key={key}" for arch in ("b32", "b64")
     )
@@ -81,12 +83,26 @@ DEFENCES = (
             ),
             AuditRules(
                 about="changes of who may become root",
-                rules=_watched("rights", "/etc/sudoers", "/etc/sudoers.d", "/etc/pam.d", "/etc/security"),
+                rules=_watched(
+                    "rights",
+                    *("/etc/sudoers", "/etc/sudoers.d", "/etc/pam.d", "/etc/security", "/var/log/sudo.log"),
+                ),
+            ),
+            AuditRules(
+                about="who asked to become another",
+                rules=tuple(f"-w /usr/bin/{name} -p x -k rights" for name in ("su", "sudo")),
             ),
             AuditRules(
                 about="logins",
                 rules=_watched(
-                    "logins", "/var/log/lastlog", "/var/run/faillock", "/var/log/wtmp", "/var/log/btmp"
+                    "logins",
+                    *(
+                        "/var/log/lastlog",
+                        "/var/run/faillock",
+                        "/var/log/wtmp",
+                        "/var/log/btmp",
+                        "/var/run/utmp",
+                    ),
                 ),
             ),
             AuditRules(
@@ -116,6 +132,8 @@ DEFENCES = (
                 rules=(
                     "-a always,exit -F arch=b32 -S stime,settimeofday,adjtimex -F key=time",
                     "-a always,exit -F arch=b64 -S adjtimex,settimeofday -F key=time",
+                    # What date(1) calls today, of the clock that tells the time of day (a0 is CLOCK_REALTIME).
+                    *_called("time", "clock_settime", more=" -F a0=0x0"),
                     *_watched("time", "/etc/localtime"),
                 ),
             ),
@@ -124,6 +142,7 @@ DEFENCES = (
                 rules=(
                     *_called("network", "sethostname", "setdomainname"),
                     *_watched("network", "/etc/hosts", "/etc/network", "/etc/resolv.conf"),
+                    *_watched("network", "/etc/issue", "/etc/issue.net"),
                 ),
             ),
             AuditRules(
@@ -132,7 +151,7 @@ DEFENCES = (
             ),
             AuditRules(
                 about="mounts",
-                rules=_called("mounts", "mount", more=" -F auid>=1000 -F auid!=-1"),
+                rules=_called("mounts", "mount", more=_BY_PEOPLE),
             ),
         ),
         unseen=_INSIDE,
@@ -156,7 +175,7 @@ DEFENCES = (
                         "truncate",
                         "ftruncate",
                         "openat",
-                        more=" -F exit=-EACCES -F auid>=1000 -F auid!=-1",
+                        more=f" -F exit=-EACCES{_BY_PEOPLE}",
                     ),
                     *_called(
                         "refused",
@@ -165,13 +184,13 @@ DEFENCES = (
                         "truncate",
                         "ftruncate",
                         "openat",
-                        more=" -F exit=-EPERM -F auid>=1000 -F auid!=-1",
+                        more=f" -F exit=-EPERM{_BY_PEOPLE}",
                     ),
                 ),
             ),
             AuditRules(
                 about="programs that ran as root for another",
-                rules=_called("as-root", "execve", more=" -F euid=0 -F auid>=1000 -F auid!=-1"),
+                rules=_called("as-root", "execve", more=f" -F euid=0{_BY_PEOPLE}"),
             ),
         ),
         unseen=_INSIDE,
@@ -230,5 +249,60 @@ DEFENCES = (
         ),
         unseen=_INSIDE,
         weight=6,
+    ),
+    Defence(
+        id="hardening.audit-owners",
+        title="The kernel records who changes modes, owners and attributes of files, renames and removes them",
+        why="It is how what was laid down is made to run, and how its traces go.",
+        rows=("H28",),
+        sets=(
+            AuditRules(
+                about="changes of modes",
+                rules=_called("owners", "chmod", "fchmod", "fchmodat", more=_BY_PEOPLE),
+            ),
+            AuditRules(
+                about="changes of owners",
+                rules=_called("owners", "chown", "fchown", "fchownat", "lchown", more=_BY_PEOPLE),
+            ),
+            AuditRules(
+                about="changes of attributes",
+                rules=_called(
+                    "owners",
+                    *(f"{which}{call}xattr" for call in ("set", "remove") for which in ("", "f", "l")),
+                    more=_BY_PEOPLE,
+                ),
+            ),
+            AuditRules(
+                about="files that are renamed or removed",
+                rules=_called(
+                    "removed",
+                    *("rename", "renameat", "renameat2", "rmdir", "unlink", "unlinkat"),
+                    more=_BY_PEOPLE,
+                ),
+            ),
+        ),
+        unseen=_INSIDE,
+        level="moderate",
+        cost="Some hundred records for each deploy or upgrade that an administrator starts by sudo; daemons make none.",
+        weight=3,
+    ),
+    Defence(
+        id="hardening.log-rotation",
+        title="What is logged past the journal does not fill the disk",
+        why="Who may run anything by sudo, or try to, makes its record grow; nobody rotates it by default.",
+        rows=("H28",),
+        sets=(
+            UnitOption(unit="logrotate.timer", option="UnitFileState", value="enabled"),
+            UnitOption(unit="logrotate.timer", option="ActiveState", value="active"),
+            HostAnswer(
+                subject="logs that logrotate knows",
+                command="logrotate --debug --state /dev/null /etc/logrotate.conf 2>&1 | "
+                "sed -n 's#^considering log \\(/var/log/sudo.log\\)$#\\1#p'",
+                matches="/var/log/sudo.log",
+                refuted_by="",
+            ),
+        ),
+        unseen=_INSIDE,
+        weight=2,
     ),
 )

@@ -27,8 +27,10 @@ DEFENCES = (
         why="The password of an administrator is the last step to root for who has his key.",
         rows=("H08",),
         sets=(
-            PwqualityOption("minlen", "14"),
-            PwqualityOption("minclass", "3"),
+            PwqualityOption("minlen", "15"),
+            PwqualityOption("minclass", "4"),
+            # At least one digit, capital, small letter and other sign; a length counts by itself alone.
+            *(PwqualityOption(f"{kind}credit", "-1") for kind in ("d", "u", "l", "o")),
             PwqualityOption("maxrepeat", "3"),
             PwqualityOption("difok", "4"),
             PwqualityOption("dictcheck", "1"),
@@ -42,7 +44,7 @@ DEFENCES = (
         ),
         unseen=_INSIDE,
         level="moderate",
-        cost="New passwords have at least 14 characters of three kinds.",
+        cost="New passwords have at least 15 characters of four kinds.",
     ),
     Defence(
         id="hardening.password-history",

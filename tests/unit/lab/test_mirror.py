@@ -8,6 +8,8 @@ from roles.platforms import DEBIAN_12
 
 def test_it_holds_what_the_roles_install() -> None:
     assert mirror.packages() == (DEBIAN_12.every_package("postfix"), DEBIAN_12.every_package("sendmail"))
+    # For the length of a scan (audit.scanners).
+    assert mirror.sets() == (*mirror.packages(), DEBIAN_12.scanners)
 
 
 def test_key_changes_with_image_and_packages_but_not_with_their_order() -> None:

@@ -21,6 +21,7 @@ OPERATIONS = {
         "Bring about what no file says",
         "Keep the journal as configured",
         "Mount what everybody may write",
+        "Run the rotation of logs",
         "Keep the time",
         "Record what the kernel sees",
         "Load the audit's rules",

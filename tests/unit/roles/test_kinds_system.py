@@ -75,6 +75,21 @@ def test_each_audit_rule_must_be_loaded(answer: str, holds: bool) -> None:  # no
 @pytest.mark.parametrize(
     ("answer", "holds"),
     [
+        ("-a always,exit -F arch=b64 -S open,truncate,creat -F auid>=1000 -F auid!=-1 -F key=x\n", True),
+        ("-a always,exit -F arch=b64 -S open,creat -F auid>=1000 -F auid!=-1 -F key=x\n", False),
+        ("-a always,exit -F arch=b32 -S open,truncate,creat -F auid>=1000 -F auid!=-1 -F key=x\n", False),
+        ("-a always,exit -F arch=b64 -S open,truncate,creat -F auid>=1000 -F key=x\n", False),
+    ],
+)
+def test_an_audit_rule_is_known_by_what_it_records(answer: str, holds: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """auditctl(8) lists system calls in the order of their numbers, which is another one for each word size."""
+    rule = "-a always,exit -F arch=b64 -S open,creat,truncate -F auid>=1000 -F auid!=unset -F key=x"
+    assert AuditRules(about="x", rules=(rule,)).holds(answer, GATEWAY) is holds
+
+
+@pytest.mark.parametrize(
+    ("answer", "holds"),
+    [
         ("install /bin/false\n", True),
         ("insmod /lib/modules/6.1.0/kernel/lib/crc-itu-t.ko \ninstall /bin/false\n", True),
         ("install /bin/false\ninsmod /lib/modules/6.1.0/kernel/fs/udf/udf.ko \n", False),

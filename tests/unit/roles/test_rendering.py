@@ -181,8 +181,10 @@ def test_sshd_listens_where_the_firewall_lets_administrators_in() -> None:
 
 def test_sysctl_lines_are_keys_and_values() -> None:
     values = [line for line in sysctl_file(GATEWAY).content.splitlines() if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"[a-z]+\.[a-z0-9_.*-]+ = (\d+|\|/bin/false)", line) for line in values)
+    assert all(re.fullmatch(r"[a-z]+\.[a-z0-9_.*-]+ = (\d+( \d+)?|\|/bin/false)", line) for line in values)
     assert "net.ipv4.ip_forward = 0" in values
+    # A parameter that each interface has stands by name for all and for those to come, too.
+    assert {f"net.ipv4.conf.{which}.rp_filter = 1" for which in ("all", "default", "*")} <= set(values)
 
 
 @pytest.mark.parametrize("limit", [1_000_000, 26_214_400, 1_000_000_000])
