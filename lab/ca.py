@@ -12,13 +12,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from lab.partners import PARTNERS
-from lab.plan import LabState
+from lab.plan import DOMAIN, LabState
 
 # On the lab's hosts.
 FOLDER: Final = "/etc/ssl/lab"
 AUTHORITIES: Final = f"{FOLDER}/authority.pem"
 CHAIN: Final = f"{FOLDER}/chain.pem"
 KEY: Final = f"{FOLDER}/key.pem"
+
+# Where the authority says what it has revoked, below the lab's web server's folder: nothing, as senders find who look.
+REVOKED: Final = "authority.crl"
 
 # Longer than a lab lives, shorter than what browsers and servers take for absurd.
 _DAYS: Final = 90
@@ -78,10 +81,7 @@ def partners_key(lab: LabState) -> str:
 
 def issued(lab: LabState, names: Sequence[str], *, ended: bool = False) -> tuple[bytes, bytes]:
     """Return a fresh certificate for some host names, and its key, both PEM; ``ended``: its time is over."""
-    signer = serialization.load_pem_private_key((_folder(lab) / "key.pem").read_bytes(), None)
-    if not isinstance(signer, ec.EllipticCurvePrivateKey):
-        raise TypeError("the authority's key is not one that make() made")
-    issuer = x509.load_pem_x509_certificate(authority(lab))
+    signer, issuer = _authority(lab)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     builder = _begun(subject, issuer.subject, key.public_key(), age=timedelta(days=_DAYS if ended else 0))
@@ -90,9 +90,36 @@ def issued(lab: LabState, names: Sequence[str], *, ended: bool = False) -> tuple
             x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False
         )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.CRLDistributionPoints([_revocations()]), critical=False)
         .sign(signer, hashes.SHA256())
     )
     return certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key)
+
+
+def revoked(lab: LabState) -> bytes:
+    """Return the authority's list of what it has revoked (RFC 5280 5), DER: an empty one."""
+    signer, issuer = _authority(lab)
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.subject)
+        .last_update(now - timedelta(hours=1))
+        .next_update(now + timedelta(days=_DAYS))
+        .sign(signer, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.DER)
+
+
+def _revocations() -> x509.DistributionPoint:
+    where = x509.UniformResourceIdentifier(f"http://data.{DOMAIN}/{REVOKED}")
+    return x509.DistributionPoint(full_name=[where], relative_name=None, reasons=None, crl_issuer=None)
+
+
+def _authority(lab: LabState) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    signer = serialization.load_pem_private_key((_folder(lab) / "key.pem").read_bytes(), None)
+    if not isinstance(signer, ec.EllipticCurvePrivateKey):
+        raise TypeError("the authority's key is not one that make() made")
+    return signer, x509.load_pem_x509_certificate(authority(lab))
 
 
 def _folder(lab: LabState) -> Path:

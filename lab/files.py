@@ -126,6 +126,7 @@ def files_of(lab: LabState, host: Host) -> Iterator[HostFile]:
         yield _text("/etc/pebble.json", json.dumps({"pebble": _PEBBLE}))
         yield from _unit("pebble.service", _PEBBLE_UNIT)
         yield HostFile(path=f"/srv/http/clamav/{DATABASE_NAME}", content=database())
+        yield HostFile(path=f"/srv/http/{ca.REVOKED}", content=ca.revoked(lab))
     if host.role == "mailhost":
         # It has no leg in a network with a name server.
         yield _text("/etc/resolv.conf", "")

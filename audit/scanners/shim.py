@@ -2,8 +2,8 @@
 
 A container's /proc/sys is read-only but for its network, so nothing of the kernel, the memory and the file systems can be set or
 scored there. For a scanner, and for it alone, writable copies are laid over them in a mount namespace of its own, and what the deploy
-has written to sysctl.d is put into those: its figure then says "was deployed", not "is in force". The kernel sees none of it, nor does
-anybody else on the host; the audit never looks at such a copy.
+has written to sysctl.d is put into those, also what the kernel around this container lacks: its figure then says "was deployed", not
+"is in force". The kernel sees none of it, nor does anybody else on the host; the audit never looks at such a copy.
 """
 
 from typing import Final
@@ -23,7 +23,8 @@ _LAY: Final = f"""for tree in {_TREES}; do
 done
 sed -n 's/^\\(\\(kernel\\|vm\\|fs\\|dev\\)\\.[a-z0-9_.-]*\\) *= *\\(.*\\)/\\1 \\3/p' {SYSCTL} | while read -r key value; do
   path=/proc/sys/$(echo $key | tr . /)
-  [ ! -e $path ] || echo "$value" >$path
+  mkdir -p ${{path%/*}}
+  echo "$value" >$path
 done
 """
 

@@ -1,6 +1,8 @@
 """Where the files of the operating system's defences stand."""
 
-SYSCTL = "/etc/sysctl.d/90-bastide.conf"
+# The last one of sysctl.d(5), whose files are read in the order of their names, whatever directory they are in: Debian's own
+# 99-protect-links.conf would else take a part of hardening.links back at each boot.
+SYSCTL = "/etc/sysctl.d/zz-bastide.conf"
 # sshd takes the first value that it reads, and reads these in the order of their names.
 SSHD = "/etc/ssh/sshd_config.d/00-bastide.conf"
 LOGIN_DEFS = "/etc/login.defs"

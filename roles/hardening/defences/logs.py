@@ -151,7 +151,7 @@ DEFENCES = (
             ),
             AuditRules(
                 about="mounts",
-                rules=_called("mounts", "mount", more=_BY_PEOPLE),
+                rules=_called("mounts", "mount", "umount2", more=_BY_PEOPLE),
             ),
         ),
         unseen=_INSIDE,

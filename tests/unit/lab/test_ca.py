@@ -35,6 +35,29 @@ def test_a_certificate_whose_time_is_over_is_bad(lab: LabState, tmp_path: Path) 
     assert not verified(lab, tmp_path, chain, "mx.a.example")
 
 
+def test_a_certificate_says_where_its_revocation_would_stand(lab: LabState, tmp_path: Path) -> None:
+    (tmp_path / "crl").write_bytes(ca.revoked(lab))
+    (tmp_path / "leaf").write_bytes(ca.issued(lab, ["mx.a.example"])[0])
+    (tmp_path / "ca").write_bytes(ca.authority(lab))
+    shown = subprocess.run(
+        ["openssl", "x509", "-in", tmp_path / "leaf", "-noout", "-ext", "crlDistributionPoints"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert f"URI:http://data.bastide.example/{ca.REVOKED}" in shown
+    checked = subprocess.run(
+        [
+            *("openssl", "verify", "-crl_check", "-CAfile", f"{tmp_path}/ca", "-CRLfile", f"{tmp_path}/crl"),
+            f"{tmp_path}/leaf",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_the_key_belongs_to_the_certificate(lab: LabState, tmp_path: Path) -> None:
     (tmp_path / "pair").write_bytes(b"".join(ca.issued(lab, ["mx.a.example"])))
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "pair")
