@@ -129,6 +129,11 @@ LYNIS: Final = (
         asks="a kernel, auditd, AppArmor",
         why="In a container alone; a machine has them.",
     ),
+    Accepted(
+        names=("LYNIS",),
+        asks="a newer Lynis",
+        why="It is Debian's own release; what a newer one asks beside is for the next Debian.",
+    ),
 )
 # By the name of the algorithm.
 SSH_AUDIT: Final = (

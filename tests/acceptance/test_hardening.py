@@ -61,6 +61,14 @@ def test_only_an_administrator_becomes_another_by_su(people: GatewayHost) -> Non
     assert not becomes(people, "bea", "cid", GOOD)
 
 
+def test_only_an_administrator_can_start_sudo_at_all(people: GatewayHost) -> None:
+    """hardening.sudo-group: not even a flaw in it is met by others, whatever sudoers says of them."""
+    assert said(people, "amy", "sudo --version")[0] == 0
+    with people.altered("echo 'bea ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/bea", "rm /etc/sudoers.d/bea"):
+        code, text = said(people, "bea", "sudo --version")
+    assert (code, "ermission denied" in text) == (126, True)
+
+
 def test_five_wrong_passwords_lock_an_account_and_nobody_else(people: GatewayHost) -> None:
     for _ in range(5):
         assert not becomes(people, "amy", "cid", "wrong")
