@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 
 from audit import inventory
-from audit.errors import AuditError
+from audit.errors import AuditError, UnseenError
 from audit.scanners import exposure, lynis, mail, openscap, ports, report, ssh_audit, testssl
 from audit.scanners.errors import ScanError
 from audit.scanners.figures import Figure
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for target in targets:
         try:
             found[target.name] = _judged(target, chosen, options.datastream)
-        except AuditError as error:
+        except (AuditError, UnseenError) as error:
             problems.append(f"{target.name}: {error}")
     report.printed(found, Console(), details=options.details)
     if options.json:
