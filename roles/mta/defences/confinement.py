@@ -43,6 +43,7 @@ DEFENCES = (
             *(setting for unit in _UNITS for setting in _sandbox(unit)),
         ),
         unseen="It shows when somebody has broken in.",
+        weight=8,
     ),
     Defence(
         id="mta.private-queue",
@@ -62,6 +63,7 @@ DEFENCES = (
             ),
         ),
         unseen="File modes are seen from the host alone.",
+        weight=8,
     ),
     Defence(
         id="mta.own-configuration",
@@ -95,5 +97,6 @@ DEFENCES = (
             ),
         ),
         unseen="File modes are seen from the host alone.",
+        weight=9,
     ),
 )
