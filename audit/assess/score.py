@@ -15,11 +15,11 @@ PARTLY = Fraction(1, 2)
 ENOUGH = Fraction(1, 2)
 
 FORMULA = (
-    "score = 100 x weight held / weight seen. A defence counts its weight (1 to 10) when each of its settings that could be "
-    "seen holds, half of its weight x holding/seen settings when some of them hold, nothing when none does. What was not seen "
-    "(in a container, or from outside alone) counts neither as held nor as seen: its weight stands beside the score, with the "
-    "least and the most that the score could be if it were seen. A defence whose settings were seen in part splits its weight "
-    "by their number. What the MTA cannot have, and what the settings do not ask for, has no weight."
+    "score = 100 x weight held / weight seen. A defence counts its weight (1 to 10) when all of its settings hold, half of its "
+    "weight x holding/all settings when one is seen not to hold. What was not seen (in a container, or from outside alone) "
+    "counts neither as held nor as seen: where nothing of a defence is wrong, but some of it was not seen, its weight is split "
+    "by the number of settings. The weight that was not seen stands beside the score, with the least and the most that the "
+    "score would be if all were seen. What the MTA cannot have, and what the settings do not ask for, has no weight."
 )
 
 
@@ -69,28 +69,34 @@ class LevelMatch(Struct, frozen=True, kw_only=True):
 
 def score(found: Iterable[Item]) -> Score:
     """Return the score of some items, by FORMULA."""
-    weight = seen = held = Fraction()
+    weight = seen = held = least = most = Fraction()
     for item in scored(found):
-        share = Fraction(item.seen, len(item.settings)) if item.settings else Fraction()
+        holding, unseen = item.count("yes"), item.count("not seen")
+        wrong = bool(item.count("no"))
+        share = Fraction(1) if wrong else _share(holding, len(item.settings))
         weight += item.weight
         seen += item.weight * share
-        held += item.weight * share * _credit(item)
+        held += item.weight * (_credit(holding, len(item.settings)) if wrong else share)
+        least += item.weight * _credit(holding, len(item.settings))
+        most += item.weight * (_credit(holding + unseen, len(item.settings)) if item.settings else 1)
     return Score(
         weight=float(weight),
         seen=float(seen),
         held=float(held),
         percent=_percent(held, seen),
-        at_least=_percent(held, weight),
-        at_most=_percent(held + weight - seen, weight),
+        at_least=_percent(least, weight),
+        at_most=_percent(most, weight),
     )
 
 
-def _credit(item: Item) -> Fraction:
-    """Return how much of what was seen of an item counts as held, 0 to 1."""
-    holding = item.count("yes")
-    if not item.seen or holding == item.seen:
-        return Fraction(bool(item.seen))
-    return PARTLY * Fraction(holding, item.seen)
+def _credit(holding: int, settings: int) -> Fraction:
+    """Return how much of a defence's weight it is worth that so many of its settings hold, 0 to 1."""
+    share = _share(holding, settings)
+    return share if share == 1 else PARTLY * share
+
+
+def _share(part: int, whole: int) -> Fraction:
+    return Fraction(part, whole) if whole else Fraction()
 
 
 def _percent(part: Fraction, whole: Fraction) -> float | None:

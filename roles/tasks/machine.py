@@ -88,7 +88,7 @@ TASKS = (
         id="machine.keys",
         title="Each ssh key that opens the host is somebody's who still may",
         why="Keys of people who left, and of the machine that installed this one, open it for ever.",
-        how="Look through the `authorized_keys` of root and of each account in the groups of `hardening.ssh_groups`; take out what "
+        how="Look through /root/.ssh/authorized_keys and that of each account in the groups of `hardening.ssh_groups`; take out what "
         "is nobody's.",
     ),
     Task(
