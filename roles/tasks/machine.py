@@ -69,7 +69,7 @@ TASKS = (
         why="What listens beside the gateway's own services was there before: the packet filter closes its port, and it stays a "
         "program that nobody needs.",
         how="For each port that is named: `ss -ltnup` on the host says whose it is; `systemctl disable --now UNIT`, or remove its package.",
-        asks=Listeners(),
+        asks=Listeners(others_only=True),
         defence="firewall.agreement",
     ),
     Task(
@@ -111,7 +111,11 @@ TASKS = (
         "lists as they are there: how old they are `ls -l /var/lib/apt/lists` says.",
         asks=HostAnswer(
             subject="upgrades that wait",
-            command="found=$(apt-get --simulate --quiet upgrade) && printf '%s\\n' \"$found\" | grep -c '^Inst' || true",
+            # Without its caches: as root apt writes them even when it only simulates, and who looks at their age, a deploy
+            # for one, takes lists for fresh that never came.
+            command="ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || { echo 'no list of packages was ever fetched'; exit 0; }; "
+            "found=$(apt-get --simulate --quiet -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= upgrade) || exit 1; "
+            "printf '%s\\n' \"$found\" | grep -c '^Inst' || true",
             matches="0",
             refuted_by="3",
         ),

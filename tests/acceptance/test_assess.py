@@ -15,10 +15,12 @@ from tests.acceptance.labs import INVENTORY
 
 RAN, BELOW = 0, 2
 SECONDS = 300
-# What of a host an assessment could leave traces in: every file but those that daemons and logins write all the time, with
-# its mode, owner, size and times; packages, units, modules, mounts, kernel parameters, and the packet filter without counters.
+# What of a host an assessment could leave traces in: every file but those that daemons and logins write all the time, with its
+# mode, owner, size and times (caches too: a deploy that met a fresh one of apt's fetched no lists); packages, units, mounts,
+# kernel parameters, and the packet filter without counters.
 STATE = r"""
-find /etc /root /home /usr /opt /boot /srv /tmp /var/tmp /dev/shm /var/lib/dpkg /var/lib/apt /var/spool/cron -xdev -mindepth 1 \
+find / -xdev -mindepth 2 '(' -path /run -o -path /var/log -o -path /var/spool -o -path /var/lib/systemd \
+  -o -path /var/lib/filterd -o -path /var/lib/postfix -o -path /var/lib/unbound ')' -prune -o \
   -printf 'file %p %y %m %U %G %s %T@ %C@\n' 2>/dev/null
 dpkg-query --show --showformat='package ${Package} ${Version} ${db:Status-Abbrev}\n'
 systemctl list-unit-files --no-legend --plain | sed 's/^/unit file /'
@@ -26,7 +28,7 @@ systemctl list-units --all --no-legend --plain --type=service,socket,timer,mount
   awk '{ print "unit", $1, $2, $3, $4 }' | grep -v '^unit session'
 findmnt --noheadings --list --output TARGET,SOURCE,OPTIONS | sed 's/^/mount /'
 sysctl -a 2>/dev/null | \
-  grep -vE '^(fs\.(dentry|inode|file-nr)|kernel\.(random|ns_last_pid|perf)|net\..*(count|_last_)|vm\.)' | sed 's/^/sysctl /'
+  grep -vE '^(fs\.(dentry|inode|file-nr)|kernel\.(random|ns_last_pid|perf|pty\.nr)|net\..*(count|_last_)|vm\.)' | sed 's/^/sysctl /'
 { iptables-save; ip6tables-save; nft list ruleset; } 2>/dev/null | \
   sed -E 's/counter packets [0-9]+ bytes [0-9]+//; s/\[[0-9]+:[0-9]+\]//; /^#/d; /expires/d' | sed 's/^/filter /'
 """

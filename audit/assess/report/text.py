@@ -107,6 +107,7 @@ def _levels(assessment: Assessment) -> Iterator[Line]:
     yield Line("\nlevels")
     for match in assessment.levels:
         yield Line(f"  {match.level:<8}  {words.level_state(match)}; {words.scored(match.score)}")
+        yield Line(f"      adds: {words.scored(match.adds)}")
         if match.lacking:
             yield Line(f"      lacks: {', '.join(match.lacking)}")
     yield Line(f"  {words.matches(assessment)}")
