@@ -57,7 +57,8 @@ TASKS = (
         how="Install the machine on LUKS (cryptsetup(8)); kept mail alone is encrypted by `filterd_store_encrypted`.",
         asks=HostAnswer(
             subject="kinds of devices below the root file system",
-            command="lsblk --noheadings --inverse --output TYPE \"$(findmnt --noheadings --nofsroot --output SOURCE /)\" | sort -u | tr '\\n' ' '",
+            command='lsblk --noheadings --inverse --output TYPE "$(findmnt --noheadings --nofsroot --output SOURCE /)" | '
+            "sort -u | tr '\\n' ' '",
             matches=r"(.* )?crypt( .*)?",
             refuted_by="disk part",
             needs="mounts",
