@@ -42,7 +42,8 @@ def main(arguments: Sequence[str]) -> int:
         from roles.registry import DEFENCES  # noqa: PLC0415 - see above
         from roles.tasks import TASKS  # noqa: PLC0415 - see above
 
-        scope = Scope(defences=_of_layer(DEFENCES, options.layer), level=options.level, tasks=TASKS)
+        wanted = _of_layer(DEFENCES, options.layer)
+        scope = Scope(defences=() if _tasks_alone(options) else wanted, level=options.level, tasks=TASKS)
         targets = inventory.targets(options.inventory, frozenset(options.host))
         _writable(options.json, options.html, options.text)
         found = _published(targets, options.resolver)
@@ -106,6 +107,11 @@ def _of_layer(defences: Sequence[Defence], layer: str | None) -> tuple[Defence, 
     return tuple(each for each in defences if layer in (None, each.layer))
 
 
+def _tasks_alone(options: argparse.Namespace) -> bool:
+    """Say whether nobody is to see anything of the defences, so that they need not be asked for."""
+    return options.todo and not (options.json or options.html) and options.at_least is None
+
+
 def _writable(*paths: Path | None) -> None:
     """Refuse a report file that cannot be written before a host is asked, not after."""
     for path in paths:
@@ -149,7 +155,7 @@ def _assessed(
             continue
         made = assessment.assessed(target.name, target.gateway, scope, answers, found.get(target.name, ()))
         hosts.append(made)
-        if made.score.percent is None:
+        if scope.defences and made.score.percent is None:
             problems.append(f"{target.name}: nothing that was asked for could be seen")
     return hosts, problems
 

@@ -156,6 +156,18 @@ def test_the_tasks_alone(
     assert "of 100" not in said
 
 
+def test_for_the_tasks_alone_no_defence_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "asked"
+    asking = record("mta.asked", f"touch {file}; echo yes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "DEFENCES", (asking,))
+        assert audit.main(["assess", inventory(tmp_path), "--todo"]) == 0
+        assert not file.exists()
+        assert audit.main(["assess", inventory(tmp_path), "--todo", "--at-least", "100"]) == 0
+        assert file.exists()
+    assert "TODO of @local" in capsys.readouterr().out
+
+
 def _silent(scope: assessment.Scope) -> dict[str, Answer]:
     class Silent(dict[str, Answer]):
         def __missing__(self, question: str) -> Answer:
