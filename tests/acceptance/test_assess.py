@@ -17,7 +17,7 @@ RAN, BELOW = 0, 2
 SECONDS = 300
 # What of a host an assessment could leave traces in: every file but those that daemons and logins write all the time, with its
 # mode, owner, size and times (caches too: a deploy that met a fresh one of apt's fetched no lists); packages, units, mounts,
-# kernel parameters, and the packet filter without counters.
+# the network's parameters (a container's others are the machine's), and the packet filter without counters.
 STATE = r"""
 find / -xdev -mindepth 2 '(' -path /run -o -path /var/log -o -path /var/spool -o -path /var/lib/systemd \
   -o -path /var/lib/filterd -o -path /var/lib/postfix -o -path /var/lib/unbound ')' -prune -o \
@@ -27,8 +27,7 @@ systemctl list-unit-files --no-legend --plain | sed 's/^/unit file /'
 systemctl list-units --all --no-legend --plain --type=service,socket,timer,mount | \
   awk '{ print "unit", $1, $2, $3, $4 }' | grep -v '^unit session'
 findmnt --noheadings --list --output TARGET,SOURCE,OPTIONS | sed 's/^/mount /'
-sysctl -a 2>/dev/null | \
-  grep -vE '^(fs\.(dentry|inode|file-nr)|kernel\.(random|ns_last_pid|perf|pty\.nr)|net\..*(count|_last_)|vm\.)' | sed 's/^/sysctl /'
+find /proc/sys/net -type f -perm /200 -exec grep -s '' /dev/null {} + | sed 's/^/parameter /'
 { iptables-save; ip6tables-save; nft list ruleset; } 2>/dev/null | \
   sed -E 's/counter packets [0-9]+ bytes [0-9]+//; s/\[[0-9]+:[0-9]+\]//; /^#/d; /expires/d' | sed 's/^/filter /'
 """
