@@ -17,3 +17,6 @@ class ReportSettings(Section, frozen=True, kw_only=True):
     refusals: Annotated[str, Meta(pattern="^(/.*)?$", max_length=4096)] = (
         ""  # table by which the MTA's words name their rule
     )
+    notes: Annotated[str, Meta(pattern="^(/.*)?$", max_length=4096)] = (
+        ""  # directory in which the host's other watchers say what is wrong: a file each, of one line
+    )

@@ -92,6 +92,10 @@ def switched(mta: Mta, lab: LabState, wan: Outside, gateway: GatewayHost, tmp_pa
         done = deploy("apply", varied(tmp_path, _as(mta)), lab=lab.name)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         assert enabled(gateway) == {mta}
+        # Passwords and keys of the one that went are not left behind; a server's own files from before Bastide are.
+        assert gateway.run(
+            "grep -rls 'Written by Bastide' /etc/postfix /etc/mail | cut -d/ -f3 | sort -u"
+        ).split() == [{"postfix": "postfix", "sendmail": "mail"}[mta]]
         assert len(new.queue()) == COUNT
         assert gateway.run(f"ls {WRITTEN_DOWN}") == ""
         assert not gateway.received(next(iter(wanted)))
