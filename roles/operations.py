@@ -18,7 +18,7 @@ from roles.settings import Gateway
 
 RUN_DIRECTORY = "/run/bastide"
 # Where watchers of the host say what is wrong, a file each, for the daily report. Their scripts, which import nothing of ours, name it too.
-NOTES = f"{RUN_DIRECTORY}/notes"
+NOTES = "/run/bastide-notes"
 _POLICY = "/usr/sbin/policy-rc.d"
 
 Layer = Callable[[Gateway, Platform], None]

@@ -65,7 +65,8 @@ def read_log(config: Config, of: Range, lines: Iterable[str] | None = None) -> t
     try:
         with _journal(of, "short-iso-precise") as found:
             log.read(found)
-        return log.door(config.report.rows), _summary(of)
+        # It reads Postfix's log alone; on a host that had Postfix before it may still be there.
+        return log.door(config.report.rows), _summary(of) if config.report.refusals else ""
     except OSError as error:
         return Door(note=f"the MTA's log could not be read ({error.strerror or error})"), ""
 
@@ -90,7 +91,7 @@ def _times(of: Range) -> list[str]:
 
 
 def _summary(of: Range) -> str:
-    """Return pflogsumm's report of the journal, or "" where it is not installed: it reads Postfix's log alone."""
+    """Return pflogsumm's report of the journal, or "" where it is not installed."""
     if not Path(_PFLOGSUMM).exists():
         return ""
     with subprocess.Popen([*JOURNAL, "--output=short", *_times(of)], stdout=subprocess.PIPE) as journal:
@@ -225,7 +226,13 @@ def notes(directory: str) -> Iterator[Part]:
     """Yield what the host's other watchers say is wrong now, each file of the directory by its name."""
     if not directory:
         return
-    paths = sorted(path for path in Path(directory).glob("*") if not path.name.startswith("."))
+    try:
+        paths = sorted(path for path in Path(directory).iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return  # nobody has ever had anything to say
+    except OSError as error:
+        yield Part(name="notes", problem=f"{directory} cannot be read ({error.strerror or error})")
+        return
     for path in paths[:_MOST_NOTES]:
         try:
             with path.open(encoding="utf-8", errors="backslashreplace") as file:

@@ -29,7 +29,7 @@ DECLARED = Path("/etc/bastide/dnsbl.json")
 # need be no such file.
 OUT = Path("/etc/unbound/unbound.conf.d/bastide-dnsbl.conf")
 # For the daily report.
-NOTE = Path("/run/bastide/notes/dnsbl")
+NOTE = Path("/run/bastide-notes/dnsbl")
 
 NOERROR, NXDOMAIN = 0, 3
 TYPE_A, TYPE_NS, CLASS_IN = 1, 2, 1

@@ -19,7 +19,11 @@ from roles.kinds.sendmail import only_counted
 from roles.mta import known
 from roles.mta.agents import AGENTS
 from roles.mta.defences import DEFENCES
-from roles.mta.handover.switching import old_configuration_gone, old_queue_written_down, queue_handed_in
+from roles.mta.handover.switching import (
+    old_configuration_gone,
+    old_queue_written_down,
+    queue_handed_in,
+)
 from roles.mta.refusals import refused_by
 from roles.mta.routing import mailertable, virtusertable
 from roles.mta.tls import deploy as tls
@@ -38,9 +42,6 @@ _CONFIGURATIONS: Final = {
     "injection.cf": "injection.mc",
     "submit.cf": "submit.mc",
 }
-# What the daemon alone reads; with what it is built of only root does. Everybody's programs read submit.cf.
-PRIVATE: Final = ("sendmail.cf", "injection.cf")
-_SOURCES: Final = frozenset(f"{DIRECTORY}/{_CONFIGURATIONS[cf]}" for cf in PRIVATE)
 _Line = SendmailMc | SendmailFeature | SendmailMacro | SendmailOption | SendmailText
 # What is about strangers: features that judge clients, limits of a session, rulesets that are called in one.
 _STRANGERS: Final = re.compile(
@@ -58,11 +59,8 @@ _TABLES: Final = ("access", "mailertable", "recipients", "virtusertable")
 CHECK: Final = f"""new=$stage{DIRECTORY}
 said=$(for pair in {" ".join(f"{cf}:{mc}" for cf, mc in _CONFIGURATIONS.items())}; do
   m4 $new/${{pair#*:}} 2>&1 >$new/${{pair%:*}} || echo "m4 fails on ${{pair#*:}}"
+  chmod 644 $new/${{pair%:*}}
 done)
-chmod 644 $new/submit.cf
-# A vendor's key may stand in a list's zone.
-chmod 640 {" ".join(f"$new/{cf}" for cf in PRIVATE)}
-chgrp smmta {" ".join(f"$new/{cf}" for cf in PRIVATE)}
 [ -z "$said" ] || {{ echo "$said" >&2; exit 1; }}
 for table in {" ".join(_TABLES)}; do
   makemap hash $new/$table.db <$new/$table
@@ -213,13 +211,7 @@ def _files(gateway: Gateway) -> list[OwnedFile]:
             for name, values in _RUN.items()
         },
     }
-    return [
-        refused_by(gateway),
-        *(
-            OwnedFile(path=path, content=text, mode="600" if path in _SOURCES else "644")
-            for path, text in texts.items()
-        ),
-    ]
+    return [refused_by(gateway), *(OwnedFile(path=path, content=text) for path, text in texts.items())]
 
 
 def _configuration(gateway: Gateway) -> dict[str, str]:

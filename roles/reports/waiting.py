@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-NOTE: Final = Path("/run/bastide/notes/queue")
+NOTE: Final = Path("/run/bastide-notes/queue")
 QUEUES: Final = (Path("/var/spool/mqueue"), Path("/var/spool/mqueue-client"))
 _LONGEST: Final = 200  # characters of a reason, which another server may have worded
 _MOST: Final = 1000  # different reasons; more are of an attacker's making

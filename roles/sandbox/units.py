@@ -48,7 +48,7 @@ NO_RIGHTS = (
     "SystemCallFilter=~@privileged @resources",
     "ProcSubset=pid",
     # mta.private-keys: what everybody may read there is more than these need.
-    "InaccessiblePaths=-/etc/postfix",
+    "InaccessiblePaths=-/etc/postfix -/etc/mail",
 )
 
 CLAMD = (

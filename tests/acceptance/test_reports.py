@@ -219,7 +219,7 @@ def test_mail_that_waits_is_said_until_it_has_gone(gateway: GatewayHost, wan: Ou
             assert send(wan, plain(unique), parameters="").startswith("250 ")
             gateway.run(gateway.mta.flush, check=False)
             gateway.run(f"systemctl start {unit}")
-            said = gateway.run("cat /run/bastide/notes/queue")
+            said = gateway.run("cat /run/bastide-notes/queue")
             assert said.startswith("1 messages wait for 0 hours and more")
             assert "refused" in said
             problems = {part["name"]: part["problem"] for part in figures(gateway)["parts"]}
@@ -227,7 +227,7 @@ def test_mail_that_waits_is_said_until_it_has_gone(gateway: GatewayHost, wan: Ou
             assert "Fails now" in gateway.run("filterd report --day $(date +%F) --anew")
         gateway.sent_on()
         gateway.run(f"systemctl start {unit}")
-    assert gateway.run("ls /run/bastide/notes/queue 2>/dev/null", check=False) == ""
+    assert gateway.run("ls /run/bastide-notes/queue 2>/dev/null", check=False) == ""
     told = gateway.run("journalctl -q -o cat -p alert --facility mail -n 20")
     assert "queue: 1 messages wait" in told
     assert "queue: no message waits for long any more" in told

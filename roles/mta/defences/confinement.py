@@ -74,7 +74,17 @@ DEFENCES = (
             FileMode(mta="sendmail", path="/etc/mail", mode="755"),
             FileMode(
                 mta="sendmail",
-                path="/etc/mail/submit.mc /etc/mail/submit.cf",
+                path=" ".join(
+                    f"/etc/mail/{name}"
+                    for name in (
+                        "gateway.mc",
+                        "injection.mc",
+                        "submit.mc",
+                        "sendmail.cf",
+                        "injection.cf",
+                        "submit.cf",
+                    )
+                ),
                 mode="644",
             ),
             FileMode(
@@ -88,19 +98,16 @@ DEFENCES = (
     ),
     Defence(
         id="mta.private-keys",
-        title="Keys that stand in block lists' names are for the MTA alone",
+        title="Keys that stand in block lists' names are kept from the filter and its engines",
         why="A vendor's list is asked by a name with your key in it; who has it asks on your account.",
         rows=("P18", "P28"),
         sets=(
             FileMode(mta="postfix", path="/etc/postfix/dnsbl_reply", mode="600"),
-            # Postfix wants its main file readable for everybody's programs: the daemons that read strangers' bytes are kept from it.
+            # Both MTAs want their main file readable for everybody's programs: the daemons that read strangers' bytes are kept
+            # from it. Who can log in is an administrator.
             *(
-                UnitOption(mta="postfix", unit=unit, option="InaccessiblePaths", value="-/etc/postfix")
+                UnitOption(unit=unit, option="InaccessiblePaths", value="-/etc/postfix -/etc/mail")
                 for unit in ("clamav-daemon.service", "spamd.service", "filterd.service")
-            ),
-            FileMode(mta="sendmail", path="/etc/mail/gateway.mc /etc/mail/injection.mc", mode="600"),
-            FileMode(
-                mta="sendmail", path="/etc/mail/sendmail.cf /etc/mail/injection.cf", mode="640", group="smmta"
             ),
         ),
         unseen="File modes are seen from the host alone.",

@@ -104,7 +104,7 @@ def old_queue_written_down(mta: Mta) -> None:
 def old_configuration_gone(mta: Mta) -> None:
     """Have nothing of ours that only the other MTA reads; a server's own files from before stay."""
     directory = _DIRECTORIES[_OTHER[mta]]
-    ours = f"grep -rls 'Written by Bastide; changes are undone' {directory}"
+    ours = f"grep -rls 'Written by Bastide' {directory}"
     converged(
         name="Have no configuration for the other MTA",
         question=ours,
