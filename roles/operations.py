@@ -17,6 +17,8 @@ from roles.rendering import BuiltFile, OwnedFile
 from roles.settings import Gateway
 
 RUN_DIRECTORY = "/run/bastide"
+# Where watchers of the host say what is wrong, a file each, for the daily report. Their scripts, which import nothing of ours, name it too.
+NOTES = "/run/bastide-notes"
 _POLICY = "/usr/sbin/policy-rc.d"
 
 Layer = Callable[[Gateway, Platform], None]

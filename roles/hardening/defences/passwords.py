@@ -20,6 +20,7 @@ DEFENCES = (
             LoginDef("SHA_CRYPT_MAX_ROUNDS", "65536"),
         ),
         unseen=_INSIDE,
+        weight=4,
     ),
     Defence(
         id="hardening.password-quality",
@@ -45,6 +46,7 @@ DEFENCES = (
         unseen=_INSIDE,
         level="moderate",
         cost="New passwords have at least 15 characters of four kinds.",
+        weight=4,
     ),
     Defence(
         id="hardening.password-history",
@@ -62,7 +64,7 @@ DEFENCES = (
         unseen=_INSIDE,
         level="moderate",
         cost="The last 24 passwords of an account are refused when it gets a new one.",
-        weight=3,
+        weight=2,
     ),
     Defence(
         id="hardening.password-age",
@@ -103,6 +105,6 @@ DEFENCES = (
         unseen=_INSIDE,
         level="moderate",
         cost="Five typing errors at sudo or the console lock the account for 15 minutes; `faillock --user NAME --reset` opens it.",
-        weight=6,
+        weight=5,
     ),
 )
