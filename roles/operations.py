@@ -12,11 +12,16 @@ from pyinfra import host
 from pyinfra.api import FactBase, FileUploadCommand, StringCommand, deploy, operation
 from typing_extensions import override
 
+from roles.history.paths import HISTORY
 from roles.platforms import Platform
 from roles.rendering import BuiltFile, OwnedFile
 from roles.settings import Gateway
 
 RUN_DIRECTORY = "/run/bastide"
+# What each of our scripts begins with. What it makes is as readable as it would be under Debian's own umask: the login's may
+# be stricter (hardening.umask), and daemons read below the directories that are made here. And the first one of a run
+# records what the host is (roles/history).
+PRELUDE = f"umask 022\n[ -d {HISTORY}/begin ] || [ ! -e {HISTORY}/record ] || sh {HISTORY}/record begin\n"
 _POLICY = "/usr/sbin/policy-rc.d"
 
 Layer = Callable[[Gateway, Platform], None]
@@ -24,12 +29,8 @@ Commands = Generator[StringCommand | FileUploadCommand, None, None]
 
 
 def shell(script: str) -> StringCommand:
-    """Return a command that stops at the first failure of a script.
-
-    What it makes is as readable as it would be under Debian's own umask: the login's may be stricter
-    (hardening.umask), and daemons read below the directories that are made here.
-    """
-    return StringCommand("sh", "-e", "-c", shlex.quote(f"umask 022\n{script}"))
+    """Return a command that stops at the first failure of a script, and before it where the host cannot be recorded."""
+    return StringCommand("sh", "-e", "-c", shlex.quote(PRELUDE + script))
 
 
 def layer(title: str) -> Callable[[Layer], Layer]:
