@@ -81,9 +81,14 @@ if ! [ -e {_POLICY} ] || grep -q bastide {_POLICY}; then
   chmod 755 {_POLICY}
   trap 'rm -f {_POLICY}' EXIT
 fi
-find /var/cache/apt/pkgcache.bin -mmin -60 2>/dev/null | grep -q . || apt-get -q update
+fresh=$(find /var/cache/apt/pkgcache.bin -mmin -60 2>/dev/null || true)
+[ "$fresh" ] || apt-get -q update
 dpkg --configure -a
-apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold install {names}"""
+install() {{
+  apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold install {names}
+}}
+# Whatever asks apt writes its cache anew, also where the lists were never fetched.
+install || {{ [ "$fresh" ] && apt-get -q update && install; }}"""
     )
 
 

@@ -21,12 +21,12 @@ export LC_ALL=C
 H=/var/lib/bastide-history
 ROOT=
 # Content is kept of what deploys write into, of files up to this size in KiB: no configuration is larger.
-CONTENT="/etc /usr/local /usr/share/pam-configs /boot/grub/grub.cfg /var/lib/pam /var/lib/ucf /var/spool/cron \
+CONTENT="/etc /usr/local /usr/share/pam-configs /boot/grub/grub.cfg /var/lib/pam /var/lib/ucf/registry /var/lib/ucf/hashfile /var/lib/ucf/cache /var/spool/cron \
 /var/lib/systemd/deb-systemd-helper-enabled /var/lib/systemd/deb-systemd-helper-masked /var/lib/systemd/deb-systemd-user-helper-enabled"
 LARGEST=8192
 # What a run may add beside that, in KiB.
 ROOM=65536
-SECTIONS="files caps packages manual overrides diversions units active sysctl mounts firewall ipsets accounts listeners"
+SECTIONS="files caps packages auto overrides diversions units active sysctl mounts firewall ipsets accounts listeners"
 
 # What no picture holds: a pattern of find(1), and why.
 EXCLUDED="/proc/* the kernel's own
@@ -115,17 +115,19 @@ picture() {
   files "$1"
   ! have getcap || getcap -r "$ROOT/usr" 2>/dev/null | sed 's/ \(= \)\{0,1\}/\t/' | sort >"$1/caps"
   dpkg-query -W -f='${binary:Package}\t${db:Status-Abbrev}${Version}\n' | sort >"$1/packages"
-  ! have apt-mark || apt-mark showmanual | sed 's/$/\tmanual/' | sort >"$1/manual"
+  # Not by apt-mark(8): that writes apt's cache, whose age says when the lists were fetched.
+  awk -v OFS='\t' '/^Package:/ { p = $2 } /^Auto-Installed: 1/ { print p, "auto" }' \
+    /var/lib/apt/extended_states 2>/dev/null | sort -u >"$1/auto" || true
   dpkg-statoverride --list | awk -v OFS='\t' '{ print $4, $1 " " $2 " " $3 }' | sort >"$1/overrides" || true
   dpkg-divert --list | awk -v OFS='\t' '{ k = $0; sub(/^.*diversion of /, "", k); sub(/ to .*/, "", k); print k, $0 }' | sort >"$1/diversions"
   systemctl list-unit-files --no-legend --no-pager --plain | awk -v OFS='\t' '$2 !~ /generated|transient/ { print $1, $2 }' | sort >"$1/units"
   systemctl list-units --no-legend --no-pager --plain --state=active --type=service,socket,timer,path |
     awk -v OFS='\t' '$1 !~ /^(user|user-runtime-dir|getty|serial-getty|systemd-fsck|run-)[@-]/ { print $1, "active" }' | sort >"$1/active"
   find /proc/sys -type f -perm /200 2>/dev/null | grep -Ev "^$UNSTEADY" | xargs -r grep -sH '' 2>/dev/null |
-    awk -v OFS='\t' '{ k = $0; sub(/:.*/, "", k); v = substr($0, length(k) + 2); gsub(/\t/, " ", v); all[k] = (k in all) ? all[k] " | " v : v }
+    awk -v OFS='\t' '{ k = $0; sub(/:.*/, "", k); v = substr($0, length(k) + 2); gsub(/\t/, " ", v); if (k in all) v = all[k] " | " v; all[k] = v }
       END { for (k in all) print k, all[k] }' | sort >"$1/sysctl"
   # Of what is mounted in one place the first comes first; a mount is told by its file system's kind and its own options.
-  awk -v OFS='\t' '$5 !~ /^\/(proc|sys|run|dev\/)/ || $5 == "/dev/shm" { v = $(NF - 2) " " $6; all[$5] = ($5 in all) ? all[$5] " | " v : v }
+  awk -v OFS='\t' '$5 !~ /^\/(proc|sys|run|dev\/)/ || $5 == "/dev/shm" { v = $(NF - 2) " " $6; if ($5 in all) v = all[$5] " | " v; all[$5] = v }
     END { for (k in all) print k, all[k] }' /proc/self/mountinfo | sort >"$1/mounts"
   for family in 4 6; do
     tool=iptables; [ $family = 4 ] || tool=ip6tables
@@ -164,7 +166,8 @@ begin() {
   need=$((ROOM + 2 * $(contents | du -ck --files0-from=- 2>/dev/null | tail -n 1 | cut -f1)))
   free=$(df -Pk "$H" | awk 'NR == 2 { print $4 }')
   [ "$free" -gt "$need" ] || fail "$H has $free KiB left and its record needs $need; nothing was changed: make room, and deploy again"
-  rm -rf "$H/begin.new"
+  # What a revert that did not end had in mind holds no longer; its copies stay.
+  rm -rf "$H/begin.new" "$H/reverting"
   picture "$H/begin.new"
   contents | sed -z "s#^$ROOT/##" |
     tar -cf "$H/begin.new/files.tar" -C "$ROOT/" --null --no-recursion --ignore-failed-read --verbatim-files-from -T - 2>/dev/null || true
@@ -180,6 +183,8 @@ begin() {
 # Add to changed/ what a run has changed; a key that has its value of before again goes from it.
 filed() {
   for section in $SECTIONS; do
+    # A run that began with an older one of this program may lack a section.
+    [ -e "$H/begin/$section" ] || cp "$H/end/$section" "$H/begin/$section"
     differences "$H/begin/$section" "$H/end/$section" >"$H/end/$section.run"
     awk -v OFS='\t' -v s="$section" '{ print s, $0 }' "$H/end/$section.run" >>"$H/end/run"
     [ -e "$H/changed/$section" ] || : >"$H/changed/$section"

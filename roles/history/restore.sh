@@ -40,16 +40,18 @@ data_kept() {
     say "keeping $path"
     find "$path" -printf '%M %u %g %p\n' >>"$X/owners" || true
     set_aside "$path"
+    # Some packages do not go where theirs is not.
+    mkdir "$path"
   done
 }
 
 # Give a path the mode and the owner of before: "type mode uid gid ...".
-owned() {
-  path=$1
+owned() { # PATH WAS
+  target=$1
   # shellcheck disable=SC2086
   set -- $2
-  chown -h "$3:$4" "$path"
-  [ "$1" = l ] || chmod "$2" "$path"
+  chown -h "$3:$4" "$target"
+  [ "$1" = l ] || chmod "$2" "$target"
 }
 
 put_back() { # PATH WAS
@@ -184,6 +186,8 @@ packages_back() {
   # dpkg(1) takes each that nobody needs; a package of the administrator's keeps what it stands on.
   # shellcheck disable=SC2086
   [ -z "$purged" ] || dpkg --purge $purged >>"$X/packages.log" 2>&1 || true
+  # Some remove the whole directory of their configuration, with what others had put there.
+  tar -xpf "$X/theirs.tar" -C / --skip-old-files
   state packages | awk -F'\t' -v OFS='\t' '$2 != "-" && $2 != $4 { print $1, $2, $3, $4 }' | while IFS=$TAB read -r name was ours is; do
     case $was in
       ii*)
@@ -196,9 +200,9 @@ packages_back() {
       *) dpkg --remove "$name" >>"$X/packages.log" 2>&1 || lacks "the package $name could not be removed" ;;
     esac
   done
-  state manual | while IFS=$TAB read -r name was _; do
+  state auto | awk -F'\t' '$2 != $4' | while IFS=$TAB read -r name was _; do
     dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || continue
-    if [ "$was" = - ]; then apt-mark auto "$name"; else apt-mark manual "$name"; fi >/dev/null
+    if [ "$was" = - ]; then apt-mark manual "$name"; else apt-mark auto "$name"; fi >/dev/null
   done
   ! grep -qs bastide $guard || rm -f $guard
 }
@@ -212,6 +216,7 @@ units_back() {
   systemctl list-units --no-legend --no-pager --plain --state=active --type=service | awk '{ print $1 }' | while read -r unit; do
     name=${unit%.service}
     case $name in ssh | systemd-logind | user@* | *getty@* | bastide-revert | networking | dbus) continue ;; esac
-    ! cut -f1 "$H/changed/files" | grep -qE "/(${name%%@*}|${name#systemd-})(\.|/|\$)" || systemctl --quiet try-restart "$unit" || lacks "$unit does not start again"
+    grep -qE "^[^$TAB]*/(${name%%@*}|${name#systemd-})(\.|/|$TAB)" "$H/changed/files" || continue
+    systemctl --quiet try-restart "$unit" || lacks "$unit does not start again"
   done
 }

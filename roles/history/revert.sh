@@ -25,7 +25,9 @@ mail() {
   for place in /var/spool/postfix/incoming /var/spool/postfix/active /var/spool/postfix/deferred /var/spool/postfix/hold \
     /var/spool/postfix/maildrop /var/spool/mqueue /var/spool/mqueue-client /var/lib/bastide/handover /var/lib/filterd/store; do
     case $place in */store) what='??' ;; */handover) what='*.eml' ;; */mqueue*) what='[qh]f*' ;; *) what='*' ;; esac
-    if [ "$what" = '??' ]; then files=$(find $place -mindepth 2 -type f 2>/dev/null); else files=$(find $place -type f -name "$what" 2>/dev/null); fi
+    depth=1
+    [ "$what" != '??' ] || { depth=2 what='*'; }
+    files=$(find $place -mindepth $depth -type f -name "$what" 2>/dev/null || true)
     [ -z "$files" ] || echo "$place: $(printf '%s\n' "$files" | wc -l) messages"
   done
 }
@@ -38,6 +40,11 @@ listed() { # TITLE LINES
   [ "$(counted "$2")" -le 40 ] || echo "  and $(($(counted "$2") - 40)) more"
 }
 
+# The same of many short ones: several a line.
+named() {
+  [ -z "$2" ] || { echo "$1 ($(counted "$2")):"; printf '%s\n' "$2" | tr '\n' ' ' | fold -s -w 100 | sed 's/^/  /; s/ *$//'; echo; }
+}
+
 # What is in the tables, in words. "By hand" is what is no longer as the last deploy left it.
 plan() {
   [ ! -e "$H/note" ] || cat "$H/note"
@@ -48,11 +55,11 @@ plan() {
     grep -v '^/opt/filterd\|^/usr/lib/python3/.*/__pycache__' || true)"
   listed "of these changed by hand since the last deploy; copies are kept" \
     "$(state files | awk -F'\t' '$3 != $4 && $2 != $4 && $3 ~ /^f .* [0-9a-f]+$/ { print $1 }')"
-  listed "packages removed" "$(added packages | tr '\n' ' ' | fold -s -w 100)"
+  named "packages removed" "$(added packages)"
   listed "packages installed again" "$(state packages | awk -F'\t' '$2 ~ /^ii/ && $2 != $4 { print $1 " " $2 }')"
-  listed "units stopped" "$(added active | tr '\n' ' ' | fold -s -w 100)"
+  named "units stopped" "$(added active)"
   listed "units started" "$(taken active)"
-  listed "accounts removed" "$(added accounts | tr '\n' ' ' | fold -s -w 100)"
+  named "accounts removed" "$(added accounts)"
   listed "kernel parameters set back" "$(state sysctl | awk -F'\t' '$2 != "-" && $2 != $4 { print $1 }')"
   listed "packet filters set back" "$(state firewall | awk -F'\t' '$2 != $4 { print "IPv" $1 }')"
   listed "mail" "$(mail)"
@@ -66,8 +73,13 @@ kept() {
     "$H/changed/files" "$X/now/files" | tr '\n\001\002' '\000\n\t' >"$X/copied"
   tar -cf "$X/files.tar" -C / --null --no-recursion --verbatim-files-from -T "$X/copied"
   state files | awk -F'\t' '$3 != $4 && $4 != "-" { print $1 }' >"$X/changed-by-hand"
+  # What others have put into directories that deploys made.
+  awk -F'\t' 'FILENAME == ARGV[1] { changed[$1] = $2; next } { d = $1; sub(/\/[^\/]*$/, "", d) }
+    !($1 in changed) && (d in changed) && changed[d] == "-" && $2 ~ /^[fl] / { print substr($1, 2) }' "$H/changed/files" "$X/now/files" |
+    tr '\n\001\002' '\000\n\t' >"$X/theirs"
+  tar -cf "$X/theirs.tar" -C / --null --no-recursion --verbatim-files-from -T "$X/theirs"
   mkdir -p "$X/expected"
-  for section in files caps packages manual overrides diversions units; do
+  for section in files caps packages auto overrides diversions units; do
     awk -F'\t' -v OFS='\t' 'FILENAME == ARGV[1] { was[$1] = $2; next } !($1 in was) { print }
       END { for (k in was) if (was[k] != "-") print k, was[k] }' "$H/changed/$section" "$X/now/$section" >"$X/expected/$section"
   done
@@ -80,7 +92,7 @@ kept() {
 different() {
   seen
   : >"$X/different"
-  for section in files caps packages manual overrides diversions units; do
+  for section in files caps packages auto overrides diversions units; do
     awk -F'\t' -v OFS='\t' -v s="$section" 'FILENAME == ARGV[1] { skip[$1] = 1; next } FILENAME == ARGV[2] { merged[$1] = $2; next }
       FILENAME == ARGV[3] { want[$1] = $2; if ($1 in merged) sub(/[^ ]*$/, merged[$1], want[$1]); next }
       { is[$1] = $2; if (want[$1] != $2 && !($1 in skip)) print s, $1, ($1 in want) && want[$1] != "" ? want[$1] : "-", $2 }
@@ -180,7 +192,7 @@ detached() {
   : >"$LOG"
   # Neither the end of this session nor the stop of a unit that it came by ends it.
   systemd-run --quiet --collect --unit=$UNIT --property=KillMode=mixed \
-    sh -c "sh '$H/revert' --run $1 >>'$LOG' 2>&1; echo \$? >'$CODE'"
+    sh -c "sh '$H/revert' --run $1 >>'$LOG' 2>&1; code=\$?; [ \$code = 0 ] || echo 'ended before it was done; run it again: it goes on' >>'$LOG'; echo \$code >'$CODE'"
 }
 
 followed() {
