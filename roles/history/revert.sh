@@ -36,8 +36,7 @@ counted() { printf '%s\n' "$1" | grep -c . || true; }
 listed() { # TITLE LINES
   [ -n "$2" ] || return 0
   echo "$1 ($(counted "$2")):"
-  printf '%s\n' "$2" | sed -n '1,40s/^/  /p'
-  [ "$(counted "$2")" -le 40 ] || echo "  and $(($(counted "$2") - 40)) more"
+  printf '%s\n' "$2" | sed 's/^/  /'
 }
 
 # The same of many short ones: several a line.
@@ -50,9 +49,10 @@ plan() {
   [ ! -e "$H/note" ] || cat "$H/note"
   listed "files and directories put back" "$(state files | awk -F'\t' '$2 != "-" && $2 != $4 { print $1 }')"
   brought >"$X/brought"
+  # A directory stands for what deploys put into it.
   listed "removed, as they were not there" "$(state files |
-    awk -F'\t' 'FILENAME == ARGV[1] { skip[$1] = 1; next } $2 == "-" && $4 != "-" && !($1 in skip) { print $1 }' "$X/brought" - |
-    grep -v '^/opt/filterd\|^/usr/lib/python3/.*/__pycache__' || true)"
+    awk -F'\t' 'FILENAME == ARGV[1] { skip[$1] = 1; next } $2 == "-" && $4 != "-" && !($1 in skip) { add[$1] = 1 }
+      END { for (k in add) { d = k; sub(/\/[^\/]*$/, "", d); if (!(d in add) && k !~ /__pycache__/) print k } }' "$X/brought" - | sort)"
   listed "of these changed by hand since the last deploy; copies are kept" \
     "$(state files | awk -F'\t' '$3 != $4 && $2 != $4 && $3 ~ /^f .* [0-9a-f]+$/ { print $1 }')"
   named "packages removed" "$(added packages)"
@@ -60,7 +60,7 @@ plan() {
   named "units stopped" "$(added active)"
   listed "units started" "$(taken active)"
   named "accounts removed" "$(added accounts)"
-  listed "kernel parameters set back" "$(state sysctl | awk -F'\t' '$2 != "-" && $2 != $4 { print $1 }')"
+  named "kernel parameters set back" "$(state sysctl | awk -F'\t' '$2 != "-" && $2 != $4 { print substr($1, 11) }')"
   listed "packet filters set back" "$(state firewall | awk -F'\t' '$2 != $4 { print "IPv" $1 }')"
   listed "mail" "$(mail)"
 }

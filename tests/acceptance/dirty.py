@@ -23,7 +23,13 @@ OWN: Final = {
 # Debian's own way to leave a package's configuration behind: it was installed, and removed without --purge.
 _LEFTOVER: Final = """d=$(mktemp -d)
 mkdir -p $d/DEBIAN $d/etc/exim4 $d/usr/sbin
-printf 'Package: exim4-daemon-light\\nVersion: 4.96-15\\nArchitecture: all\\nMaintainer: nobody <nobody@example.org>\\nDescription: an MTA\\n' >$d/DEBIAN/control
+cat >$d/DEBIAN/control <<'END'
+Package: exim4-daemon-light
+Version: 4.96-15
+Architecture: all
+Maintainer: nobody <nobody@example.org>
+Description: an MTA
+END
 echo /etc/exim4/exim4.conf >$d/DEBIAN/conffiles
 echo '# left over' >$d/etc/exim4/exim4.conf
 dpkg-deb -b $d $d.deb >/dev/null
