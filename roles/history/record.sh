@@ -79,8 +79,8 @@ walked() {
   roots=$(roots)
   # shellcheck disable=SC2086
   find $roots -xdev "$@" -o -printf '%p\003%y %m %U %G %l\0' 2>/dev/null || true
-  # What stands below a pattern above and is recorded nonetheless; private/ has the data of services without an account.
-  find "$ROOT/var/lib/private" -xdev -maxdepth 1 -printf '%p\003%y %m %U %G %l\0' 2>/dev/null || true
+  # What stands below a pattern above and is recorded nonetheless: data of services without an account, sockets of Postfix's.
+  find "$ROOT/var/lib/private" "$ROOT/var/spool/postfix/private" "$ROOT/var/spool/postfix/public" -xdev -maxdepth 1 -printf '%p\003%y %m %U %G %l\0' 2>/dev/null || true
   for d in $CONTENT; do
     case $d in /var/*) [ ! -e "$ROOT$d" ] || find "$ROOT$d" -xdev -printf '%p\003%y %m %U %G %l\0' 2>/dev/null || true ;; esac
   done
@@ -116,8 +116,9 @@ picture() {
   ! have getcap || getcap -r "$ROOT/usr" 2>/dev/null | sed 's/ \(= \)\{0,1\}/\t/' | sort >"$1/caps"
   dpkg-query -W -f='${binary:Package}\t${db:Status-Abbrev}${Version}\n' | sort >"$1/packages"
   # Not by apt-mark(8): that writes apt's cache, whose age says when the lists were fetched.
-  awk -v OFS='\t' '/^Package:/ { p = $2 } /^Auto-Installed: 1/ { print p, "auto" }' \
-    /var/lib/apt/extended_states 2>/dev/null | sort -u >"$1/auto" || true
+  awk -v OFS='\t' 'FILENAME == ARGV[1] { sub(/:.*/, "", $1); if ($2 == "ii") there[$1] = 1; next }
+    /^Package:/ { p = $2 } /^Auto-Installed: 1/ && (p in there) { print p, "auto" }' \
+    "$1/packages" /var/lib/apt/extended_states 2>/dev/null | sort -u >"$1/auto" || true
   dpkg-statoverride --list | awk -v OFS='\t' '{ print $4, $1 " " $2 " " $3 }' | sort >"$1/overrides" || true
   dpkg-divert --list | awk -v OFS='\t' '{ k = $0; sub(/^.*diversion of /, "", k); sub(/ to .*/, "", k); print k, $0 }' | sort >"$1/diversions"
   systemctl list-unit-files --no-legend --no-pager --plain | awk -v OFS='\t' '$2 !~ /generated|transient/ { print $1, $2 }' | sort >"$1/units"

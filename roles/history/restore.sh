@@ -27,21 +27,24 @@ brought() {
   done | sed -E 's#^/(bin|sbin|lib|lib32|lib64|libx32)(/|$)#/usr/\1\2#' | sort -u
 }
 
-# Move something out of the way, to where it is kept.
+# Move something out of the way, to where it is kept; what is there already keeps its name.
 set_aside() {
   mkdir -p "$X/removed$(dirname "$1")"
-  mv -T --backup=numbered "$1" "$X/removed$1"
+  again=
+  while [ -e "$X/removed$1$again" ]; do again=.$((${again#.} + 1)); done
+  mv -T "$1" "$X/removed$1$again"
 }
 
 # Move the directories of data that deploys brought: mail, quarantine, ledger, keys of daemons. Packages would delete theirs.
 data_kept() {
   added files | grep -E '^/var/(lib|spool|log)/(private/)?[^/]+$' | while read -r path; do
     [ -d "$path" ] && [ ! -L "$path" ] || continue
+    # It was kept before this revert went on; a package may have an empty one now.
+    [ ! -e "$X/removed$path" ] || ! rmdir "$path" 2>/dev/null || continue
     say "keeping $path"
+    printf '%s\n' "$path" >>"$X/data"
     find "$path" -printf '%M %u %g %p\n' >>"$X/owners" || true
     set_aside "$path"
-    # Some packages do not go where theirs is not.
-    mkdir "$path"
   done
 }
 
@@ -96,10 +99,9 @@ removed() { # PATH IS
   esac
 }
 
-# Put files back that are not as they were; with `ours`, what a package brought is left to the package manager.
+# Put files back that are not as they were; what packages brought that are there still is left to the package manager.
 files_back() {
-  : >"$X/brought"
-  [ "$1" != ours ] || brought >"$X/brought"
+  brought >"$X/brought"
   : >"$X/stays"
   state files | awk -F'\t' -v OFS='\t' 'FILENAME == ARGV[1] { skip[$1] = 1; next } $2 != $4 && !($1 in skip) { print $1, $2, $4 }' \
     "$X/brought" - >"$X/todo"
@@ -183,9 +185,25 @@ packages_back() {
   fi
   purged=$(added packages)
   [ -z "$purged" ] || say "removing $(printf '%s\n' "$purged" | wc -l) packages"
+  # Some do not go where their data is not.
+  touch "$X/data"
+  while read -r path; do [ -e "$path" ] || mkdir "$path"; done <"$X/data"
   # dpkg(1) takes each that nobody needs; a package of the administrator's keeps what it stands on.
   # shellcheck disable=SC2086
   [ -z "$purged" ] || dpkg --purge $purged >>"$X/packages.log" 2>&1 || true
+  : >"$X/needed"
+  for package in $purged; do
+    ! dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || printf '%s\n' "$package" >>"$X/needed"
+  done
+  # Which of them came by themselves apt(8) would keep for when they come again.
+  if [ -n "$purged" ] && [ -e /var/lib/apt/extended_states ]; then
+    dpkg-query -W -f='${Package}\n' >"$X/left-packages"
+    awk 'FILENAME == ARGV[1] { there[$1] = 1; next } FILENAME == ARGV[2] { sub(/:.*/, "", $1); if ($2 == "-") ours[$1] = 1; next }
+      { text = text $0 "\n" } /^Package:/ { p = $2 }
+      /^$/ { if (!(p in ours) || (p in there)) printf "%s", text; text = "" } END { if (!(p in ours) || (p in there)) printf "%s", text }' \
+      "$X/left-packages" "$H/changed/packages" /var/lib/apt/extended_states >"$X/extended_states"
+    cat "$X/extended_states" >/var/lib/apt/extended_states
+  fi
   # Some remove the whole directory of their configuration, with what others had put there.
   tar -xpf "$X/theirs.tar" -C / --skip-old-files
   state packages | awk -F'\t' -v OFS='\t' '$2 != "-" && $2 != $4 { print $1, $2, $3, $4 }' | while IFS=$TAB read -r name was ours is; do

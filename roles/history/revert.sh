@@ -5,7 +5,7 @@
 #   revert --yes [--even-with-mail] do it; it goes on when the session ends that began it, and can be begun again
 #   revert --confirm                in a new login, when it is asked for: the former packet filter lets you in
 #   revert --start                  as --yes, without waiting for its end; both take --even-with-mail
-#   revert --state                  print "running", "never" or "ended CODE", then what it said so far; confirms as well
+#   revert --state                  wait ten seconds for its end; print "running", "never" or "ended CODE" and what it said; confirms too
 #
 # Exit codes: 0 the host is what it was, 1 it is not, or nothing was done (it says why), 2 a wrong command line.
 set -eu
@@ -75,7 +75,7 @@ kept() {
   state files | awk -F'\t' '$3 != $4 && $4 != "-" { print $1 }' >"$X/changed-by-hand"
   # What others have put into directories that deploys made.
   awk -F'\t' 'FILENAME == ARGV[1] { changed[$1] = $2; next } { d = $1; sub(/\/[^\/]*$/, "", d) }
-    !($1 in changed) && (d in changed) && changed[d] == "-" && $2 ~ /^[fl] / { print substr($1, 2) }' "$H/changed/files" "$X/now/files" |
+    !($1 in changed) && (d in changed) && changed[d] == "-" && $2 ~ /^[fl] / { if (!seen[d]++) print substr(d, 2); print substr($1, 2) }' "$H/changed/files" "$X/now/files" |
     tr '\n\001\002' '\000\n\t' >"$X/theirs"
   tar -cf "$X/theirs.tar" -C / --null --no-recursion --verbatim-files-from -T "$X/theirs"
   mkdir -p "$X/expected"
@@ -92,12 +92,13 @@ kept() {
 different() {
   seen
   : >"$X/different"
+  cat "$X/stays" "$X/needed" "$X/brought" >"$X/skipped"
   for section in files caps packages auto overrides diversions units; do
     awk -F'\t' -v OFS='\t' -v s="$section" 'FILENAME == ARGV[1] { skip[$1] = 1; next } FILENAME == ARGV[2] { merged[$1] = $2; next }
       FILENAME == ARGV[3] { want[$1] = $2; if ($1 in merged) sub(/[^ ]*$/, merged[$1], want[$1]); next }
       { is[$1] = $2; if (want[$1] != $2 && !($1 in skip)) print s, $1, ($1 in want) && want[$1] != "" ? want[$1] : "-", $2 }
       END { for (k in want) if (want[k] != "" && !(k in is)) print s, k, want[k], "-" }' \
-      "$X/stays" "$X/accounts" "$X/expected/$section" "$X/now/$section" >>"$X/different"
+      "$X/skipped" "$X/accounts" "$X/expected/$section" "$X/now/$section" >>"$X/different"
   done
   # What comes and goes by itself is compared where a deploy had changed it; a module's parameters stay as long as it is loaded.
   for section in active sysctl mounts firewall ipsets; do
@@ -112,6 +113,7 @@ different() {
 
 ended() {
   listed "stays, as it holds what no deploy made" "$(cat "$X/stays")"
+  named "packages that stay, as others need them" "$(cat "$X/needed")"
   listed "as before from the next start on" "$(cut -f2 "$X/restart")"
   listed "copies of what was changed by hand are in $X/files.tar" "$(cat "$X/changed-by-hand")"
   listed "could not be taken back" "$(cat "$X/lacking" 2>/dev/null || true)"
@@ -161,12 +163,11 @@ run() {
   export BASTIDE_HISTORY_LOCKED=1
   begin "$1"
   : >"$X/lacking"
-  touch "$X/stays" "$X/accounts"
   units_stopped
   data_kept
   overrides_back
   say "putting files back"
-  files_back ours
+  files_back
   systemctl daemon-reexec
   systemctl --quiet try-restart systemd-journald.service
   sshd_back
@@ -176,7 +177,7 @@ run() {
   seen
   packages_back
   seen
-  files_back all
+  files_back
   accounts_back
   systemctl daemon-reload
   seen
@@ -192,7 +193,7 @@ detached() {
   : >"$LOG"
   # Neither the end of this session nor the stop of a unit that it came by ends it.
   systemd-run --quiet --collect --unit=$UNIT --property=KillMode=mixed \
-    sh -c "sh '$H/revert' --run $1 >>'$LOG' 2>&1; code=\$?; [ \$code = 0 ] || echo 'ended before it was done; run it again: it goes on' >>'$LOG'; echo \$code >'$CODE'"
+    sh -c "sh '$H/revert' --run $1 >>'$LOG' 2>&1; code=\$?; [ \$code = 0 ] || [ ! -e '$H/reverting' ] || echo 'ended before it was done; run it again: it goes on' >>'$LOG'; echo \$code >'$CODE'"
 }
 
 followed() {
@@ -215,8 +216,13 @@ for word; do
     --run) run "$2"; exit $? ;;
     --confirm) [ -e "$H/awaiting" ] || fail "no revert waits for that"; touch "$H/confirmed"; exit 0 ;;
     --state)
+      # Only who has come in through the former packet filter confirms it, not who waits here since before.
+      if [ -e "$H/awaiting" ]; then touch "$H/confirmed"; fi
+      for _ in $(seq 20); do
+        systemctl is-active --quiet $UNIT.service && [ ! -e "$H/awaiting" ] || break
+        sleep 0.5
+      done
       if systemctl is-active --quiet $UNIT.service; then echo running; elif [ -e "$CODE" ]; then echo "ended $(cat "$CODE")"; else echo never; fi
-      ! [ -e "$H/awaiting" ] || touch "$H/confirmed"
       cat "$LOG" 2>/dev/null || true
       exit 0
       ;;

@@ -23,6 +23,8 @@ LEFT_OUT = {
     "/var/lib/systemd/random-seed": "random",
     "/var/lib/systemd/catalog*": "made anew by an update of packages",
     "/var/lib/bastide-history*": "the record itself, and what was kept",
+    "/var/lib/postfix/*": "what Postfix keeps while it runs",
+    "/var/spool/postfix/pid/*": "what Postfix keeps while it runs",
     "/root/.bash_history": "what people typed",
     "/srv/mirror/*": "the lab's packages, read-only",
 }

@@ -73,7 +73,7 @@ def test_a_baseline_is_its_owners_alone_and_read_as_it_was_written(tmp_path: Pat
 def test_a_file_that_is_no_baseline_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "base.json"
     path.write_text(text)
-    with pytest.raises(BaselineError, match="base.json is no baseline"):
+    with pytest.raises(BaselineError, match=r"base\.json is no baseline"):
         loaded(path)
 
 
