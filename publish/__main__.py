@@ -11,7 +11,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from publish.live import AskError, Finding, asking, findings
+from publish.live import AskError, Finding, asking, findings, policy_findings
 from publish.records import Plan, plan
 from roles.errors import SettingError
 from roles.forms import is_address
@@ -21,7 +21,7 @@ from roles.settings import Gateway
 LIVE, FINDINGS, COULD_NOT_RUN = 0, 2, 3
 EPILOG = """exit codes:
   0  the records were printed; with --check each of them is live and right
-  2  with --check: a record is missing or wrong; also a wrong command line
+  2  with --check: a record or policy is missing or wrong; also a wrong command line
   3  the inventory cannot be used, or the resolver gave no answer about a record and none is missing or wrong
 """
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AskError as error:
         print(f"publish: the resolver gives no answer: {error}", file=sys.stderr)
         return COULD_NOT_RUN
-    found = list(findings(made.records, ask))
+    found = [*findings(made.records, ask), *policy_findings(made.policies, ask)]
     _print_json(made, found) if options.json else _print_findings(found)
     return _code(found)
 
@@ -142,7 +142,8 @@ def _print_findings(found: Sequence[Finding]) -> None:
         print(f"{finding.state:9}  {finding.owner} {finding.type} {finding.wanted}{seen}")
     states = Counter(finding.state for finding in found)
     print(
-        f"\n{len(found)} records: " + ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        f"\n{len(found)} records and policies: "
+        + ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     )
 
 

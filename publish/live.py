@@ -1,6 +1,9 @@
 """Which of the records are live, and right: asked of a resolver, judged by what each record means."""
 
-from collections.abc import Callable, Iterator, Sequence
+import http.client
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
@@ -12,6 +15,11 @@ from dns.rdtypes.txtbase import TXTBase
 from msgspec import Struct
 
 from publish.records import Record
+
+HTTPS = 443
+# Bytes; RFC 8461 3.3 asks for a bound and gives 64 kB as an example.
+_LONGEST_POLICY = 65_536
+_SHOWN = 400  # characters of what somebody else wrote
 
 State = Literal["live", "missing", "wrong", "not asked"]
 # A resolver tries several servers before it gives up.
@@ -128,3 +136,55 @@ def _tags(text: str) -> list[str]:
     parts = ("".join(part.split()) for part in text.split(";"))
     version, *rest = [part for part in parts if part]
     return [version, *sorted(rest)]
+
+
+# Asks one of the addresses of a server, which must prove the name, for a path; returns status, type and body.
+Fetch = Callable[[str, str, str], tuple[int, str, bytes]]
+
+
+def fetched(address: str, name: str, path: str) -> tuple[int, str, bytes]:
+    """Return what a web server answers. Raises OSError (also for a certificate that does not hold) and HTTPException."""
+    context = ssl.create_default_context()
+    plain = socket.create_connection((address, HTTPS), timeout=SECONDS)
+    with context.wrap_socket(plain, server_hostname=name) as connection:
+        client = http.client.HTTPSConnection(name, timeout=SECONDS)
+        client.sock = connection
+        client.request("GET", path)
+        answer = client.getresponse()
+        return answer.status, answer.headers.get_content_type(), answer.read(_LONGEST_POLICY)
+
+
+def policy_findings(policies: Mapping[str, str], ask: Ask, fetch: Fetch = fetched) -> Iterator[Finding]:
+    """Give the state of each domain's MTA-STS policy: served by a host that has an address, by HTTPS, and as it should be.
+
+    Without it the TXT record promises what nobody finds, and no sender insists on TLS (RFC 8461 3.3).
+    """
+    for domain, text in policies.items():
+        name = f"mta-sts.{domain}"
+        try:
+            addresses = [value for kind in ("A", "AAAA") for value in ask(f"{name}.", kind).values]
+            state, seen = _served(name, addresses, text, fetch)
+        except AskError as error:
+            state, seen = "not asked", str(error)
+        yield Finding(
+            owner=f"{name}.", type="HTTPS", wanted="/.well-known/mta-sts.txt", state=state, seen=seen
+        )
+
+
+def _served(name: str, addresses: Sequence[str], text: str, fetch: Fetch) -> tuple[State, str]:
+    if not addresses:
+        return "missing", "the name has no address"
+    problem = ""
+    for address in addresses:
+        try:
+            status, kind, body = fetch(address, name, "/.well-known/mta-sts.txt")
+        except (OSError, http.client.HTTPException) as error:
+            problem = f"{address}: {error}"
+            continue
+        # RFC 8461 3.3: redirects are not followed, and another type is no policy.
+        if status != http.HTTPStatus.OK or kind != "text/plain":
+            return "wrong", f"{address} answers {status}, {kind}"
+        found = sorted(line.strip() for line in body.decode("utf-8", "replace").splitlines() if line.strip())
+        wrong = found != sorted(line.strip() for line in text.splitlines())
+        return ("wrong", f"{address} serves: {' / '.join(found)}"[:_SHOWN]) if wrong else ("live", "")
+    return "missing", problem

@@ -18,6 +18,8 @@ from roles.rendering import BuiltFile, OwnedFile
 from roles.settings import Gateway
 
 RUN_DIRECTORY = "/run/bastide"
+# Where watchers of the host say what is wrong, a file each, for the daily report. Their scripts, which import nothing of ours, name it too.
+NOTES = "/run/bastide-notes"
 # What each of our scripts begins with. What it makes is as readable as it would be under Debian's own umask: the login's may
 # be stricter (hardening.umask), and daemons read below the directories that are made here. And the first one of a run
 # records what the host is (roles/history).

@@ -30,6 +30,8 @@ _OPTIONS: Final = ("--syslog-name=postfix", "--problems-first")
 _PATIENCE_S: Final = 600.0
 _MOST_TEXT: Final = 256 * 1024  # characters of pflogsumm's report
 _MOST_CANDIDATES: Final = 50
+_MOST_NOTES: Final = 50
+_LONGEST_NOTE: Final = 1000  # characters
 _SIZES: Final = (
     ("up to 10 kB", 10_000),
     ("up to 100 kB", 100_000),
@@ -63,7 +65,8 @@ def read_log(config: Config, of: Range, lines: Iterable[str] | None = None) -> t
     try:
         with _journal(of, "short-iso-precise") as found:
             log.read(found)
-        return log.door(config.report.rows), _summary(of)
+        # It reads Postfix's log alone; on a host that had Postfix before it may still be there.
+        return log.door(config.report.rows), _summary(of) if config.report.refusals else ""
     except OSError as error:
         return Door(note=f"the MTA's log could not be read ({error.strerror or error})"), ""
 
@@ -88,7 +91,7 @@ def _times(of: Range) -> list[str]:
 
 
 def _summary(of: Range) -> str:
-    """Return pflogsumm's report of the journal, or "" where it is not installed: it reads Postfix's log alone."""
+    """Return pflogsumm's report of the journal, or "" where it is not installed."""
     if not Path(_PFLOGSUMM).exists():
         return ""
     with subprocess.Popen([*JOURNAL, "--output=short", *_times(of)], stdout=subprocess.PIPE) as journal:
@@ -138,7 +141,9 @@ def gathered(config: Config, engine: Engine, day: date, door: Door, mta: str) ->
             mta=mta,
         )
     parts, hours = _health(config)
-    return msgspec.structs.replace(figures, parts=parts, signatures_hours=hours)
+    return msgspec.structs.replace(
+        figures, parts=(*parts, *notes(config.report.notes)), signatures_hours=hours
+    )
 
 
 _COUNTED: Final[tuple[By, ...]] = ("verdict", "outcome", "rule", "dnsbl", "sender", "recipient", "client")
@@ -215,6 +220,28 @@ def _kept(connection: Connection, of: Range) -> tuple[Kept, ...]:
         Kept(kind=kind, entries=int(entries), fresh=int(new))
         for kind, entries, new in connection.execute(query)
     )
+
+
+def notes(directory: str) -> Iterator[Part]:
+    """Yield what the host's other watchers say is wrong now, each file of the directory by its name."""
+    if not directory:
+        return
+    try:
+        paths = sorted(path for path in Path(directory).iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return  # nobody has ever had anything to say
+    except OSError as error:
+        yield Part(name="notes", problem=f"{directory} cannot be read ({error.strerror or error})")
+        return
+    for path in paths[:_MOST_NOTES]:
+        try:
+            with path.open(encoding="utf-8", errors="backslashreplace") as file:
+                problem = file.readline(_LONGEST_NOTE).strip()
+        except FileNotFoundError:
+            continue  # all is well again
+        except OSError as error:
+            problem = f"its note cannot be read ({error.strerror or error})"
+        yield Part(name=path.name, problem=problem or "it says that something is wrong, and not what")
 
 
 def _health(config: Config) -> tuple[tuple[Part, ...], float | None]:

@@ -28,6 +28,8 @@ DECLARED = Path("/etc/bastide/dnsbl.json")
 # Debian's AppArmor profile lets unbound list this directory and not the one above it, and what it is to read is a pattern: there
 # need be no such file.
 OUT = Path("/etc/unbound/unbound.conf.d/bastide-dnsbl.conf")
+# For the daily report.
+NOTE = Path("/run/bastide-notes/dnsbl")
 
 NOERROR, NXDOMAIN = 0, 3
 TYPE_A, TYPE_NS, CLASS_IN = 1, 2, 1
@@ -228,6 +230,18 @@ def _put(text: str) -> None:
     fresh.replace(OUT)
 
 
+def _noted(out: Mapping[str, str]) -> None:
+    """Say in a note which lists are out of service; without any there is no note."""
+    if not out:
+        NOTE.unlink(missing_ok=True)
+        return
+    NOTE.parent.mkdir(parents=True, exist_ok=True)
+    fresh = NOTE.with_name(f".{NOTE.name}")
+    fresh.write_text("out of service: " + "; ".join(f"{name}: {why}" for name, why in out.items()) + "\n")
+    fresh.chmod(0o644)
+    fresh.replace(NOTE)
+
+
 def _told(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """Return a line for each list that goes out of service, comes back, or fails for another reason."""
     gone = [
@@ -258,6 +272,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = rendered(entries, after)
     changes = _told(before, after) or ([f"{OUT} is to be written"] if wanted != text else [])
     print("".join(f"{line}\n" for line in changes), end="")
+    if command == "apply":
+        _noted(after)
     if command == "apply" and changes:
         _written(wanted)
         for line in changes:

@@ -39,8 +39,8 @@ def answers(inventory: str, command: str, hosts: Sequence[str]) -> dict[str, Ans
                 inventory,
                 str(_FILE),
                 "-y",
-                "--limit",
-                ",".join(hosts),
+                # Each with an option of its own: pyinfra knows no lists here.
+                *(word for name in hosts for word in ("--limit", name)),
             ],
             env={**os.environ, COMMAND: command, ANSWERS: place},
             stdin=subprocess.DEVNULL,

@@ -127,7 +127,7 @@ ended() {
   for part in changed ours originals runs note; do [ ! -e "$H/$part" ] || mv -T "$H/$part" "$X/history/$part"; done
   # Kept things have no owner any more; who they had stands in $X/owners.
   chown -R root:root "$X/removed" 2>/dev/null || true
-  rm -rf "$X/now" "$X/todo" "$X/brought" "$X/copied" /run/bastide
+  rm -rf "$X/now" "$X/todo" "$X/brought" "$X/copied" /run/bastide /run/bastide-notes
   say "0 differences: the host is what it was; what was taken from it is kept in $X"
 }
 

@@ -10,7 +10,7 @@ from roles.mta import access, checking, known, outbound
 from roles.mta.agents import AGENTS
 from roles.mta.checking import DIRECTORY
 from roles.mta.defences import DEFENCES
-from roles.mta.handover.switching import old_queue_written_down, queue_handed_in
+from roles.mta.handover.switching import old_configuration_gone, old_queue_written_down, queue_handed_in
 from roles.mta.injection import INJECTION
 from roles.mta.refusals import refused_by
 from roles.mta.tls import deploy as tls
@@ -62,6 +62,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         remedy=f"cp {RESOLV_CONF} {COPY}; postfix reload",
     )
     _rest_gone(gateway)
+    old_configuration_gone("postfix")
     queue_handed_in("postfix")
 
 

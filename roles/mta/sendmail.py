@@ -19,7 +19,11 @@ from roles.kinds.sendmail import only_counted
 from roles.mta import known
 from roles.mta.agents import AGENTS
 from roles.mta.defences import DEFENCES
-from roles.mta.handover.switching import old_queue_written_down, queue_handed_in
+from roles.mta.handover.switching import (
+    old_configuration_gone,
+    old_queue_written_down,
+    queue_handed_in,
+)
 from roles.mta.refusals import refused_by
 from roles.mta.routing import mailertable, virtusertable
 from roles.mta.tls import deploy as tls
@@ -178,6 +182,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         files=_files_of("sm-client.service", "submit.cf"),
         on_change="restart",
     )
+    old_configuration_gone("sendmail")
     queue_handed_in("sendmail")
 
 

@@ -7,6 +7,8 @@ from roles.kinds import FileMode, HostAnswer, UnitOption
 
 SERVICE: Final = "bastide-report.service"
 TIMER: Final = "bastide-report.timer"
+WAITING_SERVICE: Final = "bastide-waiting.service"
+WAITING_TIMER: Final = "bastide-waiting.timer"
 UNITS: Final = "/etc/systemd/system"
 # filterd's own default ([report] directory); what it writes is below the one directory that it may write in.
 STATE: Final = "/var/lib/filterd"
@@ -25,6 +27,18 @@ DEFENCES = (
             UnitOption(unit=SERVICE, option="Result", value="success"),
         ),
         unseen="It is mail for the administrator alone; the acceptance tests have it made, and count what it says.",
+    ),
+    Defence(
+        id="reports.waiting",
+        title="Mail that waits for hours is said to somebody",
+        why="A next hop that is down bounces nothing for days, and strangers are told nothing of a delay.",
+        rows=("A25", "P01"),
+        sets=(
+            UnitOption(unit=WAITING_TIMER, option="ActiveState", value="active"),
+            UnitOption(unit=WAITING_TIMER, option="UnitFileState", value="enabled"),
+            UnitOption(unit=WAITING_SERVICE, option="Result", value="success"),
+        ),
+        unseen="It is an alert and a line of the daily report; the acceptance tests have mail wait.",
     ),
     Defence(
         id="reports.private",

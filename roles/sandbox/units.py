@@ -47,6 +47,8 @@ NO_RIGHTS = (
     "SystemCallFilter=@system-service",
     "SystemCallFilter=~@privileged @resources",
     "ProcSubset=pid",
+    # mta.private-keys: what everybody may read there is more than these need.
+    "InaccessiblePaths=-/etc/postfix -/etc/mail",
 )
 
 CLAMD = (

@@ -24,6 +24,15 @@ def deploy(*words: str, lab: str) -> subprocess.CompletedProcess[str]:
     return _run(sys.executable, "-m", "roles", *words, lab=lab, tree=ROOT)
 
 
+# An operation's name, and that it changed something on its host, as pyinfra shows them.
+_CHANGED: Final = re.compile(r"--> Starting operation: (.*?) *\n(?:.*\n)?? *\[[^]]+\] Success")
+
+
+def unchanged(done: subprocess.CompletedProcess[str]) -> None:
+    """Assert that a deploy changed nothing; what it changed is shown."""
+    assert "0 operations changed something" in done.stdout, _CHANGED.findall(done.stderr)
+
+
 def pyinfra(
     file: str, *, lab: str, inventory: str = INVENTORY, tree: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:

@@ -13,8 +13,9 @@ from audit.samples import build
 from lab import ca
 from lab.plan import LabState
 from roles.mta.tls.policy import PAIR, SCRIPT
+from roles.operations import NOTES
 from tests.acceptance.gateway import GatewayHost
-from tests.acceptance.labs import INVENTORY, deploy
+from tests.acceptance.labs import INVENTORY, deploy, unchanged
 from tests.acceptance.outside import Outside
 from tests.acceptance.secured import NAME, Secured
 from tests.acceptance.test_deploy import varied
@@ -118,10 +119,26 @@ def test_a_bad_pair_is_refused_and_the_old_one_stays(
     assert shown(wan, lab) == before
     # Whoever looks at the gateway's units sees it, too.
     assert gateway.run(f"systemctl is-failed {UNIT}", check=False).strip() == "failed"
+    # So does who reads the daily report.
+    assert gateway.run(f"cat {NOTES}/certificate").startswith("certificate refused, the one in use stays: ")
     # Nor does a deploy pass over it.
     done = deploy("apply", INVENTORY, lab=lab.name)
     assert done.returncode == 1
     assert "certificate refused" in done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("_renewable")
+def test_a_certificate_that_nobody_renews_is_told_before_it_ends(gateway: GatewayHost, lab: LabState) -> None:
+    note = f"{NOTES}/certificate"
+    assert "in use from now on" in renewed(gateway, *_own("-newkey", "rsa:2048", "-nodes", "-days", "10"))
+    assert gateway.run(f"cat {note}").startswith("the one in use ends on ")
+    assert "the one in use ends on " in gateway.run(
+        "journalctl -q -o cat -p alert -t bastide-certificate -n 1"
+    )
+    shown_there = gateway.run("filterd report --day $(date +%F) --anew")
+    assert "the one in use ends on " in shown_there
+    renewed(gateway, *ca.issued(lab, [NAME]))
+    assert gateway.run(f"ls {note} 2>/dev/null", check=False) == ""
 
 
 ACME = (
@@ -147,9 +164,7 @@ def test_a_certificate_by_acme_is_asked_for_taken_and_renewed(
         assert gateway.run("stat -Lc %a /var/lib/private /var/lib/bastide-acme").split() == ["700", "700"]
         # One is the unit that was altered above, the other what runs by it.
         assert deploy("apply", varied(tmp_path, ACME), lab=lab.name).returncode == 0
-        assert (
-            "0 operations changed something" in deploy("apply", varied(tmp_path, ACME), lab=lab.name).stdout
-        )
+        unchanged(deploy("apply", varied(tmp_path, ACME), lab=lab.name))
     finally:
         assert deploy("apply", INVENTORY, lab=lab.name).returncode == 0
     assert "Pebble" not in gateway.run(issuer)

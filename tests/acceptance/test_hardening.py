@@ -10,7 +10,7 @@ from lab.access import ssh_argv
 from lab.plan import Host, LabState
 from roles.hardening import paths
 from tests.acceptance.gateway import SETTINGS, GatewayHost
-from tests.acceptance.labs import INVENTORY, deploy
+from tests.acceptance.labs import INVENTORY, deploy, unchanged
 from tests.acceptance.test_deploy import varied
 
 # Long, of three kinds and in no dictionary: what hardening.password-quality asks for.
@@ -178,7 +178,7 @@ def test_a_deploy_that_would_lock_its_own_login_out_is_refused(
     assert done.returncode == 1
     assert "in none of the groups that may log in by ssh" in done.stderr
     assert gateway.run(f"cat {paths.SSHD}") == before
-    assert "0 operations changed something" in deploy("apply", INVENTORY, lab=lab.name).stdout
+    unchanged(deploy("apply", INVENTORY, lab=lab.name))
 
 
 DAEMONS = (

@@ -12,7 +12,7 @@ import pytest
 from audit.probes.smtp import MAX_LINES
 from lab.plan import LabState
 from tests.acceptance.gateway import GatewayHost
-from tests.acceptance.labs import INVENTORY, deploy
+from tests.acceptance.labs import INVENTORY, deploy, unchanged
 from tests.acceptance.lacking import missing, needs
 from tests.acceptance.letters import BOB, PLAIN, delivered, letter, mark, send
 from tests.acceptance.outside import CLOSED, HELO, Outside, content, line, seen_from
@@ -40,11 +40,11 @@ def chosen(
     try:
         done = deploy("apply", file, lab=lab.name)
         assert done.returncode == 0, done.stderr[-3000:]
-        assert "0 operations changed something" in deploy("apply", file, lab=lab.name).stdout
+        unchanged(deploy("apply", file, lab=lab.name))
         yield gateway
     finally:
         assert deploy("apply", INVENTORY, lab=lab.name).returncode == 0
-        assert "0 operations changed something" in deploy("apply", INVENTORY, lab=lab.name).stdout
+        unchanged(deploy("apply", INVENTORY, lab=lab.name))
 
 
 @pytest.fixture(scope="module")

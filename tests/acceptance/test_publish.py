@@ -6,30 +6,32 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab import dns
-from lab.plan import DOMAIN, LabState, Record
+from lab import ca, dns
+from lab.plan import DOMAIN, WAN4, WORLD, LabState, Record
 from tests.acceptance.gateway import ROOT, GatewayHost
 from tests.acceptance.test_dnsbl import answering
 
 LIVE, FINDINGS, COULD_NOT_RUN = 0, 2, 3
 
 
-def published(lab: LabState, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command beside the gateway's own resolver, which validates."""
+def published(
+    lab: LabState, *words: str, host: str = "gw1", resolver: str = "127.0.0.1", authorities: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in a host's network; by itself beside the gateway's own resolver, which validates."""
     command = [
         "ip",
         "netns",
         "exec",
-        lab.hosts["gw1"].netns,
+        lab.hosts[host].netns,
         sys.executable,
         "-m",
         "publish",
         "inventory/lab.py",
     ]
     return subprocess.run(
-        [*command, "--resolver", "127.0.0.1", *words],
+        [*command, "--resolver", resolver, *words],
         cwd=ROOT,
-        env={**os.environ, "BASTIDE_LAB": lab.name},
+        env={**os.environ, "BASTIDE_LAB": lab.name, "SSL_CERT_FILE": authorities or "/dev/null"},
         capture_output=True,
         text=True,
         check=False,
@@ -70,7 +72,7 @@ def test_what_is_published_is_found_and_what_lacks_is_named(
     lacking = [
         (each["owner"], each["type"], each["wanted"])
         for each in document["findings"]
-        if each["state"] == "missing"
+        if each["state"] == "missing" and each["type"] != "HTTPS"
     ]
     assert f"_25._tcp.mx1.{DOMAIN}." in {owner for owner, _, _ in lacking}
     made = [
@@ -79,8 +81,15 @@ def test_what_is_published_is_found_and_what_lacks_is_named(
     ]
     with answering(lab, DOMAIN, *known, *made):
         complete = published(lab, "--check", *key)
-        assert complete.returncode == LIVE, complete.stdout
-        assert "missing" not in complete.stdout
+        lines = [
+            line
+            for line in complete.stdout.splitlines()
+            if line.startswith(("missing", "wrong", "not asked"))
+        ]
+        # The records promise policies, and nobody serves them.
+        assert lines
+        assert all("HTTPS" in line and line.endswith("seen: the name has no address") for line in lines)
+        assert complete.returncode == FINDINGS
 
     # A second MX leads past the gateway; a second SPF record undoes the first.
     others = (
@@ -97,6 +106,42 @@ def test_what_is_published_is_found_and_what_lacks_is_named(
         }
         assert "mail.bastide.example" in seen["MX"]
         assert "2 such records" in seen["TXT"]
+
+
+def test_the_policy_is_looked_for_where_senders_look(lab: LabState, tmp_path: Path) -> None:
+    """RFC 8461 3.3: by HTTPS, of a host that proves its name."""
+    world = GatewayHost(lab=lab, host=lab.hosts["world"])
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_bytes(ca.authority(lab))
+    name, address = f"mta-sts.{DOMAIN}", str(WAN4[WORLD])
+    known = next(each for each in dns.zones(1) if each.name == DOMAIN).records
+    text = json.loads(published(lab, "--json").stdout)["policies"][DOMAIN]
+    folder = f"/srv/https/{name}/.well-known"
+    pair = b"".join(ca.issued(lab, [name])).decode()
+
+    def state() -> tuple[str, str]:
+        said = published(
+            lab, "--check", "--json", host="world", resolver=address, authorities=str(authorities)
+        )
+        found = next(
+            each
+            for each in json.loads(said.stdout)["findings"]
+            if (each["type"], each["owner"]) == ("HTTPS", f"{name}.")
+        )
+        return found["state"], found["seen"]
+
+    with answering(lab, DOMAIN, *known, Record(owner="mta-sts", type="A", value=address)):
+        assert state()[0] == "missing"  # the certificate is for other domains' servers
+        served = f"cp {ca.FOLDER}/web.pem /root/web.pem; cat >{ca.FOLDER}/web.pem <<'END'\n{pair}END\nsystemctl restart lab-https"
+        undone = (
+            f"mv /root/web.pem {ca.FOLDER}/web.pem; rm -rf /srv/https/{name}; systemctl restart lab-https"
+        )
+        with world.altered(served, undone):
+            assert state() == ("wrong", f"{address} answers 404, text/html")
+            world.run(f"mkdir -p {folder}; cat >{folder}/mta-sts.txt <<'END'\n{text}END")
+            assert state() == ("live", "")
+            world.run(f"sed -i s/testing/none/ {folder}/mta-sts.txt")
+            assert state()[0] == "wrong"
 
 
 def test_a_resolver_that_is_down_is_not_taken_for_missing_records(

@@ -9,9 +9,12 @@ from email.utils import format_datetime, localtime
 from typing import Any
 
 from audit.samples import EICAR
-from tests.acceptance.gateway import GatewayHost, Sink
+from lab.plan import LabState
+from roles.reports.deploy import WAITING
+from tests.acceptance.gateway import SETTINGS, GatewayHost, Sink
 from tests.acceptance.letters import mark, send
 from tests.acceptance.outside import Outside, line
+from tests.acceptance.test_switch import known, next_hop_down
 
 _SERVICE = "bastide-report.service"
 _DIRECTORY = "/var/lib/filterd/reports"
@@ -199,3 +202,32 @@ def test_the_timer_is_due_each_night(gateway: GatewayHost) -> None:
     said = gateway.run("systemctl list-timers --all --no-legend bastide-report.timer")
     assert "bastide-report.service" in said
     assert gateway.run("systemctl is-active bastide-report.timer").strip() == "active"
+
+
+def test_mail_that_waits_is_said_until_it_has_gone(gateway: GatewayHost, wan: Outside, lab: LabState) -> None:
+    """reports.waiting, in its sandbox; by a drop-in after no hours at all."""
+    unit, drop_in = "bastide-waiting.service", "/run/systemd/system/bastide-waiting.service.d"
+    at_once = (
+        f"mkdir -p {drop_in}; printf '%s\\n' [Service] ExecStart= "
+        f'"ExecStart=/usr/bin/python3 -I {WAITING} {SETTINGS.mta} 0" >{drop_in}/at-once.conf; systemctl daemon-reload'
+    )
+    unique = mark()
+    known(wan)
+    gateway.sent_on()
+    with gateway.altered(at_once, f"rm -rf {drop_in}; systemctl daemon-reload"):
+        with next_hop_down(lab):
+            assert send(wan, plain(unique), parameters="").startswith("250 ")
+            gateway.run(gateway.mta.flush, check=False)
+            gateway.run(f"systemctl start {unit}")
+            said = gateway.run("cat /run/bastide-notes/queue")
+            assert said.startswith("1 messages wait for 0 hours and more")
+            assert "refused" in said
+            problems = {part["name"]: part["problem"] for part in figures(gateway)["parts"]}
+            assert problems["queue"] == said.strip()
+            assert "Fails now" in gateway.run("filterd report --day $(date +%F) --anew")
+        gateway.sent_on()
+        gateway.run(f"systemctl start {unit}")
+    assert gateway.run("ls /run/bastide-notes/queue 2>/dev/null", check=False) == ""
+    told = gateway.run("journalctl -q -o cat -p alert --facility mail -n 20")
+    assert "queue: 1 messages wait" in told
+    assert "queue: no message waits for long any more" in told

@@ -1,10 +1,13 @@
 """A bare host and one that was in use are hardened as far as it goes, worked on by hand, and reverted: they are what they were."""
 
+import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +16,8 @@ from lab.access import ssh_argv
 from lab.errors import LabError
 from lab.tools import TO_BUILD, TO_RUN, require
 from tests.acceptance import dirty
-from tests.acceptance.gateway import GatewayHost
-from tests.acceptance.labs import INVENTORY, deploy, swept
+from tests.acceptance.gateway import ROOT, GatewayHost
+from tests.acceptance.labs import INVENTORY, deploy, swept, unchanged
 from tests.acceptance.lacking import lacks
 from tests.acceptance.whole import unlike, whole
 
@@ -24,6 +27,23 @@ BY_HAND = {
     "/etc/sysctl.d/90-bastide.conf": "# by hand\n",
     "/etc/motd": "mended by hand\n",
 }
+# What a server that was in use has otherwise than a bare one.
+CHALLENGED = (
+    *(
+        "hardening.ssh-keys-only",
+        "hardening.system-accounts",
+        "hardening.one-root",
+        "hardening.homes",
+        "hardening.sticky",
+    ),
+    *(
+        "hardening.jobs-by-root",
+        "hardening.modes",
+        "firewall.agreement",
+        "firewall.nothing-else",
+        "mta.no-open-relay",
+    ),
+)
 THEIRS = {"/etc/own.conf": "theirs\n", "/etc/postfix/theirs": "theirs\n", "/usr/local/bin/theirs": "theirs\n"}
 
 
@@ -76,8 +96,7 @@ def hosts() -> Iterator[Hosts]:
 def test_a_deploy_that_changes_nothing_records_nothing(hosts: Hosts) -> None:
     runs = hosts.bare.run(f"ls {HISTORY}/runs")
     assert len(runs.split()) == 1
-    done = deploy("apply", INVENTORY, lab=hosts.lab)
-    assert "0 operations changed something" in done.stdout, done.stderr
+    unchanged(deploy("apply", INVENTORY, lab=hosts.lab))
     assert hosts.bare.run(f"ls {HISTORY}/runs") == runs
     assert hosts.bare.run(f"stat -c '%a %U' {HISTORY}") == "700 root\n"
 
@@ -92,6 +111,36 @@ def test_what_was_there_is_found_in_the_record_or_where_it_was(hosts: Hosts) -> 
     assert (
         hosts.used.run("find /var/spool/postfix/deferred /var/spool/postfix/active -type f").count("\n") >= 2
     )
+
+
+def test_what_stays_for_the_administrator_is_said_and_nothing_else(hosts: Hosts, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    command = [
+        sys.executable,
+        "-m",
+        "audit",
+        INVENTORY,
+        "--host",
+        hosts.used.host.name,
+        "--json",
+        str(report),
+    ]
+    subprocess.run(
+        [*command, "--only", *CHALLENGED],
+        cwd=ROOT,
+        env={**os.environ, "BASTIDE_LAB": hosts.lab},
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
+    results = json.loads(report.read_text())["results"]
+    assert len(results) >= len(CHALLENGED)
+    # A directory that all may write, a program that listens, and rules that change addresses are not a deploy's to remove.
+    assert {each["defence"] for each in results if each["state"] == "broken"} == {
+        "hardening.sticky",
+        "firewall.agreement",
+        "firewall.nothing-else",
+    }
 
 
 def test_a_revert_says_first_what_it_would_do(hosts: Hosts) -> None:
@@ -137,10 +186,9 @@ def test_one_that_is_killed_goes_on_and_the_host_is_what_it_was(hosts: Hosts) ->
         finally:
             witness.kill()
     assert "going on with the revert" in done.stdout
-    theirs = [f"+ {kind} {path}" for path in THEIRS for kind in ("file", "content")]
     left = [line for line in hosts.unlike(hosts.bare) if not any(path in line for path in THEIRS)]
     # What people put into a directory of ours keeps it.
-    assert [line for line in left if line.split()[2:3] != ["/etc/postfix"]] == [], theirs
+    assert [line for line in left if line.split()[2:3] != ["/etc/postfix"]] == []
 
 
 def test_what_was_changed_by_hand_is_kept(hosts: Hosts) -> None:
@@ -165,7 +213,23 @@ def test_there_is_nothing_to_revert_twice(hosts: Hosts) -> None:
     assert "no deploy has changed anything here" in done.stdout
 
 
-def test_it_can_be_deployed_again(hosts: Hosts) -> None:
-    done = deploy("apply", INVENTORY, lab=hosts.lab)
+def test_it_can_be_deployed_again_and_a_baseline_tells_who_changed_what(hosts: Hosts, tmp_path: Path) -> None:
+    one = tmp_path / "one.py"
+    one.write_text((ROOT / INVENTORY).read_text() + "\ngateways = gateways[:1]\n")
+    base = str(tmp_path / "base.json")
+    done = deploy("apply", str(one), lab=hosts.lab)
     assert done.returncode == 0, done.stderr[-4000:]
-    assert deploy("drift", INVENTORY, lab=hosts.lab).returncode == 0
+    assert deploy("drift", str(one), lab=hosts.lab).returncode == 0
+    assert deploy("drift", str(one), "--save-baseline", base, lab=hosts.lab).returncode == 0
+    same = deploy("drift", str(one), "--from-baseline", base, lab=hosts.lab)
+    assert same.returncode == 0, same.stdout + same.stderr
+    hosts.bare.run("echo mine >/etc/mine; rm /etc/cron.allow")
+    assert deploy("apply", str(one), lab=hosts.lab).returncode == 0
+    hosts.bare.run("chmod 640 /etc/motd")
+    told = deploy("drift", str(one), "--from-baseline", base, lab=hosts.lab)
+    assert told.returncode == 2
+    assert {line.split(": ")[1] for line in told.stdout.splitlines()[:-1]} == {
+        "files /etc/mine",
+        "files /etc/motd",
+    }
+    assert "2 by no deploy" in told.stdout

@@ -96,4 +96,22 @@ DEFENCES = (
         ),
         unseen="File modes are seen from the host alone.",
     ),
+    Defence(
+        id="mta.private-keys",
+        title="Keys that stand in block lists' names are kept from the filter and its engines",
+        why="A vendor's list is asked by a name with your key in it; who has it asks on your account.",
+        rows=("P18", "P28"),
+        sets=(
+            FileMode(mta="postfix", path="/etc/postfix/dnsbl_reply", mode="600"),
+            # Both MTAs want their main file readable for everybody's programs: the daemons that read strangers' bytes are kept
+            # from it. Who can log in is an administrator.
+            *(
+                UnitOption(unit=unit, option="InaccessiblePaths", value="-/etc/postfix -/etc/mail")
+                for unit in ("clamav-daemon.service", "spamd.service", "filterd.service")
+            ),
+        ),
+        unseen="File modes are seen from the host alone.",
+        level="moderate",
+        cost="A plugin of the filter's engines that is to read the MTA's configuration needs a drop-in that opens it.",
+    ),
 )

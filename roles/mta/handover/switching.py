@@ -19,6 +19,12 @@ PROGRAM: Final = "/usr/local/lib/bastide/carry.py"
 _SECONDS: Final = 60
 _PACKAGES: Final[Mapping[Mta, str]] = {"postfix": "postfix", "sendmail": "sendmail-bin"}
 _OTHER: Final[Mapping[Mta, Mta]] = {"postfix": "sendmail", "sendmail": "postfix"}
+# What one MTA leaves of ours when the other takes its place: passwords of directories and keys of block lists stand there.
+_DIRECTORIES: Final[Mapping[Mta, str]] = {"postfix": "/etc/postfix", "sendmail": "/etc/mail"}
+_BUILT: Final[Mapping[Mta, str]] = {
+    "postfix": "recipients.lmdb",
+    "sendmail": "sendmail.cf injection.cf submit.cf access.db mailertable.db recipients.db virtusertable.db",
+}
 _CARRY: Final = f"python3 {PROGRAM}"
 # What must be decided by a human is said before anything is stopped, or changed. A daemon before Bastide may stand on a host that
 # lacks Python: it is asked again when that is there.
@@ -92,6 +98,18 @@ def old_queue_written_down(mta: Mta) -> None:
         question=_installed(_OTHER[mta]),
         wanted="none",
         remedy=_STOP[_OTHER[mta]],
+    )
+
+
+def old_configuration_gone(mta: Mta) -> None:
+    """Have nothing of ours that only the other MTA reads; a server's own files from before stay."""
+    directory = _DIRECTORIES[_OTHER[mta]]
+    ours = f"grep -rls 'Written by Bastide' {directory}"
+    converged(
+        name="Have no configuration for the other MTA",
+        question=ours,
+        wanted="",
+        remedy=f'{ours} | while read -r f; do rm -f "$f"; done; cd {directory} && rm -f {_BUILT[_OTHER[mta]]}',
     )
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from roles.mta.agents import agent
 from roles.mta.tls.policy import DIRECTORY, MTA_STS_UNIT, PAIR, SCRIPT, TIMER, fetches_policies
-from roles.operations import converged, files_owned, packages_installed, unit_current
+from roles.operations import NOTES, converged, files_owned, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, rendered
 from roles.settings import Gateway, Mta
@@ -109,6 +109,7 @@ def _certificate_files(gateway: Gateway) -> list[OwnedFile]:
         "source": source,
         "pair": PAIR,
         "directory": DIRECTORY,
+        "notes": NOTES,
         "script": SCRIPT,
         "unit": agent(gateway).units[0],
         "verb": _VERB[gateway.mta],

@@ -60,6 +60,7 @@ OPERATIONS = {
         "Run Postfix with its configuration",
         "Have Postfix's daemons ask the host's resolver",
         "Have no tables of what is not declared",
+        "Have no configuration for the other MTA",
         "Hand in what waited in the other MTA's queue",
     ],
     "clamav": [
@@ -86,5 +87,10 @@ OPERATIONS = {
         "Run filterd with its release and unit",
         "Run filterd with its configuration",
     ],
-    "reports": ["Install pflogsumm", "Write the report's units", "Have the report made each night"],
+    "reports": [
+        "Install pflogsumm",
+        "Write the report's units",
+        "Have the report made each night",
+        "Look each hour for mail that waits",
+    ],
 }

@@ -21,7 +21,7 @@ here = Path({place!r})
 if "debug-inventory" in sys.argv:
     print((here / "hosts.json").read_text())
     sys.exit()
-hosts = sys.argv[sys.argv.index("--limit") + 1].split(",")
+hosts = [word for option, word in zip(sys.argv, sys.argv[1:]) if option == "--limit"]
 with (here / "asked").open("a") as log:
     print(os.environ["BASTIDE_ASK_COMMAND"], *hosts, file=log)
 for name in hosts:
