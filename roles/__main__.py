@@ -16,9 +16,9 @@ from typing import Any
 
 from roles.errors import SettingError
 from roles.filterd.wheelhouse import WHEELHOUSE, release
-from roles.history.asking import AskError, answers
+from roles.history.asking import AskError, answers, run_there
 from roles.history.baseline import BaselineError, differences, loaded, read, saved
-from roles.history.paths import HISTORY, TITLE
+from roles.history.paths import TITLE
 from roles.history.reverting import planned, reverted
 from roles.inventory import hosts_of, typed
 from roles.mta.rules import expired, today
@@ -161,12 +161,10 @@ def _baseline(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
         unlike = ", ".join(sorted(set(base) ^ set(hosts)))
         raise BaselineError(f"{options.from_baseline} and the inventory do not have the same hosts: {unlike}")
     since = min((each.taken for each in base.values()), default=0)
-    pictures = {
-        name: read(answer.text)
-        for name, answer in answers(
-            options.inventory, f"sh {HISTORY}/record show {since}", list(hosts)
-        ).items()
-    }
+    asked = answers(options.inventory, run_there("record", f"show {since}"), list(hosts))
+    if silent := [f"{name}: {answer.text}" for name, answer in asked.items() if answer.code]:
+        raise BaselineError("; ".join(silent))
+    pictures = {name: read(answer.text) for name, answer in asked.items()}
     if options.save_baseline:
         saved(Path(options.save_baseline), pictures)
         print(f"{options.save_baseline}: what {len(pictures)} hosts are like")

@@ -5,10 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from roles.history.asking import Answer, AskError, answers
-from roles.history.paths import HISTORY
+from roles.history.asking import Answer, AskError, answers, run_there
 
-_PROGRAM: Final = f"{HISTORY}/revert"
 # Between two questions; each is a new login, which is what the former packet filter has to let in.
 _PAUSE: Final = 1.0
 # A host that is not reached for so long is given up; its revert goes on by itself.
@@ -17,7 +15,7 @@ _PATIENCE: Final = 300.0
 
 def planned(inventory: str, hosts: Sequence[str]) -> int:
     """Print what a revert would do on each host, changing nothing. Returns 0, or 1 where a host cannot say."""
-    asked = answers(inventory, f"sh {_PROGRAM}", hosts)
+    asked = answers(inventory, run_there("revert", ""), hosts)
     for name, answer in asked.items():
         _print(name, answer.text)
     return int(any(answer.code for answer in asked.values()))
@@ -26,7 +24,7 @@ def planned(inventory: str, hosts: Sequence[str]) -> int:
 def reverted(inventory: str, hosts: Sequence[str], *, even_with_mail: bool) -> int:
     """Revert each host and print what it says. Returns 0 only if each is what it was before Bastide, 1 else."""
     words = "--start --even-with-mail" if even_with_mail else "--start"
-    started = answers(inventory, f"sh {_PROGRAM} {words}", hosts)
+    started = answers(inventory, run_there("revert", words), hosts)
     failed = False
     for name, answer in started.items():
         if answer.code:
@@ -37,7 +35,7 @@ def reverted(inventory: str, hosts: Sequence[str], *, even_with_mail: bool) -> i
     while running:
         time.sleep(_PAUSE)
         try:
-            asked = answers(inventory, f"sh {_PROGRAM} --state", list(running))
+            asked = answers(inventory, run_there("revert", "--state"), list(running))
         except AskError:
             if time.monotonic() - heard > _PATIENCE:
                 raise

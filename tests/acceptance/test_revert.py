@@ -136,7 +136,7 @@ def test_what_stays_for_the_administrator_is_said_and_nothing_else(hosts: Hosts,
     results = json.loads(report.read_text())["results"]
     assert len(results) >= len(CHALLENGED)
     # A directory that all may write, a program that listens, and rules that change addresses are not a deploy's to remove.
-    assert {each["defence"] for each in results if each["state"] == "broken"} == {
+    assert {each["defence_id"] for each in results if each["state"] == "broken"} == {
         "hardening.sticky",
         "firewall.agreement",
         "firewall.nothing-else",

@@ -182,6 +182,12 @@ def test_the_deploy_is_the_layers_outermost_first(bare: dict[str, Plan]) -> None
     assert "/var/lib/bastide-history/record end " in last[1]
 
 
+def test_whatever_changes_the_host_has_it_recorded_first(bare: dict[str, Plan]) -> None:
+    # An upload goes to a place that a script of its operation has made.
+    assert bare["deploy.py"].commands[0][0] == "run"
+    assert [text for text in bare["deploy.py"].texts() if not shlex.split(text)[3].startswith(PRELUDE)] == []
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_packages_come_before_anything_that_configures_them(bare: dict[str, Plan], name: str) -> None:
     plan = bare[name]

@@ -23,7 +23,7 @@ if "debug-inventory" in sys.argv:
     sys.exit()
 hosts = [word for option, word in zip(sys.argv, sys.argv[1:]) if option == "--limit"]
 with (here / "asked").open("a") as log:
-    print(os.environ["BASTIDE_ASK_COMMAND"], *hosts, file=log)
+    print(os.environ["BASTIDE_ASK_COMMAND"].rpartition("; ")[2], *hosts, file=log)
 for name in hosts:
     path = here / f"{{name}}.answers"
     if not path.exists():
@@ -72,7 +72,7 @@ def test_without_yes_hosts_only_say_what_they_would_do(
     for name in NAMES:
         fleet.answers(name, "packages removed (1):\n  postfix\n0")
     assert fleet.run("revert") == 0
-    assert fleet.asked() == [f"sh /var/lib/bastide-history/revert {' '.join(NAMES)}"]
+    assert fleet.asked() == [f"sh /var/lib/bastide-history/revert  {' '.join(NAMES)}"]
     assert "mx2.example.org:   postfix\n" in capsys.readouterr().out
 
 
