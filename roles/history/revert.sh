@@ -159,7 +159,7 @@ let it out (flush the queue, release or delete what is kept), or say --even-with
 
 run() {
   exec 9>"$H/lock"
-  flock -n 9 || fail "a deploy or another revert is at work here ($H/lock)"
+  flock -w 10 9 || fail "a deploy or another revert is at work here ($H/lock)"
   export BASTIDE_HISTORY_LOCKED=1
   begin "$1"
   : >"$X/lacking"
@@ -169,6 +169,8 @@ run() {
   say "putting files back"
   files_back
   systemctl daemon-reexec
+  # For a moment it answers nothing.
+  for _ in $(seq 50); do ! systemctl --quiet is-active basic.target 2>/dev/null || break; sleep 0.2; done
   systemctl --quiet try-restart systemd-journald.service
   sshd_back
   seen
@@ -186,6 +188,17 @@ run() {
   ended
 }
 
+# Whether a revert runs. While systemd starts itself anew it answers nothing, but the lock is held.
+alive() {
+  for _ in 1 2 3; do
+    [ ! -e "$CODE" ] || return 1
+    ! systemctl is-active --quiet $UNIT.service || return 0
+    flock -n "$H/lock" true || return 0
+    sleep 1
+  done
+  return 1
+}
+
 detached() {
   ! systemctl is-active --quiet $UNIT.service || fail "a revert is at work already: see $LOG"
   systemctl reset-failed $UNIT.service 2>/dev/null || true
@@ -199,7 +212,7 @@ detached() {
 followed() {
   tail -n +1 -f "$LOG" &
   tail=$!
-  while systemctl is-active --quiet $UNIT.service; do sleep 0.5; done
+  while alive; do sleep 0.5; done
   sleep 0.5
   kill $tail
   [ -e "$CODE" ] || fail "the revert was ended from outside; run it again, it goes on where it was"
@@ -219,10 +232,10 @@ for word; do
       # Only who has come in through the former packet filter confirms it, not who waits here since before.
       if [ -e "$H/awaiting" ]; then touch "$H/confirmed"; fi
       for _ in $(seq 20); do
-        systemctl is-active --quiet $UNIT.service && [ ! -e "$H/awaiting" ] || break
+        [ ! -e "$H/awaiting" ] && alive || break
         sleep 0.5
       done
-      if systemctl is-active --quiet $UNIT.service; then echo running; elif [ -e "$CODE" ]; then echo "ended $(cat "$CODE")"; else echo never; fi
+      if alive; then echo running; elif [ -e "$CODE" ]; then echo "ended $(cat "$CODE")"; else echo never; fi
       cat "$LOG" 2>/dev/null || true
       exit 0
       ;;
