@@ -25,6 +25,7 @@ LEFT_OUT = {
     "/var/lib/bastide-history*": "the record itself, and what was kept",
     "/var/lib/postfix/*": "what Postfix keeps while it runs",
     "/var/spool/postfix/pid/*": "what Postfix keeps while it runs",
+    "/var/spool/postfix/defer/*": "why mail waits, written anew at each try",
     "/root/.bash_history": "what people typed",
     "/srv/mirror/*": "the lab's packages, read-only",
 }
