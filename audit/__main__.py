@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from audit import engine, inventory, unseen
+from audit.assess import command as assess
 from audit.engine import Item, Result, Session
 from audit.errors import AuditError
 from audit.probes import State
@@ -18,7 +19,10 @@ from roles.defence import Defence
 from roles.mta.rules import expired, today
 
 HELD, FINDINGS, COULD_NOT_RUN = 0, 2, 3
-EPILOG = """exit codes:
+EPILOG = """`python -m audit assess INVENTORY` is another command: it changes and sends nothing, and says what a host has of every defence,
+its score, its level, and what stays for the administrator (python -m audit assess --help).
+
+exit codes:
   0  nothing is broken, and of each host something was seen from outside (or no claim was chosen)
   2  findings, whatever was not seen beside them; also a wrong command line
   3  the audit could not run, or could not reach a host, or saw nothing of a host from outside,
@@ -27,8 +31,11 @@ EPILOG = """exit codes:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the audit and return its exit code, as EPILOG tells them."""
-    options = _parser().parse_args(arguments)
+    """Run the audit and return its exit code, as EPILOG tells them; ``assess`` as the first word is another command."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == [assess.NAME]:
+        return assess.main(words[1:])
+    options = _parser().parse_args(words)
     try:
         # Imported here: a record that cannot be constructed is a fault to report like any other.
         from roles.registry import DEFENCES  # noqa: PLC0415 - see above

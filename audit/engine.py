@@ -15,13 +15,14 @@ from msgspec import Struct
 from audit import evidence
 from audit.errors import AuditError, UnseenError
 from audit.evidence import is_claim, is_kind
+from audit.judging import judged
 from audit.probes import Observation, State
 from audit.probes.host import Answer, Shell
 from audit.target import Target
 from audit.vantage import Worker, entered
 from roles.claims import Claim, Reply, Scan
 from roles.defence import Defence, Lacking
-from roles.kinds import IN_CONTAINER, NEEDS, Kind, need_of
+from roles.kinds import IN_CONTAINER, Kind
 from roles.settings import Gateway
 
 # A probe bounds its own waits; this is for one that hangs all the same. The slowest is a scan of 65,535 ports.
@@ -165,18 +166,8 @@ class Session:
                 checks = [other.check for other in (*self._planned, item)]
                 wanted = [check.question(gateway) for check in checks if is_kind(check)]
                 self._answers |= Shell(self.target).ask([IN_CONTAINER, *wanted])
-        answer = self._answers[question]
-        if (need := need_of(kind)) and self._answers[IN_CONTAINER].code == 0:
-            # Whatever it answers, it says nothing of what would be in force on a machine.
-            return Observation(state="not seen: container", why=NEEDS[need])
-        if answer.code != 0:
-            said = answer.errors.strip() or answer.output.strip() or "no output"
-            return Observation(state="broken", seen=evidence.line(f"exit code {answer.code}: {said}"))
-        held = kind.holds(answer.output, gateway)
-        seen = evidence.answered(kind, answer.output, gateway)
-        if not held and not answer.output.strip() and answer.errors.strip():
-            seen = answer.errors.strip()
-        return Observation(state="held" if held else "broken", seen=evidence.line(seen))
+        contained = self._answers[IN_CONTAINER].code == 0
+        return judged(kind, self._answers[question], gateway, contained=contained)
 
     def _looked(self, claim: Claim) -> Observation:
         """Have a claim looked at from its vantage."""

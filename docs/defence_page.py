@@ -16,7 +16,7 @@ _SOURCE = """\
 Each row is one record of `roles/<layer>/defences.py`. The deploy renders it, the audit asks the live host for what
 it sets and tries what it claims, the acceptance tests bear its id. Values are those of the gateway in
 `inventory/example.py`. Rows are requirement ids. A host has the defences up to its `hardening_level`; the weight, 1 to 10, is
-what one counts in a score. To add one see [CONTRIBUTING.md](../CONTRIBUTING.md)."""
+what one counts in a score, by the rule in [assess.md](assess.md). To add one see [CONTRIBUTING.md](../CONTRIBUTING.md)."""
 
 
 def text(layers: Sequence[tuple[str, tuple[Defence, ...]]], gateway: Gateway) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from audit.target import Stands
-from docs import defence_page, failures_page, filterd_page, ledger_page, policy_page
+from docs import assess_page, defence_page, failures_page, filterd_page, ledger_page, policy_page
 from docs.markdown import page, paragraph, table
 from docs.struct_table import settings, tables
 from inventory.example import gateways
@@ -33,6 +33,7 @@ _FOREIGN = (
 def pages() -> Mapping[str, str]:
     """Return every generated page's text by its file name."""
     return {
+        "assess.md": assess_page.text(),
         "defences.md": defence_page.text(LAYERS, Gateway.of(gateways[0][1])),
         "failures.md": failures_page.text(),
         "filterd.md": filterd_page.text(),

@@ -29,6 +29,7 @@ DEFENCES = (
             Verdict(sample=sample, matches=_REFUSED_AS_VIRUS, refuted_by=_QUEUED)
             for sample in ("eicar", "eicar-base64", "eicar-zip")
         ),
+        weight=10,
     ),
     Defence(
         id="clamav.nothing-unseen",
@@ -42,6 +43,7 @@ DEFENCES = (
             ClamdOption("AlertExceedsMax", "yes"),
         ),
         unseen="Seeing it needs a message at the limit that only the last bytes make infected; the acceptance tests send one.",
+        weight=10,
     ),
     Defence(
         id="clamav.heuristics",
@@ -56,6 +58,7 @@ DEFENCES = (
             ClamdOption("AlertPartitionIntersection", "yes"),
         ),
         unseen="What becomes of an alert is filterd's policy, by class; filterd.refused-classes sees that from outside.",
+        weight=6,
     ),
     Defence(
         id="clamav.local-only",
@@ -74,6 +77,7 @@ DEFENCES = (
             ),
         ),
         unseen="The packet filter closes the port too; firewall.default-drop sees that from outside.",
+        weight=7,
     ),
     Defence(
         id="clamav.unprivileged",
@@ -91,6 +95,7 @@ DEFENCES = (
             ),
         ),
         unseen="Which user a process runs as is seen from the host alone.",
+        weight=8,
     ),
     Defence(
         id="clamav.fresh",
@@ -110,5 +115,6 @@ DEFENCES = (
             ),
         ),
         unseen="Age is seen from the host; that signatures are in use clamav.virus-refused shows.",
+        weight=9,
     ),
 )

@@ -67,6 +67,7 @@ DEFENCES = (
             for family in (4, 6)
             for vantage in ("wan", "lan")
         ),
+        weight=6,
     ),
     Defence(
         id="dns.resolver",
@@ -104,6 +105,7 @@ DEFENCES = (
             UnboundOption("domain-insecure", lambda g: "\n".join(g.dns.insecure_domains)),
         ),
         unseen="An outsider would need a zone with a wrong signature; the acceptance tests have one.",
+        weight=7,
     ),
     Defence(
         id="dns.no-private-answers",
@@ -138,6 +140,7 @@ DEFENCES = (
             hide_trustanchor="yes",
         ),
         unseen="Only name servers that it asks see its questions.",
+        weight=6,
     ),
     Defence(
         id="dns.fresh",
@@ -146,6 +149,7 @@ DEFENCES = (
         rows=("H06", "A14"),
         sets=_fixed(serve_expired="no", prefetch="yes", cache_min_ttl="0", cache_max_negative_ttl="3600"),
         unseen="What is in the cache is known to the gateway alone.",
+        weight=4,
     ),
     Defence(
         id="dns.lists-tested",
@@ -169,5 +173,6 @@ DEFENCES = (
             UnitOption(unit="bastide-dnsbl.timer", option="UnitFileState", value="enabled"),
         ),
         unseen="What the lists answer the gateway is seen by the lists.",
+        weight=6,
     ),
 )

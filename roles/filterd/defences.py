@@ -55,6 +55,7 @@ DEFENCES = (
             ),
         ),
         unseen="The audit does not send in the name of the house; the acceptance tests do, with and without a signature.",
+        weight=7,
     ),
     Defence(
         id="filterd.clean-unchanged",
@@ -75,6 +76,7 @@ DEFENCES = (
             )
             for sample in ("clean", "dot-lines", "empty-body")
         ),
+        weight=7,
     ),
     Defence(
         id="filterd.sandbox",
@@ -106,6 +108,7 @@ DEFENCES = (
             ),
         ),
         unseen="The sandbox is around the daemon; an outsider meets it only after having broken in.",
+        weight=8,
     ),
     Defence(
         id="filterd.policy",
@@ -119,6 +122,7 @@ DEFENCES = (
         ),
         unseen="clamav.virus-refused and spamassassin.spam-refused see the refusals; that nothing passes unseen takes a stopped "
         "engine, which the acceptance tests have.",
+        weight=10,
     ),
     Defence(
         id="filterd.outbound-burst",
@@ -133,6 +137,7 @@ DEFENCES = (
             ),
         ),
         unseen="It takes more mail than an audit sends; the acceptance tests send it.",
+        weight=6,
     ),
     Defence(
         id="filterd.outbound-hidden",
@@ -144,6 +149,7 @@ DEFENCES = (
             FilterdOption("outbound.hide_headers", lambda g: json.dumps(g.outbound.hide_headers)),
         ),
         unseen="Only who gets the mail sees it; the acceptance tests receive some, and look at each byte.",
+        weight=4,
     ),
     Defence(
         id="filterd.hidden-virus",
@@ -154,6 +160,7 @@ DEFENCES = (
             Verdict(sample=sample, matches=_refused("550 5.7.1", r"virus\.signature"), refuted_by=_QUEUED)
             for sample in ("eicar-uuencode", "eicar-folded", "eicar-rar")
         ),
+        weight=10,
     ),
     Defence(
         id="filterd.refused-classes",
@@ -168,6 +175,7 @@ DEFENCES = (
                 ("many-members", "552 5.3.4", r"limit\.entries"),
             )
         ),
+        weight=9,
     ),
     Defence(
         id="filterd.own-code",
@@ -183,6 +191,7 @@ DEFENCES = (
             ),
         ),
         unseen="File modes are seen from the host alone.",
+        weight=9,
     ),
     Defence(
         id="filterd.private-files",
@@ -198,6 +207,7 @@ DEFENCES = (
             ),
         ),
         unseen="File modes are seen from the host alone.",
+        weight=7,
     ),
     Defence(
         id="filterd.private-mail",
@@ -217,5 +227,6 @@ DEFENCES = (
             ),
         ),
         unseen="File modes are seen from the host alone.",
+        weight=8,
     ),
 )

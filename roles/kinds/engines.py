@@ -40,6 +40,8 @@ class SpamassassinOption(LineOption):
     def question(self, gateway: Gateway) -> str:
         del gateway
         program = (
+            # It looks for a directory to keep state in by writing a file to root's home; a question writes nothing.
+            "sub Mail::SpamAssassin::set_global_state_dir {} "
             "my $s = Mail::SpamAssassin->new({dont_copy_prefs => 1, local_tests_only => 1});"
             f"$s->init(0); print $s->{{conf}}->{{{self.key}}}"
         )

@@ -80,7 +80,12 @@ class UnitOption:
 
     def question(self, gateway: Gateway) -> str:
         del gateway
-        return f"systemctl show --property {self.option} --value {shlex.quote(self.unit)}"
+        # Of a unit that is not there systemctl prints what a unit has that says nothing.
+        return (
+            f"seen=$(systemctl show --property LoadState --property {self.option} {shlex.quote(self.unit)}) || exit 1; "
+            f'case "$seen" in *LoadState=not-found*) echo no {shlex.quote(self.unit)} >&2; exit 1 ;; esac; '
+            f"printf '%s\\n' \"$seen\" | sed -n 's/^{self.option}=//p'"
+        )
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         return sorted(answer.split()) == sorted(self.wanted(gateway).split())

@@ -87,4 +87,5 @@ INJECTION_DEFENCE: Final = Defence(
         ),
     ),
     unseen="It is a unix socket: there is nothing that an outsider could see.",
+    weight=10,
 )

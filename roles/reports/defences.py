@@ -27,6 +27,7 @@ DEFENCES = (
             UnitOption(unit=SERVICE, option="Result", value="success"),
         ),
         unseen="It is mail for the administrator alone; the acceptance tests have it made, and count what it says.",
+        weight=4,
     ),
     Defence(
         id="reports.waiting",
@@ -57,6 +58,7 @@ DEFENCES = (
             FileMode(path=f"{UNITS}/{SERVICE}", mode="644"),
         ),
         unseen="File modes are seen from the host alone.",
+        weight=6,
     ),
     Defence(
         id="reports.sandbox",
@@ -78,5 +80,6 @@ DEFENCES = (
             ),
         ),
         unseen="The sandbox is around a program that nobody outside speaks to.",
+        weight=6,
     ),
 )

@@ -31,6 +31,7 @@ def _sandbox(
     unit: str,
     directives: tuple[str, ...],
     network: bool,
+    weight: int,
     when: Callable[[Gateway], bool] | None = None,
     needs: Need | None = None,
 ) -> Defence:
@@ -56,7 +57,7 @@ def _sandbox(
         when=when,
         level="moderate",
         cost="A plugin or path of your own that the daemon is to use needs a drop-in that opens it.",
-        weight=7,
+        weight=weight,
     )
 
 
@@ -93,7 +94,7 @@ DEFENCES = (
             ),
         ),
         unseen=_INSIDE,
-        weight=6,
+        weight=7,
     ),
     _sandbox(
         "clamd",
@@ -102,6 +103,7 @@ DEFENCES = (
         unit="clamav-daemon.service",
         directives=units.CLAMD,
         network=False,
+        weight=8,
     ),
     _sandbox(
         "freshclam",
@@ -110,6 +112,7 @@ DEFENCES = (
         unit="clamav-freshclam.service",
         directives=units.FRESHCLAM,
         network=True,
+        weight=6,
     ),
     _sandbox(
         "spamd",
@@ -118,6 +121,7 @@ DEFENCES = (
         unit="spamd.service",
         directives=units.SPAMD,
         network=True,
+        weight=8,
     ),
     _sandbox(
         "unbound",
@@ -126,6 +130,7 @@ DEFENCES = (
         unit="unbound.service",
         directives=units.UNBOUND,
         network=True,
+        weight=7,
     ),
     _sandbox(
         "postfix",
@@ -134,6 +139,7 @@ DEFENCES = (
         unit="postfix@-.service",
         directives=units.POSTFIX,
         network=True,
+        weight=8,
         when=lambda gateway: gateway.mta == "postfix",
     ),
     _sandbox(
@@ -143,6 +149,7 @@ DEFENCES = (
         unit="chrony.service",
         directives=units.CHRONY,
         network=True,
+        weight=5,
         needs="kernel",
     ),
     _sandbox(
@@ -152,6 +159,7 @@ DEFENCES = (
         unit="rsyslog.service",
         directives=units.RSYSLOG,
         network=True,
+        weight=5,
         when=lambda gateway: bool(gateway.hardening.remote_log.host),
     ),
 )

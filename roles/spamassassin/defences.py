@@ -24,6 +24,7 @@ DEFENCES = (
                 refuted_by="250 2.0.0 Ok: queued as 4abcDE1234z",
             ),
         ),
+        weight=6,
     ),
     Defence(
         id="spamassassin.local-only",
@@ -40,6 +41,7 @@ DEFENCES = (
             ),
         ),
         unseen="The packet filter closes the port too; firewall.default-drop sees that from outside.",
+        weight=7,
     ),
     Defence(
         id="spamassassin.unprivileged",
@@ -56,6 +58,7 @@ DEFENCES = (
             ),
         ),
         unseen="Which user a process runs as is seen from the host alone.",
+        weight=8,
     ),
     Defence(
         id="spamassassin.taught-by-people",
@@ -75,6 +78,7 @@ DEFENCES = (
         rows=("R09",),
         sets=(SpamassassinOption("skip_rbl_checks", "1"), SpamassassinOption("skip_uribl_checks", "1")),
         unseen="The list's operator sees queries, not the sender.",
+        weight=1,
     ),
     Defence(
         id="spamassassin.fresh",

@@ -86,4 +86,5 @@ NEIGHBOURS = Defence(
         ),
     ),
     unseen="Seeing it takes a host on the gateway's own link; without it IPv6 would not answer at all.",
+    weight=4,
 )

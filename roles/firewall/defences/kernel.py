@@ -44,5 +44,6 @@ DEFENCES = (
             Sysctl("net.netfilter.nf_conntrack_max", "262144"),
         ),
         unseen="How long the kernel remembers is seen from the host alone.",
+        weight=6,
     ),
 )

@@ -21,6 +21,7 @@ MAIL_OUT = Defence(
     rows=("H03", "A01"),
     sets=each("OUTPUT", lambda family: accepted(lambda gateway: MAIL.rules(gateway, family))),
     unseen="Egress is seen from the host; the acceptance tests try connections outwards from there, as each user.",
+    weight=8,
 )
 DIRECTORIES = Defence(
     id="firewall.directory",
@@ -38,6 +39,7 @@ EGRESS = Defence(
     rows=("H03",),
     sets=each("OUTPUT", lambda family: accepted(_ways(family))),
     unseen="Egress is seen from the host; the acceptance tests try connections outwards from there, as each user.",
+    weight=8,
 )
 DROPPED_OUT = Defence(
     id="firewall.log-out",
@@ -55,4 +57,5 @@ DROPPED_OUT = Defence(
         for family in FAMILIES
     ),
     unseen="Log lines are written for the administrator; in a container the kernel writes none (net.netfilter.nf_log_all_netns).",
+    weight=4,
 )

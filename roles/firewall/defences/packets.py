@@ -46,6 +46,7 @@ DEFAULT_DROP = Defence(
         ChainPolicy(family=family, chain=chain, policy="DROP") for family in FAMILIES for chain in CHAINS
     ),
     claims=(*declared("syn"), *scans(("udp",))),
+    weight=10,
 )
 LOOPBACK_OPEN = Defence(
     id="firewall.loopback",
@@ -65,6 +66,7 @@ LOOPBACK_OPEN = Defence(
         )
     ),
     unseen="A dropped packet with a forged loopback source leaves nothing that its sender could see.",
+    weight=7,
 )
 ODD_FLAGS = Defence(
     id="firewall.odd-flags",
@@ -78,6 +80,7 @@ ODD_FLAGS = Defence(
         *both("odd", "-j scanned", "-j invalid"),
     ),
     claims=scans(("null", "fin", "xmas")),
+    weight=4,
 )
 INVALID = Defence(
     id="firewall.invalid",
@@ -94,6 +97,7 @@ INVALID = Defence(
         *both("invalid", "-j DROP"),
     ),
     claims=scans(("ack",)),
+    weight=4,
 )
 STATEFUL = Defence(
     id="firewall.stateful",
@@ -106,6 +110,7 @@ STATEFUL = Defence(
         for rule in both(chain, "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
     ),
     claims=declared("fragments"),
+    weight=9,
 )
 SPOOFED = Defence(
     id="firewall.spoofed",
@@ -123,6 +128,7 @@ SPOOFED = Defence(
         *both("spoofed", "-j DROP"),
     ),
     unseen="The sender of a forged packet sees no answer, dropped or not; the acceptance tests look at the rules' counters.",
+    weight=7,
 )
 BOGONS = Defence(
     id="firewall.bogons",
@@ -131,4 +137,5 @@ BOGONS = Defence(
     rows=("H05",),
     sets=each("INPUT", _bogons),
     unseen="The sender of a forged packet sees no answer, dropped or not; the acceptance tests look at the rules' counters.",
+    weight=4,
 )

@@ -64,6 +64,7 @@ KEPT_OUT = Defence(
     rows=("H04",),
     sets=each("INPUT", _kept_out),
     unseen="The audit does not have itself banned; the acceptance tests do.",
+    weight=4,
 )
 SCANS = Defence(
     id="firewall.scans",
@@ -88,4 +89,5 @@ SCANS = Defence(
         ),
     ),
     unseen="The audit does not have itself banned; the acceptance tests do.",
+    weight=4,
 )

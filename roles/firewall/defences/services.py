@@ -100,6 +100,7 @@ EARLY_TALKER = Defence(
     when=lambda gateway: gateway.mta == "sendmail",
     sets=each("INPUT", lambda _family: _early_talk),
     unseen="mta.early-talker looks at the connection being cut off, mta.anonymous at the words of all replies.",
+    weight=4,
 )
 SSH = Defence(
     id="firewall.ssh",
@@ -108,6 +109,7 @@ SSH = Defence(
     rows=("H03",),
     sets=each("INPUT", lambda family: accepted(_from_admins(family))),
     unseen="firewall.default-drop's scans see port 22 closed from wan and lan; that it is open to administrators shows in each deploy.",
+    weight=9,
 )
 SYN_FLOOD = Defence(
     id="firewall.syn-flood",
@@ -138,6 +140,7 @@ COUNTED = Defence(
         *each("limited", lambda _family: fixed("-p tcp -j REJECT --reject-with tcp-reset")),
     ),
     unseen="Seeing it would take the audit over the limit; the acceptance tests do that in the lab.",
+    weight=6,
 )
 SMTP = Defence(
     id="firewall.smtp",
@@ -146,6 +149,7 @@ SMTP = Defence(
     rows=("H03", "A01"),
     sets=each("INPUT", lambda _family: _mail_in),
     unseen="firewall.default-drop's scans see exactly this port open.",
+    weight=2,
 )
 ACME = Defence(
     id="firewall.acme",
@@ -154,6 +158,7 @@ ACME = Defence(
     rows=("H03",),
     sets=each("INPUT", lambda _family: _http_in),
     unseen="firewall.default-drop's scans see exactly the declared ports open.",
+    weight=3,
 )
 
 

@@ -44,6 +44,7 @@ def _nothing_else(table: Tables) -> Defence:
             ),
         ),
         unseen="A rule towards a port that nothing listens on looks like a closed port from outside.",
+        weight=9,
     )
 
 
@@ -67,6 +68,7 @@ def _at_boot(table: Tables) -> Defence:
             ),
         ),
         unseen="Seen from outside it would take a restart.",
+        weight=9,
     )
 
 
@@ -94,6 +96,7 @@ CLOSED_FIRST = Defence(
         ),
     ),
     unseen="Seen from outside it would take a restart with a broken ruleset; the acceptance tests break one.",
+    weight=6,
 )
 AGREEMENT = Defence(
     id="firewall.agreement",
@@ -103,4 +106,5 @@ AGREEMENT = Defence(
     rows=("H03", "H08"),
     sets=(*(OpenPorts(family=family) for family in FAMILIES), Listeners()),
     unseen="What answers is what firewall.default-drop's scans of both sides hold against the declared ports.",
+    weight=8,
 )

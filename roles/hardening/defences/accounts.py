@@ -65,7 +65,7 @@ DEFENCES = (
             ),
         ),
         unseen=_INSIDE,
-        weight=6,
+        weight=7,
     ),
     Defence(
         id="hardening.root-locked",
@@ -104,6 +104,7 @@ DEFENCES = (
             ),
         ),
         unseen=_INSIDE,
+        weight=4,
     ),
     Defence(
         id="hardening.umask",
@@ -140,6 +141,7 @@ DEFENCES = (
             ),
         ),
         unseen=_INSIDE,
+        weight=7,
     ),
     Defence(
         id="hardening.jobs-by-root",

@@ -51,6 +51,7 @@ DEFENCES = (
             ),
         ),
         unseen=_CONSOLE,
+        weight=3,
     ),
     Defence(
         id="hardening.grub-password",
@@ -74,6 +75,6 @@ DEFENCES = (
         when=lambda gateway: bool(gateway.hardening.grub_password),
         level="moderate",
         cost="To change an entry at the console, or to start a recovery entry, takes the password.",
-        weight=6,
+        weight=3,
     ),
 )

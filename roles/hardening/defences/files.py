@@ -111,7 +111,7 @@ DEFENCES = (
         unseen=_INSIDE,
         level="moderate",
         cost="An ordinary user cannot list what cron runs, nor read the boot loader's menu.",
-        weight=4,
+        weight=3,
     ),
     Defence(
         id="hardening.few-privileged-programs",
@@ -139,6 +139,6 @@ DEFENCES = (
         unseen=_INSIDE,
         level="moderate",
         cost="Ordinary users cannot mount, nor change their shell, full name or group themselves.",
-        weight=7,
+        weight=8,
     ),
 )

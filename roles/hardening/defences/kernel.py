@@ -31,7 +31,7 @@ DEFENCES = (
             Sysctl("vm.mmap_min_addr", "65536"),
         ),
         unseen=_INSIDE,
-        weight=7,
+        weight=6,
     ),
     Defence(
         id="hardening.kernel-surface",
@@ -64,7 +64,7 @@ DEFENCES = (
         unseen=_INSIDE,
         level="moderate",
         cost="A machine that hangs cannot be asked by SysRq to write its disks; crash dumps by kexec do not work.",
-        weight=4,
+        weight=3,
     ),
     Defence(
         id="hardening.links",
@@ -78,6 +78,7 @@ DEFENCES = (
             Sysctl("fs.protected_regular", "2"),
         ),
         unseen=_INSIDE,
+        weight=7,
     ),
     Defence(
         id="hardening.no-cores",
@@ -99,6 +100,7 @@ DEFENCES = (
         unseen=_INSIDE,
         level="moderate",
         cost="A daemon that crashes leaves only its log to find out why.",
+        weight=4,
     ),
     Defence(
         id="hardening.kernel-panic",
@@ -121,7 +123,7 @@ DEFENCES = (
             *("decnet", "econet", "ipx", "psnap", "p8022", "p8023", "af_802154", "n-hdlc"),
         ),
         unseen=_INSIDE,
-        weight=6,
+        weight=7,
     ),
     Defence(
         id="hardening.no-odd-filesystems",

@@ -19,6 +19,7 @@ DEFENCES = (
             ),
         ),
         unseen="sshd shows it to who may reach it; the audit's own login is such a one, and reads no banner.",
+        weight=2,
     ),
     Defence(
         id="hardening.su",
@@ -36,6 +37,7 @@ DEFENCES = (
         unseen="su is met by who is logged in.",
         level="moderate",
         cost="Who is to use su must be in group sudo.",
+        weight=4,
     ),
     Defence(
         id="hardening.sudo",
@@ -52,6 +54,7 @@ DEFENCES = (
             ),
         ),
         unseen="sudo is met by who is logged in.",
+        weight=4,
     ),
     Defence(
         id="hardening.login-limits",

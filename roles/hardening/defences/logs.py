@@ -177,7 +177,7 @@ DEFENCES = (
         unseen=_INSIDE,
         level="paranoid",
         cost="Some thousand records a day of an administrator's ordinary work.",
-        weight=3,
+        weight=4,
     ),
     Defence(
         id="hardening.audit-sealed",

@@ -16,7 +16,7 @@ DEFENCES = (
         unseen="Mounts are seen from the host alone; the acceptance tests try to run a program there.",
         level="moderate",
         cost="Installers that unpack to /tmp and run there need another TMPDIR.",
-        weight=8,
+        weight=6,
     ),
     Defence(
         id="hardening.sticky",

@@ -23,6 +23,7 @@ DEFENCES = (
             *_per_interface("ipv6", "forwarding", "0"),
         ),
         unseen="firewall.default-drop drops forwarded packets too, so an outsider sees one answer for both.",
+        weight=8,
     ),
     Defence(
         id="hardening.rp-filter",
@@ -31,6 +32,7 @@ DEFENCES = (
         rows=("H05",),
         sets=_per_interface("ipv4", "rp_filter", "1"),
         unseen=_NOT_ECHOED,
+        weight=6,
     ),
     Defence(
         id="hardening.no-redirects",
@@ -63,6 +65,7 @@ DEFENCES = (
         rows=("H05",),
         sets=_per_interface("ipv4", "log_martians", "1"),
         unseen="Log lines are written for the administrator; an outsider sees nothing of them.",
+        weight=3,
     ),
     Defence(
         id="hardening.syncookies",
@@ -71,6 +74,7 @@ DEFENCES = (
         rows=("H04",),
         sets=(Sysctl("net.ipv4.tcp_syncookies", "1"),),
         unseen="Cookies are only sent under a flood, which the audit does not make.",
+        weight=6,
     ),
     Defence(
         id="hardening.rfc1337",
@@ -79,6 +83,7 @@ DEFENCES = (
         rows=("H05",),
         sets=(Sysctl("net.ipv4.tcp_rfc1337", "1"),),
         unseen=_NOT_ECHOED,
+        weight=2,
     ),
     Defence(
         id="hardening.no-router-advertisements",
@@ -98,5 +103,6 @@ DEFENCES = (
             Sysctl("net.ipv4.icmp_ignore_bogus_error_responses", "1"),
         ),
         unseen=_NOT_ECHOED,
+        weight=3,
     ),
 )

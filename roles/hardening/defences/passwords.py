@@ -20,6 +20,7 @@ DEFENCES = (
             LoginDef("SHA_CRYPT_MAX_ROUNDS", "65536"),
         ),
         unseen=_INSIDE,
+        weight=4,
     ),
     Defence(
         id="hardening.password-quality",
@@ -43,6 +44,7 @@ DEFENCES = (
         unseen=_INSIDE,
         level="moderate",
         cost="New passwords have at least 14 characters of three kinds.",
+        weight=4,
     ),
     Defence(
         id="hardening.password-history",
@@ -60,7 +62,7 @@ DEFENCES = (
         unseen=_INSIDE,
         level="moderate",
         cost="The last 24 passwords of an account are refused when it gets a new one.",
-        weight=3,
+        weight=2,
     ),
     Defence(
         id="hardening.password-age",
@@ -101,6 +103,6 @@ DEFENCES = (
         unseen=_INSIDE,
         level="moderate",
         cost="Five typing errors at sudo or the console lock the account for 15 minutes; `faillock --user NAME --reset` opens it.",
-        weight=6,
+        weight=5,
     ),
 )

@@ -38,6 +38,7 @@ DEFENCES = (
         claims=(
             SshMethods(exactly=frozenset({"publickey"}), refuted_by=frozenset({"publickey", "password"})),
         ),
+        weight=10,
     ),
     Defence(
         id="hardening.ssh-algorithms",
@@ -64,6 +65,7 @@ DEFENCES = (
                 about="host-key", within=frozenset(HOST_KEYS), refuted_by=frozenset({*HOST_KEYS, "ssh-rsa"})
             ),
         ),
+        weight=6,
     ),
     Defence(
         id="hardening.ssh-port",
@@ -72,6 +74,7 @@ DEFENCES = (
         rows=("H13",),
         sets=(SshdOption("Port", lambda g: str(g.sshd_port)),),
         unseen="The packet filter closes all other ports; firewall.default-drop sees that from outside.",
+        weight=4,
     ),
     Defence(
         id="hardening.ssh-no-match",
@@ -88,6 +91,7 @@ DEFENCES = (
             ),
         ),
         unseen="Which user or address an exception is for, a stranger cannot guess.",
+        weight=8,
     ),
     Defence(
         id="hardening.ssh-limits",
@@ -120,6 +124,7 @@ DEFENCES = (
             SshdOption("PermitUserEnvironment", "no"),
         ),
         unseen="Only who has logged in meets it; the audit's own login is asked for nothing more than a shell.",
+        weight=7,
     ),
     Defence(
         id="hardening.ssh-groups",
@@ -153,6 +158,7 @@ DEFENCES = (
                 refuted_by="SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7",
             ),
         ),
+        weight=3,
     ),
     Defence(
         id="hardening.ssh-host-keys",
@@ -181,5 +187,6 @@ DEFENCES = (
             ),
         ),
         unseen="hardening.ssh-algorithms sees that no other kind is offered.",
+        weight=6,
     ),
 )

@@ -43,6 +43,7 @@ DEFENCES = (
             *(setting for unit in _UNITS for setting in _sandbox(unit)),
         ),
         unseen="It shows when somebody has broken in.",
+        weight=8,
     ),
     Defence(
         id="mta.private-queue",
@@ -62,6 +63,7 @@ DEFENCES = (
             ),
         ),
         unseen="File modes are seen from the host alone.",
+        weight=8,
     ),
     Defence(
         id="mta.own-configuration",
@@ -95,6 +97,7 @@ DEFENCES = (
             ),
         ),
         unseen="File modes are seen from the host alone.",
+        weight=9,
     ),
     Defence(
         id="mta.private-keys",
@@ -113,5 +116,6 @@ DEFENCES = (
         unseen="File modes are seen from the host alone.",
         level="moderate",
         cost="A plugin of the filter's engines that is to read the MTA's configuration needs a drop-in that opens it.",
+        weight=4,
     ),
 )

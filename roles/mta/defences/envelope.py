@@ -52,6 +52,7 @@ DEFENCES = (
             _hidden("quotes-in-quotes", '"bob"victim"@elsewhere.example"@{domain}'),
             _hidden("quoted-quotes", r'"\"victim@elsewhere.example\""@{domain}'),
         ),
+        weight=8,
     ),
     Defence(
         id="mta.fqdn-recipient",
@@ -86,6 +87,7 @@ DEFENCES = (
                 refuted_by=TAKEN,
             ),
         ),
+        weight=3,
     ),
     Defence(
         id="mta.strict-envelope",
@@ -114,6 +116,7 @@ DEFENCES = (
                 refuted_by="250 2.1.0 Ok",
             ),
         ),
+        weight=4,
     ),
     Defence(
         id="mta.fqdn-sender",
@@ -150,5 +153,6 @@ DEFENCES = (
                 refuted_by="504 5.5.2 <>: Sender address rejected",
             ),
         ),
+        weight=4,
     ),
 )

@@ -33,6 +33,7 @@ DEFENCES = (
             ),
         ),
         unseen="Seeing it means stopping the filter; the acceptance tests do that in the lab.",
+        weight=10,
     ),
     INJECTION_DEFENCE,
 )

@@ -75,6 +75,7 @@ DEFENCES = (
             Greeting(matches=_GREETING, refuted_by="220 mx.example.org ESMTP Postfix (Debian/GNU)"),
             Greeting(matches=_GREETING, refuted_by="220 mx.example.org ESMTP Postfix", vantage="lan"),
         ),
+        weight=4,
     ),
     Defence(
         id="mta.anonymous",
@@ -125,6 +126,7 @@ DEFENCES = (
                 for name, line in _STRANGERS
             ),
         ),
+        weight=4,
     ),
     Defence(
         id="mta.no-vrfy",
@@ -146,6 +148,7 @@ DEFENCES = (
             )
             for verb in ("VRFY", "EXPN")
         ),
+        weight=4,
     ),
     Defence(
         id="mta.no-etrn",
@@ -171,6 +174,7 @@ DEFENCES = (
                 refuted_by="250-mx\n250-SIZE 1000\n250 ETRN",
             ),
         ),
+        weight=3,
     ),
     Defence(
         id="mta.no-receipts",
@@ -197,6 +201,7 @@ DEFENCES = (
             "would be lost. What would be reported to strangers is thrown away (mta.backscatter); who may ask for it learns that the next "
             "hop has taken a message, without its body (nobodyreturn) and without the address behind an address (noactualrecipient).",
         },
+        weight=3,
     ),
     Defence(
         id="mta.helo-required",
@@ -212,5 +217,6 @@ DEFENCES = (
                 refuted_by="250 2.1.0 Ok",
             ),
         ),
+        weight=4,
     ),
 )

@@ -56,6 +56,7 @@ DEFENCES = (
             ),
         ),
         unseen="filterd.clean-unchanged looks at whole messages; the acceptance tests send these very cases.",
+        weight=6,
     ),
     Defence(
         id="mta.headers-7bit",
@@ -155,6 +156,7 @@ DEFENCES = (
             SendmailMc("confREJECT_NUL", "true"),
         ),
         unseen="One reply does not tell one message from two; the acceptance tests look at what arrives.",
+        weight=9,
     ),
     Defence(
         id="mta.long-queue-ids",
@@ -172,5 +174,6 @@ DEFENCES = (
             ),
         ),
         unseen="The id stands in replies, but one reply does not show that it stays unique.",
+        weight=3,
     ),
 )

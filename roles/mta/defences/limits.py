@@ -102,6 +102,7 @@ DEFENCES = (
                 refuted_by="250 2.0.0 Ok: queued as 4abcDE1234z",
             ),
         ),
+        weight=7,
     ),
     Defence(
         id="mta.recipient-limit",
@@ -113,6 +114,7 @@ DEFENCES = (
             SendmailMc("confMAX_RCPTS_PER_MESSAGE", lambda g: str(g.recipient_limit)),
         ),
         unseen="Seeing it needs a hundred recipients that exist; the acceptance tests do that against the lab.",
+        weight=4,
     ),
     Defence(
         id="mta.client-limits",
@@ -133,6 +135,7 @@ DEFENCES = (
             AccessEntry(_counted),
         ),
         unseen="Seeing it would take the audit over the limit, and keep it out; the acceptance tests do that in the lab.",
+        weight=6,
     ),
     Defence(
         id="mta.client-rates",
@@ -192,6 +195,7 @@ DEFENCES = (
             SendmailMc("confMAX_DAEMON_CHILDREN", str(_PROCESSES)),
         ),
         unseen="Seeing it takes minutes of silence; the acceptance tests do that in the lab.",
+        weight=6,
     ),
     Defence(
         id="mta.slow-clients",
@@ -207,5 +211,6 @@ DEFENCES = (
             "sendmail": "Sendmail gives each octet the time of a command; how many such sessions there are is bounded for a client "
             "(mta.client-limits) and for all together (mta.silent-clients).",
         },
+        weight=6,
     ),
 )

@@ -60,6 +60,7 @@ DEFENCES = (
         ),
         unseen="Which mailboxes do not exist only the list says; the acceptance tests ask the lab's.",
         when=_lists,
+        weight=7,
     ),
     Defence(
         id="mta.directory-private",
@@ -70,6 +71,7 @@ DEFENCES = (
         unseen="Only who is on the gateway already could read it.",
         when=lambda gateway: bool(directories(gateway)),
         lacks={"sendmail": "It is told of no directory: its mailboxes are declared by lists."},
+        weight=8,
     ),
     Defence(
         id="mta.recipient-verified",
@@ -94,6 +96,7 @@ DEFENCES = (
             "sendmail": "Sendmail asks no next hop while its client waits; in its place the next hop refuses, and the "
             "bounce goes to a sender whom SPF and the domain checks let through; declare the mailboxes to have none.",
         },
+        weight=7,
     ),
     Defence(
         id="mta.recipient-domain",
@@ -111,5 +114,6 @@ DEFENCES = (
             SendmailRule("Local_check_relay", _domain_asked),
         ),
         unseen="Strangers are refused as relays before; the acceptance tests send from inside.",
+        weight=3,
     ),
 )

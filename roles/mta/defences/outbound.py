@@ -85,6 +85,7 @@ SENDERS_FIRST = (
             ),
         ),
         when=restricts_senders,
+        weight=6,
     ),
 )
 DEFENCES = (
@@ -109,6 +110,7 @@ DEFENCES = (
             ),
         ),
         when=lambda gateway: bool(gateway.relay_networks),
+        weight=10,
     ),
     Defence(
         id="mta.inside-undeclared",
@@ -125,6 +127,7 @@ DEFENCES = (
             ),
         ),
         when=lambda gateway: not gateway.relay_networks,
+        weight=8,
     ),
     Defence(
         id="mta.outbound-way",
@@ -166,6 +169,7 @@ DEFENCES = (
             ),
         ),
         unseen="Only who gets the mail sees it; the acceptance tests receive some, and look at each byte.",
+        weight=4,
     ),
     Defence(
         id="mta.backscatter",
@@ -198,6 +202,7 @@ DEFENCES = (
             ),
         ),
         unseen="It takes mail that cannot be delivered; the acceptance tests have a next hop that refuses.",
+        weight=7,
     ),
     Defence(
         id="mta.queue-times",

@@ -102,5 +102,6 @@ DEFENCES = (
             ),
         ),
         claims=tuple(_relay_attempt(name, recipient) for name, recipient in RELAY_SPELLINGS),
+        weight=10,
     ),
 )

@@ -16,7 +16,7 @@ def _entries(word: str, gateway: Gateway) -> tuple[str, ...]:
     return entries(getattr(gateway.mta_rules, word), today())
 
 
-def _access(word: str, listed: str, title: str, why: str, rows: tuple[str, ...]) -> Defence:
+def _access(word: str, listed: str, title: str, why: str, rows: tuple[str, ...], *, weight: int) -> Defence:
     """Return the record of one list of rules; gateways without such rules have none of it."""
     return Defence(
         id=f"mta.{word}-rules",
@@ -26,6 +26,7 @@ def _access(word: str, listed: str, title: str, why: str, rows: tuple[str, ...])
         sets=(TableRestrictions(listed, partial(_entries, word)), *sets(word)),
         unseen=_UNSEEN,
         when=lambda gateway: bool(_entries(word, gateway)),
+        weight=weight,
     )
 
 
@@ -37,6 +38,7 @@ SENDING = (
         "Clients that the operator names are refused or let in",
         "Who is known to send nothing else costs no look at the message; who is known to be honest must not fail a check of names.",
         ("A11", "A16"),
+        weight=6,
     ),
     _access(
         "helo",
@@ -44,6 +46,7 @@ SENDING = (
         "HELO names that the operator lists are refused or let in",
         "Much spam software greets with a name that no mail server has, such as the gateway's own.",
         ("A16", "A17"),
+        weight=4,
     ),
     _access(
         "sender",
@@ -51,6 +54,7 @@ SENDING = (
         "Senders that the operator names are refused or let in",
         "A sender who is not wanted is told so in the dialogue, with the rule that he can quote.",
         ("A12", "A16"),
+        weight=5,
     ),
 )
 RECEIVING = (
@@ -60,6 +64,7 @@ RECEIVING = (
         "Recipients that the operator names get nothing from outside, or get it unverified",
         "Some mailboxes are for the house alone, and some next hops cannot say whether a mailbox exists.",
         ("A16",),
+        weight=5,
     ),
 )
 CONTENT = (
@@ -81,5 +86,6 @@ CONTENT = (
             "sendmail": "Sendmail looks at single headers by rulesets of its own language, and at no body. In its place stand "
             "filterd's `[[content]]` rules, which see decoded text, refuse, tag or only count, and are the same on both MTAs."
         },
+        weight=4,
     ),
 )

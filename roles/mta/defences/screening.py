@@ -49,6 +49,7 @@ DEFENCES = (
         ),
         unseen="A test shows in the 450 that a new client gets after it passed, and only to one that passed.",
         lacks={"sendmail": _PAUSE},
+        weight=2,
     ),
     Defence(
         id="mta.dnsbl",
@@ -74,6 +75,7 @@ DEFENCES = (
             SendmailRule("Local_check_relay", called("Blocklists")),
         ),
         unseen="It takes an address that a list holds; the acceptance tests send from some.",
+        weight=6,
     ),
     Defence(
         id="mta.dnsbl-weights",
@@ -97,5 +99,6 @@ DEFENCES = (
             ),
         ),
         unseen="It takes addresses that lists hold; the acceptance tests send from some.",
+        weight=4,
     ),
 )

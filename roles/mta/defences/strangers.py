@@ -55,6 +55,7 @@ DEFENCES = (
             SendmailRule(_RULES, ("R$*\t$: $1 $| $>OwnHost $1", "R$* $| OWN\t$@ $1", "R$* $| $*\t$: $1")),
         ),
         unseen="It is about hosts inside; to strangers nothing shows.",
+        weight=2,
     ),
     Defence(
         id="mta.helo-form",
@@ -74,6 +75,7 @@ DEFENCES = (
             ),
         ),
         when=lambda gateway: _asks("syntax", gateway),
+        weight=4,
     ),
     Defence(
         id="mta.helo-fqdn",
@@ -101,6 +103,7 @@ DEFENCES = (
             ),
         ),
         when=lambda gateway: _asks("fqdn", gateway),
+        weight=3,
     ),
     Defence(
         id="mta.helo-known",
@@ -128,6 +131,7 @@ DEFENCES = (
             ),
         ),
         when=lambda gateway: _asks("known", gateway),
+        weight=3,
     ),
     Defence(
         id="mta.sender-domain",

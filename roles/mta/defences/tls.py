@@ -85,6 +85,7 @@ DEFENCES = (
                 ),
             ),
         ),
+        weight=7,
     ),
     Defence(
         id="mta.tls-floor",
@@ -119,6 +120,7 @@ DEFENCES = (
             TlsSuites(asked=_WEAK, refuted_by=frozenset({"3des"})),
             TlsRenegotiation(refuted_by="done"),
         ),
+        weight=6,
     ),
     Defence(
         id="mta.tls-sessions",
@@ -141,6 +143,7 @@ DEFENCES = (
             ),
         ),
         unseen="How long a key lives, an outsider would have to wait for.",
+        weight=4,
     ),
     Defence(
         id="mta.tls-no-injection",
@@ -152,6 +155,7 @@ DEFENCES = (
             MainCf("smtpd_tls_auth_only", "yes"),
         ),
         claims=(StarttlsInjection(refuted_by="250-mx1.example.org\n250 PIPELINING"),),
+        weight=8,
     ),
     Defence(
         id="mta.tls-outbound",
@@ -175,6 +179,7 @@ DEFENCES = (
             ),
         ),
         unseen="Only the next hop sees it; the acceptance tests are next hops of every kind.",
+        weight=7,
     ),
     Defence(
         id="mta.tls-mandatory",
@@ -197,6 +202,7 @@ DEFENCES = (
             ),
         ),
         unseen="Only the next hop sees it; the acceptance tests are next hops of every kind.",
+        weight=7,
     ),
     Defence(
         id="mta.dane",
@@ -213,6 +219,7 @@ DEFENCES = (
             "sendmail": "Debian builds Sendmail without DANE; a domain of weight is named in `tls.mandatory` in its place, and "
             "MTA-STS covers what publishes a policy."
         },
+        weight=6,
     ),
     Defence(
         id="mta.mta-sts",
@@ -240,5 +247,6 @@ DEFENCES = (
             ),
         ),
         unseen="Only domains with a policy see it; the acceptance tests publish some.",
+        weight=6,
     ),
 )

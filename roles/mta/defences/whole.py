@@ -100,6 +100,7 @@ def of(records: Sequence[Defence]) -> tuple[Defence, ...]:
             )
             + tuple(SendmailRuleset(name, partial(_rules, name, records)) for name in _rulesets(records)),
             unseen="Each entry's own record looks from outside at what it refuses.",
+            weight=9,
         ),
         Defence(
             id="mta.no-exceptions",
@@ -131,5 +132,6 @@ def of(records: Sequence[Defence]) -> tuple[Defence, ...]:
                 *_sendmail(records),
             ),
             unseen="Whom an exception is for, the audit would have to guess.",
+            weight=9,
         ),
     )

@@ -202,7 +202,12 @@ def test_an_answer_that_accepts_its_own_counter_example_cannot_be_made() -> None
         (Sysctl("net.ipv4.ip_forward", "0"), "sysctl", "0", "0\n"),
         (POLICY, "iptables", "-P INPUT DROP\n-A INPUT -j ACCEPT", "-P INPUT DROP\n"),
         (RULES, "iptables-save", "-A INPUT -i lo -j ACCEPT", "-A INPUT -i lo -j ACCEPT\n"),
-        (FAMILIES, "systemctl", "AF_UNIX AF_INET", "AF_UNIX AF_INET\n"),
+        (
+            FAMILIES,
+            "systemctl",
+            "RestrictAddressFamilies=AF_UNIX AF_INET\nLoadState=loaded",
+            "AF_UNIX AF_INET\n",
+        ),
         (PERMIT, "postconf", "permit_mynetworks", "permit_mynetworks\n"),
     ],
 )
@@ -214,6 +219,13 @@ def test_the_question_is_put_to_the_daemon(
     assert [call.split()[0] for call in fake_host.called()] == [program]
 
 
+def test_a_unit_that_is_not_there_has_no_properties(fake_host: FakeHost) -> None:
+    # systemctl answers for it, with what a unit has that says nothing: `PrivateNetwork=no` is no defence of it.
+    fake_host.program("systemctl", "echo PrivateNetwork=no; echo LoadState=not-found")
+    kind = UnitOption(unit="a.service", option="PrivateNetwork", value="no")
+    assert fake_host.run(kind.question(GATEWAY), fails=True) == ""
+
+
 @pytest.mark.parametrize(
     ("kind", "call"),
     [
@@ -222,7 +234,7 @@ def test_the_question_is_put_to_the_daemon(
         (Sysctl("net.ipv4.ip_forward", "0"), "sysctl -n net.ipv4.ip_forward"),
         (SshdOption("X11Forwarding", "no"), "sshd -T"),
         (PERMIT, "postconf -h smtpd_relay_restrictions"),
-        (FAMILIES, "systemctl show --property RestrictAddressFamilies --value a.service"),
+        (FAMILIES, "systemctl show --property LoadState --property RestrictAddressFamilies a.service"),
         (POLICY, "iptables -S INPUT"),
         (ChainPolicy(family=6, chain="OUTPUT", policy="DROP"), "ip6tables -S OUTPUT"),
         (RULES, "iptables-save -t filter"),

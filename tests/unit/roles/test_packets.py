@@ -106,6 +106,14 @@ def test_what_listens_is_what_is_declared(more: list[str], less: str, seen: str,
     assert seen in answer
 
 
+def test_of_others_only_it_does_not_matter_who_is_away(fake_host: FakeHost) -> None:
+    kind = Listeners(others_only=True)
+    fake_host.program("ss")
+    assert kind.holds(fake_host.run(kind.question(GATEWAY)), GATEWAY)
+    fake_host.program("ss", f"echo '{listening('0.0.0.0:110', 'pop3d')}'")
+    assert not kind.holds(fake_host.run(kind.question(GATEWAY)), GATEWAY)
+
+
 def test_a_service_that_comes_and_goes_may_be_away(fake_host: FakeHost) -> None:
     proven = gateway(tls={"certificate": "acme"})
     for more in ([], [listening("0.0.0.0:80", "lego")]):

@@ -1,0 +1,1 @@
+"""The assessment for people and programs: text, JSON, HTML."""
