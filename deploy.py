@@ -7,6 +7,7 @@ from roles.dns import deploy as dns
 from roles.filterd import deploy as filterd
 from roles.firewall import deploy as firewall
 from roles.hardening import deploy as hardening
+from roles.history import deploy as history
 from roles.mta import deploy as mta
 from roles.reports import deploy as reports
 from roles.sandbox import deploy as sandbox
@@ -15,6 +16,7 @@ from roles.spamassassin import deploy as spamassassin
 
 gateway, platform = prepared(host)
 
+history.begins(gateway, platform)  # before the first change: all of them can be taken back
 mta.may_begin(gateway, platform)  # before what belongs to another MTA is taken from it
 firewall.apply(gateway, platform)  # before anything listens that it must cover
 hardening.apply(gateway, platform)  # before strangers are let in
@@ -25,3 +27,4 @@ clamav.apply(gateway, platform)  # the engines before the daemon that asks them
 spamassassin.apply(gateway, platform)
 filterd.apply(gateway, platform)  # from here on mail flows
 reports.apply(gateway, platform)  # what counted it says so each night
+history.ends(gateway, platform)  # behind the last change, of which it files what was different

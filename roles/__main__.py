@@ -1,8 +1,8 @@
-"""Provisioning with exit codes: `python -m roles apply INVENTORY` and `python -m roles drift INVENTORY`.
+"""Provisioning with exit codes: `python -m roles apply|drift|revert INVENTORY`.
 
 pyinfra succeeds with an empty inventory, with hosts that it dropped, and whatever a dry run found. This says what
 happened. Exit codes: apply 0 every host deployed, 1 not, 2 the inventory cannot be used; drift 0 in sync, 2 drift, 1 cannot
-tell. A wrong command line is 2.
+tell; revert 0 every host is what it was, 1 not, 2 the inventory cannot be used. A wrong command line is 2.
 """
 
 import argparse
@@ -10,11 +10,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from roles.errors import SettingError
 from roles.filterd.wheelhouse import WHEELHOUSE, release
+from roles.history.asking import AskError, answers, run_there
+from roles.history.baseline import BaselineError, differences, loaded, read, saved
+from roles.history.paths import TITLE
+from roles.history.reverting import planned, reverted
 from roles.inventory import hosts_of, typed
 from roles.mta.rules import expired, today
 
@@ -27,32 +32,57 @@ class ProvisionError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m roles", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "command",
-        choices=("apply", "drift"),
-        help="apply: deploy; drift: only say what a deploy would change",
-    )
-    parser.add_argument("inventory", help="inventory file, for instance inventory/lab.py")
-    parser.add_argument(
-        "--json", action="store_true", help="print pyinfra's result as JSON instead of a summary"
-    )
+    parser = _parser()
     options = parser.parse_args(arguments)
-    applies = options.command == "apply"
     try:
         hosts = hosts_of(options.inventory)
+        if options.command == "revert":
+            return _revert(parser, options, hosts)
+        if options.command == "drift" and (options.save_baseline or options.from_baseline):
+            return _baseline(options, hosts)
         release(WHEELHOUSE)
         for name, data in hosts.items():
             # Before any host is touched.
             for words in expired(typed(name, data).mta_rules.every(), today()):
                 print(f"{name}: {words}", file=sys.stderr)
-        return (_apply if applies else _drift)(options, hosts)
+        return (_apply if options.command == "apply" else _drift)(options, hosts)
     except SettingError as error:
         print(error, file=sys.stderr)
-        return 2 if applies else 1
-    except ProvisionError as error:
+        return 1 if options.command == "drift" else 2
+    except (ProvisionError, AskError, BaselineError) as error:
         print(f"{options.inventory}: {error}", file=sys.stderr)
         return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m roles", description=(__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    apply = commands.add_parser("apply", help="deploy")
+    drift = commands.add_parser(
+        "drift", help="only say what a deploy would change, or what has changed since a baseline"
+    )
+    revert = commands.add_parser("revert", help="take back what deploys have changed of the hosts")
+    for command in (apply, drift, revert):
+        command.add_argument("inventory", help="inventory file, for instance inventory/lab.py")
+    for command in (apply, drift):
+        command.add_argument(
+            "--json", action="store_true", help="print the result as JSON instead of a summary"
+        )
+    baseline = drift.add_mutually_exclusive_group()
+    baseline.add_argument("--save-baseline", metavar="FILE", help="write down what the hosts are like now")
+    baseline.add_argument(
+        "--from-baseline", metavar="FILE", help="compare the hosts with what was written down"
+    )
+    revert.add_argument("--host", help="of the inventory's hosts only this one")
+    revert.add_argument(
+        "--yes", action="store_true", help="do it; without it only what would be done is said"
+    )
+    revert.add_argument(
+        "--even-with-mail",
+        action="store_true",
+        help="also where mail waits or is kept: it is moved, none is deleted",
+    )
+    return parser
 
 
 def _pyinfra(*arguments: str, shown: bool = False) -> subprocess.CompletedProcess[str]:
@@ -74,7 +104,7 @@ def _apply(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
     if failed or reached != set(hosts):
         lacking = ", ".join(sorted(set(failed) | (set(hosts) - reached)))
         raise ProvisionError(f"not deployed: {lacking}")
-    changed = sum(len(operation["success"]) for operation in result["results"]["operations"])
+    changed = sum(len(each["success"]) for each in result["results"]["operations"] if not _keeps_books(each))
     print(
         done.stdout
         if options.json
@@ -91,7 +121,9 @@ def _drift(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
     plan = json.loads(done.stdout)["plan"]
     if not plan:
         raise ProvisionError("the plan is empty; that cannot be called in sync")
-    changes = [(host, item["name"]) for item in plan for host in item["hosts_with_change"]]
+    changes = [
+        (host, item["name"]) for item in plan if not _keeps_books(item) for host in item["hosts_with_change"]
+    ]
     if options.json:
         print(
             json.dumps(
@@ -106,6 +138,55 @@ def _drift(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
             print(f"{host}: {name}")
         print(f"{len(changes)} operations would change something on {len(hosts)} hosts")
     return 2 if changes else 0
+
+
+def _keeps_books(operation: dict[str, Any]) -> bool:
+    return str(operation["name"]).startswith(f"{TITLE} | ")
+
+
+def _revert(parser: argparse.ArgumentParser, options: argparse.Namespace, hosts: dict[str, Any]) -> int:
+    if options.host and options.host not in hosts:
+        parser.error(f"{options.inventory} has no host {options.host}; it has {', '.join(hosts)}")
+    names = [options.host] if options.host else list(hosts)
+    if not options.yes:
+        return planned(options.inventory, names)
+    return reverted(options.inventory, names, even_with_mail=options.even_with_mail)
+
+
+def _baseline(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
+    """Save what the hosts are like, or say what of it is different from a baseline."""
+    # Before hosts are asked, which takes its time.
+    base = loaded(Path(options.from_baseline)) if options.from_baseline else {}
+    if base and set(base) != set(hosts):
+        unlike = ", ".join(sorted(set(base) ^ set(hosts)))
+        raise BaselineError(f"{options.from_baseline} and the inventory do not have the same hosts: {unlike}")
+    since = min((each.taken for each in base.values()), default=0)
+    asked = answers(options.inventory, run_there("record", f"show {since}"), list(hosts))
+    if silent := [f"{name}: {answer.text}" for name, answer in asked.items() if answer.code]:
+        raise BaselineError("; ".join(silent))
+    pictures = {name: read(answer.text) for name, answer in asked.items()}
+    if options.save_baseline:
+        saved(Path(options.save_baseline), pictures)
+        print(f"{options.save_baseline}: what {len(pictures)} hosts are like")
+        return 0
+    found = [(name, each) for name in hosts for each in differences(base[name], pictures[name])]
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "in_sync": not found,
+                    "differences": [{"host": name, **asdict(each)} for name, each in found],
+                }
+            )
+        )
+    else:
+        for name, each in found:
+            why = f"by {each.by}" if each.by else "by no deploy"
+            print(f"{name}: {each.section} {each.key}: {each.was} -> {each.now}, {why}")
+        print(
+            f"{len(found)} differences on {len(hosts)} hosts, {sum(not each.by for _, each in found)} by no deploy"
+        )
+    return 2 if found else 0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pyinfra import host
 from pyinfra.api import FactBase, FileUploadCommand, StringCommand, deploy, operation
 from typing_extensions import override
 
+from roles.history.paths import HISTORY
 from roles.platforms import Platform
 from roles.rendering import BuiltFile, OwnedFile
 from roles.settings import Gateway
@@ -19,6 +20,10 @@ from roles.settings import Gateway
 RUN_DIRECTORY = "/run/bastide"
 # Where watchers of the host say what is wrong, a file each, for the daily report. Their scripts, which import nothing of ours, name it too.
 NOTES = "/run/bastide-notes"
+# What each of our scripts begins with. What it makes is as readable as it would be under Debian's own umask: the login's may
+# be stricter (hardening.umask), and daemons read below the directories that are made here. And the first one of a run
+# records what the host is (roles/history).
+PRELUDE = f"umask 022\n[ -d {HISTORY}/begin ] || [ ! -e {HISTORY}/record ] || sh {HISTORY}/record begin\n"
 _POLICY = "/usr/sbin/policy-rc.d"
 
 Layer = Callable[[Gateway, Platform], None]
@@ -26,12 +31,8 @@ Commands = Generator[StringCommand | FileUploadCommand, None, None]
 
 
 def shell(script: str) -> StringCommand:
-    """Return a command that stops at the first failure of a script.
-
-    What it makes is as readable as it would be under Debian's own umask: the login's may be stricter
-    (hardening.umask), and daemons read below the directories that are made here.
-    """
-    return StringCommand("sh", "-e", "-c", shlex.quote(f"umask 022\n{script}"))
+    """Return a command that stops at the first failure of a script, and before it where the host cannot be recorded."""
+    return StringCommand("sh", "-e", "-c", shlex.quote(PRELUDE + script))
 
 
 def layer(title: str) -> Callable[[Layer], Layer]:
@@ -82,9 +83,14 @@ if ! [ -e {_POLICY} ] || grep -q bastide {_POLICY}; then
   chmod 755 {_POLICY}
   trap 'rm -f {_POLICY}' EXIT
 fi
-find /var/cache/apt/pkgcache.bin -mmin -60 2>/dev/null | grep -q . || apt-get -q update
+fresh=$(find /var/cache/apt/pkgcache.bin -mmin -60 2>/dev/null || true)
+[ "$fresh" ] || apt-get -q update
 dpkg --configure -a
-apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold install {names}"""
+install() {{
+  apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold install {names}
+}}
+# Whatever asks apt writes its cache anew, also where the lists were never fetched.
+install || {{ [ "$fresh" ] && apt-get -q update && install; }}"""
     )
 
 

@@ -12,6 +12,7 @@ from pyinfra.api import OperationError
 from roles.firewall.defences import DEFENCES
 from roles.firewall.loading import ROLLBACK, _confirm
 from roles.firewall.ruleset import ruleset
+from roles.operations import PRELUDE
 from tests.unit.roles.examples import gateway
 from tests.unit.roles.hosts import FakeHost
 from tests.unit.roles.plans import Case, Plan, plans
@@ -69,7 +70,7 @@ def test_any_difference_loads_both_families_whole(planned: dict[str, Plan], firs
 
 def test_the_order_is_test_arm_load_confirm_persist(first: Plan) -> None:
     steps = [
-        command[0] if command[0] != "run" else shlex.split(command[1])[3].removeprefix("umask 022\n")
+        command[0] if command[0] != "run" else shlex.split(command[1])[3].removeprefix(PRELUDE)
         for command in first.commands
     ]
     mkdir, upload4, upload6, test, arm, known, load, confirm, still, persist = steps

@@ -16,6 +16,7 @@ from roles.firewall.defences import FILTERING
 from roles.firewall.ruleset import ruleset
 from roles.hardening.defences import DEFENCES as HARDENING
 from roles.kinds import HostState, InterfaceSysctl, LineOption, Sysctl, applies, need_of
+from roles.operations import PRELUDE
 from roles.platforms import DEBIAN_12
 from roles.registry import LAYERS
 from tests.unit.roles.deeds import OPERATIONS
@@ -24,6 +25,10 @@ from tests.unit.roles.plans import Case, Plan, plans
 
 NAMES = [name for name, _ in LAYERS]
 TITLES = ["Firewall", "Hardening", "Sandbox", "DNS", "MTA", "ClamAV", "SpamAssassin", "filterd", "Reports"]
+HISTORY = [
+    "History | Write what records the host and takes it back",
+    "History | File what this deploy changed",
+]
 BEFORE = ["Write what carries a queue over", "Ask whether the queue of the other MTA can be carried over"]
 # The daemon's own checker, and a file that it has to see before it is live.
 CHECKERS = {
@@ -58,6 +63,7 @@ BARE: Answers = {
     'sandbox.conf)" -lt': [],
     "| base64 -w 0": [f"state {number} eA==" for number in range(len(STATES))],
     "/var/lib/bastide/handover": ["none", "0"],
+    "&& echo open": ["open"],
     "|| echo none": ["none"],
     "dpkg-query": ["some-package"],
     "ActiveEnterTimestamp": unit_state(have="", active="inactive", enabled="disabled"),
@@ -100,6 +106,7 @@ def settled(plan: Plan) -> Answers:
         'sandbox.conf)" -lt': [],
         "| base64 -w 0": [f"state {number} {answer}" for number, answer in enumerate(answers)],
         "/var/lib/bastide/handover": ["none", "0"],
+        "&& echo open": ["closed"],
         "|| echo none": ["none"],
         "augenrules --check": ["1"],
         # All parameters of the machine are as wanted.
@@ -150,7 +157,7 @@ def stale(bare: dict[str, Plan], checkout: Path) -> dict[str, Plan]:
 
 def scripts(plan: Plan) -> list[str]:
     """Return the scripts of a plan's commands, out of their `sh -e -c`."""
-    return [shlex.split(text)[3].removeprefix("umask 022\n") for text in plan.texts()]
+    return [shlex.split(text)[3].removeprefix(PRELUDE) for text in plan.texts()]
 
 
 def place(plan: Plan, text: str) -> int:
@@ -168,11 +175,17 @@ def test_operations_are_named_by_layer_and_deed(bare: dict[str, Plan], name: str
 def test_the_deploy_is_the_layers_outermost_first(bare: dict[str, Plan]) -> None:
     whole = bare["deploy.py"]
     layers = [operation for name in NAMES for operation in bare[name].operations]
-    # Whether a switch of MTAs may begin is asked before anything is changed for it.
-    assert whole.operations == [f"MTA | {deed}" for deed in BEFORE] + layers
-    assert (
-        whole.commands[-len(commands := [one for name in NAMES for one in bare[name].commands]) :] == commands
-    )
+    # Whether a switch of MTAs may begin is asked before anything is changed for it; all is between record and filing.
+    assert whole.operations == [HISTORY[0], *(f"MTA | {deed}" for deed in BEFORE), *layers, HISTORY[1]]
+    *commands, last = whole.commands
+    assert commands[-len(own := [one for name in NAMES for one in bare[name].commands]) :] == own
+    assert "/var/lib/bastide-history/record end " in last[1]
+
+
+def test_whatever_changes_the_host_has_it_recorded_first(bare: dict[str, Plan]) -> None:
+    # An upload goes to a place that a script of its operation has made.
+    assert bare["deploy.py"].commands[0][0] == "run"
+    assert [text for text in bare["deploy.py"].texts() if not shlex.split(text)[3].startswith(PRELUDE)] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -178,6 +178,16 @@ class TestInstalling:
         self.install(planned, fake_host, policy)
         assert [call.split()[-1] for call in fake_host.called()] == ["postfix-pcre"]
 
+    def test_lists_that_were_not_fetched_are_though_the_cache_is_young(
+        self, planned: dict[str, Plan], fake_host: FakeHost, policy: Path
+    ) -> None:
+        fetched = policy.parent / "fetched"
+        fake_host.program("apt-get", f"case $2 in update) touch {fetched} ;; *) [ -e {fetched} ] ;; esac")
+        (policy.parent / "cache").mkdir()
+        (policy.parent / "cache/pkgcache.bin").touch()
+        self.install(planned, fake_host, policy)
+        assert [call.split()[-1] for call in fake_host.called()] == ["postfix-pcre", "update", "postfix-pcre"]
+
     def test_the_policy_goes_when_the_installation_fails(
         self, planned: dict[str, Plan], fake_host: FakeHost, policy: Path
     ) -> None:

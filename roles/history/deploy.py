@@ -1,0 +1,53 @@
+"""Have a host record what deploys change of it, and able to go back by itself."""
+
+import shlex
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from roles.history.paths import HISTORY, TITLE
+from roles.operations import converged, files_owned, layer
+from roles.platforms import Platform
+from roles.rendering import OwnedFile
+from roles.settings import Gateway
+
+# Each stands on the host without its ending, and runs there with neither us nor Python.
+PROGRAMS: Final = ("record", "restore", "filter", "revert")
+_HERE: Final = Path(__file__).parent
+
+
+@layer(TITLE)
+def begins(_gateway: Gateway, _platform: Platform) -> None:
+    """Have the programs that record and revert; from here on the first change of a run records the host before it."""
+    files = [
+        OwnedFile(path=f"{HISTORY}/{name}", content=(_HERE / f"{name}.sh").read_text(), mode="700")
+        for name in PROGRAMS
+    ]
+    files_owned(
+        name="Write what records the host and takes it back",
+        files=files,
+        check="; ".join(f"sh -n $stage{file.path}" for file in files),
+    )
+
+
+@layer(TITLE)
+def ends(_gateway: Gateway, _platform: Platform) -> None:
+    """File what this run has changed, and what a run has that died before it came here."""
+    converged(
+        name="File what this deploy changed",
+        question=f"[ -d {HISTORY}/begin ] && echo open || echo closed",
+        wanted="closed",
+        remedy=f"sh {HISTORY}/record end {shlex.quote(_revision())}",
+    )
+
+
+@cache
+def _revision() -> str:
+    """Return what git calls the revision that is deployed, marked where files differ from it."""
+    command = ("git", "-C", str(_HERE), "describe", "--always", "--dirty", "--abbrev=12")
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"

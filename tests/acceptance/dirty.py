@@ -1,0 +1,76 @@
+"""A server that somebody has used before Bastide comes: a stock MTA with mail, leftovers, other rules, people's own things."""
+
+from typing import Final
+
+# Where its mail would go: nobody answers there.
+NOWHERE: Final = "192.0.2.1"
+PORT: Final = 8080
+# Contents of files that a deploy changes or stands beside; each must be found again.
+OWN: Final = {
+    "/etc/ssh/sshd_config.d/05-own.conf": "PasswordAuthentication yes\nPermitRootLogin yes\n",
+    "/etc/sysctl.d/50-own.conf": "net.ipv4.ip_forward = 1\n",
+    "/etc/motd": "Welcome to the old server\n",
+    "/etc/cron.d/own": "17 4 * * * root /usr/local/bin/own\n",
+    "/etc/cron.daily/own": "#!/bin/sh\ntrue\n",
+    "/var/spool/cron/crontabs/root": "5 5 * * * /usr/local/bin/own\n",
+    "/usr/local/bin/own": "#!/bin/sh\necho own\n",
+    "/etc/postfix/own": "own.example OK\n",
+    "/etc/exim4/exim4.conf.localmacros": "MAIN_TLS_ENABLE = yes\n",
+    "/root/notes": "do not lose me\n",
+    "/etc/systemd/system/own-web.service": "[Unit]\nDescription=Own pages\n[Service]\n"
+    f"ExecStart=/usr/bin/python3 -m http.server --directory /srv/drop {PORT}\n[Install]\nWantedBy=multi-user.target\n",
+}
+# Debian's own way to leave a package's configuration behind: it was installed, and removed without --purge.
+_LEFTOVER: Final = """d=$(mktemp -d)
+mkdir -p $d/DEBIAN $d/etc/exim4 $d/usr/sbin
+cat >$d/DEBIAN/control <<'END'
+Package: exim4-daemon-light
+Version: 4.96-15
+Architecture: all
+Maintainer: nobody <nobody@example.org>
+Description: an MTA
+END
+echo /etc/exim4/exim4.conf >$d/DEBIAN/conffiles
+echo '# left over' >$d/etc/exim4/exim4.conf
+dpkg-deb -b $d $d.deb >/dev/null
+dpkg -i $d.deb >/dev/null
+dpkg --remove exim4-daemon-light >/dev/null
+rm -rf $d $d.deb"""
+_FILES: Final = "\n".join(
+    f"mkdir -p $(dirname {path}); cat >{path} <<'END'\n{text}END" for path, text in OWN.items()
+)
+MADE: Final = f"""set -e
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q update >/dev/null
+apt-get -q -y --no-install-recommends install postfix iptables >/dev/null
+{_LEFTOVER}
+mkdir -m 1777 -p /srv/drop
+mkdir -m 777 -p /var/lib/own-drop
+{_FILES}
+chmod 755 /usr/local/bin/own /etc/cron.daily/own
+chmod 600 /var/spool/cron/crontabs/root
+chmod 644 /etc/ssh/sshd_config.d/05-own.conf
+useradd --create-home --shell /bin/bash odd
+useradd --system --shell /bin/bash sysodd
+echo 'odd:secret' | chpasswd
+echo 'postmaster: odd' >>/etc/aliases
+newaliases
+sysctl -q -p /etc/sysctl.d/50-own.conf
+postconf -e relayhost=[{NOWHERE}] defer_transports=smtp
+systemctl restart postfix
+systemctl daemon-reload
+systemctl --quiet enable --now own-web
+systemctl reload ssh
+for n in 1 2; do printf 'Subject: old mail %s\\n\\nold\\n' $n | sendmail -f odd@old.example someone@elsewhere.example; done
+for t in iptables ip6tables; do
+  $t -N own
+  $t -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+  $t -A INPUT -i lo -j ACCEPT
+  $t -A INPUT -i mgmt0 -p tcp --dport 22 -j ACCEPT
+  $t -A INPUT -j own
+  $t -A own -p tcp --dport {PORT} -j ACCEPT
+  $t -P INPUT DROP
+done
+iptables -t nat -A POSTROUTING -o wan0 -s 10.9.0.0/24 -j MASQUERADE
+for s in $(seq 20); do [ $(find /var/spool/postfix/deferred /var/spool/postfix/active -type f | wc -l) -ge 2 ] && break; sleep 0.5; done
+"""

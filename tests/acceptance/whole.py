@@ -1,0 +1,84 @@
+"""A host's whole state, looked at by other means than Bastide's own record: what a revert is measured by.
+
+Two pictures are compared line by line. What cannot be the same twice is left out, each with its reason.
+"""
+
+from tests.acceptance.gateway import GatewayHost
+
+# Paths, as find(1) takes them, and why no two pictures have them alike.
+LEFT_OUT = {
+    "/proc/*": "the kernel's own",
+    "/sys/*": "the kernel's own",
+    "/dev/*": "the kernel's own",
+    "/run/*": "made anew at each start",
+    "/tmp/*": "for passing use",  # noqa: S108 - it is looked past
+    "/var/tmp/*": "for passing use",  # noqa: S108
+    "/var/log/*": "logs grow",
+    "/var/cache/*": "made anew from elsewhere",
+    "/var/lib/apt/lists*": "what the mirror said last",
+    "/var/lib/apt/*": "packages and marks are asked for by name",
+    "/var/lib/dpkg/*": "packages and overrides are asked for by name",
+    "/var/lib/ucf/*.[0-9]": "ucf's own older copies of its lists",
+    "/var/lib/systemd/timers*": "times of last starts",
+    "/var/lib/systemd/random-seed": "random",
+    "/var/lib/systemd/catalog*": "made anew by an update of packages",
+    "/var/lib/bastide-history*": "the record itself, and what was kept",
+    "/var/lib/postfix/*": "what Postfix keeps while it runs",
+    "/var/spool/postfix/pid/*": "what Postfix keeps while it runs",
+    "/var/spool/postfix/defer/*": "why mail waits, written anew at each try",
+    "/root/.bash_history": "what people typed",
+    "/srv/mirror/*": "the lab's packages, read-only",
+}
+# Kernel parameters that count, or are random.
+COUNTING = r"\|".join(
+    (
+        *(
+            "random",
+            "ns_last_pid",
+            "-nr ",
+            "-state ",
+            "_next_id",
+            "pty.nr",
+            "dentry",
+            "inode-",
+            "_count ",
+            "_key ",
+        ),
+        *("quota.syncs", "sched_domain", "perf_event_max_sample"),
+    )
+)
+
+_FIND = " -o ".join(f"-path '{path}' -prune" for path in LEFT_OUT)
+# What begins or ends without anybody's doing.
+_PASSING = r"user-runtime-dir@\|user@\|systemd-tmpfiles-clean\|apt-daily\|e2scrub\|dpkg-db-backup\|fstrim"
+_ASKED = {
+    "file": f"find / -xdev {_FIND} -o -printf '%p %y %m %U %G %l\\n'",
+    "content": f"find / -xdev {_FIND} -o -type f -print0 | xargs -0 sha256sum",
+    "package": "dpkg-query -W -f='${binary:Package} ${db:Status-Abbrev}${Version}\\n'",
+    "auto": "sed -n 's/^Package: //p' /var/lib/apt/extended_states",
+    "override": "dpkg-statoverride --list || true",
+    "diversion": "dpkg-divert --list",
+    "unit": "systemctl list-unit-files --no-legend --no-pager --plain",
+    "active": "systemctl list-units --no-legend --no-pager --plain --state=active --type=service,socket,timer,path "
+    f"| awk '{{ print $1 }}' | grep -v '{_PASSING}'",
+    "failed": "systemctl list-units --no-legend --no-pager --plain --failed",
+    "sysctl": f"sysctl -a 2>/dev/null | grep -v '{COUNTING}'",
+    "ip4": "! command -v iptables-save >/dev/null || iptables-save | sed '/^#/d; s/\\[.*//'",
+    "ip6": "! command -v ip6tables-save >/dev/null || ip6tables-save | sed '/^#/d; s/\\[.*//'",
+    "account": "getent passwd; getent group; getent shadow",
+    "mount": "findmnt -rn -o TARGET,FSTYPE,OPTIONS | grep -v '^/run\\|^/proc\\|^/sys'",
+    "listener": "ss -Hlntu | awk '{ print $1, $5 }'",
+    "sshd": "sshd -T",
+    "limit": "systemctl show --property DefaultLimitCORE",
+}
+
+
+def whole(gateway: GatewayHost) -> set[str]:
+    """Return the host's state, a line a thing, each begun with its kind."""
+    script = "\n".join(f"( {command} ) 2>/dev/null | sed 's/^/{kind} /'" for kind, command in _ASKED.items())
+    return {line.rstrip() for line in gateway.run(script).splitlines()}
+
+
+def unlike(before: set[str], after: set[str]) -> list[str]:
+    """Return what differs between two states: ``-`` before each line that is gone, ``+`` before each new one."""
+    return sorted([*(f"- {line}" for line in before - after), *(f"+ {line}" for line in after - before)])

@@ -1,0 +1,193 @@
+"""What is recorded of a host: the program itself, run on a scratch directory that stands for the host's root."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.roles.hosts import FakeHost
+
+PROGRAMS = Path(__file__).parents[3] / "roles/history"
+# What the host is asked beside its files; each test has it answer as it likes.
+ASKED = (
+    *("dpkg-query", "dpkg-statoverride", "dpkg-divert", "systemctl", "getcap", "ss", "ipset"),
+    *("iptables-save", "ip6tables-save"),
+)
+
+
+class History:
+    """The record of a scratch root."""
+
+    def __init__(self, directory: Path, fake_host: FakeHost) -> None:
+        self.root = directory / "root"
+        self.place = self.root / "var/lib/bastide-history"
+        for folder in ("etc", "root", "usr/local", "var/lib/foo", "opt"):
+            (self.root / folder).mkdir(parents=True)
+        for name in ("passwd", "group", "shadow"):
+            (self.root / "etc" / name).write_text("root:x:0:0:root:/root:/bin/sh\n")
+        self.fake_host = fake_host
+        for name in ASKED:
+            fake_host.program(name)
+        text = (PROGRAMS / "record.sh").read_text()
+        self.program = directory / "record"
+        self.program.write_text(
+            text.replace("\nH=/", f"\nH={self.root}/", 1).replace("\nROOT=\n", f"\nROOT={self.root}\n", 1)
+        )
+
+    def run(self, *words: str, code: int = 0) -> str:
+        environment = {**os.environ, "PATH": f"{self.fake_host.programs}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["sh", str(self.program), *words], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    def table(self, place: str, section: str = "files") -> dict[str, str]:
+        lines = (self.place / place / section).read_text().splitlines()
+        return dict(line.split("\t") for line in lines)
+
+    def original(self, path: str) -> str:
+        return (self.place / "originals" / path).read_text()
+
+
+@pytest.fixture
+def history(tmp_path: Path, fake_host: FakeHost) -> History:
+    return History(tmp_path, fake_host)
+
+
+def test_what_a_run_changes_is_filed_with_what_was_before(history: History) -> None:
+    etc = history.root / "etc"
+    (etc / "one").write_text("before\n")
+    (etc / "gone").write_text("was here\n")
+    (etc / "link").symlink_to("one")
+    (etc / "same").write_text("same\n")
+    history.run("begin")
+    (etc / "one").write_text("after\n")
+    (etc / "gone").unlink()
+    (etc / "link").unlink()
+    (etc / "new").mkdir()
+    (etc / "same").chmod(0o600)
+    history.run("end", "abc123")
+    changed, ours = history.table("changed"), history.table("ours")
+    assert set(changed) == {"/etc/one", "/etc/gone", "/etc/link", "/etc/new", "/etc/same"}
+    assert (changed["/etc/new"], ours["/etc/gone"]) == ("-", "-")
+    assert changed["/etc/link"].endswith(" one")
+    assert (changed["/etc/same"].split()[1], ours["/etc/same"].split()[1]) == ("644", "600")
+    assert (history.original("etc/one"), history.original("etc/gone")) == ("before\n", "was here\n")
+    (run,) = (history.place / "runs").iterdir()
+    assert "revision\tabc123\n" in run.read_text()
+    assert f"files\t/etc/new\t-\t{ours['/etc/new']}\n" in run.read_text()
+
+
+def test_a_later_run_never_writes_over_the_first_original(history: History) -> None:
+    path = history.root / "etc/one"
+    path.write_text("first\n")
+    for text in ("second\n", "third\n"):
+        history.run("begin")
+        path.write_text(text)
+        history.run("end", "r")
+    assert history.original("etc/one") == "first\n"
+    history.run("begin")
+    path.write_text("first\n")
+    history.run("end", "r")
+    # It is as before again: what comes after is an administrator's, or a new change with an original of its own.
+    assert history.table("changed") == {}
+
+
+def test_a_run_that_died_is_accounted_for_by_the_next(history: History) -> None:
+    path = history.root / "etc/one"
+    path.write_text("before\n")
+    history.run("begin")
+    path.write_text("half-way\n")
+    history.run("begin")
+    path.write_text("after\n")
+    history.run("end", "r")
+    assert history.original("etc/one") == "before\n"
+    history.run("end", "r")
+    assert len(list((history.place / "runs").iterdir())) == 1
+
+
+def test_what_an_administrator_changes_between_runs_is_not_ours(history: History) -> None:
+    (history.root / "etc/theirs").write_text("before\n")
+    history.run("begin")
+    (history.root / "etc/ours").write_text("ours\n")
+    history.run("end", "r")
+    (history.root / "etc/theirs").write_text("mended\n")
+    history.run("begin")
+    (history.root / "etc/more").write_text("ours\n")
+    history.run("end", "r")
+    assert set(history.table("changed")) == {"/etc/ours", "/etc/more"}
+
+
+@pytest.mark.parametrize("name", ["two words", "new\nline", "a\ttab", "back\\slash", "*", "-n", "Grüße"])
+def test_any_name_can_be_had_back(history: History, name: str) -> None:
+    path = history.root / "etc/sub" / name
+    path.parent.mkdir()
+    path.write_text("before\n")
+    history.run("begin")
+    path.write_text("after\n")
+    history.run("end", "r")
+    assert history.original(f"etc/sub/{name}") == "before\n"
+
+
+def test_originals_can_neither_be_run_nor_read_by_others(history: History) -> None:
+    path = history.root / "usr/local/shell"
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o6777)
+    history.run("begin")
+    path.write_text("other\n")
+    history.run("end", "r")
+    assert history.table("changed")["/usr/local/shell"].startswith("f 6777 ")
+    assert (history.place / "originals/usr/local/shell").stat().st_mode & 0o7077 == 0
+    assert history.place.stat().st_mode & 0o777 == 0o700
+
+
+def test_data_of_services_is_told_by_its_directory_alone(history: History) -> None:
+    history.run("begin")
+    (history.root / "var/lib/foo/row").write_text("a row\n")
+    (history.root / "var/lib/new").mkdir()
+    (history.root / "var/lib/new/row").write_text("a row\n")
+    history.run("end", "r")
+    assert set(history.table("changed")) == {"/var/lib/new"}
+
+
+def test_a_disk_without_room_stops_a_run_before_its_first_change(history: History) -> None:
+    history.fake_host.program("df", "echo head; echo fs 100 90 10 90% /")
+    said = history.run("begin", code=1)
+    assert "nothing was changed" in said
+    assert "10 KiB left" in said
+    assert not (history.place / "begin").exists()
+
+
+def test_packages_units_and_rules_are_recorded_too(history: History) -> None:
+    host = history.fake_host
+    host.program("dpkg-query", r"printf 'old\tii 1\nheld\tii 2\n'")
+    host.program("iptables-save", "printf '# at\\n*filter\\n:INPUT ACCEPT [1:2]\\nCOMMIT\\n'")
+    host.program("systemctl", 'case $1 in list-units) echo "a.service loaded active running A" ;; esac')
+    history.run("begin")
+    host.program("dpkg-query", r"printf 'held\tii 3\nnew\tii 1\n'")
+    host.program("iptables-save", "printf '*filter\\n:INPUT DROP [0:0]\\nCOMMIT\\n'")
+    host.program("systemctl")
+    history.run("end", "r")
+    assert history.table("changed", "packages") == {"old": "ii 1", "held": "ii 2", "new": "-"}
+    assert history.table("ours", "packages") == {"old": "-", "held": "ii 3", "new": "ii 1"}
+    assert history.table("changed", "active") == {"a.service": "active"}
+    assert history.original("firewall4") == "*filter\n:INPUT ACCEPT\nCOMMIT\n"
+
+
+def test_counters_of_the_packet_filter_are_no_change(history: History) -> None:
+    for packets in (1, 2):
+        history.fake_host.program(
+            "iptables-save", f"printf '*filter\\n:INPUT ACCEPT [{packets}:9]\\nCOMMIT\\n'"
+        )
+        history.run("begin" if packets == 1 else "end", "r")
+    assert history.table("changed", "firewall") == {}
+
+
+@pytest.mark.parametrize("name", ["record", "restore", "filter", "revert"])
+def test_each_program_is_what_a_shell_of_debian_understands(name: str) -> None:
+    dash = shutil.which("dash")
+    assert dash
+    subprocess.run([dash, "-n", str(PROGRAMS / f"{name}.sh")], check=True)
