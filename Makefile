@@ -64,7 +64,7 @@ chaos: $(READY) wheel ## kill, reload and restart filterd under traffic, on a li
 
 accept: $(READY) wheel ## tests against live hosts in labs of their own (as root); MTA=sendmail; KIND=vm: what wants a kernel of its own
 	@$(if $(filter vm,$(KIND)),.ci/packages $(APT_VM))
-	$(if $(filter vm,$(KIND)),$(BIN)/pytest -v tests/acceptance,$(call tried,accept,-n $(if $(BASTIDE_ACCEPT_LAB),0,2) --dist loadfile --no-loadscope-reorder tests/acceptance))
+	$(if $(filter vm,$(KIND)),$(BIN)/pytest -v tests/acceptance,$(call tried,accept,-n $(if $(BASTIDE_ACCEPT_LAB),0,3) --dist loadfile --no-loadscope-reorder tests/acceptance))
 
 check: $(READY) ## linters, types, stale pages, the Vagrantfile
 	$(BIN)/ruff check
