@@ -116,10 +116,7 @@ WAIVED: Final = (
             "sudo_add_requiretty",
         ),
         why="A deploy by sudo runs a shell that runs programs, and has no terminal.",
-        instead=(
-            "hardening.sudo",
-            "hardening.sudo-group",
-        ),
+        instead=("hardening.sudo",),
     ),
     Waived(
         rules=(
@@ -130,10 +127,19 @@ WAIVED: Final = (
             "Administrators administrate: Debian's own line lets group sudo do everything as root, and who is in it is"
             " the question."
         ),
-        instead=(
-            "hardening.sudo",
-            "hardening.sudo-group",
+        instead=("hardening.sudo",),
+    ),
+    Waived(
+        rules=(
+            "sudo_dedicated_group",
+            "file_permissions_sudo",
         ),
+        why=(
+            "Operators of the quarantine come by sudo, with one line of sudoers, and are not in the group of those who may do all; at"
+            " level paranoid there are none."
+        ),
+        instead=("hardening.sudo", "hardening.sudo-group"),
+        below="paranoid",
     ),
     Waived(
         rules=("sysctl_kernel_modules_disabled",),

@@ -1,5 +1,6 @@
 """The operating system's defences, by what they do to somebody who is on the host or wants to be."""
 
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from lab.access import ssh_argv
 from lab.plan import Host, LabState
 from roles.hardening import paths
+from roles.hardening.defences import DEFENCES
+from roles.kinds import HostState
 from tests.acceptance.gateway import SETTINGS, GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy, unchanged
 from tests.acceptance.test_deploy import varied
@@ -61,12 +64,34 @@ def test_only_an_administrator_becomes_another_by_su(people: GatewayHost) -> Non
     assert not becomes(people, "bea", "cid", GOOD)
 
 
-def test_only_an_administrator_can_start_sudo_at_all(people: GatewayHost) -> None:
+@pytest.fixture
+def sudo_closed(gateway: GatewayHost) -> Iterator[str]:
+    """Give the script by which a deploy at level paranoid closes sudo; in the end it is open as the package has it."""
+    record = next(each for each in DEFENCES if each.id == "hardening.sudo-group")
+    (state,) = record.sets
+    assert isinstance(state, HostState)
+    yield f"sh -e -c {shlex.quote(state.remedy_of(SETTINGS))} 2>&1"
+    gateway.run(
+        "dpkg-statoverride --remove /usr/bin/sudo 2>/dev/null; chown root:root /usr/bin/sudo; chmod 4755 /usr/bin/sudo"
+    )
+
+
+def test_only_an_administrator_can_start_sudo_at_all(people: GatewayHost, sudo_closed: str) -> None:
     """hardening.sudo-group: not even a flaw in it is met by others, whatever sudoers says of them."""
+    people.run(sudo_closed)
     assert said(people, "amy", "sudo --version")[0] == 0
     with people.altered("echo 'bea ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/bea", "rm /etc/sudoers.d/bea"):
         code, text = said(people, "bea", "/usr/bin/sudo --version")
     assert (code, "ermission denied" in text) == (126, True)
+
+
+def test_sudo_is_taken_from_nobody_who_was_given_it(people: GatewayHost, sudo_closed: str) -> None:
+    with people.altered("echo 'bea ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/bea", "rm /etc/sudoers.d/bea"):
+        text = people.run(sudo_closed, check=False)
+        assert "bea may use sudo and is not in group sudo" in text
+        assert said(people, "bea", "sudo -n id -un") == (0, "root\n")
+    people.run(sudo_closed)
+    assert people.run("stat -c '%a %G' /usr/bin/sudo") == "4110 sudo\n"
 
 
 def test_five_wrong_passwords_lock_an_account_and_nobody_else(people: GatewayHost) -> None:
@@ -180,6 +205,8 @@ def test_ssh_lets_in_members_of_the_groups_alone(people: GatewayHost) -> None:
 def test_a_deploy_that_would_lock_its_own_login_out_is_refused(
     lab: LabState, gateway: GatewayHost, tmp_path: Path
 ) -> None:
+    # Whatever tests before have left: it is what the last deploy below must have nothing of to mend.
+    assert deploy("apply", INVENTORY, lab=lab.name).returncode == 0
     before = gateway.run(f"cat {paths.SSHD}")
     inventory = varied(tmp_path, 'data["hardening"] = {**data["hardening"], "ssh_groups": ["games"]}')
     done = deploy("apply", inventory, lab=lab.name)

@@ -15,6 +15,7 @@ from lab import lifecycle, state
 from lab.access import ssh_argv
 from lab.errors import LabError
 from lab.tools import TO_BUILD, TO_RUN, require
+from roles.hardening import paths
 from tests.acceptance import dirty
 from tests.acceptance.gateway import ROOT, GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy, swept, unchanged
@@ -24,7 +25,7 @@ from tests.acceptance.whole import unlike, whole
 HISTORY = "/var/lib/bastide-history"
 # What people did between the deploy and its revert: to files of ours, and of their own.
 BY_HAND = {
-    "/etc/sysctl.d/90-bastide.conf": "# by hand\n",
+    paths.SYSCTL: "# by hand\n",
     "/etc/motd": "mended by hand\n",
 }
 # What a server that was in use has otherwise than a bare one.

@@ -100,15 +100,18 @@ DEFENCES = (
                 subject="who may start sudo",
                 command="stat --format '%a %U %G' /usr/bin/sudo",
                 value="4110 root sudo",
-                # Never the last thing that the deploying login could do.
-                remedy='who=${SUDO_USER:-root}; case " $(id -Gn $who) " in *" root "* | *" sudo "*) ;; *) '
-                'echo "$who deploys by sudo and is not in group sudo: put it there first" >&2; exit 1 ;; esac; '
+                # Never the last thing that the deploying login could do, or any other administrator.
+                remedy='for who in ${SUDO_USER:-root} $(cut -d: -f1 /etc/passwd); do case " $(id -Gn $who) " in '
+                '*" root "* | *" sudo "*) ;; *) ! LC_ALL=C sudo -n -l -U $who 2>/dev/null | grep -q " may run " || { '
+                'echo "$who may use sudo and is not in group sudo: put it there, or take its line out of sudoers, first" >&2; '
+                "exit 1; } ;; esac; done; "
                 "dpkg-statoverride --remove /usr/bin/sudo >/dev/null 2>&1 || true; "
                 "dpkg-statoverride --update --add root sudo 4110 /usr/bin/sudo",
             ),
         ),
         unseen="sudo is met by who is logged in; the acceptance tests try as one who is no administrator.",
-        level="moderate",
-        cost="Who is to use sudo must be in group sudo, also where a line of sudoers names him or her.",
+        level="paranoid",
+        cost="Who is to use sudo must be in group sudo, also where a line of sudoers names him or her: operators of the quarantine "
+        "who come by sudo are no longer possible.",
     ),
 )
