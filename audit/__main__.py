@@ -13,7 +13,7 @@ from audit.assess import command as assess
 from audit.engine import Item, Result, Session
 from audit.errors import AuditError
 from audit.probes import State
-from audit.report import document, junit, table
+from audit.report import document, junit, table, writable
 from audit.target import Target
 from roles.defence import Defence
 from roles.mta.rules import expired, today
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             target.name: engine.chosen(engine.items(DEFENCES, target.gateway), options.only, options.layer)
             for target in targets
         }
-        _writable(options.json, options.junit)
+        writable(options.json, options.junit)
     except (AuditError, ImportError, ValueError) as error:
         print(f"audit: {error}", file=sys.stderr)
         return COULD_NOT_RUN
@@ -105,13 +105,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--strict", action="store_true", help="end with 3 if any claim was not seen")
     add("--fast", action="store_true", help="SYN scans ask a sample of ports instead of all 65,535")
     return parser
-
-
-def _writable(*paths: Path | None) -> None:
-    """Refuse a report file that cannot be written before the audit has run, not after."""
-    for path in paths:
-        if path is not None and not path.parent.is_dir():
-            raise AuditError(f"{path}: its folder does not exist")
 
 
 def _audited(

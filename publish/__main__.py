@@ -11,10 +11,10 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from publish.live import AskError, Finding, asking, findings, policy_findings
+from publish.live import AskError, Finding, asking, published
 from publish.records import Plan, plan
 from roles.errors import SettingError
-from roles.forms import is_address
+from roles.forms import address_argument
 from roles.inventory import hosts_of, typed
 from roles.settings import Gateway
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AskError as error:
         print(f"publish: the resolver gives no answer: {error}", file=sys.stderr)
         return COULD_NOT_RUN
-    found = [*findings(made.records, ask), *policy_findings(made.policies, ask)]
+    found = published(made, ask)
     _print_json(made, found) if options.json else _print_findings(found)
     return _code(found)
 
@@ -77,18 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--check", action="store_true", help="ask a resolver which of the records are live and right")
     add(
         "--resolver",
-        type=_address,
+        type=address_argument,
         metavar="ADDRESS",
         help="ask this one, which should validate, not the system's own",
     )
     add("--json", action="store_true", help="print JSON")
     return parser
-
-
-def _address(text: str) -> str:
-    if not is_address(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not an IP address")
-    return text
 
 
 def _chosen(inventory: str, names: Sequence[str]) -> list[Gateway]:

@@ -14,7 +14,7 @@ import dns.resolver
 from dns.rdtypes.txtbase import TXTBase
 from msgspec import Struct
 
-from publish.records import Record
+from publish.records import Plan, Record
 
 HTTPS = 443
 # Bytes; RFC 8461 3.3 asks for a bound and gives 64 kB as an example.
@@ -79,6 +79,11 @@ def _text(data: object) -> str:
     if isinstance(data, TXTBase):
         return b"".join(data.strings).decode("utf-8", "backslashreplace")
     return str(data)
+
+
+def published(made: Plan, ask: Ask) -> list[Finding]:
+    """Return the state of all that a plan has: its records, and the policies that web servers are to have."""
+    return [*findings(made.records, ask), *policy_findings(made.policies, ask)]
 
 
 def findings(records: Sequence[Record], ask: Ask) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """How names, addresses and next hops are written; each function says whether a text has the form."""
 
+import argparse
 import ipaddress
 import re
 
@@ -51,3 +52,10 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return address.version == 4 or address.scope_id is None  # noqa: PLR2004 - the packet filter knows no scopes
+
+
+def address_argument(text: str) -> str:
+    """Return an IP address of a command line, as argparse's ``type``; raises ArgumentTypeError for anything else."""
+    if not is_address(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an IP address")
+    return text

@@ -15,11 +15,12 @@ from audit.assess.report import document, page, text
 from audit.assess.report.text import Line
 from audit.assess.score import FORMULA
 from audit.errors import AuditError
+from audit.report import writable
 from audit.target import Target
-from publish.live import AskError, Finding, asking, findings
+from publish.live import AskError, Finding, asking, published
 from publish.records import plan
 from roles.defence import Defence
-from roles.forms import is_address
+from roles.forms import address_argument
 from roles.hardening.settings import LEVELS
 
 NAME = "assess"
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         wanted = _of_layer(DEFENCES, options.layer)
         scope = Scope(defences=() if _tasks_alone(options) else wanted, level=options.level, tasks=TASKS)
         targets = inventory.targets(options.inventory, frozenset(options.host))
-        _writable(options.json, options.html, options.text)
+        writable(options.json, options.html, options.text)
         found = _published(targets, options.resolver)
     except (AuditError, ImportError, ValueError) as error:
         print(f"audit: {error}", file=sys.stderr)
@@ -71,7 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--layer", help="only one layer, e.g. firewall")
     add("--level", choices=LEVELS, default=LEVELS[-1], help="up to this level (default: %(default)s)")
     add("--todo", action="store_true", help="print the administrator's tasks alone")
-    add("--resolver", type=_address, metavar="ADDRESS", help="ask this resolver which DNS records are live")
+    add(
+        "--resolver",
+        type=address_argument,
+        metavar="ADDRESS",
+        help="ask this resolver which DNS records are live",
+    )
     add("--text", type=Path, metavar="FILE", help="write the text there, not to standard output")
     add("--html", type=Path, metavar="FILE", help="write one HTML page, too")
     add("--json", type=Path, metavar="FILE", help="write JSON, too")
@@ -82,12 +88,6 @@ def _parser() -> argparse.ArgumentParser:
         help="end with 2 if the score of a host is below N (0 to 100)",
     )
     return parser
-
-
-def _address(given: str) -> str:
-    if not is_address(given):
-        raise argparse.ArgumentTypeError(f"{given!r} is not an IP address")
-    return given
 
 
 def _percent(given: str) -> float:
@@ -112,13 +112,6 @@ def _tasks_alone(options: argparse.Namespace) -> bool:
     return options.todo and not (options.json or options.html) and options.at_least is None
 
 
-def _writable(*paths: Path | None) -> None:
-    """Refuse a report file that cannot be written before a host is asked, not after."""
-    for path in paths:
-        if path is not None and not path.parent.is_dir():
-            raise AuditError(f"{path}: its folder does not exist")
-
-
 def _published(targets: Sequence[Target], resolver: str | None) -> dict[str, list[Finding]]:
     """Return by host what a resolver says of the records that it is to have; nothing where none is to be asked."""
     if resolver is None:
@@ -130,15 +123,19 @@ def _published(targets: Sequence[Target], resolver: str | None) -> dict[str, lis
         raise AuditError(f"the resolver {resolver} gives no answer: {error}") from error
     gateways = [target.gateway for target in targets]
     # A domain's MX records are those of all gateways together, so they are judged together too.
-    every = list(findings(plan(gateways, {}).records, ask))
+    every = published(plan(gateways, {}), ask)
     return {
         target.name: [each for each in every if (each.owner, each.type) in _own(target)] for target in targets
     }
 
 
 def _own(target: Target) -> set[tuple[str, str]]:
-    """Return the names and types of the records that concern one host."""
-    return {(each.owner, each.type) for each in plan([target.gateway], {}).records}
+    """Return the names and types of what is published that concerns one host."""
+    made = plan([target.gateway], {})
+    return {
+        *((each.owner, each.type) for each in made.records),
+        *((f"mta-sts.{domain}.", "HTTPS") for domain in made.policies),
+    }
 
 
 def _assessed(

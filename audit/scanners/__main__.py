@@ -12,6 +12,7 @@ from rich.console import Console
 
 from audit import inventory
 from audit.errors import AuditError, UnseenError
+from audit.report import writable
 from audit.scanners import exposure, lynis, mail, openscap, ports, report, ssh_audit, testssl
 from audit.scanners.errors import ScanError
 from audit.scanners.figures import Figure
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "openscap" in chosen:
             openscap.datastream(options.datastream)
         targets = inventory.targets(options.inventory, frozenset(options.host))
+        writable(options.json)
     except AuditError as error:
         print(f"audit.scanners: {error}", file=sys.stderr)
         return COULD_NOT_RUN

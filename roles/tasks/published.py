@@ -75,7 +75,7 @@ TASKS = (
             "reports are clean set `publish.mta_sts` to `enforce`. It takes a certificate of a public authority"
         ),
         settled=lambda gateway: gateway.publish.mta_sts == "enforce",
-        publishes=(("TXT", "v=STSv1"),),
+        publishes=(("TXT", "v=STSv1"), ("HTTPS", "/.well-known/mta-sts.txt")),
     ),
     Task(
         id="publish.tls-reports",

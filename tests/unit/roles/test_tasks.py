@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from audit.assess import todo
 from audit.probes.host import Answer
-from publish.live import Finding
+from publish.live import Finding, Found, published
 from publish.records import plan
 from roles.kinds import HostAnswer
 from roles.registry import DEFENCES
@@ -70,10 +71,9 @@ def good(task: Task, of: Gateway) -> dict[str, Answer]:
 
 
 def live(of: Gateway) -> list[Finding]:
-    return [
-        Finding(owner=each.owner, type=each.type, wanted=each.value, state="live")
-        for each in plan([of], {}).records
-    ]
+    """Return the findings of all that publish looks for, as they are when each of it is live."""
+    asked = published(plan([of], {}), lambda _name, _kind: Found())
+    return [msgspec.structs.replace(each, state="live", seen="") for each in asked]
 
 
 @pytest.mark.parametrize(
@@ -151,24 +151,18 @@ def test_published_records_are_found_by_what_publish_prints(task: Task) -> None:
             "mta_sts": "enforce",
         }
     )
-    records = plan([of], {}).records
+    records = live(of)
     own = [
         each
         for each in records
-        if any(each.type == kind and each.value.startswith(begins) for kind, begins in task.publishes)
+        if any(each.type == kind and each.wanted.startswith(begins) for kind, begins in task.publishes)
     ]
     assert {kind for kind, _ in task.publishes} == {each.type for each in own}
     assert told(task, of, {}, *live(of)).state == "done"
     assert told(task, of, {}).state == "ask yourself"
     for state, expected in (("missing", "open"), ("wrong", "open"), ("not asked", "ask yourself")):
         findings = [
-            Finding(
-                owner=each.owner,
-                type=each.type,
-                wanted=each.value,
-                state=state if each == own[0] else "live",  # type: ignore[arg-type]
-            )
-            for each in records
+            msgspec.structs.replace(each, state=state if each == own[0] else "live") for each in records
         ]
         assert told(task, of, {}, *findings).state == expected
 
@@ -176,8 +170,8 @@ def test_published_records_are_found_by_what_publish_prints(task: Task) -> None:
 def test_every_record_that_publish_prints_is_some_task() -> None:
     of = gateway(publish={"addresses": ["192.0.2.25", "2001:db8::25"], "dkim": {"one": "A" * 44}})
     begins = [each for task in TASKS for each in task.publishes]
-    for record in plan([of], {}).records:
-        assert any(record.type == kind and record.value.startswith(begin) for kind, begin in begins), record
+    for record in live(of):
+        assert any(record.type == kind and record.wanted.startswith(begin) for kind, begin in begins), record
 
 
 def test_a_task_that_nobody_can_be_asked_about_stays_the_administrator_s() -> None:
