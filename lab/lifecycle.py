@@ -214,8 +214,23 @@ def _at_once(deeds: Sequence[Callable[[], object]], *, given_up: threading.Event
     if not deeds:
         return
     pool = ThreadPoolExecutor(max_workers=len(deeds))
+    # A thread whose submit() is interrupted is one that the pool does not know of and nobody waits for: until the pool
+    # knows them all, none does anything.
+    known = threading.Event()
+    abandoned = threading.Event()
+
+    def begin(deed: Callable[[], object]) -> object:
+        known.wait()
+        return None if abandoned.is_set() else deed()
+
     try:
-        done = [pool.submit(deed) for deed in deeds]
+        try:
+            done = [pool.submit(begin, deed) for deed in deeds]
+        except BaseException:
+            abandoned.set()
+            raise
+        finally:
+            known.set()
         wait(done)
     except BaseException:
         if given_up is not None:

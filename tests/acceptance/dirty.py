@@ -2,7 +2,7 @@
 
 from typing import Final
 
-# Where its mail would go: nobody answers there.
+# Where its mail would go: nobody answers there. It is on hold, so that no later try moves it while a picture is taken.
 NOWHERE: Final = "192.0.2.1"
 PORT: Final = 8080
 # Contents of files that a deploy changes or stands beside; each must be found again.
@@ -73,4 +73,6 @@ for t in iptables ip6tables; do
 done
 iptables -t nat -A POSTROUTING -o wan0 -s 10.9.0.0/24 -j MASQUERADE
 for s in $(seq 20); do [ $(find /var/spool/postfix/deferred /var/spool/postfix/active -type f | wc -l) -ge 2 ] && break; sleep 0.5; done
+postsuper -h ALL 2>/dev/null
+[ $(find /var/spool/postfix/hold -type f | wc -l) -eq 2 ]
 """

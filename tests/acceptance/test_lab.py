@@ -274,6 +274,8 @@ def test_down_ends_what_runs_in_its_networks_and_can_be_repeated() -> None:
 @contextmanager
 def _up_until(trace: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Start ``up`` and give it as soon as such a trace is there; it does not outlive the block."""
+    # Of what another test left it would be given too early.
+    command("down", "--name", OTHER)
     words = [sys.executable, "-m", "lab", "up", "--name", OTHER]
     with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL) as victim:
         try:
