@@ -2,7 +2,7 @@
 
 from typing import Final
 
-# Where its mail would go: nobody answers there. It is on hold, so that no later try moves it while a picture is taken.
+# Where its mail would go: nobody answers there.
 NOWHERE: Final = "192.0.2.1"
 PORT: Final = 8080
 # Contents of files that a deploy changes or stands beside; each must be found again.
@@ -61,7 +61,7 @@ systemctl restart postfix
 systemctl daemon-reload
 systemctl --quiet enable --now own-web
 systemctl reload ssh
-for n in 1 2; do printf 'Subject: old mail %s\\n\\nold\\n' $n | sendmail -f odd@old.example someone@elsewhere.example; done
+for n in 1 2; do printf 'Subject: old mail %s\\n\\nold\\n' $n | sendmail -f odd@old.example 'someone@[{NOWHERE}]'; done
 for t in iptables ip6tables; do
   $t -N own
   $t -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
@@ -73,6 +73,8 @@ for t in iptables ip6tables; do
 done
 iptables -t nat -A POSTROUTING -o wan0 -s 10.9.0.0/24 -j MASQUERADE
 for s in $(seq 20); do [ $(find /var/spool/postfix/deferred /var/spool/postfix/active -type f | wc -l) -ge 2 ] && break; sleep 0.5; done
-postsuper -h ALL 2>/dev/null
+"""
+# What stays with Postfix is on hold, so that no later try moves it while a picture is taken. Held mail is carried to no other MTA.
+HELD: Final = """postsuper -h ALL
 [ $(find /var/spool/postfix/hold -type f | wc -l) -eq 2 ]
 """
