@@ -30,6 +30,7 @@ OPERATIONS = {
     ],
     "sandbox": [
         "Install AppArmor",
+        "Write the daemons' profiles",
         "Run the daemons under their profiles",
         "Write the daemons' sandboxes",
         "Run the daemons in their sandboxes",
