@@ -93,20 +93,24 @@ def _connection(target: Target) -> Any:  # noqa: ANN401 - testinfra has no types
         return testinfra.get_host("local://", sudo=bool(target.data.get("_sudo")))
     data = target.data
     user = f"{data['ssh_user']}@" if data.get("ssh_user") else ""
-    known = data.get("ssh_known_hosts_file")
-    options = [
-        *("-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"),
-        *(("-o", f"UserKnownHostsFile={known}") if known else ()),
-        *("-o", f"ConnectTimeout={CONNECT_SECONDS}"),
-    ]
     return testinfra.get_host(
         f"ssh://{user}{target.ssh_address}:{data.get('ssh_port') or 22}",
         ssh_identity_file=data.get("ssh_key"),
         # No shared connection: all questions travel at once, and a kept one would skip the check of the host key.
         controlpersist=0,
         sudo=bool(data.get("_sudo")),
-        ssh_extra_args=shlex.join(options),
+        ssh_extra_args=shlex.join(ssh_options(target)),
     )
+
+
+def ssh_options(target: Target) -> list[str]:
+    """Return the options of ssh(1) by which every look at a host goes: no questions, and no host key but the known one."""
+    known = target.data.get("ssh_known_hosts_file")
+    return [
+        *("-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=ERROR"),
+        *(("-o", f"UserKnownHostsFile={known}") if known else ()),
+        *("-o", f"ConnectTimeout={CONNECT_SECONDS}"),
+    ]
 
 
 def _scripts(questions: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from audit.probes.host import CONNECT_SECONDS
+from audit.probes.host import ssh_options
 from audit.scanners.errors import ScanError
 from audit.target import Target
 
@@ -78,20 +78,9 @@ def _way(target: Target) -> list[str]:
     if target.name == "@local":
         return []
     data = target.data
-    known = data.get("ssh_known_hosts_file")
-    options = [
-        *(
-            "BatchMode=yes",
-            "StrictHostKeyChecking=yes",
-            f"ConnectTimeout={CONNECT_SECONDS}",
-            "LogLevel=ERROR",
-        ),
-        *((f"UserKnownHostsFile={known}",) if known else ()),
-    ]
     user = f"{data['ssh_user']}@" if data.get("ssh_user") else ""
     return [
-        *("ssh", "-F", "none", "-p", str(data.get("ssh_port") or 22)),
+        *("ssh", *ssh_options(target), "-p", str(data.get("ssh_port") or 22)),
         *(("-i", str(data["ssh_key"]), "-o", "IdentitiesOnly=yes") if data.get("ssh_key") else ()),
-        *(word for option in options for word in ("-o", option)),
         f"{user}{target.ssh_address}",
     ]
