@@ -1,6 +1,6 @@
 """The daemons' sandboxes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from roles.defence import Defence
 from roles.kinds import HostAnswer, Need, Sandbox, UnitOption
@@ -61,17 +61,25 @@ def _sandbox(
     )
 
 
-# A profile that comes when its daemon runs already is that daemon's from its next start on.
-UNPROFILED = (
-    f"for u in {' '.join(units.PROFILED.values())}; do "
-    "p=$(systemctl show -p MainPID --value $u); "
-    '[ "$p" = 0 ] || [ "$(cat /proc/$p/attr/current)" != unconfined ] || echo $u; done'
-)
+_PROFILED = {**units.PACKAGED, **units.OWN}
+
+
+def unconfined(names: Iterable[str]) -> str:
+    """Return the question which of some units have a process that no profile holds, a unit a line."""
+    return (
+        f"for u in {' '.join(names)}; do "
+        "g=$(systemctl show -p ControlGroup --value $u); "
+        '[ -z "$g" ] || for p in $(cat /sys/fs/cgroup$g/cgroup.procs 2>/dev/null); do '
+        "case $(cat /proc/$p/attr/current 2>/dev/null) in unconfined|*' (complain)') echo $u ;; esac; done | sort -u; done"
+    )
+
+
 DEFENCES = (
     Defence(
         id="sandbox.apparmor",
-        title="AppArmor holds the scanner, its updater, the resolver and the time daemon to their profiles",
-        why="It names each file that a daemon may open, whatever user it runs as; a profile that only complains holds nobody.",
+        title="AppArmor holds the MTA, filterd, the engines, their updater, the resolver and the time daemon to their profiles",
+        why="It names each file that a daemon may open, whatever user it runs as; a profile that only complains holds nobody. "
+        "The sandboxes do that by directories, and not for what root's own part of a daemon starts.",
         rows=("H07",),
         sets=(
             UnitOption(unit="apparmor.service", option="UnitFileState", value="enabled"),
@@ -83,11 +91,11 @@ DEFENCES = (
                     refuted_by="complain",
                     needs="apparmor",
                 )
-                for profile in units.PROFILED
+                for profile in _PROFILED
             ),
             HostAnswer(
                 subject="daemons that run without their profile",
-                command=UNPROFILED,
+                command=unconfined(each for named in _PROFILED.values() for each in named),
                 matches="",
                 refuted_by="chrony.service",
                 needs="apparmor",

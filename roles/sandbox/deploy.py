@@ -1,12 +1,17 @@
 """Put the daemons' sandboxes on a host."""
 
+from pathlib import PurePosixPath
+
 from roles.kinds import IN_CONTAINER, Sandbox
-from roles.operations import converged, files_owned, layer, packages_installed
+from roles.mta.agents import agent
+from roles.operations import RUN_DIRECTORY, converged, files_owned, layer, packages_installed
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, rendered
-from roles.sandbox.defences import DEFENCES, UNPROFILED
-from roles.settings import Gateway
+from roles.sandbox import units
+from roles.sandbox.defences import DEFENCES, unconfined
+from roles.settings import CLAMD_SOCKET, SPAMD_SOCKET, Gateway
 
+_PROFILES = "/etc/apparmor.d/bastide-{name}"
 DROP_IN = "/etc/systemd/system/{unit}.d/sandbox.conf"
 # A drop-in is no unit: what systemd says of it is asked of one that has nothing else. Unknown names are only warned of.
 _CHECK = """for f in $stage/etc/systemd/system/*.d/sandbox.conf; do
@@ -17,17 +22,45 @@ _CHECK = """for f in $stage/etc/systemd/system/*.d/sandbox.conf; do
   if [ "$said" ]; then echo "$f: $said" >&2; exit 1; fi
 done"""
 
+# Parsed alone, without the kernel's help: what cannot be loaded does not reach the place that the next boot loads from.
+_CHECK_PROFILES = f"""for f in $stage{PurePosixPath(_PROFILES).parent}/*; do
+  apparmor_parser --skip-kernel-load --skip-cache $f
+done"""
+# Where the kernel has none there is nothing to load, which the audit says (sandbox.apparmor).
+_NO_APPARMOR = f'{IN_CONTAINER} || [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" != Y ]'
+# Which profiles, or additions to them, are newer than what the kernel holds of them.
+_STAMP = f"{RUN_DIRECTORY}/apparmor.stamp"
+_STALE = f"""if [ -e {_STAMP} ]; then set -- -cnewer {_STAMP}
+  else t=$(systemctl show -p ActiveEnterTimestamp --value apparmor.service); set -- -newerct "${{t:-@0}}"; fi
+  find {PurePosixPath(_PROFILES).parent} -name 'bastide-*' "$@\""""
+# clamd's own profile gives way to ours. apparmor(7): the kernel lets go of one by its name.
+_KERNEL = "/sys/kernel/security/apparmor"
+_GIVEN_WAY = "/etc/apparmor.d/disable/usr.sbin.clamd"
+# Debian's and ours that are attached by a program's path. The others are held when their own layers start them.
+_ATTACHED = unconfined(
+    unit
+    for profile, named in (units.PACKAGED | units.OWN).items()
+    if profile not in ("filterd", "sendmail")
+    for unit in named
+)
+
 
 @layer("Sandbox")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have the daemons start in their sandboxes, and those that run without them start anew."""
     packages_installed(name="Install AppArmor", packages=platform.packages["sandbox"])
+    files_owned(name="Write the daemons' profiles", files=_profiles(gateway), check=_CHECK_PROFILES)
     converged(
         name="Run the daemons under their profiles",
-        question=f"{IN_CONTAINER} || {{ {UNPROFILED}; }}",
+        question=f"[ -L {_GIVEN_WAY} ] || echo {_GIVEN_WAY}; "
+        f"{_NO_APPARMOR} || {{ {_STALE}; grep -o '^/usr/sbin/clamd ' {_KERNEL}/profiles; {_ATTACHED}; }}",
         wanted="",
-        remedy=f"systemctl is-active --quiet apparmor.service || systemctl start apparmor.service; "
-        f"for u in $({UNPROFILED}); do systemctl restart $u; done",
+        # A profile that comes when its daemon runs already is that daemon's from its next start on.
+        remedy=f"mkdir -p $(dirname {_GIVEN_WAY}); ln -sfn ../usr.sbin.clamd {_GIVEN_WAY}; {_NO_APPARMOR} || {{\n"
+        f"grep -q '^/usr/sbin/clamd ' {_KERNEL}/profiles && printf /usr/sbin/clamd >{_KERNEL}/.remove\n"
+        f"apparmor_parser --replace {_PROFILES.format(name='*')}; touch {_STAMP}\n"
+        f"systemctl is-active --quiet apparmor.service || systemctl start apparmor.service\n"
+        f"for u in $({_ATTACHED}); do systemctl restart $u; done\n}}",
     )
     boxes = [
         (each.id, setting)
@@ -59,3 +92,22 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         wanted="",
         remedy=f"systemctl daemon-reload; for u in $({stale}); do systemctl restart $u; systemctl is-active --quiet $u; done",
     )
+
+
+def _profiles(gateway: Gateway) -> list[OwnedFile]:
+    """Return our profiles, those of both MTAs: one whose program is not there does nothing."""
+    mta = agent(gateway)
+    values = {
+        "milter_directory": mta.milter_directory,
+        "injection": mta.injection,
+        "clamd_socket": CLAMD_SOCKET,
+        "spamd_socket": SPAMD_SOCKET,
+        "runs_scanners": bool(gateway.filterd_policy.get("scanner")),
+    }
+    return [
+        OwnedFile(
+            path=_PROFILES.format(name=name),
+            content=rendered("sandbox", f"apparmor/{name}.j2", gateway, **values),
+        )
+        for name in units.OWN
+    ]

@@ -4,13 +4,23 @@ Each list is what the daemon was seen to do without, under mail that passes and 
 binds it binds every administrator's session, and the deploy.
 """
 
-# AppArmor's profiles that Debian's packages bring, by the names that the kernel shows them by, and whose they are.
-PROFILED = {
-    "/usr/sbin/clamd": "clamav-daemon.service",
-    "/usr/bin/freshclam": "clamav-freshclam.service",
-    "unbound": "unbound.service",
-    "/usr/sbin/chronyd": "chrony.service",
+# AppArmor's profiles by the names that the kernel shows them by, and the units that are held to them. The first are of
+# Debian's packages, the others ours.
+PACKAGED = {
+    "/usr/bin/freshclam": ("clamav-freshclam.service",),
+    "unbound": ("unbound.service",),
+    "/usr/sbin/chronyd": ("chrony.service",),
 }
+OWN = {
+    "clamd": ("clamav-daemon.service",),
+    "spamd": ("spamd.service",),
+    "postfix": ("postfix@-.service",),
+    # Those whose units name the profile, for the same programs serve people too: see PROFILE.
+    "filterd": ("filterd.service",),
+    "sendmail": ("sendmail.service", "sendmail-inject.service", "sm-client.service"),
+}
+# systemd.exec(5). Without AppArmor, or without the profile, mail goes on: whether it holds is asked (sandbox.apparmor).
+PROFILE = "AppArmorProfile=-"
 
 # What no daemon here needs: devices, homes, the kernel's switches, namespaces, other architectures' system calls.
 COMMON = (
