@@ -1,8 +1,10 @@
 """The control host's copies of baselines, each signed by a key that no gateway has (ssh-keygen(1), -Y sign)."""
 
+import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -31,7 +33,7 @@ def held(directory: Path) -> dict[str, bytes] | None:
         return None
     try:
         found = {name: (directory / name).read_bytes() for name in FILES}
-        public = _key(directory.parent).with_suffix(".pub").read_text().strip()
+        public = _run("ssh-keygen", "-y", "-f", str(_key(directory.parent))).strip()
         signature = directory / f"{_SIGNED}.sig"
         signers = directory.parent / "signers"
         _written(signers, f"{_WHO} {public}\n".encode())
@@ -63,7 +65,7 @@ def keep(directory: Path, files: Mapping[str, bytes]) -> None:
             _written(new / name, files[name])
         key = _key(directory.parent)
         if not key.exists():
-            _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bastide integrity", "-f", str(key))
+            _made(key)
         _run("ssh-keygen", "-Y", "sign", "-q", "-f", str(key), "-n", _WHO, str(new / _SIGNED))
         shutil.rmtree(before, ignore_errors=True)
         if directory.exists():
@@ -77,10 +79,20 @@ def _key(copies: Path) -> Path:
     return copies / "key"
 
 
-def _run(*command: str) -> None:
+def _made(key: Path) -> None:
+    """Make the key; where hosts are deployed side by side the first one's counts."""
+    with tempfile.TemporaryDirectory(dir=key.parent, prefix=".key-") as place:
+        own = Path(place, "key")
+        _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bastide integrity", "-f", str(own))
+        with contextlib.suppress(FileExistsError):
+            key.hardlink_to(own)
+
+
+def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise CopyError(f"{command[0]} failed: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _written(path: Path, content: bytes) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from pyinfra import host
 from pyinfra.api import (
+    DeployError,
     FileDownloadCommand,
     FileUploadCommand,
     FunctionCommand,
@@ -93,7 +94,10 @@ def baseline_taken(copy: str) -> Commands:
     of the host is begun for it.
     """
     place = copies.place(copy, host.name)
-    known = copies.held(place)
+    try:
+        known = copies.held(place)
+    except copies.CopyError as error:
+        raise DeployError(f"{host.name}: {error}") from error
     state = host.get_fact(
         ShellAnswer,
         command=f'test -s {HOME}/{FILES[-1]} && test "$({_NEWEST})" = "$(cat {_RUN})" && echo current',

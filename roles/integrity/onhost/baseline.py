@@ -27,7 +27,7 @@ DATABASE: Final = "aide.db.gz"
 CONFIG: Final = "aide.conf"
 _SPECIAL: Final = "special"
 _OWNERS: Final = "owners"
-_CHAIN: Final = "chain"
+CHAIN: Final = "chain"
 KEPT: Final = (DATABASE, CONFIG, _SPECIAL, _OWNERS)
 
 
@@ -52,12 +52,12 @@ def digest(path: Path) -> str:
 def links(place: Path) -> list[dict[str, Any]]:
     """Return the chain, oldest first; [] where there is none. Raises DatabaseError for what is none."""
     try:
-        found = [json.loads(line) for line in (place / _CHAIN).read_text().splitlines()]
+        found = [json.loads(line) for line in (place / CHAIN).read_text().splitlines()]
         _ = [(float(each["at"]), dict(each["files"]), str(each["before"])) for each in found]
     except FileNotFoundError:
         return []
     except (ValueError, KeyError, TypeError) as error:
-        raise DatabaseError(f"{place / _CHAIN} is no chain of looks") from error
+        raise DatabaseError(f"{place / CHAIN} is no chain of looks") from error
     return found
 
 
@@ -68,9 +68,9 @@ def wrong(place: Path) -> str:
     except DatabaseError as error:
         return str(error)
     if not chain:
-        return f"{place / _CHAIN} is gone" if (place / DATABASE).exists() else ""
+        return f"{place / CHAIN} is gone" if (place / DATABASE).exists() else ""
     if not _whole(chain):
-        return f"{place / _CHAIN} was changed: a line does not name the one before it"
+        return f"{place / CHAIN} was changed: a line does not name the one before it"
     unlike = [name for name in KEPT if digest(place / name) != chain[-1]["files"].get(name)]
     return f"{', '.join(str(place / name) for name in unlike)}: not what the last look left" if unlike else ""
 
@@ -132,7 +132,7 @@ def keep(place: Path, baseline: Baseline, config: Path, why: Mapping[str, Any]) 
         "before": _of(chain[-1]) if chain else "",
     }
     lines = [json.dumps(each, sort_keys=True) for each in (*chain, link)]
-    put(place / _CHAIN, ("\n".join(lines) + "\n").encode())
+    put(place / CHAIN, ("\n".join(lines) + "\n").encode())
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

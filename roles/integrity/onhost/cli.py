@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 import syslog
@@ -175,7 +176,8 @@ def _replay(options: argparse.Namespace) -> int:
     """Look by a copy that was kept elsewhere; what comes of it goes into a directory of the control host's."""
     if wrong := baseline.wrong(options.copy):
         raise DatabaseError(f"the copy is not what was kept: {wrong}")
-    found = look.again(options.copy, options.to, "replay")
+    shutil.copy2(options.copy / baseline.CHAIN, options.to / baseline.CHAIN)
+    found = look.again(options.copy, options.to, "replay", config=options.copy / baseline.CONFIG)
     wrong = baseline.wrong(HOME)
     own = (
         [Finding(_OWN, "changed", note=wrong)]
