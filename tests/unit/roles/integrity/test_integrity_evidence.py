@@ -34,7 +34,7 @@ class Host:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        (root / "info").mkdir()
+        (root / "info").mkdir(parents=True)
         (root / "status").touch()
         self.log = root / "dpkg.log"
         self.log.touch()
@@ -57,7 +57,7 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    return Host(tmp_path / "dpkg") if (tmp_path / "dpkg").mkdir() is None else Host(tmp_path)
+    return Host(tmp_path / "dpkg")
 
 
 def test_a_package_explains_a_file_that_has_its_checksum_and_no_other(host: Host, tmp_path: Path) -> None:
