@@ -35,7 +35,7 @@ def looked(
         yield FileUploadCommand(BytesIO(content), f"{_PLACE}/copy/{name}")
     run = f"/usr/bin/python3 -I -B {_PLACE}/program replay --json {_PLACE}/copy {_PLACE}/to"
     yield _plainly(
-        f"{{ {run} 2>&1; echo $?; }} >{_PLACE}/said; touch {' '.join(f'{_PLACE}/to/{name}' for name in FILES)}"
+        f"{{ {run} 2>&1 && echo 0 || echo $?; }} >{_PLACE}/said; touch {' '.join(f'{_PLACE}/to/{name}' for name in FILES)}"
     )
     said, seen = BytesIO(), {name: BytesIO() for name in FILES}
     yield FileDownloadCommand(f"{_PLACE}/said", said)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from lab.state import directory_of
 from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy, unchanged
+from tests.acceptance.letters import mark, send
 from tests.acceptance.outside import Outside
+from tests.acceptance.test_reports import plain
 
 HOME = "/var/lib/aide"
 DATABASE = f"{HOME}/aide.db.gz"
@@ -26,7 +29,7 @@ TAMPERED = {
         "cp /usr/bin/true /usr/local/bin/helper; chmod 4755 /usr/local/bin/helper",
         "/usr/local/bin/helper",
     ),
-    "one where nothing is watched": ("cp /usr/bin/true /var/tmp/.x; chmod 4755 /var/tmp/.x", "/var/tmp/.x"),
+    "one where nothing is watched": ("cp /usr/bin/true /srv/.x; chmod 4755 /srv/.x", "/srv/.x"),
     "rights of a program": ("chmod g+s /usr/bin/head", "/usr/bin/head"),
     "an edited main.cf": ("echo 'mynetworks = 0.0.0.0/0' >>/etc/postfix/main.cf", "/etc/postfix/main.cf"),
     "a key that logs in": (
@@ -47,8 +50,11 @@ TAMPERED = {
         "/usr/lib/python3/dist-packages/__pycache__/evil.cpython-311.pyc",
     ),
 }
-KEPT = "/usr/bin/env /usr/bin/head /etc/postfix/main.cf /root/.ssh/authorized_keys /etc/systemd/system/filterd.service /var/lib/dpkg/info/coreutils.md5sums"
-CAME = "/usr/local/bin/helper /var/tmp/.x /etc/cron.d/evil /usr/lib/python3/dist-packages/__pycache__/evil.cpython-311.pyc"
+KEPT = (
+    "/usr/bin/env /usr/bin/head /etc/postfix/main.cf /root/.ssh/authorized_keys "
+    "/etc/systemd/system/filterd.service /var/lib/dpkg/info/coreutils.md5sums"
+)
+CAME = "/usr/local/bin/helper /srv/.x /etc/cron.d/evil /usr/lib/python3/dist-packages/__pycache__/evil.cpython-311.pyc"
 SAVE = f"mkdir -p /root/.cache/kept; tar -cpPf /root/.cache/kept/all.tar {KEPT} $(readlink -f /opt/filterd/current/bin/filterd)"
 UNDO = (
     f"rm -f {CAME}; rmdir /usr/lib/python3/dist-packages/__pycache__ 2>/dev/null; "
@@ -78,7 +84,7 @@ def built(gateway: GatewayHost, version: str, *, old: bool) -> None:
     """Build a small package on the gateway and install it: a program, a library's link, a module, a configuration file."""
     more = f"echo old >$d/usr/lib/{PROBE}/old" if old else ""
     gateway.run(
-        f"""set -e
+        f"""set -e; umask 022
 d=$(mktemp -d); cd $d
 mkdir -p DEBIAN usr/bin usr/lib/{PROBE} etc
 printf '#!/bin/sh\\necho {version}\\n' >usr/bin/{PROBE}; chmod 755 usr/bin/{PROBE}
@@ -187,20 +193,25 @@ def test_a_package_and_its_upgrade_are_explained_and_a_program_changed_since_is_
     assert f"/usr/lib/{PROBE}/probe.py" in explained(found)
     quiet.run(f"bastide-integrity accept --reason 'a test' /usr/bin/{PROBE} /usr/lib/{PROBE}/lib.so.3.0")
     assert not look(quiet)["unexplained"]
-    assert quiet.run(f"grep -c 'a test' {HOME}/accepted") == "2\n"
+    assert quiet.run(f"tail -n 2 {HOME}/accepted | grep -c 'a test'") == "2\n"
     assert quiet.run("bastide-integrity accept --reason none /etc/passwd >/dev/null 2>&1; echo $?") == "3\n"
 
 
 def test_a_deploy_is_explained_and_takes_nothing_over_that_is_not_its_own(
-    quiet: GatewayHost, monkeypatch: pytest.MonkeyPatch
+    quiet: GatewayHost, tmp_path: Path
 ) -> None:
+    late = tmp_path / "late.py"
+    late.write_text(
+        "from inventory.lab import gateways as _as_ever\n\n"
+        'gateways = [(name, {**data, "reports": {"at": "01:23"}}) for name, data in _as_ever]\n'
+    )
     with quiet.altered("echo evil >/etc/cron.d/evil", "rm -f /etc/cron.d/evil"):
-        for level in ("lax", "moderate"):
-            monkeypatch.setenv("BASTIDE_LEVEL", level)
-            assert deploy("apply", INVENTORY, lab=quiet.lab.name).returncode == 0
+        for inventory in (str(late), INVENTORY):
+            done = deploy("apply", inventory, lab=quiet.lab.name)
+            assert done.returncode == 0, done.stderr[-3000:]
             found = json.loads(quiet.run("bastide-integrity findings --json", check=False))
             assert list(unexplained(found)) == ["/etc/cron.d/evil"]
-            assert any("deploy of" in why for why in explained(found).values())
+            assert "deploy of" in explained(found)["/etc/systemd/system/bastide-report.timer"]
     assert not look(quiet)["unexplained"]
     outside = from_outside(quiet, "--keep")
     assert outside.returncode == 0, outside.stdout[-2000:] + outside.stderr[-2000:]
@@ -217,9 +228,9 @@ NIGHTS = (
 
 
 def test_ordinary_nights_are_quiet(quiet: GatewayHost, wan: Outside) -> None:
-    del wan
     for number, deed in enumerate(NIGHTS):
         quiet.run(deed)
+        assert send(wan, plain(mark()), parameters="").startswith("250 ")
         built(quiet, f"4.{number}", old=bool(number % 2))
         quiet.run("systemctl start bastide-integrity.service")
         found = json.loads(quiet.run("bastide-integrity findings --json", check=False))

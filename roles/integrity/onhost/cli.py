@@ -24,7 +24,6 @@ from .look import Finding, Look
 NOTE: Final = Path("/run/bastide-notes/integrity")
 _FOUND: Final = "findings.json"
 _BOOK: Final = "explained"
-_ACCEPTED: Final = "accepted"
 _OWN: Final = str(HOME / DATABASE)
 _FINDINGS, _BLIND = 2, 3
 _SHOWN: Final = 100
@@ -89,35 +88,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(options: argparse.Namespace, accepted: frozenset[str] = frozenset()) -> int:
+def _check(options: argparse.Namespace, *, anew: bool = False) -> int:
+    """Look. ``anew``: a baseline that is in doubt is made anew of what there is."""
     wrong = baseline.wrong(HOME)
-    by = "accept" if accepted else "deploy" if options.deploy else "night"
-    copy = options.copy if by == "deploy" else None
+    by = {"accept": "accept"}.get(options.command, "night")
+    copy = None
+    if options.command == "check" and options.deploy:
+        by, copy = "deploy", options.copy
     nothing = not wrong and not (HOME / DATABASE).exists()
     if nothing and copy:
         wrong = f"{HOME} had a baseline, and has none"
-    if nothing and by == "deploy" and not copy:
-        found, by = look.first(), "first"
+    if anew or (nothing and by == "deploy" and not copy):
+        found, wrong = look.first(), ""
+    elif wrong and not copy:
+        # By what is itself in doubt nothing is compared, and it stays as it is.
+        found = look.Look(time.time(), 0, (), (), 0)
     else:
-        found = _looked(copy or HOME, by, accepted, wrong)
-    return _told(_kept(found, by, accepted, wrong), options, quiet=by in ("deploy", "first"))
+        found = look.again(copy or HOME, HOME, by)
+    return _told(_kept(found, by, wrong, accepted=anew), options, quiet=by == "deploy")
 
 
-def _looked(source: Path, by: str, accepted: frozenset[str], wrong: str) -> Look:
-    """Look by a baseline; one that is itself in doubt stays as it is until it is accepted, or the control host's is used."""
-    if wrong and source == HOME and _OWN not in accepted:
-        return look.Look(time.time(), 0, (), (), 0)
-    if wrong and source == HOME:
-        return look.first()
-    return look.again(source, HOME, by, accepted)
-
-
-def _kept(found: Look, by: str, accepted: frozenset[str], wrong: str) -> dict[str, Any]:
+def _kept(found: Look, by: str, wrong: str, *, accepted: bool) -> dict[str, Any]:
     """Write down what a look found, tell it, and return it as plain values."""
     before = {each["path"]: each for each in _last().get("unexplained", ())}
     told = look.as_json(found) | {"by": by}
     # A baseline that was changed stays a finding, though a copy took its place: somebody did it.
-    if _OWN not in accepted and (wrong or _OWN in before):
+    if not accepted and (wrong or _OWN in before):
         note = wrong or str(before[_OWN]["note"])
         told["unexplained"].insert(
             0, Finding(_OWN, "changed", note=f"{note}: compare with the control host's copy")._asdict()
@@ -143,25 +139,24 @@ def _summary(unexplained: Sequence[dict[str, Any]]) -> str:
 
 
 def _accept(options: argparse.Namespace) -> int:
-    known = {each["path"] for each in _last().get("unexplained", ())}
+    known = {each["path"]: each["now"] for each in _last().get("unexplained", ())}
     if unknown := [path for path in options.paths if path not in known]:
         print(
             f"the last look found nothing at {_plain(unknown[0])}; `bastide-integrity findings` prints what it found",
             file=sys.stderr,
         )
         return _BLIND
-    who = _person()
-    with (HOME / _ACCEPTED).open("a") as book:
+    when, who = time.time(), _person()
+    # As it was seen, and not as it may be meanwhile.
+    told = {"at": _at(when), "when": when, "reason": options.reason, "who": who}
+    with (HOME / look.ACCEPTED).open("a") as book:
         book.writelines(
-            json.dumps({"at": _at(time.time()), "path": path, "reason": options.reason, "who": who}) + "\n"
-            for path in options.paths
+            json.dumps({"path": path, "now": known[path], **told}) + "\n" for path in options.paths
         )
     for path in options.paths:
-        syslog.syslog(
-            syslog.LOG_AUTH | syslog.LOG_NOTICE,
-            f"integrity: {who} accepts {_plain(path)}: {_plain(options.reason)}",
-        )
-    return _check(options, frozenset(options.paths))
+        said = f"integrity: {who} accepts {_plain(path)}: {_plain(options.reason)}"
+        syslog.syslog(syslog.LOG_AUTH | syslog.LOG_NOTICE, said)
+    return _check(options, anew=_OWN in options.paths)
 
 
 def _person() -> str:

@@ -16,7 +16,7 @@ _END: Final = "@@end_db"
 _SPEC: Final = "@@db_spec "
 # Of these AIDE keeps what it saw, and nobody asks for it: a file that was written anew with the same content has another inode.
 _BOOKS: Final = frozenset({"name", "attr", "inode"})
-CONTENT: Final = frozenset({"kind", "lname", "size", "sha256", "whirlpool"})
+CONTENT: Final = frozenset({"kind", "lname", "size", "sha256"})
 _KINDS: Final = {
     0o100000: "f",
     0o040000: "d",

@@ -3,15 +3,17 @@
 Sources: dpkg's log, lists and checksums (dpkg(1), deb-md5sums(5)); the records of deploys (docs/revert.md).
 """
 
+import contextlib
 import gzip
 import hashlib
+import json
 import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .database import Change, Entry
 
@@ -293,6 +295,30 @@ class Deploys:
         except OSError:
             return ""
         return next((str(run) for run in self.runs if run.begun - 1 <= changed <= run.ended + 1), "")
+
+
+class Accepted:
+    """What the administrator has accepted on this host since a moment: a path, exactly as it was then."""
+
+    def __init__(self, since: float, book: Path) -> None:
+        """Read the book; a line that cannot be read accepts nothing."""
+        self._told: dict[str, dict[str, Any]] = {}
+        try:
+            lines = book.read_text().splitlines()
+        except FileNotFoundError:
+            lines = []
+        for line in lines:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                told = json.loads(line)
+                if float(told["when"]) >= since:
+                    self._told[told["path"]] = told
+
+    def why(self, change: Change) -> str:
+        """Return who accepted a path as it is now, and why, or ""."""
+        told = self._told.get(change.path)
+        if told is None or told["now"] != (change.now.told() if change.now else {}):
+            return ""
+        return f"accepted on this host by {told['who']}: {told['reason']}"
 
 
 def _run(path: Path) -> Run | None:

@@ -12,9 +12,10 @@ from typing import Any, Final, NamedTuple
 from . import baseline, derived, special, who
 from .baseline import DATABASE, Baseline
 from .database import Change, Database, DatabaseError, Entry, changes, merged, read
-from .evidence import Deploys, Packages
+from .evidence import Accepted, Deploys, Packages
 
 CONFIG: Final = Path("/etc/aide/aide.conf")
+ACCEPTED: Final = "accepted"
 _AIDE: Final = "/usr/bin/aide"
 # aide(1): bits for what came, went and is different; all beyond are errors.
 _DIFFERENT: Final = 7
@@ -48,8 +49,9 @@ class Look(NamedTuple):
 class Evidence:
     """All that can explain a change since a baseline."""
 
-    def __init__(self, old: Baseline, accepted: frozenset[str]) -> None:
-        self._old, self._accepted = old, accepted
+    def __init__(self, old: Baseline) -> None:
+        self._old = old
+        self._accepted = Accepted(old.at, baseline.HOME / ACCEPTED)
         self.packages = Packages(old.at, old.owners)
         self._deploys = Deploys(old.at)
 
@@ -58,7 +60,7 @@ class Evidence:
         made: dict[str, str] = {}
         told = []
         for each in found:
-            by = "accepted by the administrator" if each.path in self._accepted else ""
+            by = self._accepted.why(each)
             content = (
                 by or self._deploys.content(each) or self.packages.content(each, self._old.database.entries)
             )
@@ -81,9 +83,7 @@ def first(place: Path = baseline.HOME, config: Path = CONFIG) -> Look:
     return Look(at, at, (), (), len(new.entries) + len(more))
 
 
-def again(
-    old_place: Path, new_place: Path, by: str, accepted: frozenset[str] = frozenset(), config: Path = CONFIG
-) -> Look:
+def again(old_place: Path, new_place: Path, by: str, config: Path = CONFIG) -> Look:
     """Compare with the baseline in one directory and keep what comes of it in another, which may be the same.
 
     What nobody explains stays in it as it was, so that it is a finding until it is undone, explained or accepted.
@@ -96,7 +96,7 @@ def again(
     more = special.entries(new.entries)
     # What the old configuration did not watch cannot have been told from what is there.
     found = [*changes(old.database, new), *changes(Database("", old.special), Database("", more))]
-    evidence = Evidence(old, accepted)
+    evidence = Evidence(old)
     explained, findings = [], []
     for change, content, rights in evidence.of(found):
         if (content or not change.content) and (rights or not change.rights):
@@ -104,7 +104,10 @@ def again(
         else:
             findings.append(_finding(change, content, rights, old.at))
     left = frozenset(each.path for each in findings)
-    kept = merged(old.database, new if same else _seen(config, new_place), left)
+    last = new if same else _seen(config, new_place)
+    # What changed between two glances has been explained by nobody.
+    left |= {each.path for each in changes(new, last) if each.was and each.now}
+    kept = merged(old.database, last, left)
     specials = {path: each for path, each in more.items() if path not in left}
     specials |= {path: each for path, each in old.special.items() if path in left}
     why = {"by": by, "explained": len(explained), "unexplained": len(findings)}

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import os
 import py_compile
 import time
@@ -11,7 +12,7 @@ import pytest
 
 from roles.integrity.onhost import derived, who
 from roles.integrity.onhost.database import Change, Entry
-from roles.integrity.onhost.evidence import Deploys, Packages
+from roles.integrity.onhost.evidence import Accepted, Deploys, Packages
 from tests.unit.roles.integrity.test_integrity_database import PLAIN_ACL
 
 SINCE = 1_700_000_000.0
@@ -193,6 +194,22 @@ def test_no_link_of_alternatives_stands_in_for_a_program(host: Host, tmp_path: P
     )
     elsewhere = Change("/usr/bin/new", None, entry("120777", lname=str(tmp_path / "tool")))
     assert not derived.explained([gone, swapped, elsewhere], host.books())
+
+
+def test_what_was_accepted_is_so_as_it_was_seen_and_not_as_it_is_meanwhile(tmp_path: Path) -> None:
+    book = tmp_path / "accepted"
+    assert not Accepted(SINCE, book).why(Change("/a", None, entry(content="x")))
+    seen = {"path": "/a", "now": entry(content="x").told(), "who": "ops", "reason": "agent"}
+    gone = {"path": "/b", "now": {}, "who": "ops", "reason": "gone"}
+    book.write_text("\n".join(json.dumps({"when": SINCE + 1, **each}) for each in (seen, gone)) + "\nnone\n")
+    assert (
+        Accepted(SINCE, book).why(Change("/a", None, entry(content="x")))
+        == "accepted on this host by ops: agent"
+    )
+    assert not Accepted(SINCE, book).why(Change("/a", None, entry(content="y")))
+    assert not Accepted(SINCE, book).why(Change("/a", None, entry("104755", content="x")))
+    assert Accepted(SINCE, book).why(Change("/b", entry(), None))
+    assert not Accepted(SINCE + 2, book).why(Change("/b", entry(), None))
 
 
 SAID = """----
