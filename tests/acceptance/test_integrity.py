@@ -222,7 +222,7 @@ NIGHTS = (
     "logrotate -f /etc/logrotate.conf",
     "systemctl start spamassassin-maintenance.service sa-update.service 2>/dev/null; freshclam --quiet --stdout; true",
     "systemctl restart postfix filterd clamav-daemon spamd unbound 2>/dev/null; true",
-    "apt-get -q update >/dev/null 2>&1; apt-get -q -y --reinstall install aide >/dev/null 2>&1",
+    "apt-get -q update >/dev/null 2>&1; apt-get -q -y --reinstall install aide postfix clamav-daemon unbound >/dev/null 2>&1",
     "systemctl start bastide-report.service bastide-waiting.service 2>/dev/null; true",
 )
 

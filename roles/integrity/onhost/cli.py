@@ -208,7 +208,7 @@ def _told(found: dict[str, Any], options: argparse.Namespace, *, quiet: bool = F
 
 
 def _lines(found: dict[str, Any]) -> Iterable[str]:
-    for each in found["unexplained"]:
+    for each in found["unexplained"][:_SHOWN]:
         yield f"{each['what']}: {_plain(each['path'])}"
         yield from (
             f"    {name}: {_plain(text)}"
@@ -218,6 +218,8 @@ def _lines(found: dict[str, Any]) -> Iterable[str]:
         if each["changed"]:
             yield f"    written {each['modified']}, changed {each['changed']}"
         yield from (f"    {name}: {_plain(each[name])}" for name in ("who", "note") if each[name])
+    if len(found["unexplained"]) > _SHOWN:
+        yield f"and {len(found['unexplained']) - _SHOWN} more: --json prints all"
     by: dict[str, int] = {}
     for each in found["explained"]:
         by[each["by"]] = by.get(each["by"], 0) + 1

@@ -190,6 +190,18 @@ MADE: Final = (
         "iconv's index of its modules; not verified but by its time",
         _then,
     ),
+    Made(
+        r"/etc/.*\.ucf-(dist|new|old)",
+        ".*",
+        "what a package offers in place of a configuration file, which nothing reads; not verified but by its time",
+        _then,
+    ),
+    Made(
+        r"/etc/aliases\.db",
+        "postfix|sendmail.*",
+        "the MTA's map of /etc/aliases, which it does not read here; not verified but by its time",
+        _then,
+    ),
 )
 
 
