@@ -118,6 +118,13 @@ def _apply(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
     if failed or reached != set(hosts):
         lacking = ", ".join(sorted(set(failed) | (set(hosts) - reached)))
         raise ProvisionError(f"not deployed: {lacking}")
+    for name, data in hosts.items():
+        gateway = typed(name, data)
+        if gateway.integrity.engine != "none" and (
+            count := copies.unexplained(copies.place(gateway.integrity.copies, name))
+        ):
+            said = f"{count} changes were explained by nobody at the last deploy that changed something"
+            print(f"{name}: {said}; `bastide-integrity findings` names them there", file=sys.stderr)
     changed = sum(len(each["success"]) for each in result["results"]["operations"] if not _keeps_books(each))
     print(
         done.stdout
@@ -164,7 +171,10 @@ def _revert(parser: argparse.ArgumentParser, options: argparse.Namespace, hosts:
     names = [options.host] if options.host else list(hosts)
     if not options.yes:
         return planned(options.inventory, names)
-    return reverted(options.inventory, names, even_with_mail=options.even_with_mail)
+    code = reverted(options.inventory, names, even_with_mail=options.even_with_mail)
+    for name in names if code == 0 else ():
+        copies.forget(copies.place(typed(name, hosts[name]).integrity.copies, name))
+    return code
 
 
 def _baseline(options: argparse.Namespace, hosts: dict[str, Any]) -> int:

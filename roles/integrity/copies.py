@@ -1,6 +1,7 @@
 """The control host's copies of baselines, each signed by a key that no gateway has (ssh-keygen(1), -Y sign)."""
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -73,6 +74,23 @@ def keep(directory: Path, files: Mapping[str, bytes]) -> None:
         new.rename(directory)
     except OSError as error:
         raise CopyError(f"the copy {directory} cannot be written: {error}") from error
+
+
+def forget(directory: Path) -> None:
+    """Have no copy of a host that is no longer what was copied; the last one stays beside it as NAME.before."""
+    if directory.exists():
+        before = directory.with_name(f"{directory.name}.before")
+        shutil.rmtree(before, ignore_errors=True)
+        directory.rename(before)
+
+
+def unexplained(directory: Path) -> int:
+    """Return how many changes nobody explained when the copy was taken; 0 where there is none."""
+    try:
+        last = (directory / _SIGNED).read_text().splitlines()[-1]
+        return int(json.loads(last).get("unexplained", 0))
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def _key(copies: Path) -> Path:

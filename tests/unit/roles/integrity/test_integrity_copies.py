@@ -26,6 +26,21 @@ def test_a_copy_is_read_as_it_was_kept_and_the_one_before_stays(tmp_path: Path) 
     assert place.stat().st_mode & 0o777 == 0o700
 
 
+def test_what_nobody_explained_is_told_of_a_copy_and_a_host_that_was_taken_back_has_none(
+    tmp_path: Path,
+) -> None:
+    place = copies.place(str(tmp_path), "mx1")
+    assert copies.unexplained(place) == 0
+    copies.forget(place)
+    copies.keep(place, KEPT | {"chain": b'{"by": "first"}\n'})
+    assert copies.unexplained(place) == 0
+    copies.keep(place, KEPT | {"chain": b'{"by": "first"}\n{"unexplained": 3}\n'})
+    assert copies.unexplained(place) == 3
+    copies.forget(place)
+    assert copies.held(place) is None
+    assert copies.unexplained(place) == 0
+
+
 def test_a_copy_that_was_changed_is_refused(tmp_path: Path) -> None:
     place = copies.place(str(tmp_path), "mx1")
     copies.keep(place, KEPT)
