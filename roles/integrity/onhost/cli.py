@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace, *, anew: bool = False) -> int:
-    """Look. ``anew``: a baseline that is in doubt is made anew of what there is."""
+    """Look. ``anew``: a baseline that is in doubt is made anew of what there is; where a copy took its place, that stays."""
     wrong = baseline.wrong(HOME)
     by = {"accept": "accept"}.get(options.command, "night")
     copy = None
@@ -98,7 +98,7 @@ def _check(options: argparse.Namespace, *, anew: bool = False) -> int:
     nothing = not wrong and not (HOME / DATABASE).exists()
     if nothing and copy:
         wrong = f"{HOME} had a baseline, and has none"
-    if anew or (nothing and by == "deploy" and not copy):
+    if (anew and wrong) or (nothing and by == "deploy" and not copy):
         found, wrong = look.first(), ""
     elif wrong and not copy:
         # By what is itself in doubt nothing is compared, and it stays as it is.
