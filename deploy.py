@@ -8,6 +8,7 @@ from roles.filterd import deploy as filterd
 from roles.firewall import deploy as firewall
 from roles.hardening import deploy as hardening
 from roles.history import deploy as history
+from roles.integrity import deploy as integrity
 from roles.mta import deploy as mta
 from roles.reports import deploy as reports
 from roles.sandbox import deploy as sandbox
@@ -27,4 +28,6 @@ clamav.apply(gateway, platform)  # the engines before the daemon that asks them
 spamassassin.apply(gateway, platform)
 filterd.apply(gateway, platform)  # from here on mail flows
 reports.apply(gateway, platform)  # what counted it says so each night
+integrity.apply(gateway, platform)  # watches all that the layers above have put there
 history.ends(gateway, platform)  # behind the last change, of which it files what was different
+integrity.looked(gateway, platform)  # what the record explains is the baseline; a copy of it comes here

@@ -97,9 +97,9 @@ _FIGURES = (
     + """
 What testssl called high was said of the lab's authority, which named no list of what it has revoked; now it does.
 
-Lynis asks 289 points of such a host and gives 239. Twelve of the others are what the layers for upgrades and integrity are to bring;
-the rest is told below, or is for what is bought or plugged in (a commercial anti-virus, USBGuard), or takes a machine. Until those layers
-are there its index stays below what is asked, and `audit.scanners` says so.
+Lynis asked 289 points of such a host and gave 239, before there was an integrity layer. Twelve of the others are what the layers for
+upgrades and integrity bring; the rest is told below, or is for what is bought or plugged in (a commercial anti-virus, USBGuard), or
+takes a machine. Until both layers are there its index stays below what is asked, and `audit.scanners` says so.
 
 debian-cis is in no package of Debian's or of Python's, so it is not among these scanners, and its figure is not known. None of this
 was run on a virtual machine yet.

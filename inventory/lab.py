@@ -5,7 +5,7 @@ import os
 from inventory.lab_settings import settings
 from lab.ca import authority_file
 from lab.plan import VANTAGE
-from lab.state import load
+from lab.state import directory_of, load
 
 _lab = load(os.environ.get("BASTIDE_LAB", "lab"))
 _sides = {"wan": ("198.51.100", "2001:db8:51:"), "lan": ("198.18.0", "2001:db8:18:")}
@@ -25,6 +25,8 @@ gateways = [
                 next_hop=f"[{_lab.hosts['mailhost'].lan4}]:25",
                 administration=str(_lab.mgmt),
             ),
+            # Each lab makes its gateways anew.
+            "integrity": {"copies": str(directory_of(_lab.name) / "integrity")},
             "publish": {"addresses": [host.wan4, host.wan6]},
             # The audit sends from the lab's own networks and looks into what the mail server recorded.
             "audit_vantage": {side: f"netns:{name}" for side, name in _lab.netns.items()},

@@ -1,8 +1,9 @@
-"""Provisioning with exit codes: `python -m roles apply|drift|revert INVENTORY`.
+"""Provisioning with exit codes: `python -m roles apply|drift|revert|integrity INVENTORY`.
 
 pyinfra succeeds with an empty inventory, with hosts that it dropped, and whatever a dry run found. This says what
 happened. Exit codes: apply 0 every host deployed, 1 not, 2 the inventory cannot be used; drift 0 in sync, 2 drift, 1 cannot
-tell; revert 0 every host is what it was, 1 not, 2 the inventory cannot be used. A wrong command line is 2.
+tell; revert 0 every host is what it was, 1 not, 2 the inventory cannot be used; integrity 0 every change of the hosts is
+explained, 2 not, 1 cannot tell. A wrong command line is 2.
 """
 
 import argparse
@@ -20,6 +21,9 @@ from roles.history.asking import AskError, answers, run_there
 from roles.history.baseline import BaselineError, differences, loaded, read, saved
 from roles.history.paths import TITLE
 from roles.history.reverting import planned, reverted
+from roles.integrity import copies
+from roles.integrity.copies import CopyError
+from roles.integrity.replaying import ReplayError, replayed, told
 from roles.inventory import hosts_of, typed
 from roles.mta.rules import expired, today
 
@@ -38,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hosts = hosts_of(options.inventory)
         if options.command == "revert":
             return _revert(parser, options, hosts)
+        if options.command == "integrity":
+            return _integrity(options, hosts)
         if options.command == "drift" and (options.save_baseline or options.from_baseline):
             return _baseline(options, hosts)
         release(WHEELHOUSE)
@@ -48,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return (_apply if options.command == "apply" else _drift)(options, hosts)
     except SettingError as error:
         print(error, file=sys.stderr)
-        return 1 if options.command == "drift" else 2
-    except (ProvisionError, AskError, BaselineError) as error:
+        return 1 if options.command in ("drift", "integrity") else 2
+    except (ProvisionError, AskError, BaselineError, CopyError, ReplayError) as error:
         print(f"{options.inventory}: {error}", file=sys.stderr)
         return 1
 
@@ -62,9 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         "drift", help="only say what a deploy would change, or what has changed since a baseline"
     )
     revert = commands.add_parser("revert", help="take back what deploys have changed of the hosts")
-    for command in (apply, drift, revert):
+    integrity = commands.add_parser(
+        "integrity", help="look at the hosts by this host's own copies of their baselines"
+    )
+    for command in (apply, drift, revert, integrity):
         command.add_argument("inventory", help="inventory file, for instance inventory/lab.py")
-    for command in (apply, drift):
+    for command in (apply, drift, integrity):
         command.add_argument(
             "--json", action="store_true", help="print the result as JSON instead of a summary"
         )
@@ -72,6 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     baseline.add_argument("--save-baseline", metavar="FILE", help="write down what the hosts are like now")
     baseline.add_argument(
         "--from-baseline", metavar="FILE", help="compare the hosts with what was written down"
+    )
+    integrity.add_argument(
+        "--keep",
+        action="store_true",
+        help="where all is explained, make what was seen the copy from now on",
     )
     revert.add_argument("--host", help="of the inventory's hosts only this one")
     revert.add_argument(
@@ -104,6 +118,13 @@ def _apply(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
     if failed or reached != set(hosts):
         lacking = ", ".join(sorted(set(failed) | (set(hosts) - reached)))
         raise ProvisionError(f"not deployed: {lacking}")
+    for name, data in hosts.items():
+        gateway = typed(name, data)
+        if gateway.integrity.engine != "none" and (
+            count := copies.unexplained(copies.place(gateway.integrity.copies, name))
+        ):
+            said = f"{count} changes were explained by nobody at the last deploy that changed something"
+            print(f"{name}: {said}; `bastide-integrity findings` names them there", file=sys.stderr)
     changed = sum(len(each["success"]) for each in result["results"]["operations"] if not _keeps_books(each))
     print(
         done.stdout
@@ -150,7 +171,10 @@ def _revert(parser: argparse.ArgumentParser, options: argparse.Namespace, hosts:
     names = [options.host] if options.host else list(hosts)
     if not options.yes:
         return planned(options.inventory, names)
-    return reverted(options.inventory, names, even_with_mail=options.even_with_mail)
+    code = reverted(options.inventory, names, even_with_mail=options.even_with_mail)
+    for name in names if code == 0 else ():
+        copies.forget(copies.place(typed(name, hosts[name]).integrity.copies, name))
+    return code
 
 
 def _baseline(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
@@ -187,6 +211,30 @@ def _baseline(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
             f"{len(found)} differences on {len(hosts)} hosts, {sum(not each.by for _, each in found)} by no deploy"
         )
     return 2 if found else 0
+
+
+def _integrity(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
+    """Look at hosts by the copies that are kept here, and say what nobody explains."""
+    gateways = {name: typed(name, data) for name, data in hosts.items()}
+    asked = {name: each for name, each in gateways.items() if each.integrity.engine != "none"}
+    if not asked:
+        raise ProvisionError("`integrity.engine` is none on all hosts: nothing is compared")
+    seen = replayed(options.inventory, asked)
+    unexplained = sum(len(each.found["unexplained"]) for each in seen.values())
+    if options.json:
+        print(
+            json.dumps(
+                {"hosts": {name: each.found for name, each in seen.items()}, "unexplained": unexplained}
+            )
+        )
+    else:
+        for name, each in seen.items():
+            print("\n".join((*told(name, each.found), f"{name}: {each.found['watched']} paths watched")))
+        print(f"{len(seen)} hosts looked at by their copies, {unexplained} changes unexplained")
+    for name, each in seen.items():
+        if options.keep and not each.found["unexplained"]:
+            copies.keep(copies.place(asked[name].integrity.copies, name), each.files)
+    return 2 if unexplained else 0
 
 
 if __name__ == "__main__":

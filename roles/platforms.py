@@ -50,6 +50,7 @@ DEBIAN_12 = Platform(
         "spamassassin": ("libmail-spf-perl", "spamassassin", "spamd"),
         "filterd": ("libarchive13", "python3-venv"),
         "reports": ("pflogsumm",),
+        "integrity": ("aide", "python3"),
     },
     parts={
         "tls": ("ca-certificates", "openssl"),

@@ -16,6 +16,7 @@ from roles.forms import (
     is_mail_address,
 )
 from roles.hardening.settings import hardening_problems
+from roles.integrity.settings import integrity_problems
 from roles.mta.directions import direction_problems, hops_problem
 from roles.mta.limits import limit_problems
 from roles.mta.recipients import recipient_problems
@@ -40,6 +41,7 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     yield from limit_problems(gateway.mta_limits, gateway.relay_networks)
     yield from direction_problems(gateway.outbound, gateway.queue, gateway.relay_domains)
     yield from report_problems(gateway.reports)
+    yield from integrity_problems(gateway.integrity)
     yield from _network_problems(gateway)
     yield from firewall_problems(gateway)
     yield from _process_problems(gateway)

@@ -6,6 +6,7 @@ from roles.dns.defences import DEFENCES as DNS
 from roles.filterd.defences import DEFENCES as FILTERD
 from roles.firewall.defences import DEFENCES as FIREWALL
 from roles.hardening.defences import DEFENCES as HARDENING
+from roles.integrity.defences import DEFENCES as INTEGRITY
 from roles.mta.defences import DEFENCES as MTA
 from roles.reports.defences import DEFENCES as REPORTS
 from roles.sandbox.defences import DEFENCES as SANDBOX
@@ -21,6 +22,7 @@ LAYERS: tuple[tuple[str, tuple[Defence, ...]], ...] = (
     ("spamassassin", SPAMASSASSIN),
     ("filterd", FILTERD),
     ("reports", REPORTS),
+    ("integrity", INTEGRITY),
 )
 
 

@@ -18,6 +18,7 @@ from roles.filterd import policy
 from roles.firewall.settings import Firewall, zone_of
 from roles.forms import HTTP_PORT, SMTP_PORT, next_hop_port, next_hops
 from roles.hardening.settings import Hardening, Level
+from roles.integrity.settings import Integrity
 from roles.mta.directions import Outbound, Queue
 from roles.mta.limits import Limits, RelayNetwork
 from roles.mta.recipients import RecipientCheck, server_of
@@ -211,6 +212,9 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = ()
     reports: Annotated[Reports, Meta(description="The daily report.")] = Reports()
+    integrity: Annotated[Integrity, Meta(description="What is watched for changes that nobody explains.")] = (
+        Integrity()
+    )
     notify_admin: Annotated[
         str,
         Meta(description="Address that gets filterd's notices to the administrator; empty: `administrator`."),

@@ -43,9 +43,9 @@ LYNIS: Final = (
         why="Upgrades with a proof after them and a way back are a layer of their own, which is to come.",
     ),
     Accepted(
-        names=("PKGS-7370", "FINT-4350"),
-        asks="`debsums`, an integrity tool",
-        why="An integrity layer is to come; until then `dpkg --verify` says what was changed.",
+        names=("PKGS-7370",),
+        asks="`debsums`",
+        why="What belongs to a package is compared with its checksums by the integrity layer (`integrity.explained`).",
     ),
     Accepted(
         names=("DEB-0880", "TOOL-5190"),

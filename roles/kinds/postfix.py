@@ -59,7 +59,8 @@ class MainCf(LineOption):
     mta: ClassVar[Mta] = "postfix"
 
     def line(self, gateway: Gateway) -> str:
-        return f"{self.key} = {self.wanted(gateway)}".rstrip()
+        # Also with nothing behind it, as postconf(1) writes it: Postfix's package edits the file by that at each upgrade.
+        return f"{self.key} = {self.wanted(gateway)}"
 
     def question(self, gateway: Gateway) -> str:
         del gateway

@@ -34,6 +34,7 @@ LONGEST = (
     "breakage",
     "deploy",
     "inspection",
+    "integrity",
     "actions",
     "lab",
     "release_change",

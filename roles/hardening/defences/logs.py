@@ -128,6 +128,12 @@ DEFENCES = (
                 ),
             ),
             AuditRules(
+                about="changes of programs and of what starts",
+                rules=_watched(
+                    "programs", "/usr/bin", "/usr/sbin", "/usr/lib/systemd", "/usr/local", "/boot", "/root"
+                ),
+            ),
+            AuditRules(
                 about="changes of the clock",
                 rules=(
                     "-a always,exit -F arch=b32 -S stime,settimeofday,adjtimex -F key=time",

@@ -95,4 +95,10 @@ OPERATIONS = {
         "Have the report made each night",
         "Look each hour for mail that waits",
     ],
+    "integrity": [
+        "Install what compares",
+        "Make the place of the baseline",
+        "Write what is watched and what explains",
+        "Compare each night",
+    ],
 }

@@ -18,7 +18,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pyinfra.api import Config, FileUploadCommand, FunctionCommand, Inventory, State, StringCommand
+from pyinfra.api import (
+    Config,
+    FileDownloadCommand,
+    FileUploadCommand,
+    FunctionCommand,
+    Inventory,
+    State,
+    StringCommand,
+)
 from pyinfra.api.connect import connect_all
 from pyinfra.api.deploy import add_deploy
 from pyinfra.api.host import Host
@@ -107,6 +115,8 @@ def _commands(state: State, host: Host) -> Iterator[tuple[str, ...]]:
                     content = source.read()
                     text = content if isinstance(content, str) else content.decode("latin-1")
                     yield "upload", command.dest, text
+                elif isinstance(command, FileDownloadCommand):
+                    yield "download", command.src
                 elif isinstance(command, FunctionCommand):
                     yield "call", command.function.__name__
                 elif isinstance(command, StringCommand):

@@ -30,7 +30,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What pyinfra would do, in order: (``run``, command), (``upload``, path, content) or (``call``, function)."""
+    """What pyinfra would do, in order: (``run``, command), (``upload``, path, content), (``download``, path) or
+    (``call``, function)."""
 
     commands: list[list[str]]
     operations: list[str]

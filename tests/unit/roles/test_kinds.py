@@ -150,7 +150,7 @@ def test_any_other_answer_does_not_hold(kind: Kind, answer: str) -> None:
     ("kind", "line"),
     [
         (MainCf("smtpd_banner", "$myhostname ESMTP"), "smtpd_banner = $myhostname ESMTP"),
-        (MainCf("mydestination", ""), "mydestination ="),
+        (MainCf("mydestination", ""), "mydestination = "),
         (MainCf("message_size_limit", lambda g: str(g.message_size_limit)), "message_size_limit = 26214400"),
         (SshdOption("X11Forwarding", "no"), "X11Forwarding no"),
         (Sysctl("net.ipv4.ip_forward", "0"), "net.ipv4.ip_forward = 0"),

@@ -15,6 +15,8 @@ from roles.firewall.defences import DEFENCES as FIREWALL
 from roles.firewall.defences import FILTERING
 from roles.firewall.ruleset import ruleset
 from roles.hardening.defences import DEFENCES as HARDENING
+from roles.integrity import copies
+from roles.integrity.paths import FILES
 from roles.kinds import HostState, InterfaceSysctl, LineOption, Sysctl, applies, need_of
 from roles.operations import PRELUDE
 from roles.platforms import DEBIAN_12
@@ -24,10 +26,22 @@ from tests.unit.roles.examples import SETTINGS, gateway, settings
 from tests.unit.roles.plans import Case, Plan, plans
 
 NAMES = [name for name, _ in LAYERS]
-TITLES = ["Firewall", "Hardening", "Sandbox", "DNS", "MTA", "ClamAV", "SpamAssassin", "filterd", "Reports"]
+TITLES = [
+    "Firewall",
+    "Hardening",
+    "Sandbox",
+    "DNS",
+    "MTA",
+    "ClamAV",
+    "SpamAssassin",
+    "filterd",
+    "Reports",
+    "Integrity",
+]
 HISTORY = [
     "History | Write what records the host and takes it back",
     "History | File what this deploy changed",
+    "History | Take the baseline of what this deploy left",
 ]
 BEFORE = ["Write what carries a queue over", "Ask whether the queue of the other MTA can be carried over"]
 # The daemon's own checker, and a file that it has to see before it is live.
@@ -43,6 +57,7 @@ CHECKERS = {
     ),
     "filterd": ("current/bin/filterd check --config $stage", "/etc/filterd/filterd.toml"),
     "reports": ("systemd-analyze verify $stage", "/etc/systemd/system/bastide-report.service"),
+    "integrity": ("aide --config=$stage/etc/aide/aide.conf --config-check", "/etc/aide/aide.conf"),
 }
 GATEWAY = gateway()
 STAGE = "/run/bastide/stage"
@@ -124,6 +139,8 @@ def settled(plan: Plan) -> Answers:
         "bastide-certificate state": ["good"],
         "readlink /usr/local/bin/filterd": ["/opt/filterd/current/bin/filterd"],
         "test -e /etc/systemd/system/filterd-metrics.socket": ["none"],
+        "%G' /var/lib/aide": ["700 root root"],
+        "&& echo current": ["current"],
     }
 
 
@@ -176,16 +193,27 @@ def test_the_deploy_is_the_layers_outermost_first(bare: dict[str, Plan]) -> None
     whole = bare["deploy.py"]
     layers = [operation for name in NAMES for operation in bare[name].operations]
     # Whether a switch of MTAs may begin is asked before anything is changed for it; all is between record and filing.
-    assert whole.operations == [HISTORY[0], *(f"MTA | {deed}" for deed in BEFORE), *layers, HISTORY[1]]
-    *commands, last = whole.commands
-    assert commands[-len(own := [one for name in NAMES for one in bare[name].commands]) :] == own
-    assert "/var/lib/bastide-history/record end " in last[1]
+    assert whole.operations == [HISTORY[0], *(f"MTA | {deed}" for deed in BEFORE), *layers, *HISTORY[1:]]
+    filed = place(whole, "/var/lib/bastide-history/record end ")
+    own = [one for name in NAMES for one in bare[name].commands]
+    assert whole.commands[filed - len(own) : filed] == own
+    # Behind the record, which explains the changes: a look, and what is fetched of it.
+    assert [command[0] for command in whole.commands[filed + 1 :]] == [
+        "run",
+        "run",
+        *["download"] * 5,
+        "call",
+    ]
 
 
 def test_whatever_changes_the_host_has_it_recorded_first(bare: dict[str, Plan]) -> None:
     # An upload goes to a place that a script of its operation has made.
     assert bare["deploy.py"].commands[0][0] == "run"
-    assert [text for text in bare["deploy.py"].texts() if not shlex.split(text)[3].startswith(PRELUDE)] == []
+    texts = bare["deploy.py"].texts()
+    filed = next(index for index, text in enumerate(texts) if "record end " in text)
+    assert [text for text in texts[: filed + 1] if not shlex.split(text)[3].startswith(PRELUDE)] == []
+    # What comes behind changes nothing of what the host does, and would begin a record that nobody ends.
+    assert [text for text in texts[filed + 1 :] if PRELUDE in shlex.split(text)[3]] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -271,9 +299,11 @@ def test_the_ruleset_at_boot_is_loaded_by_no_reload_here(stale: dict[str, Plan])
     assert not re.search(r"systemctl (reload|restart)", "\n".join(stale["firewall"].texts()))
 
 
-def test_the_second_run_does_nothing(bare: dict[str, Plan], checkout: Path) -> None:
+def test_the_second_run_does_nothing(bare: dict[str, Plan], checkout: Path, tmp_path: Path) -> None:
     cases = {name: layer(name, settled(bare[name])) for name in NAMES}
-    cases["deploy.py"] = Case(target="deploy.py", responses=settled(bare["deploy.py"]), data=SETTINGS)
+    data = settings(integrity={"copies": str(tmp_path)})
+    copies.keep(copies.place(str(tmp_path), "@fake/gateway"), dict.fromkeys(FILES, b""))
+    cases["deploy.py"] = Case(target="deploy.py", responses=settled(bare["deploy.py"]), data=data)
     for name, plan in plans(cases, checkout).items():
         assert (plan.error, plan.commands) == ("", []), name
         assert plan.operations == bare[name].operations

@@ -1,0 +1,223 @@
+"""Files that no package brings and that its scripts make: a narrow table, each row with its reason, and how it is verified.
+
+Whatever can be made anew is made anew and compared. What cannot, counts only if it was written while the package manager
+was at work, by the kernel's own time of its last change (ctime), and if a package of that row was touched.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from .database import Change
+from .evidence import Packages
+
+_NOBODY: Final = 65534
+_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_AUTHORITIES: Final = ("/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
+
+# Reads compiled modules that anybody may have written, so it runs as nobody. Two compilations of a source differ in how
+# often they refer back to what they hold; in the older notation (version 2) of marshal they do not.
+_COMPILED: Final = """
+import importlib.util, marshal, sys
+for path in sys.stdin.buffer.read().split(b"\\0"):
+    try:
+        name = path.decode()
+        with open(name, "rb") as file:
+            data = file.read()
+        with open(importlib.util.source_from_cache(name), "rb") as file:
+            source = file.read()
+        code = marshal.loads(data[16:])
+        level = int(name.rpartition(".opt-")[2].removesuffix(".pyc")) if ".opt-" in name else 0
+        own = compile(source, code.co_filename, "exec", dont_inherit=True, optimize=level)
+        if data[:4] == importlib.util.MAGIC_NUMBER and marshal.dumps(code, 2) == marshal.dumps(own, 2):
+            sys.stdout.buffer.write(path + b"\\0")
+    except Exception:
+        pass
+"""
+
+
+class Made(NamedTuple):
+    """Paths that scripts of packages make: whose, why, and which of them hold. ``packages``: one of them was touched."""
+
+    paths: str
+    packages: str
+    why: str
+    holding: Callable[[Sequence[Change], Packages], Iterable[str]]
+
+
+def _linker(found: Sequence[Change], _packages: Packages) -> Iterable[str]:
+    with tempfile.TemporaryDirectory() as place:
+        own = Path(place, "cache")
+        subprocess.run(["ldconfig", "-X", "-i", "-C", own], check=False, capture_output=True)
+        return [each.path for each in found if own.exists() and _same(Path(each.path), own)]
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.is_file() and one.read_bytes() == other.read_bytes()
+
+
+def _compiled(found: Sequence[Change], _packages: Packages) -> Iterable[str]:
+    names = [each.path for each in found if each.now and each.now.kind == "f"]
+    nobody = _NOBODY if os.geteuid() == 0 else None
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _COMPILED],
+        input=b"\0".join(map(os.fsencode, names)),
+        capture_output=True,
+        check=False,
+        user=nobody,
+        group=nobody,
+        extra_groups=None if nobody is None else (),
+    )
+    gone = [each.path for each in found if each.now is None and not _source(each.path).exists()]
+    return [
+        *map(os.fsdecode, done.stdout.split(b"\0")),
+        *gone,
+        *(each.path for each in found if each.now and each.now.kind == "d"),
+    ]
+
+
+def _source(path: str) -> Path:
+    """Return the module that a compiled one was made of."""
+    place = Path(path)
+    return place.parent.parent / f"{place.name.partition('.')[0]}.py"
+
+
+def _authorities(found: Sequence[Change], _packages: Packages) -> Iterable[str]:
+    known = {
+        block
+        for folder in _AUTHORITIES
+        for path in Path(folder).rglob("*.crt")
+        for block in _PEM.findall(path.read_text("ascii", "replace"))
+    }
+    return [
+        each.path
+        for each in found
+        if each.now
+        and each.now.kind == "f"
+        and set(_PEM.findall(Path(each.path).read_text("ascii", "replace"))) <= known
+    ]
+
+
+def _links(found: Sequence[Change], packages: Packages) -> Iterable[str]:
+    """Links that lead to what a package has, or did so and went."""
+    for each in found:
+        if _is_link(each) and (each.now is None or _packaged(os.path.realpath(each.path), packages)):
+            yield each.path
+
+
+def _alternatives(found: Sequence[Change], packages: Packages) -> Iterable[str]:
+    """Links into /etc/alternatives, never in the place of a file."""
+    through = [
+        each
+        for each in found
+        if (seen := each.now or each.was) and seen.target.startswith("/etc/alternatives/")
+    ]
+    return _links(through, packages)
+
+
+def _wanted(found: Sequence[Change], packages: Packages) -> Iterable[str]:
+    """Links to units and scripts of packages that were touched, or of some that are no longer there."""
+    for each in found:
+        seen = each.now or each.was
+        if not seen or not _is_link(each):
+            continue
+        unit = os.path.realpath(Path(each.path).parent / seen.target)
+        owner = packages.listed.get(unit, "") if each.now else packages.owner(unit)
+        if owner in packages.touched:
+            yield each.path
+
+
+def _is_link(change: Change) -> bool:
+    return all(seen is None or seen.kind == "l" for seen in (change.was, change.now))
+
+
+def _packaged(path: str, packages: Packages) -> bool:
+    return path in packages.listed or path.startswith(tuple(f"{each}/" for each in _AUTHORITIES))
+
+
+def _then(found: Sequence[Change], packages: Packages) -> Iterable[str]:
+    for each in found:
+        try:
+            if each.now is None or packages.wrote_at(Path(each.path).lstat().st_ctime):
+                yield each.path
+        except OSError:
+            continue
+
+
+MADE: Final = (
+    Made(r"/etc/ld\.so\.cache", ".*", "ldconfig's index of libraries; made anew and compared", _linker),
+    Made(
+        r"/.*/__pycache__(/[^/]+\.pyc)?",
+        ".*",
+        "Python's compiled modules; compiled anew from their source and compared",
+        _compiled,
+    ),
+    Made(
+        r"/etc/ssl/certs/ca-certificates\.crt",
+        "ca-certificates",
+        "the authorities in one file; each is one of the package's or of /usr/local's",
+        _authorities,
+    ),
+    Made(r"/etc/ssl/certs/[^/]+", "ca-certificates|openssl", "links to the authorities", _links),
+    Made(r"/etc/alternatives/[^/]+", ".*", "links of update-alternatives(1) to what packages have", _links),
+    Made(r"/usr/.*", ".*", "links of update-alternatives(1) into /etc/alternatives", _alternatives),
+    Made(
+        r"/etc/(systemd/(system|user)/.*\.(wants|requires)/[^/]+|rc.\.d/[^/]+)",
+        ".*",
+        "units of a package that it enables",
+        _wanted,
+    ),
+    Made(
+        r"/boot/(initrd\.img-.*|grub/.*)",
+        "linux-image-.*|initramfs-tools.*|grub.*|.*-firmware|microcode.*|intel-microcode|amd64-microcode",
+        "what a new kernel boots with; not verified but by its time",
+        _then,
+    ),
+    Made(
+        r"/usr/lib/modules/[^/]+/modules\..*",
+        "linux-image-.*|kmod",
+        "depmod's index of modules; not verified but by its time",
+        _then,
+    ),
+    Made(
+        r"/usr/lib/[^/]+/gconv/gconv-modules\.cache",
+        "libc.*",
+        "iconv's index of its modules; not verified but by its time",
+        _then,
+    ),
+    Made(
+        r"/etc/.*\.ucf-(dist|new|old)",
+        ".*",
+        "what a package offers in place of a configuration file, which nothing reads; not verified but by its time",
+        _then,
+    ),
+    Made(
+        r"/etc/aliases\.db",
+        "postfix|sendmail.*",
+        "the MTA's map of /etc/aliases, which it does not read here; not verified but by its time",
+        _then,
+    ),
+)
+
+
+def explained(found: Sequence[Change], packages: Packages) -> dict[str, str]:
+    """Return, by path, which row explains what is in it."""
+    told: dict[str, str] = {}
+    if not packages.touched:
+        return told
+    for row in MADE:
+        own = [
+            each for each in found if each.path not in told and re.fullmatch(row.paths, each.path, re.DOTALL)
+        ]
+        by = next(
+            (str(each) for name, each in packages.touched.items() if re.fullmatch(row.packages, name)), ""
+        )
+        if own and by:
+            mine = {each.path for each in own}
+            told |= {path: f"{row.why}; after {by}" for path in row.holding(own, packages) if path in mine}
+    return told

@@ -1,0 +1,223 @@
+"""What packages and deploys say explains a change only if it says exactly that."""
+
+import base64
+import hashlib
+import json
+import os
+import py_compile
+import time
+from pathlib import Path
+
+import pytest
+
+from roles.integrity.onhost import derived, who
+from roles.integrity.onhost.database import Change, Entry
+from roles.integrity.onhost.evidence import Accepted, Deploys, Packages
+from tests.unit.roles.integrity.test_integrity_database import PLAIN_ACL
+
+SINCE = 1_700_000_000.0
+BASE64 = {name: hashlib.sha256(name.encode()) for name in ("new", "evil")}
+
+
+def entry(perm: str = "100755", *, content: str = "", lname: str = "0", uid: str = "0") -> Entry:
+    digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() if content else "0"
+    acl = "0" if perm.startswith("12") else PLAIN_ACL
+    columns = {"perm": perm, "uid": uid, "gid": "0", "lname": lname, "sha256": digest, "acl": acl}
+    return Entry(f"x {perm} {digest} {lname}", columns)
+
+
+def stamp(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+
+
+class Host:
+    """A package manager's books in a directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "info").mkdir(parents=True)
+        (root / "status").touch()
+        self.log = root / "dpkg.log"
+        self.log.touch()
+
+    def package(
+        self, name: str, files: dict[str, str], *, listed: tuple[str, ...] = (), at: float = SINCE + 60
+    ) -> None:
+        sums = "".join(
+            f"{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}  {path.lstrip('/')}\n"
+            for path, text in files.items()
+        )
+        (self.root / f"info/{name}.md5sums").write_text(sums)
+        (self.root / f"info/{name}.list").write_text("\n".join(("/.", *files, *listed)) + "\n")
+        with self.log.open("a") as log:
+            log.write(f"{stamp(at)} status installed {name}:amd64 2.0\n")
+
+    def books(self, owners: dict[str, str] | None = None) -> Packages:
+        return Packages(SINCE, owners or {}, self.root, self.log)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path / "dpkg")
+
+
+def test_a_package_explains_a_file_that_has_its_checksum_and_no_other(host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "tool"
+    host.package("tool", {str(path): "new"})
+    path.write_text("new")
+    books = host.books()
+    same = Change(str(path), entry(content="old"), entry(content="new"), frozenset({"sha256"}))
+    assert books.content(same, {}).startswith("package tool 2.0, installed at ")
+    path.write_text("evil")
+    assert not host.books().content(same._replace(now=entry(content="evil")), {})
+    # What was looked at has become something else since.
+    path.write_text("new")
+    assert not host.books().content(same._replace(now=entry(content="evil")), {})
+
+
+def test_a_package_of_before_the_baseline_explains_nothing(host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "tool"
+    path.write_text("new")
+    host.package("tool", {str(path): "new"}, at=SINCE - 60)
+    assert not host.books().content(Change(str(path), None, entry(content="new")), {})
+
+
+def test_logs_that_were_rotated_away_are_read(host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "tool"
+    path.write_text("new")
+    host.package("tool", {str(path): "new"})
+    host.log.rename(f"{host.log}.1")
+    assert host.books().content(Change(str(path), None, entry(content="new")), {})
+
+
+def test_a_package_explains_no_rights_but_those_of_a_new_plain_file(host: Host) -> None:
+    books = host.books()
+    assert books.rights(Change("/x", None, entry("100755")))
+    assert not books.rights(Change("/x", None, entry("104755")))
+    assert not books.rights(Change("/x", None, entry("100777")))
+    assert not books.rights(Change("/x", None, entry("100755", uid="1000")))
+    assert not books.rights(Change("/x", entry("100755"), entry("100775"), frozenset({"perm"})))
+
+
+def test_a_link_of_a_package_leads_to_what_a_package_has(host: Host, tmp_path: Path) -> None:
+    link, target = str(tmp_path / "lib.so.1"), str(tmp_path / "lib.so.1.2")
+    host.package("lib", {target: "new"}, listed=(link,))
+    assert host.books().content(Change(link, None, entry("120777", lname="lib.so.1.2")), {})
+    assert not host.books().content(Change(link, None, entry("120777", lname="/srv/lib.so")), {})
+
+
+def test_what_a_package_no_longer_has_is_gone_by_its_upgrade_and_nothing_else_is(host: Host) -> None:
+    host.package("tool", {})
+    books = host.books({"/usr/bin/old": "tool", "/usr/bin/other": "other"})
+    assert "no longer has it" in books.content(Change("/usr/bin/old", entry(), None), {})
+    assert not books.content(Change("/usr/bin/other", entry(), None), {})
+    assert not books.content(Change("/usr/bin/nobodys", entry(), None), {})
+    host.package("tool", {"/usr/bin/old": "new"})
+    assert not host.books({"/usr/bin/old": "tool"}).content(Change("/usr/bin/old", entry(), None), {})
+
+
+def test_the_books_of_a_package_change_with_it_alone(host: Host) -> None:
+    host.package("tool", {})
+    host.package("other", {}, at=SINCE - 60)
+    changed = Change(
+        f"{host.root}/info/tool.md5sums", entry(content="old"), entry(content="new"), frozenset({"sha256"})
+    )
+    assert host.books().content(changed, {})
+    assert not host.books().content(changed._replace(path=f"{host.root}/info/other.md5sums"), {})
+
+
+def test_a_deploy_explains_what_it_left_and_no_more(tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"new").hexdigest()
+    rows = [
+        f"begun\t{SINCE + 1:.0f}",
+        f"ended\t{SINCE + 9:.0f}",
+        "revision\tabc",
+        f"files\t/etc/a\tf 644 0 0 old\tf 644 0 0 {digest}",
+        "files\t/etc/gone\tf 644 0 0 x\t-",
+        "files\t/usr/bin/su\tf 4755 0 0\tf 755 0 0",
+        "packages\tx\t-\tii 1",
+    ]
+    (tmp_path / "20260101T000000Z").write_text("\n".join(rows) + "\n")
+    deploys = Deploys(SINCE, tmp_path)
+    left = Change(
+        "/etc/a",
+        entry("100600", content="old"),
+        entry("100644", content="new"),
+        frozenset({"sha256", "perm"}),
+    )
+    assert deploys.content(left).startswith("deploy of abc at ")
+    assert deploys.rights(left)
+    assert not deploys.content(left._replace(now=entry("100644", content="evil")))
+    assert not deploys.rights(left._replace(now=entry("100666", content="new")))
+    assert deploys.content(Change("/etc/gone", entry(), None))
+    assert not deploys.content(Change("/etc/other", entry(), None))
+    taken = Change(
+        "/usr/bin/su", entry("104755", content="a"), entry("100755", content="a"), frozenset({"perm"})
+    )
+    assert deploys.rights(taken)
+    # Its record holds no digest of a program: what is in it is not the deploy's.
+    assert not deploys.content(taken._replace(now=entry("100755", content="evil")))
+    assert not Deploys(SINCE + 60, tmp_path).content(left)
+
+
+def test_compiled_modules_are_those_of_their_source(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody may not run the interpreter of every checkout.
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    source = tmp_path / "module.py"
+    source.write_text("def f(a):\n    return [a, 'x', 1.5, {'k': (1, 2)}]\n")
+    good = str(py_compile.compile(str(source), doraise=True))
+    host.package("python3", {})
+    changed = Change(good, None, entry("100644", content="x"))
+    assert "compiled anew" in derived.explained([changed], host.books())[good]
+    data = Path(good).read_bytes()
+    evil = tmp_path / "evil.py"
+    evil.write_text("def f(a):\n    return [a, 'y', 1.5, {'k': (1, 2)}]\n")
+    Path(good).write_bytes(
+        data[:16] + Path(str(py_compile.compile(str(evil), doraise=True))).read_bytes()[16:]
+    )
+    assert not derived.explained([changed], host.books())
+    Path(good).write_bytes(data)
+    # Nothing was installed since.
+    assert not derived.explained([changed], Packages(SINCE + 120, {}, host.root, host.log))
+
+
+def test_no_link_of_alternatives_stands_in_for_a_program(host: Host, tmp_path: Path) -> None:
+    host.package("tool", {str(tmp_path / "tool"): "x"})
+    gone = Change("/usr/bin/aide", entry(content="x"), None)
+    swapped = Change(
+        "/usr/bin/aide",
+        entry(content="x"),
+        entry("120777", lname="/etc/alternatives/aide"),
+        frozenset({"kind"}),
+    )
+    elsewhere = Change("/usr/bin/new", None, entry("120777", lname=str(tmp_path / "tool")))
+    assert not derived.explained([gone, swapped, elsewhere], host.books())
+
+
+def test_what_was_accepted_is_so_as_it_was_seen_and_not_as_it_is_meanwhile(tmp_path: Path) -> None:
+    book = tmp_path / "accepted"
+    assert not Accepted(SINCE, book).why(Change("/a", None, entry(content="x")))
+    seen = {"path": "/a", "now": entry(content="x").told(), "who": "ops", "reason": "agent"}
+    gone = {"path": "/b", "now": {}, "who": "ops", "reason": "gone"}
+    book.write_text("\n".join(json.dumps({"when": SINCE + 1, **each}) for each in (seen, gone)) + "\nnone\n")
+    assert (
+        Accepted(SINCE, book).why(Change("/a", None, entry(content="x")))
+        == "accepted on this host by ops: agent"
+    )
+    assert not Accepted(SINCE, book).why(Change("/a", None, entry(content="y")))
+    assert not Accepted(SINCE, book).why(Change("/a", None, entry("104755", content="x")))
+    assert Accepted(SINCE, book).why(Change("/b", entry(), None))
+    assert not Accepted(SINCE + 2, book).why(Change("/b", entry(), None))
+
+
+SAID = """----
+type=SYSCALL msg=audit(11/23/26 03:00:00.123:77) : syscall=openat auid=ops uid=root comm=vi exe=/usr/bin/vim.basic key=defences
+"""
+
+
+def test_who_changed_it_last_is_read_from_the_audit() -> None:
+    assert who.last(SAID) == "login ops, as root, by /usr/bin/vim.basic at 11/23/26 03:00:00"
+    assert who.last(SAID.replace("auid=ops", "auid=unset")).startswith("nobody who had logged in, as root")
+    assert not who.last("<no matches>\n")
