@@ -13,6 +13,7 @@ from roles.reports import deploy as reports
 from roles.sandbox import deploy as sandbox
 from roles.session import prepared
 from roles.spamassassin import deploy as spamassassin
+from roles.updates import deploy as updates
 
 gateway, platform = prepared(host)
 
@@ -27,4 +28,5 @@ clamav.apply(gateway, platform)  # the engines before the daemon that asks them
 spamassassin.apply(gateway, platform)
 filterd.apply(gateway, platform)  # from here on mail flows
 reports.apply(gateway, platform)  # what counted it says so each night
+updates.apply(gateway, platform)  # behind all that it judges
 history.ends(gateway, platform)  # behind the last change, of which it files what was different

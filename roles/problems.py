@@ -23,6 +23,7 @@ from roles.mta.rule_problems import rules_problems
 from roles.mta.sendmail_problems import sendmail_problems
 from roles.mta.tls import settings as tls
 from roles.reports.settings import report_problems
+from roles.updates.settings import update_problems
 
 if TYPE_CHECKING:
     from roles.settings import Gateway
@@ -40,6 +41,7 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     yield from limit_problems(gateway.mta_limits, gateway.relay_networks)
     yield from direction_problems(gateway.outbound, gateway.queue, gateway.relay_domains)
     yield from report_problems(gateway.reports)
+    yield from update_problems(gateway.updates)
     yield from _network_problems(gateway)
     yield from firewall_problems(gateway)
     yield from _process_problems(gateway)

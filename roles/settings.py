@@ -25,6 +25,7 @@ from roles.mta.rules import MtaRules
 from roles.mta.tls.settings import Tls
 from roles.problems import problems
 from roles.reports.settings import Reports
+from roles.updates.settings import Updates
 
 Mta = Literal["postfix", "sendmail"]
 
@@ -211,6 +212,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = ()
     reports: Annotated[Reports, Meta(description="The daily report.")] = Reports()
+    updates: Annotated[Updates, Meta(description="The nightly updates of the operating system.")] = Updates()
     notify_admin: Annotated[
         str,
         Meta(description="Address that gets filterd's notices to the administrator; empty: `administrator`."),
