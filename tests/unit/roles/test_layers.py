@@ -24,7 +24,18 @@ from tests.unit.roles.examples import SETTINGS, gateway, settings
 from tests.unit.roles.plans import Case, Plan, plans
 
 NAMES = [name for name, _ in LAYERS]
-TITLES = ["Firewall", "Hardening", "Sandbox", "DNS", "MTA", "ClamAV", "SpamAssassin", "filterd", "Reports"]
+TITLES = [
+    "Firewall",
+    "Hardening",
+    "Sandbox",
+    "DNS",
+    "MTA",
+    "ClamAV",
+    "SpamAssassin",
+    "filterd",
+    "Reports",
+    "Updates",
+]
 HISTORY = [
     "History | Write what records the host and takes it back",
     "History | File what this deploy changed",
@@ -43,6 +54,7 @@ CHECKERS = {
     ),
     "filterd": ("current/bin/filterd check --config $stage", "/etc/filterd/filterd.toml"),
     "reports": ("systemd-analyze verify $stage", "/etc/systemd/system/bastide-report.service"),
+    "updates": ("apt-config -c $stage", "/etc/apt/apt.conf.d/99bastide-updates"),
 }
 GATEWAY = gateway()
 STAGE = "/run/bastide/stage"
@@ -124,6 +136,12 @@ def settled(plan: Plan) -> Answers:
         "bastide-certificate state": ["good"],
         "readlink /usr/local/bin/filterd": ["/opt/filterd/current/bin/filterd"],
         "test -e /etc/systemd/system/filterd-metrics.socket": ["none"],
+        "readlink /etc/apt/preferences.d": [
+            "755 root",
+            "755 root",
+            "/var/lib/bastide-updates/preferences",
+            "disabled",
+        ],
     }
 
 
