@@ -167,7 +167,7 @@ def test_a_filter_that_lets_spam_by_is_taken_back(wan: Outside, gateway: Gateway
         assert version(gateway, "spamassassin") == before
     assert any("[hold." in one for one in mail.put_off)
     mail.judged()
-    assert gateway.awaited("an update was taken back")
+    assert len(gateway.awaited("an update was taken back")) >= 1
 
 
 def test_an_mta_that_does_not_start_is_taken_back(wan: Outside, gateway: GatewayHost) -> None:

@@ -1,6 +1,7 @@
 """While the host is changed nothing is taken, and what is refused stays refused; over the milter protocol."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_the_daemon_takes_nothing_while_the_file_is_there(tmp_path: Path) -> Non
     """P04, H14. A chain that would keep the virus, so that it is the hold that puts it off; afterwards it is as ever."""
     file = tmp_path / "hold"
     file.touch()
-    changes = {"policy.chains": {"infected": ["move"]}, "hold": {"file": str(file)}}
+    changes: dict[str, Any] = {"policy.chains": {"infected": ["move"]}, "hold": {"file": str(file)}}
     with running(tmp_path, **changes) as daemon, daemon.client() as client:
         (code, text) = said(client)[-1]
         assert code == b"y"
