@@ -53,7 +53,7 @@ DEBIAN_12 = Platform(
         "spamassassin": ("libmail-spf-perl", "spamassassin", "spamd"),
         "filterd": ("libarchive13", "python3-venv"),
         "reports": ("pflogsumm",),
-        "updates": ("needrestart", "unattended-upgrades"),
+        "updates": ("unattended-upgrades",),
     },
     parts={
         "tls": ("ca-certificates", "openssl"),

@@ -105,7 +105,7 @@ DEFENCES = (
             UnitOption(unit=REBOOT_TIMER, option="UnitFileState", value="enabled"),
             HostAnswer(
                 subject="a reboot that is waited for, and not said in the daily report",
-                command="command -v needrestart >/dev/null && { ! test -e /run/reboot-required || "
+                command="test -x /usr/local/sbin/bastide-update && { ! test -e /run/reboot-required || "
                 "grep -qs reboot /run/bastide-notes/updates; } && echo none || echo unsaid",
                 matches="none",
                 refuted_by="unsaid",

@@ -27,7 +27,6 @@ HOST: Final = "updates"
 _HOST: Final = Path(__file__).with_name("host")
 DECLARED: Final = "/etc/bastide/updates.json"
 APT_FILE: Final = "/etc/apt/apt.conf.d/99bastide-updates"
-NEEDRESTART_FILE: Final = "/etc/needrestart/conf.d/bastide.conf"
 PINS: Final = "/etc/apt/preferences.d/bastide-updates.pref"
 # Older official signatures than these do not pass the gate.
 DATABASE_HOURS: Final = 72
@@ -59,7 +58,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     files_owned(
         name="Write what updates and judges",
         files=_files(gateway, platform),
-        check=f"apt-config -c $stage{APT_FILE} dump >/dev/null; perl -c $stage{NEEDRESTART_FILE} 2>/dev/null; "
+        check=f"apt-config -c $stage{APT_FILE} dump >/dev/null; "
         f"systemd-analyze verify {' '.join(f'$stage{UNITS}/{unit}' for unit in _OWN)}",
     )
     for title, timer, service in _TIMERS:
@@ -119,7 +118,6 @@ def _files(gateway: Gateway, platform: Platform) -> list[OwnedFile]:
             path=APT_FILE,
             content=rendered("updates", "99bastide-updates.j2", gateway, origins=origins(gateway, platform)),
         ),
-        OwnedFile(path=NEEDRESTART_FILE, content=rendered("updates", "needrestart.conf.j2", gateway)),
         *(
             OwnedFile(
                 path=f"{UNITS}/{unit}",

@@ -63,7 +63,7 @@ def offered(gateway: GatewayHost, changes: Mapping[str, str]) -> Iterator[None]:
     finally:
         back = " ".join(f"{name}={was}" for name, was in before.items())
         gateway.run(
-            "export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1; rm -f /var/lib/bastide-updates/preferences; "
+            "export DEBIAN_FRONTEND=noninteractive; rm -f /var/lib/bastide-updates/preferences; "
             f"dpkg --force-confold --configure -a >/dev/null; apt-get -q update >/dev/null; "
             f"auto=$(apt-mark showauto {' '.join(before)}); "
             f"apt-get -q -y --allow-downgrades --reinstall -o Dpkg::Options::=--force-confold install {back} >/dev/null; "

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +26,6 @@ GATE: Final = "/usr/local/sbin/bastide-gate"
 QUIET: Final[Mapping[str, str]] = {
     "DEBIAN_FRONTEND": "noninteractive",
     "LC_ALL": "C.UTF-8",
-    "NEEDRESTART_SUSPEND": "1",
 }
 
 
@@ -69,3 +69,19 @@ def read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found
+
+
+def outdated(proc: Path = Path("/proc")) -> set[str]:
+    """Return the units of systemd whose processes still use a library or program that was replaced (proc(5), maps)."""
+    found = set()
+    for place in proc.iterdir():
+        try:
+            maps = (place / "maps").read_text(errors="replace") if place.name.isdigit() else ""
+            group = (place / "cgroup").read_text() if maps else ""
+        except OSError:
+            continue  # it has ended
+        # Of what is no file of a package, memory that programs share has such names as well.
+        if re.search(r" r-xp .* /(usr|lib|opt)\S* \(deleted\)$", maps, re.MULTILINE):
+            units = re.findall(r"/([^/\n]+\.(?:service|scope|slice))(?=/|$)", group, re.MULTILINE)
+            found.add("init.scope" if place.name == "1" else units[-1] if units else "")
+    return found - {""}

@@ -39,6 +39,7 @@ from .machine import (
     RECORD,
     SEEN,
     SNAPSHOT,
+    outdated,
     ran,
     read,
     say,
@@ -61,6 +62,8 @@ from .packages import (
     tidied,
 )
 
+# Started anew they take every session with them: what they use is replaced by a reboot.
+_NEVER_ANEW: Final = ("dbus.service", "systemd-logind.service")
 _DRAIN_S: Final = 300.0  # what is being delivered right now is done by then, or waits on the disk
 _MOST_GROUPS: Final = 8  # tried one by one with mail on hold; of more all are barred
 
@@ -79,7 +82,16 @@ def restarted(declared: Mapping[str, Any]) -> None:
     for unit in declared["units"]:
         ran("systemctl", "reset-failed", unit)
         ran("systemctl", "restart", unit, seconds=180)
-    ran("needrestart", "-q", "-r", "a", seconds=300, NEEDRESTART_SUSPEND="")
+    for unit in sorted(outdated()):
+        if unit == "init.scope":
+            ran("systemctl", "daemon-reexec")
+        elif unit.endswith(".service") and not unit.startswith(
+            ("bastide-", "user@", "getty@", "serial-getty@")
+        ):
+            if unit in _NEVER_ANEW:
+                REBOOT.touch()
+            else:
+                ran("systemctl", "restart", unit, seconds=180)
 
 
 def gate(declared: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from roles.updates.host import gate, packages
+from roles.updates.host import gate, machine, packages
 from roles.updates.host.packages import Change, Package
 
 DECLARED = {"recipient": "postmaster@example.org", "smtp_port": 25}
@@ -193,3 +193,19 @@ def test_a_snapshot_is_what_is_compared(
     monkeypatch.setattr(gate, "ran", lambda *_words, **_more: "")
     assert gate.main(["--snapshot"]) == 0
     assert json.loads(capsys.readouterr().out) == {"failed": [], "listening": []}
+
+
+def test_units_with_replaced_libraries_are_found(tmp_path: Path) -> None:
+    def process(number: str, mapped: str, group: str) -> None:
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "maps").write_text(f"7f0-7f1 r-xp 00000000 08:01 12 {mapped}\n")
+        (tmp_path / number / "cgroup").write_text(
+            f"1:name=systemd:/system.slice/{group}\n0::/system.slice/{group}\n"
+        )
+
+    process("7", "/usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)", "spamd.service")
+    process("8", "/usr/lib/x86_64-linux-gnu/libssl.so.3", "cron.service")
+    process("9", "/memfd:x (deleted)", "filterd.service")
+    process("1", "/usr/lib/systemd/systemd (deleted)", "")
+    (tmp_path / "self").mkdir()
+    assert machine.outdated(tmp_path) == {"spamd.service", "init.scope"}
