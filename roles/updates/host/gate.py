@@ -150,7 +150,7 @@ def sent(name: str, recipient: str, port: int, seconds: float) -> str:
     with contextlib.closing(Dialogue(port, seconds)) as dialogue:
         if not (greeting := dialogue.reply()).startswith("220"):
             return greeting
-        for line in (b"EHLO [127.0.0.1]", b"MAIL FROM:<>", f"RCPT TO:<{recipient}>".encode()):
+        for line in (b"EHLO gate.invalid.example", b"MAIL FROM:<>", f"RCPT TO:<{recipient}>".encode()):
             if not (reply := dialogue.said(line)).startswith("250"):
                 return reply
         if not (reply := dialogue.said(b"DATA")).startswith("354"):
@@ -173,7 +173,7 @@ def _ehlo(declared: Mapping[str, Any], seconds: float) -> Check:
         with contextlib.closing(Dialogue(declared["smtp_port"], seconds)) as dialogue:
             reply = dialogue.reply()
             if reply.startswith("220"):
-                reply = dialogue.said(b"EHLO [127.0.0.1]")
+                reply = dialogue.said(b"EHLO gate.invalid.example")
     except (OSError, ValueError) as error:
         return Check(name="ehlo", well=False, seen=f"no answer: {error}")
     return Check("ehlo", reply.startswith("250"), reply.splitlines()[0])
