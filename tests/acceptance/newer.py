@@ -27,7 +27,9 @@ taken_apart() {{ # NAME: its tree, in $tree
   rm $tree.list
 }}
 put_together() {{ # SUFFIX of the version
-  sed -i "s/^\(Version: .*\)$/\1$1/" $tree/DEBIAN/control
+  was=$(sed -n 's/^Version: //p' $tree/DEBIAN/control)
+  # What is of the same source names this very version, too.
+  sed -i -e "s/^\(Version: .*\)$/\1$1/" -e "s/(= $was)/(= $was$1)/g" $tree/DEBIAN/control
   dpkg-deb --root-owner-group -Znone -b $tree $repo >/dev/null
   rm -rf $tree
 }}

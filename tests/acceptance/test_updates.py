@@ -20,10 +20,17 @@ DECLARED = "/etc/bastide/updates.json"
 PATIENCE = 12
 pytestmark = pytest.mark.skipif(SETTINGS.updates.which == "none", reason="this lab installs no updates")
 
-MASTER = "printf '#!/bin/sh\\nexit 1\\n' >$tree/usr/lib/postfix/sbin/master"
+BROKEN = "printf '#!/bin/sh\\nexit 1\\n' >$tree"
+# What breaks the MTA, and what of the same source goes with it.
 MTAS = {
-    "postfix": MASTER,
-    "sendmail-bin": "printf '#!/bin/sh\\nexit 1\\n' >$tree/usr/libexec/sendmail/sendmail",
+    "postfix": {
+        "postfix": f"{BROKEN}/usr/lib/postfix/sbin/master",
+        **dict.fromkeys(("postfix-ldap", "postfix-lmdb", "postfix-pcre"), "true"),
+    },
+    "sendmail": {
+        "sendmail-bin": f"{BROKEN}/usr/libexec/sendmail/sendmail",
+        **dict.fromkeys(("sendmail-base", "sendmail-cf"), "true"),
+    },
 }
 
 
@@ -152,7 +159,8 @@ def test_a_filter_that_lets_spam_by_is_taken_back(wan: Outside, gateway: Gateway
     """P04, H15: the daemon answers and finds nothing; a harmless package that came with it stays."""
     before, since = version(gateway, "spamassassin"), clock(gateway)
     gone = "sed -i '/GTUBE/d' $tree/usr/share/spamassassin/*.cf"
-    with offered(gateway, {"spamassassin": gone, "libmail-spf-perl": "true"}), traffic(wan, gateway) as mail:
+    changes = {"spamassassin": gone, "spamd": "true", "libmail-spf-perl": "true"}
+    with offered(gateway, changes), traffic(wan, gateway) as mail:
         night(gateway)
         assert version(gateway, "spamassassin") == before
         assert version(gateway, "libmail-spf-perl").endswith("+bastide1")
@@ -171,13 +179,35 @@ def test_a_filter_that_lets_spam_by_is_taken_back(wan: Outside, gateway: Gateway
 
 
 def test_an_mta_that_does_not_start_is_taken_back(wan: Outside, gateway: GatewayHost) -> None:
-    """H15."""
-    name = "postfix" if SETTINGS.mta == "postfix" else "sendmail-bin"
-    before, since = version(gateway, name), clock(gateway)
-    with offered(gateway, {name: MTAS[name]}), traffic(wan, gateway) as mail:
+    """H15: no reply at all, then the old version; all of its source goes back."""
+    name, changes = next(iter(MTAS[SETTINGS.mta])), MTAS[SETTINGS.mta]
+    before, since = {each: version(gateway, each) for each in changes}, clock(gateway)
+    with offered(gateway, changes), traffic(wan, gateway) as mail:
         night(gateway)
-        assert version(gateway, name) == before
+        assert {each: version(gateway, each) for each in changes} == before
         assert not held(gateway)
-        assert f"{name} {before}+bastide1" in alerts(gateway, since)
+        assert f"{name} {before[name]}+bastide1" in alerts(gateway, since)
+        assert mail.waited
     mail.judged()
     assert wan.sent(sample("clean", uuid.uuid4().hex)).startswith("250 ")
+
+
+def test_a_run_that_was_killed_is_finished(wan: Outside, gateway: GatewayHost) -> None:
+    """H14: kill -9 of dpkg and of us in the middle; mail stays on hold until the gate has passed, as it would after a boot."""
+    slow = "printf '#!/bin/sh\\n[ ! -e /run/test-slow ] || sleep 60\\n' >$tree/DEBIAN/postinst; chmod 755 $tree/DEBIAN/postinst"
+    killed = (
+        "systemctl start --no-block bastide-update.service; "
+        "timeout 60 sh -c 'until pgrep -f [l]ibmail-spf-perl.postinst >/dev/null; do sleep 0.1; done'; "
+        "systemctl kill --signal=KILL bastide-update.service; rm /run/test-slow; "
+        "timeout 30 sh -c 'while systemctl is-active -q bastide-update; do sleep 0.2; done'"
+    )
+    with offered(gateway, {"libmail-spf-perl": slow}), traffic(wan, gateway) as mail:
+        gateway.run(f"touch /run/test-slow; {killed}", check=False)
+        assert held(gateway)
+        assert not version(gateway, "libmail-spf-perl")
+        assert "[hold.clean]" in wan.sent(sample("clean", uuid.uuid4().hex))
+        gateway.run("systemctl start bastide-resume.service")
+        assert version(gateway, "libmail-spf-perl").endswith("+bastide1")
+        assert not held(gateway)
+    mail.judged()
+    assert gateway.run("dpkg --audit").strip() == ""

@@ -29,6 +29,7 @@ from .machine import DECLARED, HOLD
 EICAR: Final = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-" + rb"ANTIVIRUS-TEST-FILE!$H+H*"
 GTUBE: Final = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-" + b"STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 _REPLY_S: Final = 60.0  # for one reply; scans of such small messages take a fraction of it
+_LEAST_S: Final = 5.0
 _LONGEST_REPLY: Final = 65_536
 _AGAIN_S: Final = 2.0
 # Above it Linux takes ports for questions, which come and go.
@@ -232,17 +233,18 @@ def _ports(before: Mapping[str, Sequence[str]]) -> Check:
     return Check("listening", not changed, "; ".join(changed) or f"the same {len(now)} sockets as before")
 
 
-def checks(
-    declared: Mapping[str, Any], before: Mapping[str, Sequence[str]], seconds: float
-) -> Iterator[Check]:
-    """Ask everything once."""
-    patience = min(_REPLY_S, max(5.0, seconds))
+def checks(declared: Mapping[str, Any], before: Mapping[str, Sequence[str]], until: float) -> Iterator[Check]:
+    """Ask everything once. ``until``: when waiting is to end, by the monotonic clock; each has a few seconds in any case."""
+
+    def patience() -> float:
+        return min(_REPLY_S, max(_LEAST_S, until - time.monotonic()))
+
     asked: tuple[Callable[[], Check], ...] = (
         lambda: _services(declared),
         lambda: _failed(before),
-        lambda: _ehlo(declared, patience),
-        *(lambda name=name: checked_message(name, declared, patience) for name in _CONTENTS),
-        lambda: _databases(declared, patience),
+        lambda: _ehlo(declared, patience()),
+        *(lambda name=name: checked_message(name, declared, patience()) for name in _CONTENTS),
+        lambda: _databases(declared, patience()),
         lambda: _ports(before),
     )
     for ask in asked:
@@ -260,7 +262,7 @@ def gated(declared: Mapping[str, Any], before: Mapping[str, Sequence[str]], wait
     until = time.monotonic() + wait
     hopeless = False
     while True:
-        found = list(checks(declared, before, until - time.monotonic()))
+        found = list(checks(declared, before, until))
         if all(one.well for one in found) or time.monotonic() >= until or (hopeless and past_hope(found)):
             return found
         # Twice in a row: between two starts of an engine its rules may not have been there yet.
