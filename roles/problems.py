@@ -143,6 +143,14 @@ def _database_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
             "clamav_official_databases",
             "without them clamd needs at least one database in `clamav_extra_databases`",
         )
+    if mirror := gateway.clamav_private_mirror:
+        if not re.fullmatch(r"https?://[!-~]+", mirror):
+            yield "clamav_private_mirror", f"{mirror!r} is not an http or https URL"
+        elif not gateway.clamav_official_databases:
+            yield (
+                "clamav_private_mirror",
+                "it is for ClamAV's own databases, and `clamav_official_databases` is off; empty one or switch the other on",
+            )
     for url in gateway.clamav_extra_databases:
         if not re.fullmatch(r"(https?|file)://[!-~]+", url):
             yield "clamav_extra_databases", f"{url!r} is not an http, https or file URL"

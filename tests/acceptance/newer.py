@@ -17,9 +17,9 @@ taken_apart() {{ # NAME: its tree, in $tree
   tree=$(mktemp -d /var/tmp/newer.XXXXXX)
   chmod 755 $tree
   if [ -e /srv/mirror/$1_*.deb ]; then dpkg-deb -R /srv/mirror/$1_*.deb $tree; return; fi
-  mkdir $tree/DEBIAN
+  mkdir -m 755 $tree/DEBIAN
   dpkg-query -L $1 | while read -r p; do if [ -L "$p" ] || [ ! -d "$p" ]; then [ ! -e "$p" ] || echo "$p"; fi; done >$tree.list
-  tar -C / -cf - -P -T $tree.list | tar -C $tree -xf - --strip-components=0
+  sed s,^/,, $tree.list | tar -C / -cf - -T - | tar -C $tree -xf -
   dpkg-query -s $1 | sed -e '/^Status:/d' -e '/^Conffiles:/,/^[^ ]/{{/^Conffiles:/d;/^ /d}}' >$tree/DEBIAN/control
   for p in /var/lib/dpkg/info/$1.* /var/lib/dpkg/info/$1:*.*; do
     case $p in *.list | *.md5sums | *.conffiles | *'*'*) ;; *) cp $p $tree/DEBIAN/${{p##*.}} ;; esac

@@ -10,6 +10,7 @@ Exit code 0: all is well. 1: something is not, each line says what. Replies: RFC
 
 import argparse
 import contextlib
+import fcntl
 import json
 import re
 import signal
@@ -23,7 +24,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from .machine import DECLARED, HOLD
+from .machine import DECLARED, HOLD, LOCK
 
 # Test strings of eicar.org and of SpamAssassin, each in two pieces: this file sets no scanner off.
 EICAR: Final = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-" + rb"ANTIVIRUS-TEST-FILE!$H+H*"
@@ -271,18 +272,24 @@ def gated(declared: Mapping[str, Any], before: Mapping[str, Sequence[str]], wait
 
 
 @contextlib.contextmanager
-def holding(file: Path) -> Iterator[None]:
-    """Have mail on hold for the block; a hold that was there already stays."""
-    try:
-        with file.open("x") as made:
-            made.write("bastide-gate asks whether mail is filtered\n")
-    except FileExistsError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
+def holding(file: Path, lock: Path) -> Iterator[None]:
+    """Have mail on hold for the block; a hold that was there already stays.
+
+    Meanwhile the lock of bastide-update is taken, where it can be had: nobody else is to take this hold for one that was left.
+    """
+    with lock.open("w") as taken:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            with file.open("x") as made:
+                made.write("bastide-gate asks whether mail is filtered\n")
+        except FileExistsError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -310,7 +317,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     # Told to end, it lets go of mail first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with holding(HOLD):
+    with holding(HOLD, LOCK):
         found = gated(declared, before, given.wait)
     if given.json:
         print(json.dumps([one._asdict() for one in found]))

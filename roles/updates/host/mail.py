@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import socket
 import syslog
@@ -77,7 +78,9 @@ def _answered(stream: io.BufferedRWPair, code: str) -> None:
 def alert(declared: Mapping[str, Any], subject: str, text: str) -> None:
     """Say something at once: an alert in the log, and mail."""
     line = " ".join(f"{subject}: {text}".split())
-    say(line)
+    # What systemd starts prints into the same log.
+    if "INVOCATION_ID" not in os.environ:
+        say(line)
     syslog.syslog(syslog.LOG_MAIL | syslog.LOG_ALERT, f"updates: {line[:900]}")
     try:
         mailed(declared, subject, text)

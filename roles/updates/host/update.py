@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from .gate import failed_units
 from .machine import (
     DECLARED,
     GATE,
@@ -80,6 +81,10 @@ def restarted(declared: Mapping[str, Any]) -> None:
     """Start everything that filters mail anew: what runs must be what is installed. Then what else uses old libraries."""
     ran("systemctl", "daemon-reload")
     for unit in declared["units"]:
+        ran("systemctl", "reset-failed", unit)
+        ran("systemctl", "restart", unit, seconds=180)
+    # What died of a broken library and was given up: with the old one it would not come back by itself.
+    for unit in set(failed_units()) - set(read(SNAPSHOT).get("failed", ())):
         ran("systemctl", "reset-failed", unit)
         ran("systemctl", "restart", unit, seconds=180)
     for unit in sorted(outdated()):
@@ -354,18 +359,23 @@ def run(declared: Mapping[str, Any]) -> int:
     return ended(declared, stays, text, plan)
 
 
+def _asked(declared: Mapping[str, Any], broken: str) -> tuple[dict[str, Change], str]:
+    """Judge what nobody has a record of: a reboot, an administrator, a gate that was killed. Nothing can be taken back."""
+    if failing := [f"dpkg: {broken}"] if broken else gate(declared):
+        raise StuckError("; ".join(failing))
+    return {}, ""
+
+
 def resume(declared: Mapping[str, Any]) -> int:
     """Finish what a run has left that died, or whose gate did not pass."""
     if not HOLD.exists() and not RECORD.exists():
         say("mail is not on hold, and no run was interrupted")
         return 0
     on_hold("an update was interrupted")
-    record = read(RECORD) or {"before": {}, "automatic": [], "queue": [], "began": time.time()}
     broken = repaired()
-    if not record["before"]:
-        record = {**record, "before": {name: one.version for name, one in installed().items()}}
+    record = read(RECORD)
     try:
-        stays, text = settled(declared, record, broken)
+        stays, text = settled(declared, record, broken) if record else _asked(declared, broken)
     except StuckError as error:
         return stayed(declared, str(error))
     code = ended(declared, stays, text, Plan((), {}))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from roles.updates.host import gate, machine, packages
+from roles.updates.host import gate, machine, mail, packages, update
 from roles.updates.host.packages import Change, Package
 
 DECLARED = {"recipient": "postmaster@example.org", "smtp_port": 25}
@@ -127,9 +127,9 @@ def test_the_age_of_signatures_is_what_clamd_says() -> None:
 
 def test_a_hold_of_its_own_goes_and_one_that_was_there_stays(tmp_path: Path) -> None:
     file = tmp_path / "hold"
-    with gate.holding(file):
+    with gate.holding(file, tmp_path / "lock"):
         assert file.exists()
-        with gate.holding(file):
+        with gate.holding(file, tmp_path / "lock"):
             pass
         assert file.exists()
     assert not file.exists()
@@ -209,3 +209,71 @@ def test_units_with_replaced_libraries_are_found(tmp_path: Path) -> None:
     process("1", "/usr/lib/systemd/systemd (deleted)", "")
     (tmp_path / "self").mkdir()
     assert machine.outdated(tmp_path) == {"spamd.service", "init.scope"}
+
+
+SAID = {
+    "apt-get": "Inst old [1] (2 x [amd64])\nInst good [1] (2 x [amd64])\nInst held [1] (2 x [amd64])\n",
+    "unattended-upgrade": "Packages that will be upgraded: {}",
+}
+
+
+@pytest.fixture
+def night(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, object]]:
+    """A host on which three packages may become newer, and one of them, old, has no way back."""
+
+    def ran(*words: str, **_more: object) -> tuple[int, str]:
+        barred = (tmp_path / "apt.conf").read_text() if (tmp_path / "apt.conf").exists() else ""
+        names = " ".join(name for name in ("old", "good", "held") if f"^{name}$" not in barred)
+        return 0, SAID.get(words[0], "").format(names)
+
+    monkeypatch.setattr(update, "ran", ran)
+    monkeypatch.setattr(update, "SEEN", tmp_path / "seen.json")
+    monkeypatch.setattr(update, "LEFT_OUT", tmp_path / "apt.conf")
+    monkeypatch.setattr(update, "kept", lambda name, _package: None if name == "old" else tmp_path)
+    yield {"which": "security", "held": ["held"], "delay_hours": 0}
+
+
+NOW = {name: here("1") for name in ("old", "good", "held")}
+
+
+def test_what_has_no_way_back_or_is_held_is_left_out_and_said(night: dict[str, object]) -> None:
+    plan = update.planned(night, NOW)
+    assert plan.names == ("good",)
+    assert sorted(plan.left_out) == ["held", "old"]
+    assert "no way back" in plan.left_out["old"]
+
+
+def test_nothing_is_installed_where_the_setting_is_none(night: dict[str, object]) -> None:
+    plan = update.planned({**night, "which": "none"}, NOW)
+    assert plan.names == ()
+    assert sorted(plan.left_out) == ["good", "held", "old"]
+
+
+def test_a_version_waits_until_it_is_known_for_long_enough(
+    night: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = {**night, "delay_hours": 24}
+    monkeypatch.setattr(update.time, "time", lambda: 1_000_000.0)
+    assert update.planned(later, NOW).names == ()
+    monkeypatch.setattr(update.time, "time", lambda: 1_000_000.0 + 23 * 3600)
+    assert update.planned(later, NOW).names == ()
+    monkeypatch.setattr(update.time, "time", lambda: 1_000_000.0 + 25 * 3600)
+    assert update.planned(later, NOW).names == ("good",)
+
+
+def test_a_message_that_is_gone_without_a_word_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = "4Xsent: to=<a@b.example>, status=sent\n4Xsent: removed\n4Xseen: from=<a@b.example>, size=1 (queue active)\n"
+    answers = {"postqueue": '{"queue_id": "4Xwait"}', "journalctl": log}
+    monkeypatch.setattr(mail, "ran", lambda *words, **_more: (0, answers[words[0]]))
+    assert mail.lost(["4Xwait", "4Xsent", "4Xseen", "4Xgone"], "postfix", 0) == ["4Xgone", "4Xseen"]
+    assert mail.lost(["4Xwait"], "postfix", 0) == []
+
+
+def test_mail_stays_on_hold_where_taking_back_does_not_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(update, "installed", lambda: {"postfix": here("2")})
+    monkeypatch.setattr(update, "judged", lambda _declared, _record: ["ehlo: no answer"])
+    back: list[object] = []
+    monkeypatch.setattr(update, "taken_back", lambda what, *_: back.append(what))
+    with pytest.raises(update.StuckError, match="still fails: ehlo"):
+        update.settled({}, {"before": {"postfix": "1"}, "automatic": []})
+    assert back == [{"postfix": Change("1", "2")}]
