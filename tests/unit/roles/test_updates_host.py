@@ -3,13 +3,14 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from roles.updates.host import gate, machine, mail, packages, update
+from roles.updates.host import gate, judging, machine, mail, packages, update
 from roles.updates.host.packages import Change, Package
 
 DECLARED = {"recipient": "postmaster@example.org", "smtp_port": 25}
@@ -218,7 +219,7 @@ SAID = {
 
 
 @pytest.fixture
-def night(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, object]]:
+def night(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
     """A host on which three packages may become newer, and one of them, old, has no way back."""
 
     def ran(*words: str, **_more: object) -> tuple[int, str]:
@@ -230,7 +231,7 @@ def night(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str,
     monkeypatch.setattr(update, "SEEN", tmp_path / "seen.json")
     monkeypatch.setattr(update, "LEFT_OUT", tmp_path / "apt.conf")
     monkeypatch.setattr(update, "kept", lambda name, _package: None if name == "old" else tmp_path)
-    yield {"which": "security", "held": ["held"], "delay_hours": 0}
+    return {"which": "security", "held": ["held"], "delay_hours": 0}
 
 
 NOW = {name: here("1") for name in ("old", "good", "held")}
@@ -253,11 +254,11 @@ def test_a_version_waits_until_it_is_known_for_long_enough(
     night: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = {**night, "delay_hours": 24}
-    monkeypatch.setattr(update.time, "time", lambda: 1_000_000.0)
+    monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
     assert update.planned(later, NOW).names == ()
-    monkeypatch.setattr(update.time, "time", lambda: 1_000_000.0 + 23 * 3600)
+    monkeypatch.setattr(time, "time", lambda: 1_000_000.0 + 23 * 3600)
     assert update.planned(later, NOW).names == ()
-    monkeypatch.setattr(update.time, "time", lambda: 1_000_000.0 + 25 * 3600)
+    monkeypatch.setattr(time, "time", lambda: 1_000_000.0 + 25 * 3600)
     assert update.planned(later, NOW).names == ("good",)
 
 
@@ -270,10 +271,10 @@ def test_a_message_that_is_gone_without_a_word_is_lost(monkeypatch: pytest.Monke
 
 
 def test_mail_stays_on_hold_where_taking_back_does_not_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(update, "installed", lambda: {"postfix": here("2")})
-    monkeypatch.setattr(update, "judged", lambda _declared, _record: ["ehlo: no answer"])
+    monkeypatch.setattr(judging, "installed", lambda: {"postfix": here("2")})
+    monkeypatch.setattr(judging, "judged", lambda _declared, _record: ["ehlo: no answer"])
     back: list[object] = []
-    monkeypatch.setattr(update, "taken_back", lambda what, *_: back.append(what))
-    with pytest.raises(update.StuckError, match="still fails: ehlo"):
-        update.settled({}, {"before": {"postfix": "1"}, "automatic": []})
+    monkeypatch.setattr(judging, "taken_back", lambda what, *_: back.append(what))
+    with pytest.raises(judging.StuckError, match="still fails: ehlo"):
+        judging.settled({}, {"before": {"postfix": "1"}, "automatic": []})
     assert back == [{"postfix": Change("1", "2")}]
