@@ -59,6 +59,8 @@ def offered(gateway: GatewayHost, changes: Mapping[str, str]) -> Iterator[None]:
         )
     script += f"indexed\necho 'deb [trusted=yes] file:{_REPOSITORY} ./' >{_LIST}\n"
     before = {name: version(gateway, name) for name in changes}
+    timers = "systemctl list-units --type=timer --state=active --plain --no-legend | cut -d' ' -f1"
+    active = " ".join(gateway.run(timers).split())
     gateway.run(script)
     try:
         yield
@@ -70,7 +72,7 @@ def offered(gateway: GatewayHost, changes: Mapping[str, str]) -> Iterator[None]:
             f"auto=$(apt-mark showauto {' '.join(before)}); "
             f"apt-get -q -y --allow-downgrades --reinstall -o Dpkg::Options::=--force-confold install {back} >/dev/null; "
             '[ -z "$auto" ] || apt-mark auto $auto >/dev/null; '
-            f"rm -rf {_REPOSITORY} {_LIST} /run/bastide-notes/updates; apt-get -q update >/dev/null"
+            f"systemctl start {active}; rm -rf {_REPOSITORY} {_LIST} /run/bastide-notes/updates; apt-get -q update >/dev/null"
         )
 
 

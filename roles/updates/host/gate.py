@@ -78,6 +78,17 @@ def failed_units() -> list[str]:
     return sorted(name for name in names if name not in ("bastide-update.service", "bastide-resume.service"))
 
 
+def active_units() -> list[str]:
+    """Return the units that are started at boot and are active now; an update may leave a timer stopped."""
+    kinds = "--type=service,timer,socket,path"
+    files = ran("systemctl", "list-unit-files", "--state=enabled", kinds, "--no-legend", "--no-pager")
+    units = ran("systemctl", "list-units", "--state=active", kinds, "--plain", "--no-legend", "--no-pager")
+    enabled, active = (
+        {line.split()[0] for line in text.splitlines() if line.strip()} for text in (files, units)
+    )
+    return sorted(enabled & active)
+
+
 def listening(listed: str) -> list[str]:
     """Return what listens, of `ss -H -l -t -u -n -p`: protocol, address and program."""
     found = set()
@@ -95,7 +106,11 @@ def listening(listed: str) -> list[str]:
 
 def snapshot() -> dict[str, list[str]]:
     """Return what is compared with what is there afterwards."""
-    return {"failed": failed_units(), "listening": listening(ran("ss", "-H", "-l", "-t", "-u", "-n", "-p"))}
+    return {
+        "failed": failed_units(),
+        "active": active_units(),
+        "listening": listening(ran("ss", "-H", "-l", "-t", "-u", "-n", "-p")),
+    }
 
 
 class Dialogue:
@@ -226,6 +241,13 @@ def _failed(before: Mapping[str, Sequence[str]]) -> Check:
     )
 
 
+def _stopped(before: Mapping[str, Sequence[str]]) -> Check:
+    if "active" not in before:
+        return Check(name="stopped-units", well=True, seen="not compared: there is no snapshot")
+    gone = sorted(set(before["active"]) - set(active_units()))
+    return Check(name="stopped-units", well=not gone, seen=", ".join(gone) or "none that ran before")
+
+
 def _ports(before: Mapping[str, Sequence[str]]) -> Check:
     if "listening" not in before:
         return Check(name="listening", well=True, seen="not compared: there is no snapshot")
@@ -243,6 +265,7 @@ def checks(declared: Mapping[str, Any], before: Mapping[str, Sequence[str]], unt
     asked: tuple[Callable[[], Check], ...] = (
         lambda: _services(declared),
         lambda: _failed(before),
+        lambda: _stopped(before),
         lambda: _ehlo(declared, patience()),
         *(lambda name=name: checked_message(name, declared, patience()) for name in _CONTENTS),
         lambda: _databases(declared, patience()),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from .gate import failed_units
+from .gate import active_units, failed_units
 from .machine import (
     GATE,
     PINS,
@@ -43,9 +43,13 @@ def restarted(declared: Mapping[str, Any]) -> None:
         ran("systemctl", "reset-failed", unit)
         ran("systemctl", "restart", unit, seconds=180)
     # What died of a broken library and was given up: with the old one it would not come back by itself.
-    for unit in set(failed_units()) - set(read(SNAPSHOT).get("failed", ())):
+    before = read(SNAPSHOT)
+    for unit in set(failed_units()) - set(before.get("failed", ())):
         ran("systemctl", "reset-failed", unit)
         ran("systemctl", "restart", unit, seconds=180)
+    # Some packages stop a timer of theirs and leave it so: Debian's spamassassin does.
+    for unit in set(before.get("active", ())) - set(active_units()):
+        ran("systemctl", "start", unit, seconds=180)
     for unit in sorted(outdated()):
         if unit == "init.scope":
             ran("systemctl", "daemon-reexec")

@@ -188,12 +188,31 @@ def test_the_gate_is_no_gate_of_a_host_that_was_not_deployed(
     assert gate.main([]) == 2
 
 
+def test_a_timer_that_an_update_left_stopped_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = {
+        "list-unit-files": "a.timer enabled enabled\nb.service enabled enabled\n",
+        "list-units": "b.service loaded active running B\n",
+    }
+    monkeypatch.setattr(gate, "ran", lambda *words, **_more: lists.get(words[1], ""))
+    assert gate.active_units() == ["b.service"]
+    found = {
+        one.name: one
+        for one in gate.checks(
+            {**DECLARED, "units": [], "smtp_port": 1, "clamd_socket": "/x", "database_hours": 0},
+            {"active": ["a.timer", "b.service"]},
+            0,
+        )
+    }
+    assert found["stopped-units"].seen == "a.timer"
+    assert not found["stopped-units"].well
+
+
 def test_a_snapshot_is_what_is_compared(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(gate, "ran", lambda *_words, **_more: "")
     assert gate.main(["--snapshot"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"failed": [], "listening": []}
+    assert json.loads(capsys.readouterr().out) == {"failed": [], "active": [], "listening": []}
 
 
 def test_units_with_replaced_libraries_are_found(tmp_path: Path) -> None:
