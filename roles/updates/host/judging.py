@@ -1,7 +1,7 @@
 """The judgement: start anew what filters mail, ask the gate, and take back what breaks it. Raises StuckError where nothing helps."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from .gate import active_units, failed_units
@@ -29,6 +29,7 @@ from .packages import (
 
 # Started anew they take every session with them: what they use is replaced by a reboot.
 _NEVER_ANEW: Final = ("dbus.service", "systemd-logind.service")
+_START_S: Final = 60.0
 _MOST_GROUPS: Final = 8  # tried one by one with mail on hold; of more all are barred
 
 
@@ -36,20 +37,22 @@ class StuckError(Exception):
     """Mail stays on hold; the text says why and what to do."""
 
 
+def _have(verb: str, units: Iterable[str]) -> None:
+    """Start units, all at once. What takes longer systemd goes on with, and the gate has its own patience."""
+    if names := tuple(units):
+        ran("systemctl", "reset-failed", *names)
+        ran("systemctl", verb, *names, seconds=_START_S)
+
+
 def restarted(declared: Mapping[str, Any]) -> None:
     """Start everything that filters mail anew: what runs must be what is installed. Then what else uses old libraries."""
     ran("systemctl", "daemon-reload")
-    for unit in declared["units"]:
-        ran("systemctl", "reset-failed", unit)
-        ran("systemctl", "restart", unit, seconds=180)
-    # What died of a broken library and was given up: with the old one it would not come back by itself.
+    _have("restart", declared["units"])
     before = read(SNAPSHOT)
-    for unit in set(failed_units()) - set(before.get("failed", ())):
-        ran("systemctl", "reset-failed", unit)
-        ran("systemctl", "restart", unit, seconds=180)
+    # What died of a broken library and was given up: with the old one it would not come back by itself.
+    _have("restart", set(failed_units()) - set(before.get("failed", ())) - set(declared["units"]))
     # Some packages stop a timer of theirs and leave it so: Debian's spamassassin does.
-    for unit in set(before.get("active", ())) - set(active_units()):
-        ran("systemctl", "start", unit, seconds=180)
+    _have("start", set(before.get("active", ())) - set(active_units()) - set(declared["units"]))
     for unit in sorted(outdated()):
         if unit == "init.scope":
             ran("systemctl", "daemon-reexec")

@@ -4,7 +4,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,6 +15,7 @@ from .machine import (
     QUIET,
     ran,
     say,
+    written,
 )
 
 _KEEP_CONFIGURATION: Final = (
@@ -24,6 +26,8 @@ _KEEP_CONFIGURATION: Final = (
 )
 APT: Final = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", *_KEEP_CONFIGURATION)
 # What pins and settings may hold of a package's name and version (Debian Policy 5.6.1, 5.6.12).
+POLICY: Final = Path("/usr/sbin/policy-rc.d")
+_OURS: Final = "bastide-update"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9+.:-]+")
 _VERSION: Final = re.compile(r"[A-Za-z0-9.+:~-]+")
 
@@ -68,12 +72,41 @@ def changes(before: Mapping[str, str], now: Mapping[str, Package]) -> dict[str, 
     return found | {name: Change(version, "") for name, version in before.items() if name not in now}
 
 
+@contextmanager
+def nothing_starts() -> Iterator[None]:
+    """Let no package start or stop a daemon for the block (invoke-rc.d(8), policy-rc.d).
+
+    A daemon that does not start would fail its package, or have it wait for minutes. What is to run is started
+    afterwards. An administrator's own policy stays.
+    """
+    left_by_a_crash()
+    own = not POLICY.exists()
+    if own:
+        written(
+            POLICY,
+            f"#!/bin/sh\n# {_OURS}: nothing starts while packages are being put right\nexit 101\n",
+            0o755,
+        )
+    try:
+        yield
+    finally:
+        if own:
+            POLICY.unlink(missing_ok=True)
+
+
+def left_by_a_crash() -> None:
+    """Remove a policy of ours that a dead run left."""
+    if POLICY.exists() and _OURS in POLICY.read_text(errors="replace"):
+        POLICY.unlink()
+
+
 def repaired() -> str:
     """Finish what a dpkg that died has left; return "" or what is still wrong."""
     if ran("dpkg", "--audit")[1].strip() or ran("apt-get", "-q", "check")[0]:
         say("an earlier installation was interrupted: it is being finished")
-        ran("dpkg", "--force-confdef", "--force-confold", "--configure", "-a", loud=True)
-        ran(*APT, "-f", "install", loud=True)
+        with nothing_starts():
+            ran("dpkg", "--force-confdef", "--force-confold", "--configure", "-a", loud=True)
+            ran(*APT, "-f", "install", loud=True)
     return ran("dpkg", "--audit")[1].strip()
 
 
@@ -142,12 +175,14 @@ def taken_back(what: Mapping[str, Change], now: Mapping[str, Package], automatic
         "--auto-deconfigure",
     )
     say(f"taking back {', '.join(sorted(what))}")
-    if files:
-        code, _ = ran("dpkg", *options, "--install", *files, loud=True)
-        if code:  # a script of the broken version may have failed, after which its files are those of before
-            ran("dpkg", *options, "--install", *files, loud=True)
-    if new := [name for name, change in what.items() if not change.before]:
-        ran("dpkg", "--force-remove-reinstreq", "--purge", *new, loud=True)
+    with nothing_starts():
+        if files:
+            code, _ = ran("dpkg", *options, "--install", *files, loud=True)
+            # A script of the broken version may have failed, after which its files are those of before.
+            if code:
+                ran("dpkg", *options, "--install", *files, loud=True)
+        if new := [name for name, change in what.items() if not change.before]:
+            ran("dpkg", "--force-remove-reinstreq", "--purge", *new, loud=True)
     repaired()
     marked = sorted(set(what) & set(automatic))
     if marked:

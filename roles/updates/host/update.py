@@ -52,6 +52,7 @@ from .packages import (
     allowed,
     installed,
     kept,
+    left_by_a_crash,
     repaired,
     simulated,
     tidied,
@@ -328,6 +329,7 @@ def main(words: Sequence[str]) -> int:
         if not alone:
             say("another run is at work")
             return 0
+        left_by_a_crash()
         return _COMMANDS[words[0]](declared)
 
 
