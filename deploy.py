@@ -14,6 +14,7 @@ from roles.reports import deploy as reports
 from roles.sandbox import deploy as sandbox
 from roles.session import prepared
 from roles.spamassassin import deploy as spamassassin
+from roles.updates import deploy as updates
 
 gateway, platform = prepared(host)
 
@@ -28,6 +29,7 @@ clamav.apply(gateway, platform)  # the engines before the daemon that asks them
 spamassassin.apply(gateway, platform)
 filterd.apply(gateway, platform)  # from here on mail flows
 reports.apply(gateway, platform)  # what counted it says so each night
+updates.apply(gateway, platform)  # behind all that it judges
 integrity.apply(gateway, platform)  # watches all that the layers above have put there
 history.ends(gateway, platform)  # behind the last change, of which it files what was different
 integrity.looked(gateway, platform)  # what the record explains is the baseline; a copy of it comes here

@@ -17,6 +17,7 @@ from .config import Config
 from .disposition import Attempt, Disposition
 from .findings import Verdict
 from .health import Health
+from .hold import held
 from .ledger.client import LedgerClient, LedgerDownError
 from .log import Log, shown
 from .message import Envelope, Message, Spool
@@ -131,6 +132,7 @@ class Service:
             dispositions = policy.decide(
                 report, message.envelope, self._last_resort, now=_now(), entries=self._lists
             )
+        dispositions = held(dispositions, self.config.hold.file)
         if any(one.fate == "tempfail" for one in dispositions):
             self.outflow.take_back(message.envelope)
         return Judgement(report=report, dispositions=dispositions)

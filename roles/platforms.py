@@ -18,6 +18,7 @@ class Platform:
     ``packages`` maps a layer's name to the packages that layer installs (without their dependencies), ``parts`` the
     name of a part of one that settings may leave out. What the MTA's installs depends on which it is, and the two
     exclude each other. ``scanners`` are of no layer: `audit.scanners` installs them for the length of a scan.
+    ``security_origins`` give out security updates, ``every_origin`` all others of the release: fields of its Release files.
     """
 
     title: str
@@ -26,6 +27,8 @@ class Platform:
     parts: Mapping[str, tuple[str, ...]]
     mta: Mapping[Mta, tuple[str, ...]]
     scanners: tuple[str, ...]
+    security_origins: tuple[str, ...]
+    every_origin: tuple[str, ...]
 
     def every_package(self, mta: Mta) -> tuple[str, ...]:
         """Return each package that any layer installs on a gateway with this MTA, sorted."""
@@ -50,6 +53,7 @@ DEBIAN_12 = Platform(
         "spamassassin": ("libmail-spf-perl", "spamassassin", "spamd"),
         "filterd": ("libarchive13", "python3-venv"),
         "reports": ("pflogsumm",),
+        "updates": ("unattended-upgrades",),
         "integrity": ("aide", "python3"),
     },
     parts={
@@ -65,6 +69,11 @@ DEBIAN_12 = Platform(
     },
     # Without linux-base OpenSCAP's content takes the host for one without a kernel, and most of its rules for no business of it.
     scanners=("linux-base", "lynis", "openscap-scanner"),
+    security_origins=("origin=Debian,codename=bookworm-security,label=Debian-Security",),
+    every_origin=(
+        "origin=Debian,codename=bookworm,label=Debian",
+        "origin=Debian,codename=bookworm-updates,label=Debian",
+    ),
 )
 
 PLATFORMS: tuple[Platform, ...] = (DEBIAN_12,)

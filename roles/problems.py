@@ -24,6 +24,7 @@ from roles.mta.rule_problems import rules_problems
 from roles.mta.sendmail_problems import sendmail_problems
 from roles.mta.tls import settings as tls
 from roles.reports.settings import report_problems
+from roles.updates.settings import update_problems
 
 if TYPE_CHECKING:
     from roles.settings import Gateway
@@ -41,6 +42,7 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     yield from limit_problems(gateway.mta_limits, gateway.relay_networks)
     yield from direction_problems(gateway.outbound, gateway.queue, gateway.relay_domains)
     yield from report_problems(gateway.reports)
+    yield from update_problems(gateway.updates)
     yield from integrity_problems(gateway.integrity)
     yield from _network_problems(gateway)
     yield from firewall_problems(gateway)
@@ -143,6 +145,14 @@ def _database_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
             "clamav_official_databases",
             "without them clamd needs at least one database in `clamav_extra_databases`",
         )
+    if mirror := gateway.clamav_private_mirror:
+        if not re.fullmatch(r"https?://[!-~]+", mirror):
+            yield "clamav_private_mirror", f"{mirror!r} is not an http or https URL"
+        elif not gateway.clamav_official_databases:
+            yield (
+                "clamav_private_mirror",
+                "it is for ClamAV's own databases, and `clamav_official_databases` is off; empty one or switch the other on",
+            )
     for url in gateway.clamav_extra_databases:
         if not re.fullmatch(r"(https?|file)://[!-~]+", url):
             yield "clamav_extra_databases", f"{url!r} is not an http, https or file URL"

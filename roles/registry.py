@@ -11,6 +11,7 @@ from roles.mta.defences import DEFENCES as MTA
 from roles.reports.defences import DEFENCES as REPORTS
 from roles.sandbox.defences import DEFENCES as SANDBOX
 from roles.spamassassin.defences import DEFENCES as SPAMASSASSIN
+from roles.updates.defences import DEFENCES as UPDATES
 
 LAYERS: tuple[tuple[str, tuple[Defence, ...]], ...] = (
     ("firewall", FIREWALL),
@@ -22,6 +23,7 @@ LAYERS: tuple[tuple[str, tuple[Defence, ...]], ...] = (
     ("spamassassin", SPAMASSASSIN),
     ("filterd", FILTERD),
     ("reports", REPORTS),
+    ("updates", UPDATES),
     ("integrity", INTEGRITY),
 )
 

@@ -26,6 +26,7 @@ from roles.mta.rules import MtaRules
 from roles.mta.tls.settings import Tls
 from roles.problems import problems
 from roles.reports.settings import Reports
+from roles.updates.settings import Updates
 
 Mta = Literal["postfix", "sendmail"]
 
@@ -212,6 +213,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = ()
     reports: Annotated[Reports, Meta(description="The daily report.")] = Reports()
+    updates: Annotated[Updates, Meta(description="The nightly updates of the operating system.")] = Updates()
     integrity: Annotated[Integrity, Meta(description="What is watched for changes that nobody explains.")] = (
         Integrity()
     )
@@ -256,6 +258,13 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[str, ...],
         Meta(description="URLs of further signature databases (freshclam.conf(5) DatabaseCustomURL)."),
     ] = ()
+    clamav_private_mirror: Annotated[
+        str,
+        Meta(
+            description="URL of a mirror of your own (kept by cvdupdate, say) that ClamAV's own databases come from; empty: "
+            "ClamAV's servers, which put off a host that asks too often for hours (HTTP 429)."
+        ),
+    ] = ""
     clamav_checks_per_day: Annotated[
         int, Meta(ge=1, le=50, description="How often a day freshclam looks for new signatures.")
     ] = 24

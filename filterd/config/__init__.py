@@ -18,7 +18,7 @@ from filterd.findings import Mode
 from .base import RuleId, Section
 from .inspection import AttachmentSettings, Bounds, ContentRule, Inspection, LinkSettings
 from .ledger import LedgerSettings, StoreSettings
-from .operation import MetricsSettings, RecycleSettings
+from .operation import HoldSettings, MetricsSettings, RecycleSettings
 from .outbound import OutboundSettings
 from .policy import Group, HtmlSettings, InjectSettings, ListEntry, NotifySettings, PolicySettings
 from .report import ReportSettings
@@ -34,6 +34,7 @@ __all__ = [
     "ContentRule",
     "ExecScanner",
     "Group",
+    "HoldSettings",
     "HtmlSettings",
     "InjectSettings",
     "Inspection",
@@ -80,6 +81,7 @@ class Config(Section, frozen=True, kw_only=True):
     inject: InjectSettings = InjectSettings()
     recycle: RecycleSettings = RecycleSettings()
     metrics: MetricsSettings = MetricsSettings()
+    hold: HoldSettings = HoldSettings()
     report: ReportSettings = ReportSettings()
     log: LogSettings = LogSettings()
 

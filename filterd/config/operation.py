@@ -1,4 +1,4 @@
-"""``[recycle]`` and ``[metrics]``: how long a process lives, and where it can be asked how filterd fares."""
+"""``[recycle]``, ``[metrics]``, ``[hold]``: how long a process lives, where it is asked how it fares, what stops mail."""
 
 from typing import Annotated
 
@@ -31,3 +31,15 @@ class MetricsSettings(Section, frozen=True, kw_only=True):
     socket: Annotated[str, Meta(pattern="^(/.*)?$", max_length=90)] = "/run/filterd/metrics.sock"  # "": none
     mode: Annotated[str, Meta(pattern="^0[0-7]{3}$")] = "0660"
     group: Annotated[str, Meta(max_length=64)] = ""  # "" leaves the group as the directory gives it
+
+
+class HoldSettings(Section, frozen=True, kw_only=True):
+    """``[hold]``: while the file is there, no message is taken: what would not be refused is answered 451.
+
+    Whoever changes the host puts the file there first, and removes it once it is known that the filter still filters. It may survive
+    a crash and a reboot. A file that cannot be asked for counts as there.
+    """
+
+    file: Annotated[str, Meta(pattern="^(/.*)?$", max_length=4096)] = (
+        "/var/lib/bastide-updates/hold"  # "": none
+    )

@@ -8,6 +8,14 @@ from roles.settings import CLAMD_SOCKET, Gateway
 _REFUSED_AS_VIRUS = r"550 5\.7\.1 [^\n]*\[virus\.[a-z.-]+\][^\n]*"
 _QUEUED = "250 2.0.0 Ok: queued as 4abcDE1234z"
 
+_ENOUGH = (
+    'used=$(ps -o rss= -C clamd | sort -n | tail -n 1) && test -n "$used" && '
+    "total=$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo) && "
+    "copies=$(clamconf | sed '/^Config file: freshclam.conf/,$d' | grep -c '^ConcurrentDatabaseReload = \"yes\"' || true) && "
+    "need=$((used * (1 + copies) + 524288)) && "
+    "if [ $need -le $total ]; then echo enough; else echo $need kB of $total kB; fi"
+)
+
 
 def _scan_bytes(gateway: Gateway) -> str:
     """Return how much clamd unpacks of one message: ten times the largest one, so that archives fit in."""
@@ -96,6 +104,21 @@ DEFENCES = (
         ),
         unseen="Which user a process runs as is seen from the host alone.",
         weight=8,
+    ),
+    Defence(
+        id="clamav.memory",
+        title="There is memory for new signatures",
+        why="A clamd that the kernel ends for want of memory comes back by the next reload, which ends it again; mail waits meanwhile.",
+        rows=("P05",),
+        sets=(
+            HostAnswer(
+                subject="memory for what clamd uses, once more where it reloads beside itself, and 512 MB",
+                command=_ENOUGH,
+                matches="enough",
+                refuted_by="3900000 kB of 2000000 kB",
+            ),
+        ),
+        unseen="Memory is seen from the host alone; a clamd that is gone means 451, as the acceptance tests see.",
     ),
     Defence(
         id="clamav.fresh",

@@ -1,8 +1,10 @@
 """Put ClamAV on a host."""
 
+from pyinfra import host
+
 from roles.clamav.defences import DEFENCES
 from roles.kinds import ClamdOption, FreshclamOption
-from roles.operations import converged, files_owned, layer, packages_installed, unit_current
+from roles.operations import ShellAnswer, converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, lines, rendered
 from roles.settings import CLAMD_SOCKET, Gateway
@@ -11,6 +13,9 @@ CLAMD_FILE = "/etc/clamav/clamd.conf"
 FRESHCLAM_FILE = "/etc/clamav/freshclam.conf"
 DAEMON_DROP_IN = "/etc/systemd/system/clamav-daemon.service.d/bastide.conf"
 SOCKET_DROP_IN = "/etc/systemd/system/clamav-daemon.socket.d/bastide.conf"
+# Two copies of ClamAV's own databases take 2.7 GB (1.4, early 2026), and the rest of a gateway is to have room beside them.
+ROOM_FOR_TWO_KIB = 3_900_000
+_MEMORY = "sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo"
 _ANY_DATABASE = "find /var/lib/clamav -name '*.c[vl]d' -o -name '*.[nhlmfi]d[bus]' | head -n 1 | wc -l"
 
 
@@ -20,7 +25,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     packages_installed(name="Install ClamAV", packages=platform.packages["clamav"])
     files_owned(
         name="Write ClamAV's configuration",
-        files=_files(gateway),
+        files=_files(gateway, concurrent=_room_for_two(gateway)),
         # clamconf reads both files as their daemons do, and names an option that it does not know.
         check="said=$(clamconf --config-dir=$stage/etc/clamav 2>&1 >/dev/null | grep -v '^$' || true); "
         'if [ -n "$said" ]; then echo "$said" >&2; exit 1; fi',
@@ -47,13 +52,23 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     )
 
 
-def _files(gateway: Gateway) -> list[OwnedFile]:
+def _room_for_two(gateway: Gateway) -> bool:
+    """Whether the host has the memory for new signatures beside the old ones; those of others are small."""
+    if not gateway.clamav_official_databases:
+        return True
+    memory = host.get_fact(ShellAnswer, command=_MEMORY).strip()
+    return not memory.isdigit() or int(memory) >= ROOM_FOR_TWO_KIB
+
+
+def _files(gateway: Gateway, *, concurrent: bool) -> list[OwnedFile]:
     clamd, freshclam = (list(lines(DEFENCES, kind, gateway)) for kind in (ClamdOption, FreshclamOption))
     database = rendered("clamav", "database.conf.j2", gateway)
     return [
         OwnedFile(
             path=CLAMD_FILE,
-            content=rendered("clamav", "clamd.conf.j2", gateway, socket=CLAMD_SOCKET, options=clamd),
+            content=rendered(
+                "clamav", "clamd.conf.j2", gateway, socket=CLAMD_SOCKET, options=clamd, concurrent=concurrent
+            ),
         ),
         OwnedFile(
             path=FRESHCLAM_FILE,

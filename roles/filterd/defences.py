@@ -178,6 +178,15 @@ DEFENCES = (
         weight=9,
     ),
     Defence(
+        id="filterd.hold",
+        title="While the host is being changed no mail is taken",
+        why="Between two versions nobody knows what filters: mail that waits for a minute is late, mail that slips through is read.",
+        rows=("H14", "P04"),
+        sets=(FilterdOption("hold.file", '"/var/lib/bastide-updates/hold"'),),
+        unseen="Seeing it would put everybody's mail off; the acceptance tests do.",
+        weight=8,
+    ),
+    Defence(
         id="filterd.own-code",
         title="Only root can change what filterd runs",
         why="Who can write the daemon's code decides over all mail, without touching a single setting.",

@@ -29,6 +29,7 @@ KIND = os.environ.get("BASTIDE_ACCEPT_KIND", CONTAINER)
 # What takes a minute and more, the longest first: of workers side by side none is left alone with one of them at the end.
 LONGEST = (
     "revert",
+    "updates",
     "dialogs",
     "switch",
     "breakage",

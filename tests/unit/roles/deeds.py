@@ -95,6 +95,14 @@ OPERATIONS = {
         "Have the report made each night",
         "Look each hour for mail that waits",
     ],
+    "updates": [
+        "Install unattended-upgrades",
+        "Make the places of updates",
+        "Write what updates and judges",
+        "Install updates each night",
+        "Ask the gate where mail is on hold",
+        "Look for a reboot that updates wait for",
+    ],
     "integrity": [
         "Install what compares",
         "Make the place of the baseline",

@@ -36,6 +36,7 @@ TITLES = [
     "SpamAssassin",
     "filterd",
     "Reports",
+    "Updates",
     "Integrity",
 ]
 HISTORY = [
@@ -57,6 +58,7 @@ CHECKERS = {
     ),
     "filterd": ("current/bin/filterd check --config $stage", "/etc/filterd/filterd.toml"),
     "reports": ("systemd-analyze verify $stage", "/etc/systemd/system/bastide-report.service"),
+    "updates": ("apt-config -c $stage", "/etc/apt/apt.conf.d/99bastide-updates"),
     "integrity": ("aide --config=$stage/etc/aide/aide.conf --config-check", "/etc/aide/aide.conf"),
 }
 GATEWAY = gateway()
@@ -139,6 +141,12 @@ def settled(plan: Plan) -> Answers:
         "bastide-certificate state": ["good"],
         "readlink /usr/local/bin/filterd": ["/opt/filterd/current/bin/filterd"],
         "test -e /etc/systemd/system/filterd-metrics.socket": ["none"],
+        "readlink /etc/apt/preferences.d": [
+            "755 root",
+            "755 root",
+            "/var/lib/bastide-updates/preferences",
+            "disabled",
+        ],
         "%G' /var/lib/aide": ["700 root root"],
         "&& echo current": ["current"],
     }

@@ -191,7 +191,12 @@ def test_sysctl_lines_are_keys_and_values() -> None:
 def test_nothing_that_is_accepted_is_too_large_to_be_scanned(limit: int) -> None:
     chosen = gateway(message_size_limit=limit)
     text = rendered(
-        "clamav", "clamd.conf.j2", chosen, socket="/run/c", options=list(lines(CLAMAV, ClamdOption, chosen))
+        "clamav",
+        "clamd.conf.j2",
+        chosen,
+        socket="/run/c",
+        options=list(lines(CLAMAV, ClamdOption, chosen)),
+        concurrent=True,
     )
     sizes = {
         key: int(value) for key, value in re.findall(r"^(\w+(?:Length|Size)) (\d+)$", text, re.MULTILINE)

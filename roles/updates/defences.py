@@ -1,0 +1,117 @@
+"""The nightly updates' defences."""
+
+from typing import Final
+
+from roles.defence import Defence
+from roles.kinds import FileMode, HostAnswer, UnitOption
+
+HOME: Final = "/var/lib/bastide-updates"
+PROGRAMS: Final = "/usr/local/sbin"
+UNITS: Final = "/etc/systemd/system"
+SERVICE: Final = "bastide-update.service"
+TIMER: Final = "bastide-update.timer"
+RESUME_SERVICE: Final = "bastide-resume.service"
+RESUME_TIMER: Final = "bastide-resume.timer"
+REBOOT_SERVICE: Final = "bastide-reboot.service"
+REBOOT_TIMER: Final = "bastide-reboot.timer"
+
+DEFENCES = (
+    Defence(
+        id="updates.nightly",
+        title="Updates are installed each night, by one program",
+        why="Most break-ins come by holes for which there was an update; two programs that update are in each other's way.",
+        rows=("H14",),
+        sets=(
+            UnitOption(unit=TIMER, option="ActiveState", value="active"),
+            UnitOption(unit=TIMER, option="UnitFileState", value="enabled"),
+            # Of the last night's; one that has not run yet has not failed.
+            UnitOption(unit=SERVICE, option="Result", value="success"),
+            HostAnswer(
+                subject="the distribution's own timers have nothing to do",
+                command="apt-config dump APT::Periodic::Enable",
+                matches=r'APT::Periodic::Enable "0";',
+                refuted_by='APT::Periodic::Enable "1";',
+            ),
+        ),
+        unseen="Which versions run no stranger is told; the acceptance tests give the gateway a newer package.",
+        weight=9,
+    ),
+    Defence(
+        id="updates.security-source",
+        title="A repository is asked that gives out what is to be installed",
+        why="Without the line for it in sources.list nothing is ever newer, and each night succeeds.",
+        rows=("H14",),
+        sets=(
+            HostAnswer(
+                subject="repositories of the declared kind",
+                command=f"{PROGRAMS}/bastide-update sources | grep -c '=' || true",
+                matches=r"[1-9]\d*",
+                refuted_by="0",
+            ),
+        ),
+        unseen="It is a line of a file on the host.",
+        weight=8,
+    ),
+    Defence(
+        id="updates.gate",
+        title="After an update mail flows only once it is seen that it is filtered",
+        why="An update may leave a filter that answers and finds nothing; everybody would learn of it by what came through.",
+        rows=("H14", "H15", "P04"),
+        sets=(
+            FileMode(path=f"{PROGRAMS}/bastide-gate", mode="755"),
+            FileMode(path=f"{PROGRAMS}/bastide-update", mode="755"),
+            FileMode(path=HOME, mode="755"),
+            UnitOption(unit=RESUME_TIMER, option="ActiveState", value="active"),
+            UnitOption(unit=RESUME_TIMER, option="UnitFileState", value="enabled"),
+            UnitOption(unit=RESUME_SERVICE, option="Result", value="success"),
+            HostAnswer(
+                subject="mail is on hold",
+                command=f"test -d {HOME} && {{ test -e {HOME}/hold && echo yes || echo no; }}",
+                matches="no",
+                refuted_by="yes",
+            ),
+        ),
+        unseen="It is asked when packages change; the acceptance tests install packages that break the filter, under traffic.",
+        weight=8,
+    ),
+    Defence(
+        id="updates.way-back",
+        title="What is updated can be taken back",
+        why="The distribution's servers have the newest version alone: what was there before is gone unless it was kept.",
+        rows=("H15",),
+        sets=(
+            HostAnswer(
+                subject="apt keeps what it has installed",
+                command="apt-config dump APT::Keep-Downloaded-Packages",
+                matches=r'APT::Keep-Downloaded-Packages "true";',
+                refuted_by='APT::Keep-Downloaded-Packages "false";',
+            ),
+            HostAnswer(
+                subject="what apt reads of versions that were taken back",
+                command="readlink /etc/apt/preferences.d/bastide-updates.pref",
+                matches=f"{HOME}/preferences",
+                refuted_by="/dev/null",
+            ),
+        ),
+        unseen="Which packages are kept is seen from the host alone; the acceptance tests have some taken back.",
+    ),
+    Defence(
+        id="updates.reboot",
+        title="A reboot that an update waits for is done, or said",
+        why="A kernel or a library that nobody has started is not in force, however new the file is.",
+        rows=("H14",),
+        sets=(
+            UnitOption(unit=REBOOT_TIMER, option="ActiveState", value="active"),
+            UnitOption(unit=REBOOT_TIMER, option="UnitFileState", value="enabled"),
+            HostAnswer(
+                subject="a reboot that is waited for, and not said in the daily report",
+                command="test -x /usr/local/sbin/bastide-update && { ! test -e /run/reboot-required || "
+                "grep -qs reboot /run/bastide-notes/updates; } && echo none || echo unsaid",
+                matches="none",
+                refuted_by="unsaid",
+            ),
+        ),
+        unseen="When a host was started no stranger is told.",
+        weight=4,
+    ),
+)

@@ -1,0 +1,231 @@
+"""Nightly updates: what is harmless is installed, what breaks the filter is taken back, and no mail is lost or passes unscanned."""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.acceptance.gateway import SETTINGS, GatewayHost
+from tests.acceptance.newer import offered, version
+from tests.acceptance.outside import Outside
+from tests.acceptance.test_failure import sample
+
+HOLD = "/var/lib/bastide-updates/hold"
+DECLARED = "/etc/bastide/updates.json"
+# Seconds that the services get in these tests after an update that breaks them.
+PATIENCE = 12
+# A Sendmail that does not start holds its own package up for minutes.
+NIGHT_SECONDS = 420.0
+pytestmark = pytest.mark.skipif(SETTINGS.updates.which == "none", reason="this lab installs no updates")
+
+BROKEN = "printf '#!/bin/sh\\nexit 1\\n' >$tree"
+# What breaks the MTA, and what of the same source goes with it.
+MTAS = {
+    "postfix": {
+        "postfix": f"{BROKEN}/usr/lib/postfix/sbin/master",
+        **dict.fromkeys(("postfix-ldap", "postfix-lmdb", "postfix-pcre"), "true"),
+    },
+    "sendmail": {
+        "sendmail-bin": f"{BROKEN}/usr/libexec/sendmail/sendmail",
+        **dict.fromkeys(("sendmail-base", "sendmail-cf"), "true"),
+    },
+}
+
+
+class Traffic:
+    """Clean mail and viruses, one after the other, for the length of a block; what became of them is asked at the end."""
+
+    def __init__(self, wan: Outside, gateway: GatewayHost) -> None:
+        self._wan, self._gateway = wan, gateway
+        self._ended = threading.Event()
+        self.taken: list[str] = []
+        self.put_off: list[str] = []
+        self.waited: list[str] = []
+        self.strange: list[str] = []
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            unique = uuid.uuid4().hex
+            self._one(unique, "clean")
+            self._one(uuid.uuid4().hex, "eicar")
+            self._ended.wait(0.3)
+
+    def _one(self, unique: str, name: str) -> None:
+        try:
+            reply = self._wan.sent(sample(name, unique))
+        except Exception as error:  # noqa: BLE001 - the MTA may be away altogether, then nothing was taken
+            self.waited.append(str(error)[-80:])
+            return
+        if name == "clean" and reply.startswith("250 "):
+            self.taken.append(unique)
+        elif reply.startswith("4"):
+            self.put_off.append(reply)
+        elif reply == "closed":
+            self.waited.append(reply)
+        elif name == "clean" or not reply.startswith("550 5.7.1 "):
+            self.strange.append(f"{name}: {reply}")
+
+    def end(self) -> None:
+        self._ended.set()
+
+    def judged(self) -> None:
+        """Nothing that was taken is lost or comes twice; nothing else was taken."""
+        assert not self.strange
+        for unique in self.taken:
+            assert len(self._gateway.awaited(unique)) == 1
+
+
+@contextmanager
+def traffic(wan: Outside, gateway: GatewayHost) -> Iterator[Traffic]:
+    made = Traffic(wan, gateway)
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.end()
+        thread.join()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _impatient(gateway: GatewayHost) -> Iterator[None]:
+    change = f'cp -p {DECLARED} /root/updates.kept; sed -i \'s/"gate_seconds": [0-9]*/"gate_seconds": {PATIENCE}/\' {DECLARED}'
+    with gateway.altered(
+        change, f"cat /root/updates.kept >{DECLARED}; systemctl reset-failed bastide-update.service || true"
+    ):
+        yield
+
+
+def night(gateway: GatewayHost) -> str:
+    """Have the timer's service do a night's work; return its result."""
+    gateway.run("systemctl start --no-block bastide-update.service")
+    deadline = time.monotonic() + NIGHT_SECONDS
+    while gateway.run("systemctl is-active bastide-update.service", check=False).strip() == "activating":
+        assert time.monotonic() < deadline, gateway.run("journalctl -u bastide-update -n 30 --no-pager")
+        time.sleep(0.5)
+    return gateway.run("systemctl show -p Result --value bastide-update.service").strip()
+
+
+def alerts(gateway: GatewayHost, since: str) -> str:
+    return gateway.run(
+        f"journalctl --quiet --no-pager -o cat --priority=alert --since=@{since} | grep updates: || true"
+    )
+
+
+def clock(gateway: GatewayHost) -> str:
+    return gateway.run("date +%s").strip()
+
+
+def held(gateway: GatewayHost) -> bool:
+    return gateway.run(f"test -e {HOLD} && echo yes || echo no").strip() == "yes"
+
+
+def test_the_gate_passes_by_hand_and_lets_go_of_mail(gateway: GatewayHost) -> None:
+    """H12, P03: all that it asks is well, no mailbox gets anything, and mail flows."""
+    found = json.loads(gateway.run("bastide-gate --json"))
+    assert {one["name"] for one in found} == {
+        *(
+            "services",
+            "failed-units",
+            "stopped-units",
+            "ehlo",
+            "clean",
+            "eicar",
+            "gtube",
+            "databases",
+            "listening",
+        ),
+    }
+    assert [one for one in found if not one["well"]] == []
+    assert not held(gateway)
+    assert not gateway.received("Bastide's gate")
+
+
+def test_while_there_is_a_hold_nothing_is_taken(wan: Outside, gateway: GatewayHost) -> None:
+    """P04: what would pass comes again, what is refused stays refused; also after filterd has been started anew."""
+    with gateway.altered(f"touch {HOLD}", f"rm -f {HOLD}"):
+        for change in ("true", f"systemctl restart filterd; {gateway.mta.ready}"):
+            gateway.run(change)
+            assert "[hold.clean]" in wan.sent(sample("clean", uuid.uuid4().hex))
+            assert wan.sent(sample("eicar", uuid.uuid4().hex)).startswith("550 5.7.1 ")
+    assert wan.sent(sample("clean", uuid.uuid4().hex)).startswith("250 ")
+
+
+def test_a_harmless_update_is_installed_at_night(wan: Outside, gateway: GatewayHost) -> None:
+    """H14."""
+    with offered(gateway, {"libmail-spf-perl": "true"}), traffic(wan, gateway) as mail:
+        assert night(gateway) == "success"
+        assert version(gateway, "libmail-spf-perl").endswith("+bastide1")
+        assert not held(gateway)
+        # There is a way back, by hand as well.
+        kept = gateway.run("ls /var/lib/bastide-updates/kept").split()
+        assert len([one for one in kept if one.startswith("libmail-spf-perl_")]) == 2
+        assert "libmail-spf-perl" in gateway.run("tail -n 20 /var/log/apt/history.log")
+        count = len(mail.taken)
+        time.sleep(3)
+        assert len(mail.taken) > count
+    mail.judged()
+
+
+def test_a_filter_that_lets_spam_by_is_taken_back(wan: Outside, gateway: GatewayHost) -> None:
+    """P04, H15: the daemon answers and finds nothing; a harmless package that came with it stays."""
+    before, since = version(gateway, "spamassassin"), clock(gateway)
+    gone = "sed -i '/GTUBE/d' $tree/usr/share/spamassassin/*.cf"
+    changes = {"spamassassin": gone, "spamd": "true", "libmail-spf-perl": "true"}
+    with offered(gateway, changes), traffic(wan, gateway) as mail:
+        night(gateway)
+        assert version(gateway, "spamassassin") == before
+        assert version(gateway, "libmail-spf-perl").endswith("+bastide1")
+        assert not held(gateway)
+        # Its package stops it and leaves it so.
+        assert gateway.run("systemctl is-active spamassassin-maintenance.timer").strip() == "active"
+        said = alerts(gateway, since)
+        assert "gtube" in said
+        assert f"spamassassin {before}+bastide1" in said
+        assert "was taken back" in gateway.run("cat /run/bastide-notes/updates")
+        # It is barred: apt itself would not take it, and the next night does not.
+        assert f"{before}+bastide1" not in gateway.run("apt-cache policy spamassassin | grep Candidate")
+        assert night(gateway) == "success"
+        assert version(gateway, "spamassassin") == before
+    assert any("[hold." in one for one in mail.put_off)
+    mail.judged()
+    assert len(gateway.awaited("an update was taken back")) >= 1
+
+
+def test_an_mta_that_does_not_start_is_taken_back(wan: Outside, gateway: GatewayHost) -> None:
+    """H15: no reply at all, then the old version; all of its source goes back."""
+    name, changes = next(iter(MTAS[SETTINGS.mta])), MTAS[SETTINGS.mta]
+    before, since = {each: version(gateway, each) for each in changes}, clock(gateway)
+    with offered(gateway, changes), traffic(wan, gateway) as mail:
+        night(gateway)
+        assert {each: version(gateway, each) for each in changes} == before
+        assert not held(gateway)
+        assert f"{name} {before[name]}+bastide1" in alerts(gateway, since)
+        assert mail.waited
+    mail.judged()
+    assert wan.sent(sample("clean", uuid.uuid4().hex)).startswith("250 ")
+
+
+def test_a_run_that_was_killed_is_finished(wan: Outside, gateway: GatewayHost) -> None:
+    """H14: kill -9 of dpkg and of us in the middle; mail stays on hold until the gate has passed, as it would after a boot."""
+    slow = "printf '#!/bin/sh\\n[ ! -e /run/test-slow ] || sleep 60\\n' >$tree/DEBIAN/postinst; chmod 755 $tree/DEBIAN/postinst"
+    killed = (
+        "systemctl start --no-block bastide-update.service; "
+        "timeout 60 sh -c 'until pgrep -f [l]ibmail-spf-perl.postinst >/dev/null; do sleep 0.1; done'; "
+        "systemctl kill --signal=KILL bastide-update.service; rm /run/test-slow; "
+        "timeout 30 sh -c 'while systemctl is-active -q bastide-update; do sleep 0.2; done'"
+    )
+    with offered(gateway, {"libmail-spf-perl": slow}), traffic(wan, gateway) as mail:
+        gateway.run(f"touch /run/test-slow; {killed}", check=False)
+        assert held(gateway)
+        assert not version(gateway, "libmail-spf-perl")
+        assert "[hold.clean]" in wan.sent(sample("clean", uuid.uuid4().hex))
+        gateway.run("systemctl start bastide-resume.service")
+        assert version(gateway, "libmail-spf-perl").endswith("+bastide1")
+        assert not held(gateway)
+    mail.judged()
+    assert gateway.run("dpkg --audit").strip() == ""
