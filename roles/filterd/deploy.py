@@ -7,7 +7,6 @@ from roles.mta.agents import agent
 from roles.operations import converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, filterd_options, rendered
-from roles.sandbox.units import PROFILE
 from roles.settings import CLAMD_SOCKET, SPAMD_SOCKET, STORE_KEY, Gateway
 
 CONFIG_FILE = "/etc/filterd/filterd.toml"
@@ -107,7 +106,6 @@ def _files(gateway: Gateway) -> list[OwnedFile]:
         "mta": agent(gateway),
         "store_key": STORE_KEY,
         "options": filterd_options(DEFENCES),
-        "profile": PROFILE,
     }
     metrics = OwnedFile(
         path=METRICS_FILE, content=rendered("filterd", "filterd-metrics.socket.j2", gateway, **values)

@@ -31,7 +31,6 @@ from roles.mta.tls.policy import MTA_STS_ADDRESS, fetches_policies
 from roles.operations import converged, files_owned, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import BuiltFile, OwnedFile, rendered
-from roles.sandbox.units import PROFILE
 from roles.settings import Gateway
 
 DIRECTORY: Final = "/etc/mail"
@@ -207,7 +206,6 @@ def _files(gateway: Gateway) -> list[OwnedFile]:
                 gateway,
                 name=name,
                 socket=AGENTS["sendmail"].injection,
-                profile=PROFILE,
                 **{**values, "command": values["command"].format(minutes=gateway.queue.retry_minutes)},
             )
             for name, values in _RUN.items()

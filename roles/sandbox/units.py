@@ -15,13 +15,10 @@ OWN = {
     "clamd": ("clamav-daemon.service",),
     "spamd": ("spamd.service",),
     "postfix": ("postfix@-.service",),
-    # Those whose units name the profile, for the same programs serve people too: see PROFILE.
+    # Those whose units name the profile, for the same programs serve people too.
     "filterd": ("filterd.service",),
     "sendmail": ("sendmail.service", "sendmail-inject.service", "sm-client.service"),
 }
-# systemd.exec(5). Without AppArmor, or without the profile, mail goes on: whether it holds is asked (sandbox.apparmor).
-PROFILE = "AppArmorProfile=-"
-
 # What no daemon here needs: devices, homes, the kernel's switches, namespaces, other architectures' system calls.
 COMMON = (
     "NoNewPrivileges=yes",
