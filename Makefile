@@ -79,9 +79,9 @@ fmt: $(READY) ## format the code, mend what the linter can mend, write the gener
 	$(BIN)/ruff format
 	$(BIN)/python -m docs.generate
 
-lab-up: $(READY) ## start the lab (as root); LAB=name for another one, KIND=vm for a gateway that boots a kernel of its own
+lab-up: $(READY) ## start the lab (as root); LAB=name for another one, KIND=vm for a gateway that boots a kernel of its own, PLATFORM=debian13
 	@$(if $(filter vm,$(KIND)),.ci/packages $(APT_VM))
-	$(BIN)/python -m lab up --name $(LAB) --kind $(KIND)
+	$(BIN)/python -m lab up --name $(LAB) --kind $(KIND)$(if $(PLATFORM), --platform $(PLATFORM))
 
 lab-down: $(READY) ## stop the lab and leave nothing of it behind but its cache
 	$(BIN)/python -m lab down --name $(LAB)

@@ -13,6 +13,7 @@ from lab import disk, image, lifecycle, mirror, state
 from lab.access import ssh_argv
 from lab.errors import LabError
 from lab.plan import CONTAINER, KINDS
+from lab.platforms import DEBIAN12, PLATFORMS
 from lab.progress import say
 from lab.tools import TO_BUILD, TO_RUN, require
 
@@ -42,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _up(arguments: argparse.Namespace, _command: Sequence[str]) -> int:
-    lifecycle.up(arguments.name, gateways=arguments.gateways, kind=arguments.kind)
+    lifecycle.up(
+        arguments.name, gateways=arguments.gateways, kind=arguments.kind, platform=arguments.platform
+    )
     return 0
 
 
@@ -62,7 +65,8 @@ def _status(arguments: argparse.Namespace, _command: Sequence[str]) -> int:
         print(f"lab {arguments.name}: not up")
     else:
         print(
-            f"lab {lab.name}: {'up' if ready else 'broken, run up to repair it'}, kind {lab.kind}; messages arrive in {lab.sink}"
+            f"lab {lab.name}: {'up' if ready else 'broken, run up to repair it'}, kind {lab.kind}, platform {lab.platform};"
+            f" messages arrive in {lab.sink}"
         )
         for host in lab.hosts.values():
             legs = [leg for leg in (host.wan4, host.wan6, host.lan4, host.lan6) if leg]
@@ -95,17 +99,17 @@ def _become(words: list[str]) -> NoReturn:
         raise LabError(f"there is no program {words[0]!r} on this machine: install it first") from error
 
 
-def _image(_arguments: argparse.Namespace, _command: Sequence[str]) -> int:
+def _image(arguments: argparse.Namespace, _command: Sequence[str]) -> int:
     require({**TO_RUN, **TO_BUILD})
-    lifecycle.build_cache()
-    for each in (image.GATEWAY, image.SERVICES):
+    lifecycle.build_cache(platform=arguments.platform)
+    for each in image.images_for(CONTAINER, arguments.platform):
         print(image.rootfs_of(each))
     return 0
 
 
-def _mirror(_arguments: argparse.Namespace, _command: Sequence[str]) -> int:
+def _mirror(arguments: argparse.Namespace, _command: Sequence[str]) -> int:
     require({**TO_RUN, **TO_BUILD})
-    print(lifecycle.build_cache())
+    print(lifecycle.build_cache(platform=arguments.platform))
     return 0
 
 
@@ -116,7 +120,11 @@ def _cache_clean(_arguments: argparse.Namespace, _command: Sequence[str]) -> int
             raise LabError(
                 f"labs use the cache ({', '.join(state.names())}): run 'python -m lab down --all' first"
             )
-        for folder in (image.place_of(image.GATEWAY).parent, mirror.place().parent, disk.place().parent):
+        for folder in (
+            image.place_of(image.SERVICES).parent,
+            mirror.place(DEBIAN12).parent,
+            disk.place().parent,
+        ):
             shutil.rmtree(folder, ignore_errors=True)
     say("The lab's images and mirror are removed; the next up builds them anew.")
     return 0
@@ -141,7 +149,13 @@ def _parser() -> argparse.ArgumentParser:
     deeds = parser.add_subparsers(dest="deed", required=True, metavar="COMMAND")
     name = argparse.ArgumentParser(add_help=False)
     name.add_argument("--name", default="lab", help="which lab (default: %(default)s)")
-    up = deeds.add_parser("up", parents=[name], help="make a lab and wait until ssh answers on every host")
+    platform = argparse.ArgumentParser(add_help=False)
+    platform.add_argument(
+        "--platform", choices=PLATFORMS, default=DEBIAN12, help="what the gateways run (default: %(default)s)"
+    )
+    up = deeds.add_parser(
+        "up", parents=[name, platform], help="make a lab and wait until ssh answers on every host"
+    )
     up.add_argument("--gateways", type=int, default=1, help="how many gateways (default: %(default)s)")
     up.add_argument(
         "--kind",
@@ -162,10 +176,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("vantage", choices=("wan", "lan", "mgmt"), metavar="wan|lan|mgmt")
     deeds.add_parser(
-        "image", help="build the images and the mirror if the cache lacks them; print the images"
+        "image",
+        parents=[platform],
+        help="build the images and the mirror if the cache lacks them; print the images",
     )
     deeds.add_parser(
-        "mirror", help="build the images and the mirror if the cache lacks them; print the mirror"
+        "mirror",
+        parents=[platform],
+        help="build the images and the mirror if the cache lacks them; print the mirror",
     )
     deeds.add_parser("cache-clean", help="remove images and mirror; the next up builds them anew")
     return parser

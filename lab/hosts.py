@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.files import HostFile, files_of
-from lab.image import IMAGE_OF, rootfs_of
+from lab.image import image_of, rootfs_of
 from lab.plan import Host, LabState
 from lab.tools import QEMU, run, succeeds
 
@@ -32,7 +32,7 @@ def start(lab: LabState, host: Host, *, mirror: Path) -> int:
     place = lab.host_directory(host)
     for folder in ("upper", "work", "root"):
         (place / folder).mkdir(parents=True)
-    _mount_overlay(rootfs_of(IMAGE_OF[host.role]), place)
+    _mount_overlay(rootfs_of(image_of(host)), place)
     for file in files_of(lab, host):
         write_file(place / "root", file)
     environment = {

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from lab.errors import LabError
-from lab.plan import VM
-from lab.sources import SUITE, debian_sources
+from lab.plan import VM, Host
+from lab.platforms import DEBIAN12, lab_platform
+from lab.sources import debian_sources
 from lab.state import cache_root
 from lab.tools import run
 
@@ -19,11 +20,12 @@ from lab.tools import run
 class Image:
     """What goes into one root file system. Changing anything here makes another image.
 
-    ``packages``: without their dependencies. ``masked``: units that only cost time in a lab host.
+    ``suite``: the release of Debian. ``packages``: without their dependencies. ``masked``: units that only cost time in a lab host.
     ``disabled``: units that a package enables and that only some hosts run.
     """
 
     name: str
+    suite: str
     packages: tuple[str, ...]
     masked: tuple[str, ...]
     disabled: tuple[str, ...] = ()
@@ -58,11 +60,11 @@ _MASKED = (
     "systemd-networkd-wait-online.service",
 )
 
-# The server an administrator would start from: nothing that a role installs is in it.
-GATEWAY = Image(name="gateway", packages=_BARE_SERVER, masked=_MASKED)
-# The same server with a kernel and a boot loader of its own, which wakes its network itself.
+_DEBIAN_12 = lab_platform(DEBIAN12).suite
+# The server of a gateway with a kernel and a boot loader of its own, which wakes its network itself.
 MACHINE = Image(
     name="machine",
+    suite=_DEBIAN_12,
     packages=(
         *_BARE_SERVER,
         "e2fsprogs",
@@ -77,19 +79,30 @@ MACHINE = Image(
 # The hosts around it: DNS, HTTP and an authority that certifies by ACME on wan, the mail server on lan.
 SERVICES = Image(
     name="services",
+    suite=_DEBIAN_12,
     packages=(*_BARE_SERVER, "bind9", "pebble", "python3-aiosmtpd"),
     masked=_MASKED,
     disabled=("named.service",),
 )
-IMAGE_OF = {"gateway": GATEWAY, "world": SERVICES, "mailhost": SERVICES}
 
 
-def images_for(kind: str) -> tuple[Image, ...]:
-    """Return the images that a lab is made of whose gateways are of that kind.
+def gateway(platform: str) -> Image:
+    """Return the server an administrator would start from on that platform: nothing that a role installs is in it."""
+    return Image(name="gateway", suite=lab_platform(platform).suite, packages=_BARE_SERVER, masked=_MASKED)
+
+
+def image_of(host: Host) -> Image:
+    """Return what a container's root file system is an overlay of."""
+    return gateway(host.platform) if host.role == "gateway" else SERVICES
+
+
+def images_for(kind: str, platform: str) -> tuple[Image, ...]:
+    """Return the images that a lab is made of whose gateways are of that kind and run that platform.
 
     The container's is always among them: the packages of the mirror are those that it lacks.
     """
-    return (GATEWAY, SERVICES, MACHINE) if kind == VM else (GATEWAY, SERVICES)
+    images = (gateway(platform), SERVICES)
+    return (*images, MACHINE) if kind == VM else images
 
 
 # Manuals and translations are half of a small system's files and no probe reads them. Copyright files stay.
@@ -102,7 +115,8 @@ _DIES_WITH_US = ("setpriv", "--pdeathsig=KILL", "unshare", "--pid", "--fork", "-
 
 def key_of(image: Image) -> str:
     """Return the name of the image's place in the cache: it changes with every input of the image."""
-    inputs = msgspec.json.encode([RECIPE, SUITE, _LEFT_OUT, image])
+    parts = msgspec.to_builtins(image)
+    inputs = msgspec.json.encode([RECIPE, parts.pop("suite"), _LEFT_OUT, parts])
     return f"{image.name}-{hashlib.sha256(inputs).hexdigest()[:16]}"
 
 
@@ -148,7 +162,7 @@ def _bootstrap(image: Image, fresh: Path) -> None:
     options = [f"--dpkgopt=path-exclude={path}" for path in _LEFT_OUT]
     options.append("--dpkgopt=path-include=/usr/share/doc/*/copyright")
     sources = fresh / "machine.sources"
-    sources.write_text(debian_sources(_machine_sources()))
+    sources.write_text(debian_sources(_machine_sources(), image.suite))
     given = [sources] if sources.stat().st_size else []
     try:
         run(
@@ -159,14 +173,14 @@ def _bootstrap(image: Image, fresh: Path) -> None:
                 "--format=directory",
                 f"--include={','.join(image.packages)}",
                 *options,
-                SUITE,
+                image.suite,
                 fresh / "rootfs",
                 *given,
             ]
         )
     except LabError as error:
         raise LabError(
-            f"image {image.name} could not be built, check that this machine reaches a Debian mirror: {error}"
+            f"image {image.name} of {image.suite} could not be built, check that this machine reaches a Debian mirror: {error}"
         ) from error
     sources.unlink()
 

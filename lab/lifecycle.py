@@ -13,7 +13,8 @@ import msgspec
 
 from lab import access, ca, disk, hosts, image, machines, mirror, network, state
 from lab.errors import LabError
-from lab.plan import CONTAINER, MOST_LABS, VM, Host, LabState, check_name, plan_lab
+from lab.plan import CONTAINER, MOST_LABS, VM, Host, LabState, check_name, check_platform, plan_lab
+from lab.platforms import DEBIAN12
 from lab.progress import say, step
 from lab.tools import TO_BUILD, TO_BUILD_MACHINES, TO_RUN, TO_RUN_MACHINES, require, run
 
@@ -27,30 +28,31 @@ POLL_SECONDS = 0.02
 SERVICE_PORT = {"world": 53, "mailhost": 25}
 
 
-def up(name: str, *, gateways: int, kind: str = CONTAINER) -> LabState:
+def up(name: str, *, gateways: int, kind: str = CONTAINER, platform: str = DEBIAN12) -> LabState:
     """Make a lab, or find it up already, and return it once ssh answers on every host. Raises LabError.
 
-    ``kind``: whether its gateways are containers or virtual machines.
+    ``kind``: whether its gateways are containers or virtual machines. ``platform``: what they run.
     What an earlier lab of that name left behind is removed first. If it cannot be made, nothing is left of it.
     """
-    require(tools_for(kind))
     check_name(name)
+    check_platform(platform, kind)
+    require(tools_for(kind, platform))
     with state.locked(f"lab-{name}"):
         there = state.read(name)
         if there is not None and healthy(there):
-            if (len(there.gateways), there.kind) != (gateways, kind):
+            if (len(there.gateways), there.kind, there.platform) != (gateways, kind, platform):
                 raise LabError(
-                    f"lab {name!r} is up with {len(there.gateways)} gateways of kind {there.kind}: run"
-                    f" 'python -m lab down --name {name}' before asking for others"
+                    f"lab {name!r} is up with {len(there.gateways)} gateways of kind {there.kind} that run"
+                    f" {there.platform}: run 'python -m lab down --name {name}' before asking for others"
                 )
             say(f"Lab {name!r} is up already.")
             return there
         if _traces(name):
             with step(f"remove what is left of lab {name!r}"):
                 _remove(name)
-        packages = build_cache(kind)
+        packages = build_cache(kind, platform)
         try:
-            return _make(name, gateways=gateways, kind=kind, packages=packages)
+            return _make(name, gateways=gateways, kind=kind, platform=platform, packages=packages)
         except BaseException:
             _remove(name)
             raise
@@ -67,36 +69,36 @@ def down(name: str) -> bool:
     return True
 
 
-def tools_for(kind: str) -> dict[str, str]:
-    """Return the programs, each with its package, that a lab of that kind needs now: fewer from a warm cache."""
-    tools = {**TO_RUN} if cached(kind) else {**TO_RUN, **TO_BUILD}
+def tools_for(kind: str, platform: str = DEBIAN12) -> dict[str, str]:
+    """Return the programs, each with its package, that a lab of that kind and platform needs now: fewer from a warm cache."""
+    tools = {**TO_RUN} if cached(kind, platform) else {**TO_RUN, **TO_BUILD}
     if kind == VM:
-        tools |= TO_RUN_MACHINES if cached(kind) else {**TO_RUN_MACHINES, **TO_BUILD_MACHINES}
+        tools |= TO_RUN_MACHINES if cached(kind, platform) else {**TO_RUN_MACHINES, **TO_BUILD_MACHINES}
     return tools
 
 
-def cached(kind: str = CONTAINER) -> bool:
-    """Say whether the cache holds all that a lab is made of whose gateways are of that kind."""
+def cached(kind: str = CONTAINER, platform: str = DEBIAN12) -> bool:
+    """Say whether the cache holds all that a lab is made of whose gateways are of that kind and run that platform."""
     return (
-        all(image.place_of(each).exists() for each in image.images_for(kind))
-        and mirror.place().exists()
+        all(image.place_of(each).exists() for each in image.images_for(kind, platform))
+        and mirror.place(platform).exists()
         and (kind != VM or disk.place().exists())
     )
 
 
-def build_cache(kind: str = CONTAINER) -> Path:
-    """Build whatever the cache lacks, once even if several ask for it, and return the mirror."""
-    if cached(kind):
-        return mirror.place()
+def build_cache(kind: str = CONTAINER, platform: str = DEBIAN12) -> Path:
+    """Build whatever the cache lacks, once even if several ask for it, and return the platform's mirror."""
+    if cached(kind, platform):
+        return mirror.place(platform)
     with state.locked("cache"):
-        _build_images(kind)
-        if not mirror.place().exists():
+        _build_images(kind, platform)
+        if not mirror.place(platform).exists():
             with step("fill the package mirror"):
-                mirror.build()
+                mirror.build(platform)
         if kind == VM and not disk.place().exists():
             with step("make the disk of virtual machines"):
                 disk.build()
-    return mirror.place()
+    return mirror.place(platform)
 
 
 def healthy(lab: LabState) -> bool:
@@ -108,19 +110,26 @@ def healthy(lab: LabState) -> bool:
     )
 
 
-def _build_images(kind: str) -> None:
-    lacking = [each for each in image.images_for(kind) if not image.place_of(each).exists()]
+def _build_images(kind: str, platform: str) -> None:
+    lacking = [each for each in image.images_for(kind, platform) if not image.place_of(each).exists()]
     if lacking:
-        with step(f"build image {' and '.join(each.name for each in lacking)}"):
+        with step(f"build image {' and '.join(f'{each.name} of {each.suite}' for each in lacking)}"):
             _at_once([partial(image.build, each) for each in lacking])
 
 
-def _make(name: str, *, gateways: int, kind: str, packages: Path) -> LabState:
+def _make(name: str, *, gateways: int, kind: str, platform: str, packages: Path) -> LabState:
     began = time.monotonic()
     with state.locked("index"):
         # Recorded before anything is made: whatever happens from here on, `down` knows what to look for.
         directory = state.directory_of(name)
-        lab = plan_lab(name=name, index=_free_index(), gateways=gateways, directory=directory, kind=kind)
+        lab = plan_lab(
+            name=name,
+            index=_free_index(),
+            gateways=gateways,
+            directory=directory,
+            kind=kind,
+            platform=platform,
+        )
         state.write(lab)
     with step("make networks and keys"):
         lab.sink.mkdir()

@@ -14,23 +14,24 @@ from pathlib import Path
 import msgspec
 
 from lab.errors import LabError
-from lab.image import GATEWAY, key_of, rootfs_of, sources_of
+from lab.image import Image, gateway, key_of, rootfs_of, sources_of
+from lab.platforms import lab_platform
 from lab.state import cache_root
 from lab.tools import run
-from roles.platforms import DEBIAN_12
 
 # Raise it when the way a mirror is made changes, so that old ones are not used.
 RECIPE = 2
 
 
-def packages() -> tuple[tuple[str, ...], ...]:
+def packages(platform: str) -> tuple[tuple[str, ...], ...]:
     """Return the packages that the roles install on a gateway, without their dependencies: sorted, once an MTA."""
-    return tuple(DEBIAN_12.every_package(mta) for mta in sorted(DEBIAN_12.mta))
+    row = lab_platform(platform).row
+    return tuple(row.every_package(mta) for mta in sorted(row.mta))
 
 
-def sets() -> tuple[tuple[str, ...], ...]:
+def sets(platform: str) -> tuple[tuple[str, ...], ...]:
     """Return all that the mirror holds: what the roles install, and what scanners of others want for the length of a scan."""
-    return (*packages(), DEBIAN_12.scanners)
+    return (*packages(platform), lab_platform(platform).row.scanners)
 
 
 def key(image_key: str, sets: Sequence[Sequence[str]]) -> str:
@@ -39,17 +40,17 @@ def key(image_key: str, sets: Sequence[Sequence[str]]) -> str:
     return f"debian-{hashlib.sha256(inputs).hexdigest()[:16]}"
 
 
-def place() -> Path:
-    """Return the directory of the mirror in the cache; it is there only when the mirror is complete."""
-    return cache_root() / "mirrors" / key(key_of(GATEWAY), sets())
+def place(platform: str) -> Path:
+    """Return the directory of the platform's mirror in the cache; it is there only when the mirror is complete."""
+    return cache_root() / "mirrors" / key(key_of(gateway(platform)), sets(platform))
 
 
-def build() -> Path:
+def build(platform: str) -> Path:
     """Fill the mirror if it is not in the cache and return its directory. Takes about 20 s, then nothing.
 
     The caller holds the cache lock and has built the gateway image. Raises LabError.
     """
-    target = place()
+    target = place(platform)
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +58,7 @@ def build() -> Path:
         shutil.rmtree(leftover, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
-        _download(work, sets())
+        _download(work, platform)
         _index(work / "mirror")
         (work / "mirror").chmod(0o755)
         (work / "mirror").rename(target)
@@ -75,16 +76,22 @@ def stored_name(name: str) -> str:
     return re.sub(r"^([^_]+)_\d+%3a", r"\1_", name)
 
 
-def _download(work: Path, sets: Sequence[Sequence[str]]) -> None:
-    """Fetch the closure of each set of packages over the gateway image into ``work/mirror``.
+def _download(work: Path, platform: str) -> None:
+    """Fetch the closure of each set of packages over the platform's gateway image into ``work/mirror``.
 
     A set at a time: MTAs conflict with each other, so that no apt installs both.
     """
-    apt: list[str | Path] = ["apt-get", "-c", _apt_configuration(work), "-qq", "--no-install-recommends"]
+    apt: list[str | Path] = [
+        "apt-get",
+        "-c",
+        _apt_configuration(work, gateway(platform)),
+        "-qq",
+        "--no-install-recommends",
+    ]
     try:
         run([*apt, "update"])
         closure: set[str] = set()
-        for names in sets:
+        for names in sets(platform):
             wanted = run([*apt, "install", "--print-uris", *names])
             missing = re.findall(r"^'[^']+' (\S+\.deb) \d+", wanted, flags=re.MULTILINE)
             _reuse(missing, work)
@@ -99,16 +106,16 @@ def _download(work: Path, sets: Sequence[Sequence[str]]) -> None:
         (work / "archives" / name).rename(work / "mirror" / stored_name(name))
 
 
-def _apt_configuration(work: Path) -> Path:
+def _apt_configuration(work: Path, image: Image) -> Path:
     """Write an apt configuration that adds to this machine's own one, but keeps all state in ``work``."""
     for folder in ("archives/partial", "lists/partial", "sources.list.d", "cache"):
         (work / folder).mkdir(parents=True)
-    for source in sources_of(GATEWAY).iterdir():
+    for source in sources_of(image).iterdir():
         shutil.copyfile(source, work / "sources.list.d" / source.name)
     # sources.list is read where the image kept one; the keys come from the image as well.
     only_list = work / "sources.list.d" / "sources.list"
     settings = {
-        "Dir::State::status": rootfs_of(GATEWAY) / "var/lib/dpkg/status",
+        "Dir::State::status": rootfs_of(image) / "var/lib/dpkg/status",
         "Dir::State::lists": work / "lists",
         "Dir::State::extended_states": work / "extended_states",
         "Dir::Cache": work / "cache",
@@ -117,7 +124,7 @@ def _apt_configuration(work: Path) -> Path:
         "Dir::Etc::sourceparts": work / "sources.list.d",
         "Dir::Etc::preferences": "/dev/null",
         "Dir::Etc::preferencesparts": "/dev/null",
-        "Dir::Etc::trustedparts": rootfs_of(GATEWAY) / "etc/apt/trusted.gpg.d",
+        "Dir::Etc::trustedparts": rootfs_of(image) / "etc/apt/trusted.gpg.d",
         "Acquire::Languages": "none",
         "APT::Sandbox::User": "root",
         "Debug::NoLocking": "true",

@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lab.errors import LabError
+from lab.platforms import DEBIAN12, lab_platform
 
 WAN4 = IPv4Network("198.51.100.0/24")
 WAN6 = IPv6Network("2001:db8:51::/64")
@@ -74,6 +75,7 @@ class Host(Struct, frozen=True, kw_only=True):
     lan4: str | None = None
     lan6: str | None = None
     kind: str = CONTAINER
+    platform: str = DEBIAN12
 
     @property
     def short(self) -> str:
@@ -122,6 +124,11 @@ class LabState(Struct, frozen=True, kw_only=True):
         return self.gateways[0].kind
 
     @property
+    def platform(self) -> str:
+        """What its gateways run (lab/platforms.py)."""
+        return self.gateways[0].platform
+
+    @property
     def mgmt(self) -> IPv4Network:
         """The mgmt network; this machine is its first address."""
         return mgmt_network(self.index)
@@ -158,12 +165,28 @@ def mgmt_network(index: int) -> IPv4Network:
     return IPv4Network(f"198.18.{100 + index}.0/24")
 
 
-def plan_lab(*, name: str, index: int, gateways: int, directory: Path, kind: str = CONTAINER) -> LabState:
-    """Plan a lab of so many gateways of that kind; ``directory`` is where it will keep its files.
+def check_platform(platform: str, kind: str) -> None:
+    """Raise LabError unless the lab has gateways of that kind that run the platform."""
+    if not lab_platform(platform).machine and kind == VM:
+        raise LabError(f"the lab has no virtual machine of {platform}: leave out --kind {VM}")
 
-    Raises LabError for a name, index or number of gateways that has no place in the address plan.
+
+def plan_lab(
+    *,
+    name: str,
+    index: int,
+    gateways: int,
+    directory: Path,
+    kind: str = CONTAINER,
+    platform: str = DEBIAN12,
+) -> LabState:
+    """Plan a lab of so many gateways of that kind and platform; ``directory`` is where it will keep its files.
+
+    Raises LabError for a name, index or number of gateways that has no place in the address plan, and for a platform
+    that the lab does not have.
     """
     check_name(name)
+    check_platform(platform, kind)
     if not 0 <= index < MOST_LABS:
         raise LabError(
             f"lab index {index} is out of range: run 'python -m lab down' for a lab that is not needed"
@@ -182,6 +205,7 @@ def plan_lab(*, name: str, index: int, gateways: int, directory: Path, kind: str
             label=label,
             number=number,
             kind=kind if role == "gateway" else CONTAINER,
+            platform=platform if role == "gateway" else DEBIAN12,
         )
         for host, role, label, number in numbered
     ]
@@ -197,7 +221,16 @@ def plan_lab(*, name: str, index: int, gateways: int, directory: Path, kind: str
 
 
 def _host(
-    *, lab: str, index: int, directory: Path, name: str, role: str, label: str, number: int, kind: str
+    *,
+    lab: str,
+    index: int,
+    directory: Path,
+    name: str,
+    role: str,
+    label: str,
+    number: int,
+    kind: str,
+    platform: str,
 ) -> Host:
     on_wan = role in {"gateway", "world"}
     on_lan = role in {"gateway", "mailhost"}
@@ -217,6 +250,7 @@ def _host(
         lan4=str(LAN4[number]) if on_lan else None,
         lan6=v6(LAN6, number) if on_lan else None,
         kind=kind,
+        platform=platform,
     )
 
 

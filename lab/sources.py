@@ -6,18 +6,23 @@ Pure: text in, text out. Both forms of sources.list(5) are understood, one-line 
 import re
 from collections.abc import Iterable
 
-SUITE = "bookworm"
-# Other vendors use the same suite names, but none of them has a component called main that is not Debian's own.
-_SUITES = frozenset({SUITE, f"{SUITE}-updates", f"{SUITE}-security"})
+from lab.platforms import PLATFORMS
+
+# The releases that the lab builds. Other vendors use the same suite names, but none of them has a component called main
+# that is not Debian's own.
+_RELEASES = tuple(platform.suite for platform in PLATFORMS.values())
+_PARTS = ("", "-updates", "-security")
+_SUITES = frozenset(f"{release}{part}" for release in _RELEASES for part in _PARTS)
 _COMPONENT = "main"
 
 _ONE_LINE = re.compile(r"deb\s+(?P<options>\[[^\]]*\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)")
 
 
-def debian_sources(files: Iterable[tuple[str, str]]) -> str:
-    """Return this machine's entries for Debian 12 as one deb822 file, or "" if it has none for the suite itself.
+def debian_sources(files: Iterable[tuple[str, str]], suite: str) -> str:
+    """Return this machine's entries for a release of Debian as one deb822 file, or "" if it has none that serve.
 
     ``files`` are (name, text) of sources.list and of the files in sources.list.d. Only the component main is taken.
+    A machine that has no entries for the release is likely to run another: where that one comes from, this one is too.
     """
     stanzas = []
     for name, text in files:
@@ -25,10 +30,19 @@ def debian_sources(files: Iterable[tuple[str, str]]) -> str:
             stanzas += [found for stanza in re.split(r"\n\s*\n", text) if (found := _from_deb822(stanza))]
         elif name.endswith(".list"):
             stanzas += [found for line in text.splitlines() if (found := _from_one_line(line.strip()))]
-    has_suite = any(SUITE in stanza["Suites"].split() for stanza in stanzas)
-    if not has_suite:
+    there = {name for stanza in stanzas for name in stanza["Suites"].split()}
+    serving = next((release for release in (suite, *_RELEASES) if release in there), None)
+    if serving is None:
         return ""
-    return "\n".join("".join(f"{key}: {value}\n" for key, value in stanza.items()) for stanza in stanzas)
+    kept = [own for stanza in stanzas if (own := _renamed(stanza, serving, suite))]
+    return "\n".join("".join(f"{key}: {value}\n" for key, value in stanza.items()) for stanza in kept)
+
+
+def _renamed(stanza: dict[str, str], serving: str, suite: str) -> dict[str, str] | None:
+    """Return a stanza with what it has of the one release under the name of the other, or None if it has nothing of it."""
+    names = {f"{serving}{part}": f"{suite}{part}" for part in _PARTS}
+    kept = [names[name] for name in stanza["Suites"].split() if name in names]
+    return {**stanza, "Suites": " ".join(kept)} if kept else None
 
 
 def _from_deb822(text: str) -> dict[str, str] | None:

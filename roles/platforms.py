@@ -5,7 +5,7 @@ The names were read from the packages themselves.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roles.errors import SettingError
 from roles.settings import Mta
@@ -76,6 +76,24 @@ DEBIAN_12 = Platform(
     ),
 )
 
+# As Debian 12 but for what is named here.
+DEBIAN_13 = replace(
+    DEBIAN_12,
+    title="Debian 13 (trixie)",
+    os_release=("debian", "13"),
+    packages={
+        **DEBIAN_12.packages,
+        # With times of 64 bits, which changed what the library's callers must be built for.
+        "filterd": ("libarchive13t64", "python3-venv"),
+    },
+    security_origins=("origin=Debian,codename=trixie-security,label=Debian-Security",),
+    every_origin=(
+        "origin=Debian,codename=trixie,label=Debian",
+        "origin=Debian,codename=trixie-updates,label=Debian",
+    ),
+)
+
+# Debian 13 is not among them before a deploy to it has been seen to hold.
 PLATFORMS: tuple[Platform, ...] = (DEBIAN_12,)
 
 

@@ -188,7 +188,7 @@ def test_packages_install_with_no_network(lab: LabState) -> None:
     )
     assert on(gateway, "postconf -h mail_version").startswith("3.")
     # The mirror holds the closure of what the roles install, all of it.
-    for names in mirror.packages():
+    for names in mirror.packages(lab.platform):
         wanted = " ".join(names)
         planned = on(gateway, f"apt-get -q install --simulate --no-install-recommends {wanted}")
         assert "Inst clamav-daemon " in planned

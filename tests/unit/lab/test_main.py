@@ -19,8 +19,14 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "argv",
-    [["ssh", "gw1"], ["run", "wan", "--", "true"], ["run", "wan"], ["status", "--name", "No-Name"]],
-    ids=["ssh", "run", "run-nothing", "bad-name"],
+    [
+        ["up", "--platform", "debian13", "--kind", "vm"],
+        ["ssh", "gw1"],
+        ["run", "wan", "--", "true"],
+        ["run", "wan"],
+        ["status", "--name", "No-Name"],
+    ],
+    ids=["no-such-machine", "ssh", "run", "run-nothing", "bad-name"],
 )
 def test_what_cannot_be_done_is_one_sentence_and_2(
     argv: list[str], capsys: pytest.CaptureFixture[str]
@@ -43,7 +49,15 @@ def test_down_of_every_lab_when_there_is_none_is_done() -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [[], ["fly"], ["run", "moon"], ["up", "--gateways", "x"], ["up", "--kind", "moon"]]
+    "argv",
+    [
+        [],
+        ["fly"],
+        ["run", "moon"],
+        ["up", "--gateways", "x"],
+        ["up", "--kind", "moon"],
+        ["up", "--platform", "moon"],
+    ],
 )
 def test_wrong_use_is_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
@@ -54,6 +68,7 @@ def test_wrong_use_is_2(argv: list[str]) -> None:
 def test_defaults_are_one_gateway_and_the_lab_called_lab() -> None:
     arguments = _parser().parse_args(["up"])
     assert (arguments.name, arguments.gateways, arguments.kind) == ("lab", 1, "container")
+    assert arguments.platform == "debian12"
 
 
 def test_what_a_virtual_machine_needs_is_asked_of_nobody_else() -> None:

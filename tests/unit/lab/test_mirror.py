@@ -3,13 +3,19 @@
 import pytest
 
 from lab import mirror
-from roles.platforms import DEBIAN_12
+from lab.platforms import DEBIAN12, DEBIAN13, PLATFORMS
 
 
-def test_it_holds_what_the_roles_install() -> None:
-    assert mirror.packages() == (DEBIAN_12.every_package("postfix"), DEBIAN_12.every_package("sendmail"))
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_it_holds_what_the_roles_install(platform: str) -> None:
+    row = PLATFORMS[platform].row
+    assert mirror.packages(platform) == (row.every_package("postfix"), row.every_package("sendmail"))
     # For the length of a scan (audit.scanners).
-    assert mirror.sets() == (*mirror.packages(), DEBIAN_12.scanners)
+    assert mirror.sets(platform) == (*mirror.packages(platform), row.scanners)
+
+
+def test_each_platform_has_its_own() -> None:
+    assert mirror.place(DEBIAN12) != mirror.place(DEBIAN13)
 
 
 def test_key_changes_with_image_and_packages_but_not_with_their_order() -> None:

@@ -21,6 +21,7 @@ from lab.plan import (
     plan_lab,
     v6,
 )
+from lab.platforms import DEBIAN12, DEBIAN13
 
 LONGEST_INTERFACE_NAME = 15  # IFNAMSIZ without its final zero
 
@@ -119,6 +120,30 @@ def test_only_gateways_are_virtual_machines() -> None:
         "mailhost": CONTAINER,
     }
     assert lab().kind == CONTAINER
+
+
+def test_only_gateways_run_the_platform() -> None:
+    planned = plan_lab(name="lab", index=0, gateways=2, directory=Path("/state/lab"), platform=DEBIAN13)
+    assert planned.platform == DEBIAN13
+    assert {host.name: host.platform for host in planned.hosts.values()} == {
+        "gw1": DEBIAN13,
+        "gw2": DEBIAN13,
+        "world": DEBIAN12,
+        "mailhost": DEBIAN12,
+    }
+    assert lab().platform == DEBIAN12
+
+
+@pytest.mark.parametrize(
+    ("platform", "kind", "said"),
+    [
+        ("debian11", CONTAINER, "no platform 'debian11': give --platform one of debian12, debian13"),
+        (DEBIAN13, VM, "no virtual machine of debian13: leave out --kind vm"),
+    ],
+)
+def test_a_platform_that_the_lab_has_not_is_refused(platform: str, kind: str, said: str) -> None:
+    with pytest.raises(LabError, match=said):
+        plan_lab(name="lab", index=0, gateways=1, directory=Path("/state/lab"), kind=kind, platform=platform)
 
 
 def test_hardware_addresses_differ_and_are_locally_administered_ones_of_one_host() -> None:
