@@ -98,5 +98,5 @@ bench: $(READY) ## print filterd's cost as ratios to floors of the same run (wit
 	$(BIN)/python -m tests.bench.processor
 	$(BIN)/python -m tests.bench.sessions
 
-wheel: $(READY) ## build filterd's hash-locked wheelhouse, dist/wheelhouse
-	$(BIN)/python -m roles.filterd.wheelhouse
+wheel: $(READY) ## build filterd's hash-locked wheelhouse, dist/wheelhouse/ABI (ABI=cp313 for Debian 13)
+	$(BIN)/python -m roles.filterd.wheelhouse $(if $(ABI),--abi $(ABI))

@@ -25,6 +25,7 @@ gateways = [
                 next_hop=f"[{_lab.hosts['mailhost'].lan4}]:25",
                 administration=str(_lab.mgmt),
             ),
+            "platform": host.platform,
             # Each lab makes its gateways anew.
             "integrity": {"copies": str(directory_of(_lab.name) / "integrity")},
             "publish": {"addresses": [host.wan4, host.wan6]},

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from lab.errors import LabError
 from roles.platforms import DEBIAN_12, DEBIAN_13, Platform
 
-DEBIAN12, DEBIAN13 = "debian12", "debian13"
+# As `platform` says in an inventory.
+DEBIAN12, DEBIAN13 = DEBIAN_12.name, DEBIAN_13.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

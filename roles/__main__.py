@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from roles.errors import SettingError
-from roles.filterd.wheelhouse import WHEELHOUSE, release
+from roles.filterd.wheelhouse import release, wheelhouse
 from roles.history.asking import AskError, answers, run_there
 from roles.history.baseline import BaselineError, differences, loaded, read, saved
 from roles.history.paths import TITLE
@@ -26,6 +26,7 @@ from roles.integrity.copies import CopyError
 from roles.integrity.replaying import ReplayError, replayed, told
 from roles.inventory import hosts_of, typed
 from roles.mta.rules import expired, today
+from roles.platforms import row
 
 _DEPLOY = "deploy.py"
 
@@ -46,10 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _integrity(options, hosts)
         if options.command == "drift" and (options.save_baseline or options.from_baseline):
             return _baseline(options, hosts)
-        release(WHEELHOUSE)
         for name, data in hosts.items():
             # Before any host is touched.
-            for words in expired(typed(name, data).mta_rules.every(), today()):
+            gateway = typed(name, data)
+            release(wheelhouse(row(gateway).python))
+            for words in expired(gateway.mta_rules.every(), today()):
                 print(f"{name}: {words}", file=sys.stderr)
         return (_apply if options.command == "apply" else _drift)(options, hosts)
     except SettingError as error:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from roles.errors import SettingError
-from roles.settings import Mta
+from roles.settings import Gateway, Mta, PlatformName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,15 +18,23 @@ class Platform:
     ``packages`` maps a layer's name to the packages that layer installs (without their dependencies), ``parts`` the
     name of a part of one that settings may leave out. What the MTA's installs depends on which it is, and the two
     exclude each other. ``scanners`` are of no layer: `audit.scanners` installs them for the length of a scan.
+    Records and roles call units by Debian 12's names; ``units`` has those that are called otherwise here.
+    ``postfix_ready`` is what makes Postfix's chroot ready before its unit starts. ``programs_in_root``: whether packages
+    name programs below /bin and /sbin, as dpkg-statoverride(1) must then. ``python`` is the ABI tag of its Python.
     ``security_origins`` give out security updates, ``every_origin`` all others of the release: fields of its Release files.
     """
 
+    name: PlatformName
     title: str
     os_release: tuple[str, str]  # ID and VERSION_ID of os-release(5)
     packages: Mapping[str, tuple[str, ...]]
     parts: Mapping[str, tuple[str, ...]]
     mta: Mapping[Mta, tuple[str, ...]]
     scanners: tuple[str, ...]
+    units: Mapping[str, str]
+    postfix_ready: str
+    programs_in_root: bool
+    python: str
     security_origins: tuple[str, ...]
     every_origin: tuple[str, ...]
 
@@ -35,8 +43,13 @@ class Platform:
         layers = (*self.packages.values(), *self.parts.values(), self.mta[mta])
         return tuple(sorted({name for names in layers for name in names}))
 
+    def unit(self, name: str) -> str:
+        """Return what a unit is called here that Debian 12 calls by that name."""
+        return self.units.get(name, name)
+
 
 DEBIAN_12 = Platform(
+    name="debian12",
     title="Debian 12 (bookworm)",
     os_release=("debian", "12"),
     packages={
@@ -69,6 +82,10 @@ DEBIAN_12 = Platform(
     },
     # Without linux-base OpenSCAP's content takes the host for one without a kernel, and most of its rules for no business of it.
     scanners=("linux-base", "lynis", "openscap-scanner"),
+    units={},
+    postfix_ready="/usr/lib/postfix/configure-instance.sh %i",
+    programs_in_root=True,
+    python="cp311",
     security_origins=("origin=Debian,codename=bookworm-security,label=Debian-Security",),
     every_origin=(
         "origin=Debian,codename=bookworm,label=Debian",
@@ -79,6 +96,7 @@ DEBIAN_12 = Platform(
 # As Debian 12 but for what is named here.
 DEBIAN_13 = replace(
     DEBIAN_12,
+    name="debian13",
     title="Debian 13 (trixie)",
     os_release=("debian", "13"),
     packages={
@@ -86,6 +104,11 @@ DEBIAN_13 = replace(
         # With times of 64 bits, which changed what the library's callers must be built for.
         "filterd": ("libarchive13t64", "python3-venv"),
     },
+    # One instance is one unit since 3.9.1-7, and its script is Postfix's own to call, by `postfix check`.
+    units={"postfix@-.service": "postfix.service"},
+    postfix_ready="/usr/sbin/postfix check",
+    programs_in_root=False,
+    python="cp313",
     security_origins=("origin=Debian,codename=trixie-security,label=Debian-Security",),
     every_origin=(
         "origin=Debian,codename=trixie,label=Debian",
@@ -93,8 +116,13 @@ DEBIAN_13 = replace(
     ),
 )
 
-# Debian 13 is not among them before a deploy to it has been seen to hold.
-PLATFORMS: tuple[Platform, ...] = (DEBIAN_12,)
+PLATFORMS: tuple[Platform, ...] = (DEBIAN_12, DEBIAN_13)
+_NAMED: Mapping[PlatformName, Platform] = {each.name: each for each in PLATFORMS}
+
+
+def row(gateway: Gateway) -> Platform:
+    """Return the platform that a gateway's settings declare."""
+    return _NAMED[gateway.platform]
 
 
 def platform_of(os_id: str, version_id: str) -> Platform:

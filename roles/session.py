@@ -7,7 +7,7 @@ from pyinfra.api.host import Host
 from pyinfra.facts.server import LinuxDistribution
 
 from roles.errors import SettingError
-from roles.filterd.wheelhouse import WHEELHOUSE, release
+from roles.filterd.wheelhouse import release, wheelhouse
 from roles.platforms import Platform, platform_of
 from roles.settings import Gateway
 
@@ -20,15 +20,27 @@ def prepared(host: Host) -> tuple[Gateway, Platform]:
     """
     _without_delay(host)
     try:
-        release(WHEELHOUSE)
+        # First what the host is: what cannot be deployed to is not told of its settings.
         meta = host.get_fact(LinuxDistribution)["release_meta"]
         platform = platform_of(
             meta.get("ID") or "an unnamed system", meta.get("VERSION_ID") or "of no version"
         )
         data: dict[str, object] = host.data.dict()  # type: ignore[no-untyped-call] # pyinfra leaves it untyped
-        return Gateway.of(data), platform
+        gateway = Gateway.of(data)
+        _check_declared(gateway, platform)
+        release(wheelhouse(platform.python))
     except SettingError as error:
         raise DeployError(f"{host.name}: {error}") from error
+    return gateway, platform
+
+
+def _check_declared(gateway: Gateway, platform: Platform) -> None:
+    """Raise SettingError unless the host runs what its settings say: records ask it by that platform's words."""
+    if gateway.platform != platform.name:
+        raise SettingError(
+            f"this host runs {platform.title}, and `platform` says {gateway.platform}: write platform = "
+            f"{platform.name!r} into its inventory if that is the host you mean"
+        )
 
 
 def _without_delay(host: Host) -> None:

@@ -29,6 +29,8 @@ from roles.reports.settings import Reports
 from roles.updates.settings import Updates
 
 Mta = Literal["postfix", "sendmail"]
+# Rows of roles/platforms.py.
+PlatformName = Literal["debian12", "debian13"]
 
 # Data of the same inventory that is not ours to type: pyinfra's connectors (ssh_*, fake_*) and global arguments (_*),
 # and where the audit stands (audit_*, read by audit/vantage.py).
@@ -56,6 +58,12 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="The MTA that stands in front. Both pass the same probes; docs/mta.md compares them."
         ),
     ] = "postfix"
+    platform: Annotated[
+        PlatformName,
+        Meta(
+            description="What the host runs. A deploy refuses a host that runs another, before it changes anything."
+        ),
+    ] = "debian12"
     relay_domains: Annotated[
         dict[str, str],
         Meta(

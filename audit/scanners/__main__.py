@@ -18,7 +18,7 @@ from audit.scanners.errors import ScanError
 from audit.scanners.figures import Figure
 from audit.scanners.host import Scanned
 from audit.target import Target
-from roles.platforms import DEBIAN_12
+from roles.platforms import row
 
 GOOD, FINDINGS, COULD_NOT_RUN = 0, 2, 3
 EPILOG: Final = """exit codes:
@@ -80,7 +80,7 @@ def _judged(target: Target, chosen: Sequence[str], content: Path | None) -> list
                 continue
             figures += SCANNERS[name](target, host, content)
         if _INSTALLED & set(chosen):
-            stack.enter_context(host.packages(DEBIAN_12.scanners))
+            stack.enter_context(host.packages(row(target.gateway).scanners))
             for name in (each for each in SCANNERS if each in chosen and each in _INSTALLED):
                 figures += SCANNERS[name](target, host, content)
     _flowing(target, "after")

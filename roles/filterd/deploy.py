@@ -2,7 +2,7 @@
 
 from roles.filterd.defences import DEFENCES
 from roles.filterd.release import DIRECTORY, release_installed
-from roles.filterd.wheelhouse import WHEELHOUSE, files, release
+from roles.filterd.wheelhouse import files, release, wheelhouse
 from roles.mta.agents import agent
 from roles.operations import converged, files_owned, layer, packages_installed, unit_current
 from roles.platforms import Platform
@@ -41,7 +41,8 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         remedy="id filterd >/dev/null 2>&1 || useradd --system --user-group --no-create-home --home-dir /nonexistent "
         f"--shell /usr/sbin/nologin filterd; usermod -G {','.join(groups)} filterd",
     )
-    release_installed(name="Install filterd's release", release=release(WHEELHOUSE), wheels=files(WHEELHOUSE))
+    wheels = wheelhouse(platform.python)
+    release_installed(name="Install filterd's release", release=release(wheels), wheels=files(wheels))
     _places_made(gateway)
     files_owned(
         name="Write filterd's configuration",

@@ -1,6 +1,6 @@
 """The wheelhouse: everything that a gateway installs for filterd, built here and locked by hash.
 
-``python -m roles.filterd.wheelhouse [--out dist/wheelhouse] [--abi cp311]`` builds filterd's own wheel, fetches the
+``python -m roles.filterd.wheelhouse [--out dist/wheelhouse/cp311] [--abi cp311]`` builds filterd's own wheel, fetches the
 wheels of its locked dependencies for the gateway's Python, and writes
 
 - ``*.whl``,
@@ -29,8 +29,9 @@ from roles.errors import SettingError
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 # pyinfra and make run in the repository.
-WHEELHOUSE: Final = Path("dist/wheelhouse")
+WHEELHOUSES: Final = Path("dist/wheelhouse")
 ABI: Final = "cp311"  # Debian 12
+_ABI: Final = r"cp3[0-9]{1,2}"
 LOCK: Final = "requirements.lock"
 RELEASE: Final = "release"
 STAMP: Final = "inputs"
@@ -44,12 +45,19 @@ _PLATFORMS: Final = (
 )
 
 
+def wheelhouse(abi: str) -> Path:
+    """Return the wheelhouse of gateways whose Python has that ABI."""
+    return WHEELHOUSES / abi
+
+
 def release(out: Path) -> str:
     """Return the release's name. Raises SettingError when the wheelhouse has not been built."""
     try:
         return (out / RELEASE).read_text().strip()
     except FileNotFoundError as error:
-        raise SettingError(f"{out} holds no release of filterd: build it with `make wheel`") from error
+        other = re.fullmatch(_ABI, out.name) and out.name != ABI
+        how = f"make wheel ABI={out.name}" if other else "make wheel"
+        raise SettingError(f"{out} holds no release of filterd: build it with `{how}`") from error
 
 
 def files(out: Path) -> list[Path]:
@@ -154,7 +162,7 @@ def _own_wheel(target: Path) -> None:
 
 
 def _dependencies(target: Path, locked: str, abi: str) -> None:
-    if not re.fullmatch(r"cp3[0-9]{1,2}", abi):
+    if not re.fullmatch(_ABI, abi):
         raise SettingError(f"--abi {abi} is not a CPython ABI; write it like {ABI}")
     requirements = target / "requirements.txt"
     requirements.write_text(locked)
@@ -173,15 +181,14 @@ def _dependencies(target: Path, locked: str, abi: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Returns 0, or 2 when the wheelhouse could not be built."""
     parser = argparse.ArgumentParser(description="Build the wheelhouse that a gateway installs filterd from.")
-    parser.add_argument(
-        "--out", type=Path, default=WHEELHOUSE, help=f"directory of the wheelhouse (default: {WHEELHOUSE})"
-    )
+    parser.add_argument("--out", type=Path, help=f"directory of the wheelhouse (default: {WHEELHOUSES}/ABI)")
     parser.add_argument("--abi", default=ABI, help=f"ABI tag of the gateway's Python (default: {ABI})")
     options = parser.parse_args(arguments)
-    out: Path = options.out.resolve()
+    given: Path = options.out or wheelhouse(options.abi)
+    out = given.resolve()
     try:
         built = build(out, options.abi)
-        print(f"filterd {release(out)} in {options.out}{'' if built else ' (unchanged)'}")
+        print(f"filterd {release(out)} in {given}{'' if built else ' (unchanged)'}")
     except SettingError as error:
         print(f"wheelhouse: {error}", file=sys.stderr)
         return 2

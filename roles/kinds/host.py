@@ -4,7 +4,8 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from roles.kinds.base import LineOption, Need
+from roles.kinds.base import LineOption, Need, Value, resolved
+from roles.platforms import row
 from roles.settings import Gateway, Mta
 
 
@@ -66,7 +67,7 @@ class InterfaceSysctl(LineOption):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitOption:
-    """A property of a running systemd unit, as systemctl(1) show prints it."""
+    """A property of a running systemd unit, by Debian 12's name of it, as systemctl(1) show prints it."""
 
     unit: str
     option: str
@@ -82,11 +83,11 @@ class UnitOption:
         return self.value
 
     def question(self, gateway: Gateway) -> str:
-        del gateway
+        unit = shlex.quote(row(gateway).unit(self.unit))
         # Of a unit that is not there systemctl prints what a unit has that says nothing.
         return (
-            f"seen=$(systemctl show --property LoadState --property {self.option} {shlex.quote(self.unit)}) || exit 1; "
-            f'case "$seen" in *LoadState=not-found*) echo no {shlex.quote(self.unit)} >&2; exit 1 ;; esac; '
+            f"seen=$(systemctl show --property LoadState --property {self.option} {unit}) || exit 1; "
+            f'case "$seen" in *LoadState=not-found*) echo no {unit} >&2; exit 1 ;; esac; '
             f"printf '%s\\n' \"$seen\" | sed -n 's/^{self.option}=//p'"
         )
 
@@ -129,7 +130,7 @@ class HostAnswer:
     """
 
     subject: str
-    command: str
+    command: Value
     matches: str
     refuted_by: str
     mta: Mta | None = None
@@ -148,8 +149,7 @@ class HostAnswer:
         return self.matches
 
     def question(self, gateway: Gateway) -> str:
-        del gateway
-        return self.command
+        return resolved(self.command, gateway)
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         del gateway

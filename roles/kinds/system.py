@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from roles.kinds.base import LineOption, Need, Value, resolved
+from roles.platforms import row
 from roles.settings import Gateway
 
 
@@ -187,7 +188,7 @@ class Sandbox:
     """What systemd.exec(5) leaves a unit with; asked for is its exposure by systemd-analyze(1), 0 to 10, at most so much."""
 
     unit: str
-    directives: tuple[str, ...]
+    directives: tuple[Value, ...]
     exposure: str
 
     def name(self) -> str:
@@ -198,8 +199,8 @@ class Sandbox:
         return self.exposure
 
     def question(self, gateway: Gateway) -> str:
-        del gateway
-        return f"systemd-analyze security --no-pager {self.unit} | sed -n 's/.*Overall exposure level.*: \\([0-9.]*\\) .*/\\1/p'"
+        unit = row(gateway).unit(self.unit)
+        return f"systemd-analyze security --no-pager {unit} | sed -n 's/.*Overall exposure level.*: \\([0-9.]*\\) .*/\\1/p'"
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         del gateway

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from roles.defence import Defence
-from roles.kinds import HostAnswer, Need, Sandbox, UnitOption
+from roles.kinds import HostAnswer, Need, Sandbox, UnitOption, Value
+from roles.platforms import row
 from roles.sandbox import units
 from roles.settings import Gateway
 
@@ -12,11 +13,20 @@ _INSIDE = "The sandbox is around the daemon; an outsider meets it only after hav
 LIMIT = "3.0"
 
 
-def _confined(subject: str, pids: str, needs: Need | None) -> HostAnswer:
-    """Return the question whether each process of a daemon can gain no privilege and has its system calls filtered."""
+def _confined(unit: str, needs: Need | None) -> HostAnswer:
+    """Return the question whether each process of a unit can gain no privilege and has its system calls filtered."""
+
+    def asked(gateway: Gateway) -> str:
+        name = row(gateway).unit(unit)
+        return (
+            f"for p in $(cat /sys/fs/cgroup/systemd$(systemctl show -p ControlGroup --value {name})/cgroup.procs "
+            f"/sys/fs/cgroup$(systemctl show -p ControlGroup --value {name})/cgroup.procs 2>/dev/null); "
+            "do sed -n 's/^NoNewPrivs:\\t//p; s/^Seccomp:\\t//p' /proc/$p/status | xargs; done | sort -u"
+        )
+
     return HostAnswer(
-        subject=subject,
-        command=f"for p in $({pids}); do sed -n 's/^NoNewPrivs:\\t//p; s/^Seccomp:\\t//p' /proc/$p/status | xargs; done | sort -u",
+        subject=f"state of {unit}'s processes",
+        command=asked,
         matches="1 2",
         refuted_by="0 0",
         needs=needs,
@@ -29,7 +39,7 @@ def _sandbox(
     why: str,
     *,
     unit: str,
-    directives: tuple[str, ...],
+    directives: tuple[Value, ...],
     network: bool,
     weight: int,
     when: Callable[[Gateway], bool] | None = None,
@@ -46,12 +56,7 @@ def _sandbox(
             UnitOption(unit=unit, option="NoNewPrivileges", value="yes"),
             UnitOption(unit=unit, option="ProtectSystem", value="strict"),
             UnitOption(unit=unit, option="PrivateNetwork", value="no" if network else "yes"),
-            _confined(
-                f"state of {unit}'s processes",
-                f"cat /sys/fs/cgroup/systemd$(systemctl show -p ControlGroup --value {unit})/cgroup.procs "
-                f"/sys/fs/cgroup$(systemctl show -p ControlGroup --value {unit})/cgroup.procs 2>/dev/null",
-                needs,
-            ),
+            _confined(unit, needs),
         ),
         unseen=_INSIDE,
         when=when,
@@ -64,10 +69,10 @@ def _sandbox(
 _PROFILED = {**units.PACKAGED, **units.OWN}
 
 
-def unconfined(names: Iterable[str]) -> str:
+def unconfined(names: Iterable[str], gateway: Gateway) -> str:
     """Return the question which of some units have a process that no profile holds, a unit a line."""
     return (
-        f"for u in {' '.join(names)}; do "
+        f"for u in {' '.join(row(gateway).unit(name) for name in names)}; do "
         "g=$(systemctl show -p ControlGroup --value $u); "
         '[ -z "$g" ] || for p in $(cat /sys/fs/cgroup$g/cgroup.procs 2>/dev/null); do '
         "case $(cat /proc/$p/attr/current 2>/dev/null) in unconfined|*' (complain)') echo $u ;; esac; done | sort -u; done"
@@ -95,7 +100,9 @@ DEFENCES = (
             ),
             HostAnswer(
                 subject="daemons that run without their profile",
-                command=unconfined(each for named in _PROFILED.values() for each in named),
+                command=lambda gateway: unconfined(
+                    (each for named in _PROFILED.values() for each in named), gateway
+                ),
                 matches="",
                 refuted_by="chrony.service",
                 needs="apparmor",

@@ -2,7 +2,7 @@
 
 from pathlib import PurePosixPath
 
-from roles.kinds import IN_CONTAINER, Sandbox
+from roles.kinds import IN_CONTAINER, Sandbox, resolved
 from roles.mta.agents import agent
 from roles.operations import RUN_DIRECTORY, converged, files_owned, layer, packages_installed
 from roles.platforms import Platform
@@ -37,7 +37,7 @@ _STALE = f"""if [ -e {_STAMP} ]; then set -- -cnewer {_STAMP}
 _KERNEL = "/sys/kernel/security/apparmor"
 _GIVEN_WAY = "/etc/apparmor.d/disable/usr.sbin.clamd"
 # Debian's and ours that are attached by a program's path. The others are held when their own layers start them.
-_ATTACHED = unconfined(
+_ATTACHED = tuple(
     unit
     for profile, named in (units.PACKAGED | units.OWN).items()
     if profile not in ("filterd", "sendmail")
@@ -50,20 +50,21 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     """Have the daemons start in their sandboxes, and those that run without them start anew."""
     packages_installed(name="Install AppArmor", packages=platform.packages["sandbox"])
     files_owned(name="Write the daemons' profiles", files=_profiles(gateway), check=_CHECK_PROFILES)
+    attached = unconfined(_ATTACHED, gateway)
     converged(
         name="Run the daemons under their profiles",
         question=f"[ -L {_GIVEN_WAY} ] || echo {_GIVEN_WAY}; "
-        f"{_NO_APPARMOR} || {{ {_STALE}; grep -o '^/usr/sbin/clamd ' {_KERNEL}/profiles; {_ATTACHED}; }}",
+        f"{_NO_APPARMOR} || {{ {_STALE}; grep -o '^/usr/sbin/clamd ' {_KERNEL}/profiles; {attached}; }}",
         wanted="",
         # A profile that comes when its daemon runs already is that daemon's from its next start on.
         remedy=f"mkdir -p $(dirname {_GIVEN_WAY}); ln -sfn ../usr.sbin.clamd {_GIVEN_WAY}; {_NO_APPARMOR} || {{\n"
         f"grep -q '^/usr/sbin/clamd ' {_KERNEL}/profiles && printf /usr/sbin/clamd >{_KERNEL}/.remove\n"
         f"apparmor_parser --replace {_PROFILES.format(name='*')}; touch {_STAMP}\n"
         f"systemctl is-active --quiet apparmor.service || systemctl start apparmor.service\n"
-        f"for u in $({_ATTACHED}); do systemctl restart $u; done\n}}",
+        f"for u in $({attached}); do systemctl restart $u; done\n}}",
     )
     boxes = [
-        (each.id, setting)
+        (each.id, platform.unit(setting.unit), setting)
         for each in DEFENCES
         if each.stands(gateway)
         for setting in each.sets
@@ -71,20 +72,26 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     ]
     files = [
         OwnedFile(
-            path=DROP_IN.format(unit=box.unit),
-            content=rendered("sandbox", "sandbox.conf.j2", gateway, id=id_, directives=box.directives),
+            path=DROP_IN.format(unit=unit),
+            content=rendered(
+                "sandbox",
+                "sandbox.conf.j2",
+                gateway,
+                id=id_,
+                directives=[resolved(each, gateway) for each in box.directives],
+            ),
         )
-        for id_, box in boxes
+        for id_, unit, box in boxes
     ]
     if not files:
         return
     files_owned(name="Write the daemons' sandboxes", files=files, check=_CHECK)
     stale = "\n".join(
-        f'[ "$(systemctl is-active {box.unit})" != active ] || '
-        f'{{ [ "$(systemctl show -p NeedDaemonReload --value {box.unit})" = no ] && '
-        f'[ "$(stat -c %Z {DROP_IN.format(unit=box.unit)})" -lt '
-        f'"$(date -d "$(systemctl show -p ActiveEnterTimestamp --value {box.unit})" +%s)" ]; }} || echo {box.unit}'
-        for _, box in boxes
+        f'[ "$(systemctl is-active {unit})" != active ] || '
+        f'{{ [ "$(systemctl show -p NeedDaemonReload --value {unit})" = no ] && '
+        f'[ "$(stat -c %Z {DROP_IN.format(unit=unit)})" -lt '
+        f'"$(date -d "$(systemctl show -p ActiveEnterTimestamp --value {unit})" +%s)" ]; }} || echo {unit}'
+        for _, unit, _ in boxes
     )
     converged(
         name="Run the daemons in their sandboxes",

@@ -4,6 +4,11 @@ Each list is what the daemon was seen to do without, under mail that passes and 
 binds it binds every administrator's session, and the deploy.
 """
 
+from typing import Final
+
+from roles.kinds import Value
+from roles.platforms import row
+
 # AppArmor's profiles by the names that the kernel shows them by, and the units that are held to them. The first are of
 # Debian's packages, the others ours.
 PACKAGED = {
@@ -107,7 +112,7 @@ UNBOUND = (
     "ProcSubset=pid",
     "UMask=0022",
 )
-POSTFIX = (
+POSTFIX: Final[tuple[Value, ...]] = (
     *COMMON,
     # The master binds port 25, makes its sockets in directories of its user's, and its children become that user and
     # go into their chroot.
@@ -121,7 +126,7 @@ POSTFIX = (
     "ReadWritePaths=/var/spool/postfix /var/lib/postfix",
     # What fills the chroot is the distribution's own, and reads no mail: it keeps its rights.
     "ExecStartPre=",
-    "ExecStartPre=+/usr/lib/postfix/configure-instance.sh %i",
+    lambda gateway: f"ExecStartPre=+{row(gateway).postfix_ready}",
     "UMask=0022",
 )
 # Debian's own lines for it are strict already; these are what they leave open.

@@ -4,10 +4,12 @@ import shlex
 
 from roles.defence import Defence
 from roles.kinds import FileMode, HostAnswer, HostState
+from roles.platforms import row
+from roles.settings import Gateway
 
 _INSIDE = "File modes are seen from the host alone."
 
-# Each by the name that its package gives it: dpkg keeps an override by that name (dpkg-statoverride(1)).
+# Each by the name that its package gives it under Debian 12: dpkg keeps an override by that name (dpkg-statoverride(1)).
 UNPRIVILEGED = (
     *(
         "/bin/mount",
@@ -64,8 +66,11 @@ _WIDE = "\n".join(
 )
 
 
-def _words(paths: tuple[str, ...]) -> str:
-    return " ".join(shlex.quote(path) for path in paths)
+def _left(gateway: Gateway) -> str:
+    """Return the question which of them still run as their owner, or would when their package comes."""
+    merged = "" if row(gateway).programs_in_root else "/usr"
+    names = [f"{merged}{path}" if path.startswith(("/bin/", "/sbin/")) else path for path in UNPRIVILEGED]
+    return _LEFT.format(paths=" ".join(shlex.quote(name) for name in names))
 
 
 DEFENCES = (
@@ -122,11 +127,13 @@ DEFENCES = (
         sets=(
             HostState(
                 subject="programs that need not run as their owner",
-                command=_LEFT.format(paths=_words(UNPRIVILEGED)),
+                command=_left,
                 value="",
-                remedy=f"for f in $({_LEFT.format(paths=_words(UNPRIVILEGED))}); do "
-                "dpkg-statoverride --remove $f >/dev/null 2>&1 || true; "
-                "dpkg-statoverride --update --add root root 0755 $f; done",
+                remedy=lambda gateway: (
+                    f"for f in $({_left(gateway)}); do "
+                    "dpkg-statoverride --remove $f >/dev/null 2>&1 || true; "
+                    "dpkg-statoverride --update --add root root 0755 $f; done"
+                ),
             ),
             HostAnswer(
                 subject="programs that run as their owner and are on no list",

@@ -156,7 +156,7 @@ def settled(plan: Plan) -> Answers:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory with a wheelhouse that was built."""
     directory = tmp_path_factory.mktemp("checkout")
-    wheelhouse = directory / "dist/wheelhouse"
+    wheelhouse = directory / "dist/wheelhouse/cp311"
     wheelhouse.mkdir(parents=True)
     (wheelhouse / "release").write_text(f"{RELEASE}\n")
     (wheelhouse / "bastide_filterd-0.1.0-py3-none-any.whl").write_bytes(b"wheel")
@@ -325,6 +325,11 @@ REFUSED = {
     ),
     "no os-release": (settings(), [], "this host runs an unnamed system of no version"),
     "older debian": (settings(), ["/etc/os-release", "ID=debian", 'VERSION_ID="11"', "---"], "debian 11"),
+    "another platform": (
+        settings(),
+        ["/etc/os-release", "ID=debian", 'VERSION_ID="13"', "---"],
+        "this host runs Debian 13 (trixie), and `platform` says debian12: write platform = 'debian13'",
+    ),
     "unknown setting": (settings(relay_domain="x"), DEBIAN, "unknown field `relay_domain`"),
     "bad value": (settings(hostname="mx1"), DEBIAN, "setting `hostname`"),
     "no settings": ({}, DEBIAN, "required field `hostname`"),
@@ -361,7 +366,9 @@ def test_a_gateway_that_is_known_is_prepared_without_a_change(checkout: Path) ->
 
 def test_without_a_wheelhouse_nothing_is_changed_and_the_remedy_is_told(tmp_path: Path) -> None:
     plan = plans({"": Case(target="deploy.py", responses=BARE, data=SETTINGS)}, tmp_path)[""]
-    assert plan.error.endswith("dist/wheelhouse holds no release of filterd: build it with `make wheel`")
+    assert plan.error.endswith(
+        "dist/wheelhouse/cp311 holds no release of filterd: build it with `make wheel`"
+    )
     assert plan.commands == []
 
 

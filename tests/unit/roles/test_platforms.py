@@ -1,18 +1,49 @@
 """The platform table: what is known of a distribution, and what is said of one that is not."""
 
 import re
+from typing import get_args
 
 import pytest
 
 from roles.errors import SettingError
+from roles.kinds import HostState, Sandbox, resolved
 from roles.mta.agents import AGENTS
-from roles.platforms import DEBIAN_12, PLATFORMS, Platform, platform_of
+from roles.platforms import DEBIAN_12, DEBIAN_13, PLATFORMS, Platform, platform_of, row
 from roles.registry import LAYERS
-from roles.settings import Mta
+from roles.settings import Mta, PlatformName
+from tests.unit.roles.examples import gateway
 
 
-def test_debian_12_is_known_by_its_os_release() -> None:
+def test_platforms_are_known_by_their_os_release_and_by_name() -> None:
     assert platform_of("debian", "12") is DEBIAN_12
+    assert platform_of("debian", "13") is DEBIAN_13
+    assert row(gateway()) is DEBIAN_12
+    assert row(gateway(platform="debian13")) is DEBIAN_13
+    assert {each.name for each in PLATFORMS} == set(get_args(PlatformName))
+
+
+def test_a_unit_is_called_as_under_debian_12_where_nothing_else_is_said() -> None:
+    assert DEBIAN_13.unit("postfix@-.service") == "postfix.service"
+    assert DEBIAN_13.unit("ssh.service") == DEBIAN_12.unit("ssh.service") == "ssh.service"
+
+
+# What each record asks and writes for a platform beside the first one, by a word that is that platform's alone.
+@pytest.mark.parametrize(
+    ("platform", "unit", "ready", "mount"),
+    [
+        ("debian12", "postfix@-.service", "configure-instance.sh %i", " /bin/mount "),
+        ("debian13", "postfix.service", "/usr/sbin/postfix check", " /usr/bin/mount "),
+    ],
+)
+def test_records_speak_the_platforms_words(platform: PlatformName, unit: str, ready: str, mount: str) -> None:
+    mine = gateway(platform=platform)
+    sets = {each.id: each.sets for layer in LAYERS for each in layer[1]}
+    (box,) = (each for each in sets["sandbox.postfix"] if isinstance(each, Sandbox))
+    assert all(unit in each.question(mine) for each in sets["sandbox.postfix"])
+    assert [line for each in box.directives if (line := resolved(each, mine)).endswith(ready)]
+    (left,) = (each for each in sets["hardening.few-privileged-programs"] if isinstance(each, HostState))
+    assert mount in left.question(mine).replace("in ", "in  ")
+    assert mount in left.remedy_of(mine).replace("in ", "in  ")
 
 
 @pytest.mark.parametrize(

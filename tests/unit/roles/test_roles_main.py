@@ -54,10 +54,10 @@ class Pyinfra:
 @pytest.fixture
 def pyinfra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pyinfra:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    built = tmp_path / "wheelhouse"
-    built.mkdir()
+    built = tmp_path / "wheelhouse/cp311"
+    built.mkdir(parents=True)
     (built / "release").write_text("0.1.0+abcdef12\n")
-    monkeypatch.setattr("roles.__main__.WHEELHOUSE", built)
+    monkeypatch.setattr("roles.filterd.wheelhouse.WHEELHOUSES", built.parent)
     return Pyinfra(tmp_path)
 
 
@@ -281,7 +281,7 @@ def test_the_real_pyinfra_reads_the_example_inventory() -> None:
 def test_without_a_wheelhouse_no_host_is_touched(
     pyinfra: Pyinfra, capsys: pytest.CaptureFixture[str], command: str, code: int
 ) -> None:
-    (pyinfra.directory / "wheelhouse/release").unlink()
+    (pyinfra.directory / "wheelhouse/cp311/release").unlink()
     assert pyinfra.run(command) == code
     assert "build it with `make wheel`" in capsys.readouterr().err
     assert all("debug-inventory" in call for call in pyinfra.called())

@@ -117,6 +117,8 @@ def test_a_build_that_fails_keeps_the_old_wheelhouse(
 @pytest.mark.parametrize("ask", [wheelhouse.release, wheelhouse.files])
 def test_a_wheelhouse_that_was_not_built_is_told_with_the_remedy(ask: object, tmp_path: Path) -> None:
     assert callable(ask)
+    with pytest.raises(SettingError, match=r"cp313 holds no .*: build it with `make wheel ABI=cp313`"):
+        ask(tmp_path / "cp313")
     with pytest.raises(SettingError, match=r"holds no release of filterd: build it with `make wheel`"):
         ask(tmp_path)
 
