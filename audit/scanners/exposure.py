@@ -8,6 +8,7 @@ from audit.scanners.accepted import UNITS, named
 from audit.scanners.figures import Figure, judged
 from audit.scanners.host import Scanned
 from roles.kinds import Sandbox
+from roles.platforms import row
 from roles.registry import DEFENCES
 from roles.sandbox.defences import LIMIT
 
@@ -26,7 +27,7 @@ done"""
 def scanned(host: Scanned) -> Iterator[Figure]:
     """Ask systemd of each unit with a socket of the internet, and of those that have a sandbox by a record."""
     recorded = sorted(
-        setting.unit
+        row(host.target.gateway).unit(setting.unit)
         for defence in DEFENCES
         if defence.stands(host.target.gateway)
         for setting in defence.sets
