@@ -15,8 +15,7 @@ from pathlib import Path
 import msgspec
 
 from lab.errors import LabError
-from lab.files import HostFile
-from lab.hosts import write_file
+from lab.files import HostFile, write_file
 from lab.image import MACHINE, key_of, rootfs_of
 from lab.state import cache_root
 from lab.tools import run

@@ -1,15 +1,17 @@
-"""The files that turn a copy of an image into one particular host. Pure but for the keys it reads."""
+"""The files that turn a copy of an image into one particular host. Pure but for the keys it reads and what `write_file` writes."""
 
 import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 
 from lab import ca, dns
 from lab.access import host_key, public
 from lab.partners import PARTNERS
 from lab.plan import AUTHORITY, DOMAIN, VANTAGE, VM, WAN4, WAN6, WORLD, Host, LabState, v6
+from lab.platforms import lab_platform
 from lab.signatures import DATABASE_NAME, database
 
 
@@ -116,7 +118,9 @@ def files_of(lab: LabState, host: Host) -> Iterator[HostFile]:
     if host.role == "gateway":
         yield from _certificate(lab, host.fqdn)
         yield _text("/etc/resolv.conf", f"nameserver {WAN4[WORLD]}\n")
-        yield _text("/etc/apt/sources.list.d/lab.list", "deb [trusted=yes] file:/srv/mirror ./\n")
+        # An EL-shaped gateway's root file system names the mirror itself.
+        if not lab_platform(host.platform).rpm:
+            yield _text("/etc/apt/sources.list.d/lab.list", "deb [trusted=yes] file:/srv/mirror ./\n")
     if host.role == "world":
         yield _text("/etc/resolv.conf", "nameserver 127.0.0.1\n")
         yield from _name_server(lab)
@@ -139,6 +143,18 @@ def files_of(lab: LabState, host: Host) -> Iterator[HostFile]:
         for name, certified in (("mail", host.fqdn), ("wrong", f"elsewhere.{DOMAIN}")):
             pair = b"".join(ca.issued(lab, [certified]))
             yield HostFile(path=f"{ca.FOLDER}/{name}.pem", content=pair, mode=0o600)
+
+
+def write_file(root: Path, file: HostFile) -> None:
+    """Write one file, or one symbolic link, into a root file system; parents are made as needed."""
+    path = root / file.path.lstrip("/")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    if file.link_to is not None:
+        path.symlink_to(file.link_to)
+        return
+    path.write_bytes(file.content)
+    path.chmod(file.mode)
 
 
 def _policies(lab: LabState) -> Iterator[HostFile]:

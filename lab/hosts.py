@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from lab.el import rootfs
 from lab.errors import LabError
-from lab.files import HostFile, files_of
+from lab.files import files_of, write_file
 from lab.image import image_of, rootfs_of
 from lab.plan import Host, LabState
+from lab.platforms import lab_platform
 from lab.tools import QEMU, run, succeeds
 
 # A host that was told to die is gone within milliseconds; longer means that the kernel is stuck.
@@ -32,7 +34,7 @@ def start(lab: LabState, host: Host, *, mirror: Path) -> int:
     place = lab.host_directory(host)
     for folder in ("upper", "work", "root"):
         (place / folder).mkdir(parents=True)
-    _mount_overlay(rootfs_of(image_of(host)), place)
+    _mount_overlay(_lower(host), place)
     for file in files_of(lab, host):
         write_file(place / "root", file)
     environment = {
@@ -95,18 +97,6 @@ def scoped(host: Host, argv: list[str]) -> list[str]:
         return argv
     scope = ["systemd-run", "--scope", "--quiet", "--collect", "--property=Delegate=yes"]
     return [*scope, f"--unit={host.machine}", "--", *argv]
-
-
-def write_file(root: Path, file: HostFile) -> None:
-    """Write one file, or one symbolic link, into a root file system; parents are made as needed."""
-    path = root / file.path.lstrip("/")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    if file.link_to is not None:
-        path.symlink_to(file.link_to)
-        return
-    path.write_bytes(file.content)
-    path.chmod(file.mode)
 
 
 def processes(machine: str) -> tuple[int, ...]:
@@ -180,6 +170,12 @@ def unmount_below(directory: Path) -> None:
         for mount in reversed(mounts):
             if not succeeds(["umount", mount]):
                 run(["umount", "--lazy", mount])
+
+
+def _lower(host: Host) -> Path:
+    """Return what the host's root file system is an overlay of."""
+    image = image_of(host)
+    return rootfs.place(image) / "rootfs" if lab_platform(host.platform).rpm else rootfs_of(image)
 
 
 def _mount_overlay(lower: Path, place: Path) -> None:

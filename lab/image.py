@@ -45,6 +45,8 @@ _BARE_SERVER = (
     "systemd",
     "systemd-sysv",
 )
+# What an EL-shaped server has beside, as EL's minimal install has it (lab/el).
+_RPM = ("dnf", "dnf-plugins-core", "hostname", "kmod", "less", "libpam-systemd", "netbase", "openssl", "rpm")
 _MASKED = (
     "apt-daily-upgrade.timer",
     "apt-daily.timer",
@@ -88,7 +90,10 @@ SERVICES = Image(
 
 def gateway(platform: str) -> Image:
     """Return the server an administrator would start from on that platform: nothing that a role installs is in it."""
-    return Image(name="gateway", suite=lab_platform(platform).suite, packages=_BARE_SERVER, masked=_MASKED)
+    its = lab_platform(platform)
+    if its.rpm:
+        return Image(name="el-base", suite=its.suite, packages=(*_BARE_SERVER, *_RPM), masked=_MASKED)
+    return Image(name="gateway", suite=its.suite, packages=_BARE_SERVER, masked=_MASKED)
 
 
 def image_of(host: Host) -> Image:

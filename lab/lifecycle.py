@@ -12,11 +12,12 @@ from pathlib import Path
 import msgspec
 
 from lab import access, ca, disk, hosts, image, machines, mirror, network, state
+from lab.el import repository, rootfs
 from lab.errors import LabError
 from lab.plan import CONTAINER, MOST_LABS, VM, Host, LabState, check_name, check_platform, plan_lab
-from lab.platforms import DEBIAN12
+from lab.platforms import DEBIAN12, lab_platform
 from lab.progress import say, step
-from lab.tools import TO_BUILD, TO_BUILD_MACHINES, TO_RUN, TO_RUN_MACHINES, require, run
+from lab.tools import TO_BUILD, TO_BUILD_MACHINES, TO_BUILD_RPMS, TO_RUN, TO_RUN_MACHINES, require, run
 
 # A container boots in about a second; on a busy machine with many hosts it takes several. A virtual machine without
 # hardware to help takes half a minute, and several times that on a busy machine.
@@ -72,6 +73,8 @@ def down(name: str) -> bool:
 def tools_for(kind: str, platform: str = DEBIAN12) -> dict[str, str]:
     """Return the programs, each with its package, that a lab of that kind and platform needs now: fewer from a warm cache."""
     tools = {**TO_RUN} if cached(kind, platform) else {**TO_RUN, **TO_BUILD}
+    if lab_platform(platform).rpm and not cached(kind, platform):
+        tools |= TO_BUILD_RPMS
     if kind == VM:
         tools |= TO_RUN_MACHINES if cached(kind, platform) else {**TO_RUN_MACHINES, **TO_BUILD_MACHINES}
     return tools
@@ -81,24 +84,35 @@ def cached(kind: str = CONTAINER, platform: str = DEBIAN12) -> bool:
     """Say whether the cache holds all that a lab is made of whose gateways are of that kind and run that platform."""
     return (
         all(image.place_of(each).exists() for each in image.images_for(kind, platform))
-        and mirror.place(platform).exists()
+        and mirror_of(platform).exists()
         and (kind != VM or disk.place().exists())
+        and (not lab_platform(platform).rpm or rootfs.place(image.gateway(platform)).exists())
     )
+
+
+def mirror_of(platform: str) -> Path:
+    """Return the directory of the platform's packages in the cache; it is there only when it is complete."""
+    if lab_platform(platform).rpm:
+        return repository.place(image.gateway(platform))
+    return mirror.place(platform)
 
 
 def build_cache(kind: str = CONTAINER, platform: str = DEBIAN12) -> Path:
     """Build whatever the cache lacks, once even if several ask for it, and return the platform's mirror."""
     if cached(kind, platform):
-        return mirror.place(platform)
+        return mirror_of(platform)
     with state.locked("cache"):
         _build_images(kind, platform)
-        if not mirror.place(platform).exists():
+        if not mirror_of(platform).exists():
             with step("fill the package mirror"):
-                mirror.build(platform)
+                _build_mirror(platform)
+        if lab_platform(platform).rpm and not rootfs.place(image.gateway(platform)).exists():
+            with step("shape the image like EL"):
+                rootfs.build(image.gateway(platform))
         if kind == VM and not disk.place().exists():
             with step("make the disk of virtual machines"):
                 disk.build()
-    return mirror.place(platform)
+    return mirror_of(platform)
 
 
 def healthy(lab: LabState) -> bool:
@@ -108,6 +122,13 @@ def healthy(lab: LabState) -> bool:
         and set(network.namespaces(lab)) <= set(network.existing_namespaces(lab.name))
         and all(hosts.processes(host.machine) and _greets(host) for host in lab.hosts.values())
     )
+
+
+def _build_mirror(platform: str) -> None:
+    if lab_platform(platform).rpm:
+        repository.build(image.gateway(platform))
+    else:
+        mirror.build(platform)
 
 
 def _build_images(kind: str, platform: str) -> None:

@@ -26,12 +26,13 @@ RECIPE = 2
 def packages(platform: str) -> tuple[tuple[str, ...], ...]:
     """Return the packages that the roles install on a gateway, without their dependencies: sorted, once an MTA."""
     row = lab_platform(platform).row
-    return tuple(row.every_package(mta) for mta in sorted(row.mta))
+    return tuple(row.every_package(mta) for mta in sorted(row.mta)) if row else ()
 
 
 def sets(platform: str) -> tuple[tuple[str, ...], ...]:
     """Return all that the mirror holds: what the roles install, and what scanners of others want for the length of a scan."""
-    return (*packages(platform), lab_platform(platform).row.scanners)
+    row = lab_platform(platform).row
+    return (*packages(platform), row.scanners) if row else ()
 
 
 def key(image_key: str, sets: Sequence[Sequence[str]]) -> str:
@@ -58,7 +59,7 @@ def build(platform: str) -> Path:
         shutil.rmtree(leftover, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
-        _download(work, platform)
+        download(work, gateway(platform), sets(platform))
         _index(work / "mirror")
         (work / "mirror").chmod(0o755)
         (work / "mirror").rename(target)
@@ -76,22 +77,22 @@ def stored_name(name: str) -> str:
     return re.sub(r"^([^_]+)_\d+%3a", r"\1_", name)
 
 
-def _download(work: Path, platform: str) -> None:
-    """Fetch the closure of each set of packages over the platform's gateway image into ``work/mirror``.
+def download(work: Path, image: Image, sets: Sequence[Sequence[str]]) -> None:
+    """Fetch the closure of each set of packages over an image into ``work/mirror``.
 
     A set at a time: MTAs conflict with each other, so that no apt installs both.
     """
     apt: list[str | Path] = [
         "apt-get",
         "-c",
-        _apt_configuration(work, gateway(platform)),
+        _apt_configuration(work, image),
         "-qq",
         "--no-install-recommends",
     ]
     try:
         run([*apt, "update"])
         closure: set[str] = set()
-        for names in sets(platform):
+        for names in sets:
             wanted = run([*apt, "install", "--print-uris", *names])
             missing = re.findall(r"^'[^']+' (\S+\.deb) \d+", wanted, flags=re.MULTILINE)
             _reuse(missing, work)

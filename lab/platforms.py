@@ -10,22 +10,28 @@ from lab.errors import LabError
 from roles.platforms import DEBIAN_12, DEBIAN_13, Platform
 
 # As `platform` says in an inventory.
-DEBIAN12, DEBIAN13 = DEBIAN_12.name, DEBIAN_13.name
+DEBIAN12, DEBIAN13, EL = DEBIAN_12.name, DEBIAN_13.name, "el"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabPlatform:
-    """One platform. ``suite``: of Debian's archive. ``machine``: whether there is a virtual machine of it, too."""
+    """One platform.
+
+    ``suite``: of Debian's archive. ``row``: what the roles know of it; None: they refuse it. ``machine``: whether there is a
+    virtual machine of it, too. ``rpm``: whether it is EL-shaped (lab/el), a stand-in of Debian's programs.
+    """
 
     suite: str
-    row: Platform
-    machine: bool
+    row: Platform | None
+    machine: bool = False
+    rpm: bool = False
 
 
 PLATFORMS: Mapping[str, LabPlatform] = {
     DEBIAN12: LabPlatform(suite="bookworm", row=DEBIAN_12, machine=True),
     # No disk of it has been made and booted yet (lab/disk.py).
-    DEBIAN13: LabPlatform(suite="trixie", row=DEBIAN_13, machine=False),
+    DEBIAN13: LabPlatform(suite="trixie", row=DEBIAN_13),
+    EL: LabPlatform(suite="bookworm", row=None, rpm=True),
 }
 
 

@@ -25,6 +25,13 @@ TO_RUN_MACHINES: Mapping[str, str] = {
     QEMU: "qemu-system-x86",
 }
 TO_BUILD_MACHINES: Mapping[str, str] = {"chroot": "coreutils", "sfdisk": "fdisk"}
+TO_BUILD_RPMS: Mapping[str, str] = {
+    "chroot": "coreutils",
+    "createrepo_c": "createrepo-c",
+    "dpkg-deb": "dpkg",
+    "rpm": "rpm",
+    "rpmbuild": "rpm",
+}
 TO_BUILD: Mapping[str, str] = {
     "apt-ftparchive": "apt-utils",
     "apt-get": "apt",

@@ -39,7 +39,7 @@ DEFENCES = (
                 subject="shells that rescue and emergency mode start",
                 command="systemctl show --property ExecStart rescue.service emergency.service | "
                 "grep -o 'path=[^ ;]*' | sort -u",
-                matches="path=/lib/systemd/systemd-sulogin-shell",
+                matches="path=(?:/usr)?/lib/systemd/systemd-sulogin-shell",
                 refuted_by="path=/bin/bash",
             ),
             HostAnswer(

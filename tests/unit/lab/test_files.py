@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from lab import ca
-from lab.files import HostFile, files_of
-from lab.hosts import nspawn_argv, write_file
+from lab.files import HostFile, files_of, write_file
+from lab.hosts import nspawn_argv
 from lab.plan import VM, LabState, plan_lab
+from lab.platforms import EL
 
 
 @pytest.fixture
@@ -33,6 +34,11 @@ def test_gateway_knows_its_name_and_its_name_server(lab: LabState) -> None:
     assert b"127.0.1.1\tmx1.bastide.example mx1\n" in files["/etc/hosts"].content
     assert files["/etc/resolv.conf"].content == b"nameserver 198.51.100.53\n"
     assert files["/etc/apt/sources.list.d/lab.list"].content == b"deb [trusted=yes] file:/srv/mirror ./\n"
+
+
+def test_an_el_shaped_gateway_is_told_of_no_apt(lab: LabState) -> None:
+    gateway = msgspec.structs.replace(lab.hosts["gw1"], platform=EL)
+    assert not [file.path for file in files_of(lab, gateway) if "apt" in file.path]
 
 
 @pytest.mark.parametrize("name", ["gw1", "world", "mailhost"])

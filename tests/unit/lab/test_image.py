@@ -26,9 +26,10 @@ def test_key_changes_with_each_input() -> None:
     assert len({key_of(each) for each in others}) == len(others)
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("platform", [DEBIAN12, DEBIAN13])
 def test_gateway_image_holds_nothing_that_a_role_brings(platform: str) -> None:
     row = PLATFORMS[platform].row
+    assert row is not None
     brought = {name for mta in row.mta for name in row.every_package(mta)}
     assert set(gateway(platform).packages) & brought <= BARE
 

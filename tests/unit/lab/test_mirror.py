@@ -6,9 +6,10 @@ from lab import mirror
 from lab.platforms import DEBIAN12, DEBIAN13, PLATFORMS
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("platform", [DEBIAN12, DEBIAN13])
 def test_it_holds_what_the_roles_install(platform: str) -> None:
     row = PLATFORMS[platform].row
+    assert row is not None
     assert mirror.packages(platform) == (row.every_package("postfix"), row.every_package("sendmail"))
     # For the length of a scan (audit.scanners).
     assert mirror.sets(platform) == (*mirror.packages(platform), row.scanners)

@@ -21,7 +21,7 @@ from lab.plan import (
     plan_lab,
     v6,
 )
-from lab.platforms import DEBIAN12, DEBIAN13
+from lab.platforms import DEBIAN12, DEBIAN13, EL
 
 LONGEST_INTERFACE_NAME = 15  # IFNAMSIZ without its final zero
 
@@ -137,8 +137,9 @@ def test_only_gateways_run_the_platform() -> None:
 @pytest.mark.parametrize(
     ("platform", "kind", "said"),
     [
-        ("debian11", CONTAINER, "no platform 'debian11': give --platform one of debian12, debian13"),
+        ("debian11", CONTAINER, "no platform 'debian11': give --platform one of debian12, debian13, el"),
         (DEBIAN13, VM, "no virtual machine of debian13: leave out --kind vm"),
+        (EL, VM, "no virtual machine of el: leave out --kind vm"),
     ],
 )
 def test_a_platform_that_the_lab_has_not_is_refused(platform: str, kind: str, said: str) -> None:
