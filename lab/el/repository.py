@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from lab.el import spec
-from lab.el.packages import BASE, PROVIDED, RPMS, Rpm
+from lab.el.packages import BASE, PROVIDED, Rpm
+from lab.el.table import RPMS
 from lab.image import Image, key_of, rootfs_of
 from lab.mirror import download
 from lab.state import cache_root
@@ -119,7 +120,7 @@ def _made(shop: Workshop, rpm: Rpm) -> None:
     depends = [line for name in rpm.debs for line in shop.debs[name].depends]
     text = spec.text(
         rpm,
-        version=spec.upstream(shop.debs[rpm.debs[0]].version),
+        version=rpm.version or spec.upstream(shop.debs[rpm.debs[0]].version),
         needs=spec.requires(rpm, depends, shop.owner, shop.base),
         tree=str(tree),
         folders=folders,

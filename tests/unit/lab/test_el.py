@@ -5,7 +5,8 @@ import re
 import pytest
 
 from lab.el import rootfs, spec
-from lab.el.packages import BASE, PROVIDED, RPMS, UNITS, Rpm
+from lab.el.packages import BASE, PROVIDED, UNITS, Rpm
+from lab.el.table import RPMS
 
 POSTFIX = next(rpm for rpm in RPMS if rpm.name == "postfix")
 
@@ -85,6 +86,8 @@ def test_no_package_is_made_twice_and_each_unit_is_its_packages_own() -> None:
     names = [rpm.name for rpm in RPMS]
     assert len({*names, *BASE}) == len(names) + len(BASE)
     assert all(f"{UNITS}/{unit}" in rpm.files for rpm in RPMS for unit in rpm.units)
+    # Of each there is a version: Debian's, or its own.
+    assert all(bool(rpm.version) is not bool(rpm.debs) for rpm in RPMS)
     # What is configured is kept at an upgrade, and nobody else's place is taken by a link.
     assert all(not set(rpm.files) & set(rpm.links) for rpm in RPMS)
 
