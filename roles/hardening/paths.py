@@ -6,7 +6,8 @@ SYSCTL = "/etc/sysctl.d/zz-bastide.conf"
 # sshd takes the first value that it reads, and reads these in the order of their names.
 SSHD = "/etc/ssh/sshd_config.d/00-bastide.conf"
 LOGIN_DEFS = "/etc/login.defs"
-JOURNALD = "/etc/systemd/journald.conf.d/bastide.conf"
+# The last one, as above: Debian 13 has a syslog.conf of its own among these, which sends the journal on.
+JOURNALD = "/etc/systemd/journald.conf.d/zz-bastide.conf"
 SYSTEMD = "/etc/systemd/system.conf.d/bastide.conf"
 COREDUMP = "/etc/systemd/coredump.conf.d/bastide.conf"
 MODULES = "/etc/modprobe.d/bastide.conf"

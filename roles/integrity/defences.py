@@ -31,7 +31,7 @@ DEFENCES = (
                 subject="the engine watches programs, configuration, keys and units",
                 command="for path in f:/usr/bin/env f:/etc/passwd f:/root/.ssh/authorized_keys f:/home/a/.ssh/authorized_keys "
                 "f:/etc/systemd/system/a.service f:/opt/filterd/a f:/boot/a f:/var/spool/cron/crontabs/root; do "
-                f"aide --config={CONFIG} --path-check=$path 2>/dev/null; done | grep -c '^\\[X\\]'",
+                f"aide --config={CONFIG} --path-check=$path 2>/dev/null; done | grep -ci '^\\[x\\]'",  # 0.19 writes it small
                 matches="8",
                 refuted_by="7",
             ),

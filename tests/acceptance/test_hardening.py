@@ -9,6 +9,7 @@ import pytest
 
 from lab.access import ssh_argv
 from lab.plan import Host, LabState
+from lab.platforms import lab_platform
 from roles.hardening import paths
 from roles.hardening.defences import DEFENCES
 from roles.kinds import HostState
@@ -224,7 +225,9 @@ DAEMONS = (
 
 @pytest.mark.parametrize("daemon", DAEMONS)
 def test_who_is_inside_a_daemon_can_change_no_file_of_the_system(gateway: GatewayHost, daemon: str) -> None:
-    group = f"$(systemctl show -p ControlGroup --value {daemon}.service)"
+    platform = lab_platform(gateway.lab.platform).row
+    assert platform is not None
+    group = f"$(systemctl show -p ControlGroup --value {platform.unit(f'{daemon}.service')})"
     pid = gateway.run(
         f"cat /sys/fs/cgroup/systemd{group}/cgroup.procs /sys/fs/cgroup{group}/cgroup.procs 2>/dev/null | head -n 1"
     ).strip()
