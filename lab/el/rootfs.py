@@ -160,14 +160,14 @@ def _finish(tree: Path, packages: Path) -> None:
     lines = [line for line in text.splitlines() if not line.startswith("Alias=")]
     (unit / "ssh.service").unlink()
     (unit / "sshd.service").write_text("\n".join([*lines, ""]).replace("$SSHD_OPTS", "$OPTIONS"))
-    for path, content in FILES.items():
+    for name, content in FILES.items():
         write_file(
-            tree, HostFile(path=path, content=content.encode(), mode=0o440 if "sudoers" in path else 0o644)
+            tree, HostFile(path=name, content=content.encode(), mode=0o440 if "sudoers" in name else 0o644)
         )
-    for path, content in PROGRAMS.items():
-        write_file(tree, HostFile(path=path, content=content.encode(), mode=0o755))
-    for path, there in LINKS.items():
-        write_file(tree, HostFile(path=path, link_to=there))
+    for name, content in PROGRAMS.items():
+        write_file(tree, HostFile(path=name, content=content.encode(), mode=0o755))
+    for name, there in LINKS.items():
+        write_file(tree, HostFile(path=name, link_to=there))
     # update-alternatives keeps its books there.
     for folder in ("var/lib/dpkg/alternatives", "var/lib/rpm", "etc/pki/tls/private"):
         (tree / folder).mkdir(parents=True, exist_ok=True)
