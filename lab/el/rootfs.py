@@ -3,7 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from glob import glob
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from lab.state import cache_root
 from lab.tools import run, succeeds
 
 # Raise it when `_finish` changes, so that old ones are not used.
-RECIPE = 1
+RECIPE = 2
 # Where Debian's own tools go: code that calls them fails as it would on EL.
 HIDDEN: Final = "usr/lib/el-lab"
 TOOLS: Final = (
@@ -150,10 +151,10 @@ def _finish(tree: Path, packages: Path) -> None:
     """Turn Debian's root file system into EL's to look at, and write down the packages that it is said to have."""
     hidden = tree / HIDDEN
     hidden.mkdir()
-    for tool in [path for pattern in TOOLS for path in tree.glob(pattern)]:
+    for tool in _named(tree, TOOLS):
         tool.rename(hidden / tool.name)
-    (tree / "var/lib/dpkg").rename(hidden / "dpkg")
-    for path in [path for pattern in GONE for path in tree.glob(pattern)]:
+    (tree / "var/lib/dpkg").rename(hidden / "dpkg-books")
+    for path in _named(tree, GONE):
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     unit = tree / "usr/lib/systemd/system"
     text = (unit / "ssh.service").read_text().replace("/etc/default/ssh", "/etc/sysconfig/sshd")
@@ -175,6 +176,11 @@ def _finish(tree: Path, packages: Path) -> None:
     # It fails for units that are masked, and presets the others all the same.
     succeeds(["chroot", tree, "systemctl", "preset-all"])
     _packages_known(tree, packages)
+
+
+def _named(tree: Path, patterns: Iterable[str]) -> list[Path]:
+    """Return what is there by the patterns, also links that lead nowhere on this machine, which Path.glob passes over."""
+    return [tree / name for pattern in patterns for name in glob(pattern, root_dir=tree)]  # noqa: PTH207 - see above
 
 
 def _packages_known(tree: Path, packages: Path) -> None:
