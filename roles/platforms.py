@@ -125,6 +125,11 @@ def row(gateway: Gateway) -> Platform:
     return _NAMED[gateway.platform]
 
 
+# The distributions that are built of RHEL's sources, by their ID in os-release(5), and releases of which there will be no row.
+_EL = frozenset({"almalinux", "centos", "ol", "rhel", "rocky"})
+_TOO_OLD = frozenset({"7", "8"})
+
+
 def platform_of(os_id: str, version_id: str) -> Platform:
     """Return the platform of an os-release(5) ``ID`` and ``VERSION_ID``.
 
@@ -133,5 +138,10 @@ def platform_of(os_id: str, version_id: str) -> Platform:
     for platform in PLATFORMS:
         if platform.os_release == (os_id, version_id):
             return platform
+    if os_id in _EL and version_id.partition(".")[0] in _TOO_OLD:
+        raise SettingError(
+            f"this host runs {os_id} {version_id}: EL 7 and 8 come with a Python and a kernel that Bastide's programs are too "
+            "new for, and will not be supported"
+        )
     known = ", ".join(platform.title for platform in PLATFORMS)
     raise SettingError(f"this host runs {os_id} {version_id}, which Bastide does not know; it knows: {known}")

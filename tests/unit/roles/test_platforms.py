@@ -57,6 +57,12 @@ def test_an_unknown_platform_is_refused_by_name_with_the_known_ones(os_id: str, 
     assert all(platform.title in str(error.value) for platform in PLATFORMS)
 
 
+@pytest.mark.parametrize(("os_id", "version"), [("centos", "7"), ("rocky", "8.10"), ("rhel", "8.4")])
+def test_el_7_and_8_are_refused_by_name(os_id: str, version: str) -> None:
+    with pytest.raises(SettingError, match=r"EL 7 and 8 .* will not be supported"):
+        platform_of(os_id, version)
+
+
 @pytest.mark.parametrize("platform", PLATFORMS, ids=lambda platform: platform.title)
 class TestEveryPlatform:
     def test_it_names_packages_for_each_layer_and_no_other(self, platform: Platform) -> None:
