@@ -84,6 +84,8 @@ ANSWERS = {
     r"((?=[^ ]*8)[^ DP]+ 0\n?)+": "8FMXamu 0\n8FMXamu 0",
     r"(?m)^greet_pause +returns: \$# 1000$": "greet_pause      returns: $# 1000",
     r"\$# o g2 u2": "$# o g2 u2",
+    r"path=(?:/usr)?/lib/systemd/systemd-sulogin-shell": "path=/lib/systemd/systemd-sulogin-shell",
+    "2?710 postfix postdrop\nfilterd": "2710 postfix postdrop\nfilterd",
     r"8\.(1[2-9]|[2-9]\d)\..*|9\..*": "8.17.1.9",
     r"(try_tls +returns: )(?!.*error).+": "try_tls          returns: OK",
     r"(add \+ (?s:.*)\n)+add l \$@ \$2 \$@ \d+(?s:.*)": "add + $@ $2 $@ 3 $)\nadd l $@ $2 $@ 3 $)",
