@@ -23,7 +23,7 @@ UV_VERSION := 0.13.9
 CODE := filterd roles audit publish lab docs tests deploy.py inventory
 # Debian's packages that the lab and its hosts are made with, what filterd loads, and the tests' second database.
 # Vagrant is only for `make check`.
-APT_LAB := apt-utils bind9-dnsutils ca-certificates iproute2 iptables libarchive13 mmdebstrap nmap openssh-client postgresql python3-venv slapd ssh-audit systemd-container testssl.sh
+APT_LAB := apt-utils bind9-dnsutils ca-certificates createrepo-c iproute2 iptables libarchive13 mmdebstrap nmap openssh-client postgresql python3-venv rpm slapd ssh-audit systemd-container testssl.sh
 # What gateways that are virtual machines need besides.
 APT_VM := e2fsprogs fdisk qemu-system-x86
 
