@@ -1,5 +1,6 @@
 """What updates and judges on the host: its pure parts, and a gate that finds each thing that can be wrong."""
 
+import fcntl
 import json
 import socket
 import threading
@@ -158,6 +159,7 @@ def test_what_apt_and_unattended_upgrades_say() -> None:
     assert packages.allowed("x\nPackages that will be upgraded: a b\ny") == ["a", "b"]
     assert packages.allowed("Packages that will be upgraded: \n") == []
     assert packages.allowed("No packages found that can be upgraded unattended") == []
+    assert packages.allowed("Lock could not be acquired") is None
 
 
 def test_a_package_is_kept_under_the_name_that_apt_gives_it() -> None:
@@ -297,3 +299,130 @@ def test_mail_stays_on_hold_where_taking_back_does_not_help(monkeypatch: pytest.
     with pytest.raises(judging.StuckError, match="still fails: ehlo"):
         judging.settled({}, {"before": {"postfix": "1"}, "automatic": []})
     assert back == [{"postfix": Change("1", "2")}]
+
+
+def test_who_opened_a_socket_is_named_and_not_the_child_that_holds_it_too() -> None:
+    line = 'tcp LISTEN 0 100 0.0.0.0:25 0.0.0.0:* users:(("smtpd",pid=91,fd=6),("master",pid=7,fd=13))\n'
+    forwarded = (
+        'tcp LISTEN 0 128 127.0.0.1:6010 0.0.0.0:* users:(("sshd",pid=99,fd=9))\n'
+        'tcp LISTEN 0 128 0.0.0.0:40000 0.0.0.0:* users:(("nc",pid=99,fd=9))\n'
+        'tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=3,fd=3))\n'
+    )
+    assert gate.listening(line + forwarded) == ["tcp 0.0.0.0:22 sshd", "tcp 0.0.0.0:25 master"]
+
+
+def test_a_gate_by_hand_lays_no_hold_beside_a_run_that_has_none_yet(tmp_path: Path) -> None:
+    file, lock = tmp_path / "hold", tmp_path / "lock"
+    with lock.open("w") as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+        with pytest.raises(gate.BusyError), gate.holding(file, lock):
+            pass
+        assert not file.exists()
+        # The run's own gate: by then it has mail on hold.
+        file.write_text(f"{machine.OWN}updates\n")
+        with gate.holding(file, lock):
+            pass
+        assert file.exists()
+
+
+def test_a_gate_removes_no_hold_but_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "hold"
+    with gate.holding(file, tmp_path / "lock"):
+        file.write_text("by hand\n")
+    assert file.read_text() == "by hand\n"
+
+
+@pytest.fixture
+def books(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where updates keep what outlives a crash."""
+    for module in (update, mail, judging, machine):
+        for name in ("HOLD", "RECORD", "SNAPSHOT", "LAST", "NOTE", "PINS", "REBOOT"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, tmp_path / name.lower())
+    monkeypatch.setattr(update, "repaired", lambda: "")
+    monkeypatch.setattr(update, "gate", lambda _declared: [])
+    monkeypatch.setattr(update, "alert", lambda *_words: None)
+    return tmp_path
+
+
+def test_no_timer_lifts_a_hold_that_was_laid_by_hand(books: Path) -> None:
+    assert update.hold(DECLARED) == 0
+    assert update.retry(DECLARED) == 0
+    assert (books / "hold").exists()
+    # Nor a night without updates.
+    assert update.ended(DECLARED, {}, "", update.Plan((), {})) == 0
+    assert (books / "hold").exists()
+    mail.on_hold("updates")
+    assert not mail.own_hold()
+    assert update.resume(DECLARED) == 0
+    assert not (books / "hold").exists()
+
+
+def test_a_plain_file_is_a_hold_by_hand_and_one_of_ours_is_lifted(books: Path) -> None:
+    (books / "hold").touch()
+    assert not mail.own_hold()
+    (books / "hold").unlink()
+    mail.on_hold("an update was interrupted")
+    assert mail.own_hold()
+    assert update.retry(DECLARED) == 0
+    assert not (books / "hold").exists()
+
+
+def test_what_lets_mail_flow_forgets_the_run_that_held_it(books: Path) -> None:
+    mail.on_hold("updates")
+    for name in ("record", "snapshot"):
+        (books / name).write_text("{}")
+    assert update.release(DECLARED) == 0
+    assert update.retry(DECLARED) == 0
+    assert list(books.iterdir()) == []
+
+
+@pytest.mark.usefixtures("books")
+def test_what_stays_the_matter_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(update, "alert", lambda _declared, subject, _text: said.append(subject))
+    for number in range(3):
+        update.stayed(DECLARED, f"gtube: 451 4.7.1 [hold.clean] id=4Xy{number}")
+    update.stayed(DECLARED, "services: clamav-daemon.service is failed")
+    assert said == ["mail is on hold", "mail is on hold"]
+
+
+def test_a_tool_that_says_nothing_is_no_night_without_updates(
+    night: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = update.ran
+
+    def locked(*words: str, **more: object) -> tuple[int, str]:
+        return (1, "Lock could not be acquired") if words[0] == "unattended-upgrade" else told(*words, **more)
+
+    monkeypatch.setattr(update, "ran", locked)
+    with pytest.raises(update.NotBegunError, match="updates cannot be looked for"):
+        update.planned(night, NOW)
+
+
+@pytest.mark.usefixtures("books")
+@pytest.mark.parametrize("failing", [["listening: new: tcp 0.0.0.0:99 x"], ["listening: x", "gtube: y"], []])
+def test_what_is_only_not_as_before_holds_no_mail_up(
+    failing: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "judged", lambda *_words: failing)
+    monkeypatch.setattr(judging, "installed", lambda: {"a": here("1")})
+    record = {"before": {"a": "1"}, "automatic": [], "queue": [], "began": 0.0}
+    if any(one.startswith("gtube") for one in failing):
+        with pytest.raises(judging.StuckError):
+            judging.settled(DECLARED, record)
+    else:
+        assert judging.settled(DECLARED, record) == ({}, "")
+
+
+@pytest.mark.usefixtures("books")
+def test_what_others_installed_after_a_run_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[set[str]] = []
+    answers = iter([["gtube: taken"], [], [], []])
+    monkeypatch.setattr(judging, "judged", lambda *_words: next(answers))
+    monkeypatch.setattr(judging, "installed", lambda: {"a": here("2"), "strace": here("6")})
+    monkeypatch.setattr(judging, "taken_back", lambda what, *_more: taken.append(set(what)))
+    monkeypatch.setattr(judging, "newer_than", lambda *_words: False)
+    record = {"before": {"a": "1"}, "automatic": [], "queue": [], "began": 0.0, "changed": ["a"]}
+    judging.settled(DECLARED, record)
+    assert taken == [{"a"}]
