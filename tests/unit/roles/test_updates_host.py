@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -392,7 +393,7 @@ def test_a_tool_that_says_nothing_is_no_night_without_updates(
 ) -> None:
     told = update.ran
 
-    def locked(*words: str, **more: object) -> tuple[int, str]:
+    def locked(*words: str, **more: Any) -> tuple[int, str]:  # noqa: ANN401 - as update.ran
         return (1, "Lock could not be acquired") if words[0] == "unattended-upgrade" else told(*words, **more)
 
     monkeypatch.setattr(update, "ran", locked)
