@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -391,10 +390,8 @@ def test_what_stays_the_matter_is_said_once(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_tool_that_says_nothing_is_no_night_without_updates(
     night: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = update.ran
-
-    def locked(*words: str, **more: Any) -> tuple[int, str]:  # noqa: ANN401 - as update.ran
-        return (1, "Lock could not be acquired") if words[0] == "unattended-upgrade" else told(*words, **more)
+    def locked(*words: str, **_more: object) -> tuple[int, str]:
+        return (1, "Lock could not be acquired") if words[0] == "unattended-upgrade" else (0, SAID["apt-get"])
 
     monkeypatch.setattr(update, "ran", locked)
     with pytest.raises(update.NotBegunError, match="updates cannot be looked for"):
