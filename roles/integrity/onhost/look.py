@@ -49,8 +49,8 @@ class Look(NamedTuple):
 class Evidence:
     """All that can explain a change since a baseline."""
 
-    def __init__(self, old: Baseline) -> None:
-        self._old = old
+    def __init__(self, old: Baseline, new: Database) -> None:
+        self._old, self._new = old, new
         self._accepted = Accepted(old.at, baseline.HOME / ACCEPTED)
         self.packages = Packages(old.at, old.owners)
         self._deploys = Deploys(old.at)
@@ -67,7 +67,9 @@ class Evidence:
             rights = by or self._deploys.rights(each) or self.packages.rights(each)
             told.append((each, content, rights))
         made = derived.explained(
-            [each for each, content, _ in told if each.content and not content], self.packages
+            [each for each, content, _ in told if each.content and not content],
+            self.packages,
+            self._new.entries,
         )
         for each, content, rights in told:
             yield each, content or made.get(each.path, ""), rights
@@ -96,7 +98,7 @@ def again(old_place: Path, new_place: Path, by: str, config: Path = CONFIG) -> L
     more = special.entries(new.entries)
     # What the old configuration did not watch cannot have been told from what is there.
     found = [*changes(old.database, new), *changes(Database("", old.special), Database("", more))]
-    evidence = Evidence(old)
+    evidence = Evidence(old, new)
     explained, findings = [], []
     for change, content, rights in evidence.of(found):
         if (content or not change.content) and (rights or not change.rights):
