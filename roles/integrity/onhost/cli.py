@@ -50,11 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
             return _told(_last(), options)
         if options.command == "whole":
             return _whole()
-        dry = options.command == "check" and options.dry
-        with (
-            look.unhurried(_AUDITED) if dry else look.unhurried(),
-            look.alone(HOME if options.command != "replay" else options.to),
-        ):
+        with look.alone(HOME if options.command != "replay" else options.to):
             return _COMMANDS[options.command](options)
     except (DatabaseError, OSError, subprocess.SubprocessError) as error:
         said = f"this host could not be looked at: {error}"
@@ -115,12 +111,14 @@ def _check(options: argparse.Namespace, *, anew: bool = False) -> int:
     if nothing and copy:
         wrong = f"{HOME} had a baseline, and has none"
     if (anew and wrong) or (nothing and by == "deploy" and not copy):
-        found, wrong = look.first(), ""
+        with look.unhurried():
+            found, wrong = look.first(), ""
     elif wrong and not copy:
         # By what is itself in doubt nothing is compared, and it stays as it is.
         found = look.Look(time.time(), 0, (), (), 0)
     else:
-        found = look.again(copy or HOME, HOME, by)
+        with look.unhurried():
+            found = look.again(copy or HOME, HOME, by)
     return _told(_kept(found, by, wrong, accepted=anew), options, quiet=by == "deploy")
 
 
@@ -194,7 +192,8 @@ def _replay(options: argparse.Namespace) -> int:
     """Look by a copy that was kept elsewhere; what comes of it goes into a directory of the control host's."""
     _unaltered(options.copy)
     shutil.copy2(options.copy / baseline.CHAIN, options.to / baseline.CHAIN)
-    found = look.again(options.copy, options.to, "replay", config=options.copy / baseline.CONFIG)
+    with look.unhurried():
+        found = look.again(options.copy, options.to, "replay", config=options.copy / baseline.CONFIG)
     wrong = baseline.wrong(HOME)
     own = (
         [Finding(_OWN, "changed", note=wrong)]
@@ -211,7 +210,7 @@ def _dry(options: argparse.Namespace) -> int:
     if wrong := baseline.wrong(HOME):
         found = look.Look(time.time(), 0, (), (Finding(_OWN, "changed", note=wrong),), 0)
     else:
-        with tempfile.TemporaryDirectory(dir=HOME, prefix="dry-") as place:
+        with look.unhurried(_AUDITED), tempfile.TemporaryDirectory(dir=HOME, prefix="dry-") as place:
             found = look.again(HOME, Path(place), "dry")
     return _told(look.as_json(found), options)
 
