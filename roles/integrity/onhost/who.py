@@ -67,8 +67,8 @@ def _end(command: Sequence[str], seconds: float) -> bytes:
     null = subprocess.DEVNULL
     try:
         run = subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null, env=env)
-    except FileNotFoundError:
-        return b""
+    except OSError:
+        return b""  # what was found stands without it
     late = threading.Timer(seconds, run.kill)
     late.start()
     kept = b""
