@@ -1,7 +1,6 @@
 """Put the daemons' sandboxes on a host."""
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from roles.kinds import IN_CONTAINER, Sandbox
 from roles.mta.agents import agent
@@ -50,7 +49,7 @@ def _let_loose() -> Iterator[str]:
             asked = unconfined([unit], states="unconfined")
             if file in ("bastide-filterd", "bastide-sendmail"):
                 asked = f'[ -z "$(systemctl show -p AppArmorProfile --value {unit})" ] || {{ {asked}; }}'
-            yield f"[ -L {PurePosixPath(_GIVEN_WAY).parent}/{file} ] || {{ {asked}; }}"
+            yield f"[ -L {_PROFILES}/disable/{file} ] || {{ {asked}; }}"
 
 
 _ATTACHED = "; ".join(_let_loose())

@@ -62,6 +62,7 @@ from .packages import (
     simulated,
     tidied,
 )
+from .telling import sources, status
 
 _DRAIN_S: Final = 300.0  # what is being delivered right now is done by then, or waits on the disk
 
@@ -313,41 +314,6 @@ def reboot(declared: Mapping[str, Any]) -> int:
         time.sleep(1)
     syslog.syslog(syslog.LOG_MAIL | syslog.LOG_ALERT, "updates: the gateway reboots for an update")
     return ran("systemctl", "reboot")[0]
-
-
-def sources(declared: Mapping[str, Any]) -> int:
-    """Print the release lines of `apt-cache policy` that a declared pattern takes; returns 1 for none."""
-    found = []
-    short = {"o": "origin", "a": "suite", "n": "codename", "l": "label", "c": "component", "v": "version"}
-    for line in re.findall(r"^\s+release (.*)$", ran("apt-cache", "policy")[1], re.MULTILINE):
-        pairs = (part.partition("=") for part in line.split(","))
-        known = {short.get(key, key): value for key, _, value in pairs} | {"archive": ""}
-        known["archive"] = known.get("suite", "")
-        for pattern in declared["security"]:
-            if all(
-                known.get(key) == value
-                for key, _, value in (part.partition("=") for part in pattern.split(","))
-            ):
-                found.append(line)
-                break
-    print(
-        "\n".join(dict.fromkeys(found)) or "none: no configured repository gives out what is to be installed"
-    )
-    return 0 if found else 1
-
-
-def status(_declared: Mapping[str, Any]) -> int:
-    """Print what the last run left."""
-    print(f"mail is on hold: {HOLD.read_text().strip()}" if HOLD.exists() else "mail is not on hold")
-    last = read(LAST)
-    if last:
-        print(time.strftime("last run ended %Y-%m-%d %H:%M", time.localtime(last["ended"])))
-    for name, why in last.get("left_out", {}).items():
-        print(f"not updated: {name}: {why}")
-    for key in ("stuck", "taken_back"):
-        if last.get(key):
-            print(last[key].strip())
-    return 0
 
 
 _COMMANDS: Final = {
