@@ -77,6 +77,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
             self.of = host.of
 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "umask", lambda _: None)  # tests after these have it too
     monkeypatch.setattr(baseline, "HOME", host.home)
     monkeypatch.setattr(cli, "HOME", host.home)
     monkeypatch.setattr(cli, "NOTE", tmp_path / "notes/integrity")
