@@ -35,6 +35,11 @@ def shell(script: str) -> StringCommand:
     return StringCommand("sh", "-e", "-c", shlex.quote(PRELUDE + script))
 
 
+def plainly(script: str) -> StringCommand:
+    """Return a command that keeps books and changes nothing of what the host does: for it no record of the host is begun."""
+    return StringCommand("sh", "-e", "-c", shlex.quote(f"umask 077; {script}"))
+
+
 def layer(title: str) -> Callable[[Layer], Layer]:
     """Return the decorator of a layer's ``apply``: it puts the title before the names of the operations inside."""
     # pyinfra types what it returns as an operation, with an operation's arguments.

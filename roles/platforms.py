@@ -67,7 +67,7 @@ DEBIAN_12 = Platform(
         "filterd": ("libarchive13", "python3-venv"),
         "reports": ("pflogsumm",),
         "updates": ("unattended-upgrades",),
-        "integrity": ("aide", "python3"),
+        "integrity": ("aide",),
     },
     parts={
         "tls": ("ca-certificates", "openssl"),

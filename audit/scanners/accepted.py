@@ -40,7 +40,8 @@ LYNIS: Final = (
     Accepted(
         names=("DEB-0831", "PKGS-7420"),
         asks="`needrestart`, automatic upgrades",
-        why="Upgrades with a proof after them and a way back are a layer of their own, which is to come.",
+        why="`bastide-update` installs them each night and starts anew what uses old libraries (`updates.nightly`); needrestart would "
+        "bring a compiler's tools along.",
     ),
     Accepted(
         names=("PKGS-7370",),

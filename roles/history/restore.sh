@@ -225,6 +225,15 @@ packages_back() {
   ! grep -qs bastide $guard || rm -f $guard
 }
 
+# Let go of the AppArmor profiles that deploys brought, before their files go: the kernel would hold the MTA of before to ours until
+# the next boot. In a container they were never loaded.
+profiles_gone() {
+  systemd-detect-virt --quiet --container && return
+  added files | grep '^/etc/apparmor\.d/[^/]*$' | while read -r path; do
+    [ ! -e "$path" ] || apparmor_parser --remove "$path" 2>/dev/null || true
+  done
+}
+
 # Start what ran before, and start anew what runs with files that have been put back: those in whose path a unit's name stands.
 units_back() {
   for unit in $(taken active); do

@@ -164,6 +164,7 @@ run() {
   begin "$1"
   : >"$X/lacking"
   units_stopped
+  profiles_gone
   data_kept
   overrides_back
   say "putting files back"

@@ -70,7 +70,7 @@ DEFENCES = (
             HostAnswer(
                 subject="changes that nobody explains",
                 # What was found may have been undone since.
-                command=f"{COMMAND} findings >/dev/null 2>&1 || {COMMAND} check >/dev/null 2>&1; echo $?",
+                command=f"{COMMAND} findings >/dev/null 2>&1 || {COMMAND} check --dry >/dev/null 2>&1; echo $?",
                 matches="0",
                 refuted_by="2",
             ),

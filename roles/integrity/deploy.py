@@ -20,7 +20,15 @@ from roles.integrity import copies
 from roles.integrity.paths import COMMAND, CONFIG, FILES, HOME, PROGRAMS, SERVICE, TIMER, UNITS
 from roles.integrity.programs import program
 from roles.integrity.watching import lines
-from roles.operations import ShellAnswer, converged, files_owned, layer, packages_installed, unit_current
+from roles.operations import (
+    ShellAnswer,
+    converged,
+    files_owned,
+    layer,
+    packages_installed,
+    plainly,
+    unit_current,
+)
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, rendered
 from roles.settings import Gateway
@@ -106,11 +114,11 @@ def baseline_taken(copy: str) -> Commands:
         host.noop(f"the baseline is that of the last deploy, and {place} has a copy")
         return
     if state != "current":
-        yield _plainly(f"rm -rf {_COPY}; mkdir -p /run/bastide; install -d -m 700 {_COPY}")
+        yield plainly(f"rm -rf {_COPY}; mkdir -p /run/bastide; install -d -m 700 {_COPY}")
         for name, content in (known or {}).items():
             yield FileUploadCommand(BytesIO(content), f"{_COPY}/{name}")
         with_copy = f" --copy {_COPY}" if known else ""
-        yield _plainly(f"{COMMAND} check --deploy{with_copy}; {_NEWEST} >{_RUN}; rm -rf {_COPY}")
+        yield plainly(f"{COMMAND} check --deploy{with_copy}; {_NEWEST} >{_RUN}; rm -rf {_COPY}")
     fetched = {name: BytesIO() for name in FILES}
     for name, into in fetched.items():
         yield FileDownloadCommand(f"{HOME}/{name}", into)
@@ -119,8 +127,3 @@ def baseline_taken(copy: str) -> Commands:
 
 def _kept(place: Path, fetched: dict[str, BytesIO]) -> None:
     copies.keep(place, {name: content.getvalue() for name, content in fetched.items()})
-
-
-def _plainly(script: str) -> StringCommand:
-    """Return a command that begins no record of the host (roles/history), as ``roles.operations.shell`` would."""
-    return StringCommand("sh", "-e", "-c", f"'umask 077; {script}'")

@@ -12,13 +12,10 @@ from roles.integrity import copies
 from roles.integrity.paths import FILES
 from roles.integrity.programs import program
 from roles.integrity.replaying import ANSWERS
+from roles.operations import plainly
 from roles.settings import Gateway
 
 _PLACE = "/run/bastide-replay"
-
-
-def _plainly(script: str) -> StringCommand:
-    return StringCommand("sh", "-e", "-c", f"'umask 077; {script}'")
 
 
 @operation()
@@ -28,20 +25,20 @@ def looked(
     """Bring the copy and the program that looks to the host, look there, and fetch what was found."""
     programs = program(f"{_PLACE}/program")
     folders = sorted({str(Path(each.path).parent) for each in programs})
-    yield _plainly(f"rm -rf {_PLACE}; mkdir -p {_PLACE}/copy {_PLACE}/to {' '.join(folders)}")
+    yield plainly(f"rm -rf {_PLACE}; mkdir -p {_PLACE}/copy {_PLACE}/to {' '.join(folders)}")
     for each in programs:
         yield FileUploadCommand(StringIO(each.content), each.path)
     for name, content in (copies.held(copy) or {}).items():
         yield FileUploadCommand(BytesIO(content), f"{_PLACE}/copy/{name}")
     run = f"/usr/bin/python3 -I -B {_PLACE}/program replay --json {_PLACE}/copy {_PLACE}/to"
-    yield _plainly(
+    yield plainly(
         f"{{ {run} 2>&1 && echo 0 || echo $?; }} >{_PLACE}/said; touch {' '.join(f'{_PLACE}/to/{name}' for name in FILES)}"
     )
     said, seen = BytesIO(), {name: BytesIO() for name in FILES}
     yield FileDownloadCommand(f"{_PLACE}/said", said)
     for name, into in seen.items():
         yield FileDownloadCommand(f"{_PLACE}/to/{name}", into)
-    yield _plainly(f"rm -rf {_PLACE}")
+    yield plainly(f"rm -rf {_PLACE}")
     yield FunctionCommand(_answered, (answers, said, seen), {})
 
 

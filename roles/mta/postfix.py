@@ -115,7 +115,10 @@ def _list_built(gateway: Gateway) -> None:
         name="Index the list of recipients",
         question=f"postmap -s {known.LIST} | LC_ALL=C sort | sha256sum | cut -c1-64",
         wanted=sha256(f"{entries}\n".encode()).hexdigest(),
-        remedy=f"cp {known.LIST_FILE} {known.LIST_FILE}.new; postmap lmdb:{known.LIST_FILE}.new; "
+        # A package that has once been upgraded writes no main.cf when it comes back (debconf's answer is "No configuration"), and
+        # without one postmap does nothing. Ours comes next.
+        remedy=f"[ -e {DIRECTORY}/main.cf ] || : >{DIRECTORY}/main.cf; "
+        f"cp {known.LIST_FILE} {known.LIST_FILE}.new; postmap lmdb:{known.LIST_FILE}.new; "
         f"chmod 644 {known.LIST_FILE}.new.lmdb; mv -f {known.LIST_FILE}.new.lmdb {known.LIST_FILE}.lmdb; "
         f"rm -f {known.LIST_FILE}.new",
     )

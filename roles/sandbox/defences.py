@@ -69,13 +69,13 @@ def _sandbox(
 _PROFILED = {**units.PACKAGED, **units.OWN}
 
 
-def unconfined(names: Iterable[str], gateway: Gateway) -> str:
-    """Return the question which of some units have a process that no profile holds, a unit a line."""
+def unconfined(names: Iterable[str], gateway: Gateway, *, states: str) -> str:
+    """Return the question which of some units have a process in one of these states (a pattern of sh), a unit a line."""
     return (
         f"for u in {' '.join(row(gateway).unit(name) for name in names)}; do "
         "g=$(systemctl show -p ControlGroup --value $u); "
         '[ -z "$g" ] || for p in $(cat /sys/fs/cgroup$g/cgroup.procs 2>/dev/null); do '
-        "case $(cat /proc/$p/attr/current 2>/dev/null) in unconfined|*' (complain)') echo $u ;; esac; done | sort -u; done"
+        f"case $(cat /proc/$p/attr/current 2>/dev/null) in {states}) echo $u ;; esac; done | sort -u; done"
     )
 
 
@@ -101,7 +101,9 @@ DEFENCES = (
             HostAnswer(
                 subject="daemons that run without their profile",
                 command=lambda gateway: unconfined(
-                    (each for named in _PROFILED.values() for each in named), gateway
+                    (each for _, named in _PROFILED.values() for each in named),
+                    gateway,
+                    states="unconfined|*' (complain)'",
                 ),
                 matches="",
                 refuted_by="chrony.service",

@@ -1,6 +1,6 @@
 """Put the daemons' sandboxes on a host."""
 
-from pathlib import PurePosixPath
+from collections.abc import Iterator
 
 from roles.kinds import IN_CONTAINER, Sandbox, resolved
 from roles.mta.agents import agent
@@ -11,7 +11,7 @@ from roles.sandbox import units
 from roles.sandbox.defences import DEFENCES, unconfined
 from roles.settings import CLAMD_SOCKET, SPAMD_SOCKET, Gateway
 
-_PROFILES = "/etc/apparmor.d/bastide-{name}"
+_PROFILES = "/etc/apparmor.d"
 DROP_IN = "/etc/systemd/system/{unit}.d/sandbox.conf"
 # A drop-in is no unit: what systemd says of it is asked of one that has nothing else. Unknown names are only warned of.
 _CHECK = """for f in $stage/etc/systemd/system/*.d/sandbox.conf; do
@@ -23,7 +23,7 @@ _CHECK = """for f in $stage/etc/systemd/system/*.d/sandbox.conf; do
 done"""
 
 # Parsed alone, without the kernel's help: what cannot be loaded does not reach the place that the next boot loads from.
-_CHECK_PROFILES = f"""for f in $stage{PurePosixPath(_PROFILES).parent}/*; do
+_CHECK_PROFILES = f"""for f in $stage{_PROFILES}/*; do
   apparmor_parser --skip-kernel-load --skip-cache $f
 done"""
 # Where the kernel has none there is nothing to load, which the audit says (sandbox.apparmor).
@@ -32,17 +32,24 @@ _NO_APPARMOR = f'{IN_CONTAINER} || [ "$(cat /sys/module/apparmor/parameters/enab
 _STAMP = f"{RUN_DIRECTORY}/apparmor.stamp"
 _STALE = f"""if [ -e {_STAMP} ]; then set -- -cnewer {_STAMP}
   else t=$(systemctl show -p ActiveEnterTimestamp --value apparmor.service); set -- -newerct "${{t:-@0}}"; fi
-  find {PurePosixPath(_PROFILES).parent} -name 'bastide-*' "$@\""""
+  find {_PROFILES} -name 'bastide-*' "$@\""""
 # clamd's own profile gives way to ours. apparmor(7): the kernel lets go of one by its name.
 _KERNEL = "/sys/kernel/security/apparmor"
-_GIVEN_WAY = "/etc/apparmor.d/disable/usr.sbin.clamd"
-# Debian's and ours that are attached by a program's path. The others are held when their own layers start them.
-_ATTACHED = tuple(
-    unit
-    for profile, named in (units.PACKAGED | units.OWN).items()
-    if profile not in ("filterd", "sendmail")
-    for unit in named
-)
+_GIVEN_WAY = f"{_PROFILES}/disable/usr.sbin.clamd"
+
+
+def _let_loose(gateway: Gateway, platform: Platform) -> Iterator[str]:
+    """Give the questions which units run without their profiles and would be held after a start.
+
+    Not asked of a profile that somebody has disabled (apparmor(7)), which the audit says, and not of a unit that is to name its
+    profile and does not yet: its own layer writes it, and starts it anew.
+    """
+    for file, named in (*units.PACKAGED.values(), *units.OWN.values()):
+        for unit in named:
+            asked = unconfined([unit], gateway, states="unconfined")
+            if file in ("bastide-filterd", "bastide-sendmail"):
+                asked = f'[ -z "$(systemctl show -p AppArmorProfile --value {platform.unit(unit)})" ] || {{ {asked}; }}'
+            yield f"[ -L {_PROFILES}/disable/{file} ] || {{ {asked}; }}"
 
 
 @layer("Sandbox")
@@ -50,7 +57,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     """Have the daemons start in their sandboxes, and those that run without them start anew."""
     packages_installed(name="Install AppArmor", packages=platform.packages["sandbox"])
     files_owned(name="Write the daemons' profiles", files=_profiles(gateway), check=_CHECK_PROFILES)
-    attached = unconfined(_ATTACHED, gateway)
+    attached = "; ".join(_let_loose(gateway, platform))
     converged(
         name="Run the daemons under their profiles",
         question=f"[ -L {_GIVEN_WAY} ] || echo {_GIVEN_WAY}; "
@@ -59,7 +66,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         # A profile that comes when its daemon runs already is that daemon's from its next start on.
         remedy=f"mkdir -p $(dirname {_GIVEN_WAY}); ln -sfn ../usr.sbin.clamd {_GIVEN_WAY}; {_NO_APPARMOR} || {{\n"
         f"grep -q '^/usr/sbin/clamd ' {_KERNEL}/profiles && printf /usr/sbin/clamd >{_KERNEL}/.remove\n"
-        f"apparmor_parser --replace {_PROFILES.format(name='*')}; touch {_STAMP}\n"
+        f"apparmor_parser --replace {_PROFILES}/bastide-*; touch {_STAMP}\n"
         f"systemctl is-active --quiet apparmor.service || systemctl start apparmor.service\n"
         f"for u in $({attached}); do systemctl restart $u; done\n}}",
     )
@@ -113,8 +120,8 @@ def _profiles(gateway: Gateway) -> list[OwnedFile]:
     }
     return [
         OwnedFile(
-            path=_PROFILES.format(name=name),
+            path=f"{_PROFILES}/{file}",
             content=rendered("sandbox", f"apparmor/{name}.j2", gateway, **values),
         )
-        for name in units.OWN
+        for name, (file, _) in units.OWN.items()
     ]

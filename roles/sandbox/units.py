@@ -9,21 +9,22 @@ from typing import Final
 from roles.kinds import Value
 from roles.platforms import row
 
-# AppArmor's profiles by the names that the kernel shows them by, and the units that are held to them. The first are of
-# Debian's packages, the others ours.
+# AppArmor's profiles by the names that the kernel shows them by: each one's file, and the units that are held to it. The
+# first are of Debian's packages, the others ours.
 PACKAGED = {
-    "/usr/bin/freshclam": ("clamav-freshclam.service",),
-    "unbound": ("unbound.service",),
-    "/usr/sbin/chronyd": ("chrony.service",),
+    "/usr/bin/freshclam": ("usr.bin.freshclam", ("clamav-freshclam.service",)),
+    "unbound": ("usr.sbin.unbound", ("unbound.service",)),
+    "/usr/sbin/chronyd": ("usr.sbin.chronyd", ("chrony.service",)),
 }
 OWN = {
-    "clamd": ("clamav-daemon.service",),
-    "spamd": ("spamd.service",),
-    "postfix": ("postfix@-.service",),
+    "clamd": ("bastide-clamd", ("clamav-daemon.service",)),
+    "spamd": ("bastide-spamd", ("spamd.service",)),
+    "postfix": ("bastide-postfix", ("postfix@-.service",)),
     # Those whose units name the profile, for the same programs serve people too.
-    "filterd": ("filterd.service",),
-    "sendmail": ("sendmail.service", "sendmail-inject.service", "sm-client.service"),
+    "filterd": ("bastide-filterd", ("filterd.service",)),
+    "sendmail": ("bastide-sendmail", ("sendmail.service", "sendmail-inject.service", "sm-client.service")),
 }
+
 # What no daemon here needs: devices, homes, the kernel's switches, namespaces, other architectures' system calls.
 COMMON = (
     "NoNewPrivileges=yes",

@@ -71,11 +71,10 @@ def killing(wan: Outside, gateway: GatewayHost, seconds: float, seed: int) -> Re
     return result
 
 
-def killing_mta(wan: Outside, gateway: GatewayHost, seconds: float) -> Result:
-    """Kill all processes of the MTA again and again for so long, under traffic: who speaks, who delivers, who starts them."""
+def killing_mta(wan: Outside, gateway: GatewayHost, times: int) -> Result:
+    """Kill all processes of the MTA so often, under traffic: who speaks, who delivers, who starts them."""
     with trial(wan, gateway, policy(gateway, CHAINS, *GROUPS), once=False) as (senders, result):
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        for _ in range(times):
             senders.await_more(2, _STARTED_AGAIN_S)
             gateway.run(gateway.mta.killed)
             result.done["mta"] += 1

@@ -8,6 +8,9 @@
 
 The chain shows a baseline that was changed or put in another's place by anything but a look. Who is root can write a chain
 of his own: that is seen from the control host alone (docs/integrity.md).
+
+What is new is written beside it (NAME.next), its chain last. From then on that counts, also where the host goes down before all
+has its own name; before it, the former counts.
 """
 
 import gzip
@@ -49,20 +52,67 @@ def digest(path: Path) -> str:
         return ""
 
 
-def links(place: Path) -> list[dict[str, Any]]:
+def links(place: Path, name: str = CHAIN) -> list[dict[str, Any]]:
     """Return the chain, oldest first; [] where there is none. Raises DatabaseError for what is none."""
     try:
-        found = [json.loads(line) for line in (place / CHAIN).read_text().splitlines()]
+        found = [json.loads(line) for line in (place / name).read_text().splitlines()]
         _ = [(float(each["at"]), dict(each["files"]), str(each["before"])) for each in found]
     except FileNotFoundError:
         return []
     except (ValueError, KeyError, TypeError) as error:
-        raise DatabaseError(f"{place / CHAIN} is no chain of looks") from error
+        raise DatabaseError(f"{place / name} is no chain of looks") from error
     return found
+
+
+def _next(name: str) -> str:
+    return f"{name}.next"
+
+
+def _begun(place: Path) -> bool:
+    """Say whether a baseline was written whole that has not got all its names yet."""
+    try:
+        chain = links(place, _next(CHAIN))
+    except DatabaseError:
+        return False
+    return (
+        bool(chain)
+        and _whole(chain)
+        and all(
+            chain[-1]["files"].get(name) == (digest(place / _next(name)) or digest(place / name))
+            for name in KEPT
+        )
+    )
+
+
+def settle(place: Path) -> None:
+    """Finish what an interrupted look has written whole, and drop what it has not."""
+    if _begun(place):
+        _named(place)
+    for name in (CHAIN, *KEPT):
+        (place / _next(name)).unlink(missing_ok=True)
+
+
+def _named(place: Path) -> None:
+    """Give what was written whole its names, the chain last."""
+    for name in (*KEPT, CHAIN):
+        if (place / _next(name)).exists():
+            (place / _next(name)).replace(place / name)
+        if name in (KEPT[-1], CHAIN):
+            _synced(place)
+
+
+def _synced(place: Path) -> None:
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def wrong(place: Path) -> str:
     """Return what of a baseline is not as the last look left it, in a sentence's part, or ""."""
+    if _begun(place):
+        return ""
     try:
         chain = links(place)
     except DatabaseError as error:
@@ -108,17 +158,17 @@ def _unpacked(path: Path) -> bytes:
     return gzip.decompress(path.read_bytes())
 
 
-def keep(place: Path, baseline: Baseline, config: Path, why: Mapping[str, Any]) -> None:
-    """Write a baseline and the chain's next line, which is the last step; the database before stays as aide.db.old.gz."""
+def keep(place: Path, baseline: Baseline, config: bytes, why: Mapping[str, Any]) -> None:
+    """Write a baseline whole or not at all, with the chain's next line; the database before stays as aide.db.old.gz."""
     if (place / DATABASE).exists():
         shutil.copy2(place / DATABASE, place / "aide.db.old.gz")
-    write(place / DATABASE, baseline.database)
+    write(place / _next(DATABASE), baseline.database)
     put(
-        place / _SPECIAL,
+        place / _next(_SPECIAL),
         gzip.compress(_json({path: dict(e.columns) for path, e in baseline.special.items()}), mtime=0),
     )
-    put(place / _OWNERS, gzip.compress(_json(baseline.owners), compresslevel=6, mtime=0))
-    put(place / CONFIG, config.read_bytes())
+    put(place / _next(_OWNERS), gzip.compress(_json(baseline.owners), compresslevel=6, mtime=0))
+    put(place / _next(CONFIG), config)
     try:
         chain = links(place)
     except DatabaseError:
@@ -128,11 +178,15 @@ def keep(place: Path, baseline: Baseline, config: Path, why: Mapping[str, Any]) 
     link = {
         "at": baseline.at,
         **why,
-        "files": {name: digest(place / name) for name in KEPT},
+        "files": {name: digest(place / _next(name)) for name in KEPT},
         "before": _of(chain[-1]) if chain else "",
     }
     lines = [json.dumps(each, sort_keys=True) for each in (*chain, link)]
-    put(place / CHAIN, ("\n".join(lines) + "\n").encode())
+    # The names of the files are on the disk before the chain is that says they are.
+    _synced(place)
+    put(place / _next(CHAIN), ("\n".join(lines) + "\n").encode())
+    _synced(place)
+    _named(place)
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

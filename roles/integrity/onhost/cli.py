@@ -11,12 +11,13 @@ import shutil
 import subprocess
 import sys
 import syslog
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from . import baseline, look
+from . import baseline, look, who
 from .baseline import DATABASE, HOME
 from .database import DatabaseError
 from .look import Finding, Look
@@ -27,6 +28,8 @@ _BOOK: Final = "explained"
 _OWN: Final = str(HOME / DATABASE)
 _FINDINGS, _BLIND = 2, 3
 _SHOWN: Final = 100
+# How long an audit, which somebody waits for, lets an update end (seconds).
+_AUDITED: Final = 60
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,7 +55,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except (DatabaseError, OSError, subprocess.SubprocessError) as error:
         said = f"this host could not be looked at: {error}"
         print(said, file=sys.stderr)
-        if options.command == "check":
+        if options.command == "check" and not options.dry:
             _note(said)
         return _BLIND
 
@@ -73,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="directory of the control host's copy, to compare with in place of the own baseline",
     )
+    check.add_argument(
+        "--dry",
+        action="store_true",
+        help="say what has changed, and keep, note and write nothing of it",
+    )
     accept = commands.add_parser("accept", help="take over what nobody explains")
     accept.add_argument("--reason", required=True, help="why it is right, for the log")
     accept.add_argument("paths", nargs="+", metavar="PATH", help="as `findings` prints it")
@@ -90,21 +98,27 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace, *, anew: bool = False) -> int:
     """Look. ``anew``: a baseline that is in doubt is made anew of what there is; where a copy took its place, that stays."""
+    if options.command == "check" and options.dry:
+        return _dry(options)
     wrong = baseline.wrong(HOME)
     by = {"accept": "accept"}.get(options.command, "night")
     copy = None
     if options.command == "check" and options.deploy:
         by, copy = "deploy", options.copy
+    if copy:
+        _unaltered(copy)
     nothing = not wrong and not (HOME / DATABASE).exists()
     if nothing and copy:
         wrong = f"{HOME} had a baseline, and has none"
     if (anew and wrong) or (nothing and by == "deploy" and not copy):
-        found, wrong = look.first(), ""
+        with look.unhurried():
+            found, wrong = look.first(), ""
     elif wrong and not copy:
         # By what is itself in doubt nothing is compared, and it stays as it is.
         found = look.Look(time.time(), 0, (), (), 0)
     else:
-        found = look.again(copy or HOME, HOME, by)
+        with look.unhurried():
+            found = look.again(copy or HOME, HOME, by)
     return _told(_kept(found, by, wrong, accepted=anew), options, quiet=by == "deploy")
 
 
@@ -120,12 +134,19 @@ def _kept(found: Look, by: str, wrong: str, *, accepted: bool) -> dict[str, Any]
         )
     for each in told["unexplained"]:
         each["first"] = before.get(each["path"], {}).get("first", _at(found.at))
-    baseline.put(HOME / _FOUND, (json.dumps(told, indent=1) + "\n").encode())
+    # Written before anybody is asked: that takes its time where much was found.
+    _filed(told)
     if told["explained"]:
         with (HOME / _BOOK).open("a") as book:
             book.writelines(json.dumps({"at": _at(found.at), **each}) + "\n" for each in told["explained"])
     _note(_summary(told["unexplained"]))
+    if _ask(told, before):
+        _filed(told)
     return told
+
+
+def _filed(told: dict[str, Any]) -> None:
+    baseline.put(HOME / _FOUND, (json.dumps(told, indent=1) + "\n").encode())
 
 
 def _summary(unexplained: Sequence[dict[str, Any]]) -> str:
@@ -169,17 +190,55 @@ def _person() -> str:
 
 def _replay(options: argparse.Namespace) -> int:
     """Look by a copy that was kept elsewhere; what comes of it goes into a directory of the control host's."""
-    if wrong := baseline.wrong(options.copy):
-        raise DatabaseError(f"the copy is not what was kept: {wrong}")
+    _unaltered(options.copy)
     shutil.copy2(options.copy / baseline.CHAIN, options.to / baseline.CHAIN)
-    found = look.again(options.copy, options.to, "replay", config=options.copy / baseline.CONFIG)
+    with look.unhurried():
+        found = look.again(options.copy, options.to, "replay", config=options.copy / baseline.CONFIG)
     wrong = baseline.wrong(HOME)
     own = (
         [Finding(_OWN, "changed", note=wrong)]
         if wrong
         else look.doubted(HOME, options.copy, options.to, frozenset(path for path, _, _ in found.explained))
     )
-    return _told(look.as_json(found._replace(findings=(*own, *found.findings))), options)
+    told = look.as_json(found._replace(findings=(*own, *found.findings)))
+    _ask(told, {})
+    return _told(told, options)
+
+
+def _dry(options: argparse.Namespace) -> int:
+    """Look by the baseline, and change nothing of it: for audits."""
+    if wrong := baseline.wrong(HOME):
+        found = look.Look(time.time(), 0, (), (Finding(_OWN, "changed", note=wrong),), 0)
+    else:
+        with look.unhurried(_AUDITED), tempfile.TemporaryDirectory(dir=HOME, prefix="dry-") as place:
+            found = look.again(HOME, Path(place), "dry")
+    return _told(look.as_json(found), options)
+
+
+def _unaltered(copy: Path) -> None:
+    if wrong := baseline.wrong(copy):
+        raise DatabaseError(
+            f"the copy is not what was kept: {wrong}; find out who changed it, or remove it on the control host and deploy again"
+        )
+
+
+def _ask(told: dict[str, Any], before: dict[str, dict[str, Any]]) -> bool:
+    """Write down who did what nobody explains, as far as it is known; returns whether there was anything to ask.
+
+    ``before``: what the last look found of each path. What has not changed since was asked then, since a moment before it happened.
+    """
+    found = [each for each in told["unexplained"] if each["path"] != _OWN]
+    fresh: list[str] = []
+    asked: list[str] = []
+    for each in found:
+        last = before.get(each["path"], {})
+        each["who"] = last.get("who", "") if last.get("now") == each["now"] else ""
+        if not each["who"]:
+            (asked if last.get("now") == each["now"] else fresh).append(each["path"])
+    known = who.several((*fresh, *asked), told["since"])
+    for each in found:
+        each["who"] = each["who"] or known.get(each["path"], "")
+    return bool(found)
 
 
 def _whole() -> int:

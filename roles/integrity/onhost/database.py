@@ -6,6 +6,7 @@ A line is one path, its columns are named by the line ``@@db_spec``; names are e
 import base64
 import binascii
 import gzip
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -84,20 +85,47 @@ class Entry(NamedTuple):
         """Say that it has no rights beside its mode: no capabilities, no attributes, no list that says more than the mode."""
         if any(self.columns.get(name, "0") != "0" for name in ("xattrs", "capabilities")):
             return False
-        lists = [
-            part for part in self.columns.get("acl", "0").removeprefix("POSIX,").split(",") if part != "0"
-        ]
-        words = {word for part in lists for word in base64.b64decode(part).decode("utf-8", "replace").split()}
+        words = {word for part in self._lists for word in part.split()}
         return all(word.startswith(("user::", "group::", "other::")) for word in words)
 
+    @property
+    def _lists(self) -> list[str]:
+        """The access list and, of a directory, that of what will be made in it, as getfacl(1) prints them."""
+        parts = self.columns.get("acl", "0").removeprefix("POSIX,").split(",")
+        return [_text(part) for part in parts if part != "0"]
+
     def told(self) -> dict[str, str]:
-        """Return what there is to say of it."""
+        """Return what there is to say of it: two entries of which the same is said are the same in all that counts."""
         said = {"kind": self.kind, "mode": self.mode, "owner": self.owner}
-        return (
-            said
-            | ({"target": self.target} if self.kind == "l" else {})
-            | ({"sha256": self.sha256} if self.sha256 else {})
-        )
+        more = {
+            "target": self.target if self.kind == "l" else "",
+            "sha256": self.sha256,
+            # A list that has the mode's three lines and no more says nothing besides.
+            "acl": ""
+            if self.plain and len(self._lists) <= 1
+            else "; ".join(" ".join(each.split()) for each in self._lists),
+            "xattrs": _attributes(self.columns.get("xattrs", "0")),
+            "capabilities": _text(self.columns.get("capabilities", "0")),
+        }
+        return said | {name: text for name, text in more.items() if text}
+
+
+def _text(column: str) -> str:
+    """Return the text of a column in base64, or the column where it is none; "" of an empty one."""
+    if column == "0":
+        return ""
+    try:
+        return base64.b64decode(column, validate=True).decode("utf-8", "backslashreplace")
+    except binascii.Error:
+        return column
+
+
+def _attributes(column: str) -> str:
+    """Return the names of extended attributes, and one digest of all: their values are not for people's eyes."""
+    if column == "0":
+        return ""
+    names = ", ".join(decoded(each) for each in column.split(",")[1::2])
+    return f"{names} (SHA-256 {hashlib.sha256(column.encode()).hexdigest()})"
 
 
 class Change(NamedTuple):

@@ -4,33 +4,41 @@ Whatever can be made anew is made anew and compared. What cannot, counts only if
 was at work, by the kernel's own time of its last change (ctime), and if a package of that row was touched.
 """
 
+import hashlib
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from .database import Change
+from .baseline import digest
+from .database import Change, Entry
 from .evidence import Packages
 
 _NOBODY: Final = 65534
-_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _AUTHORITIES: Final = ("/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
 
 # Reads compiled modules that anybody may have written, so it runs as nobody. Two compilations of a source differ in how
-# often they refer back to what they hold; in the older notation (version 2) of marshal they do not.
+# often they refer back to what they hold; in the older notation (version 2) of marshal they do not. What it reads has to be
+# what the engine saw: the digests of module and source come with the name.
 _COMPILED: Final = """
-import importlib.util, marshal, sys
-for path in sys.stdin.buffer.read().split(b"\\0"):
+import hashlib, importlib.util, marshal, sys
+def read(name, digest):
+    with open(name, "rb") as file:
+        data = file.read()
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise ValueError
+    return data
+words = sys.stdin.buffer.read().split(b"\\0")
+for path, own, of in zip(words[::3], words[1::3], words[2::3]):
     try:
         name = path.decode()
-        with open(name, "rb") as file:
-            data = file.read()
-        with open(importlib.util.source_from_cache(name), "rb") as file:
-            source = file.read()
+        data = read(name, own.decode())
+        source = read(importlib.util.source_from_cache(name), of.decode())
         code = marshal.loads(data[16:])
         level = int(name.rpartition(".opt-")[2].removesuffix(".pyc")) if ".opt-" in name else 0
         own = compile(source, code.co_filename, "exec", dont_inherit=True, optimize=level)
@@ -41,32 +49,40 @@ for path in sys.stdin.buffer.read().split(b"\\0"):
 """
 
 
+_Seen = Mapping[str, Entry]
+
+
 class Made(NamedTuple):
-    """Paths that scripts of packages make: whose, why, and which of them hold. ``packages``: one of them was touched."""
+    """Paths that scripts of packages make: whose, why, and which of them hold. ``packages``: one of them was touched.
+
+    ``holding`` is given what changed, the packages, and what the engine saw of each path: what it did not see explains nothing.
+    """
 
     paths: str
     packages: str
     why: str
-    holding: Callable[[Sequence[Change], Packages], Iterable[str]]
+    holding: Callable[[Sequence[Change], Packages, _Seen], Iterable[str]]
 
 
-def _linker(found: Sequence[Change], _packages: Packages) -> Iterable[str]:
+def _linker(found: Sequence[Change], _packages: Packages, _seen: _Seen) -> Iterable[str]:
     with tempfile.TemporaryDirectory() as place:
         own = Path(place, "cache")
         subprocess.run(["ldconfig", "-X", "-i", "-C", own], check=False, capture_output=True)
-        return [each.path for each in found if own.exists() and _same(Path(each.path), own)]
+        made = digest(own)
+        return [each.path for each in found if made and each.now and each.now.sha256 == made]
 
 
-def _same(one: Path, other: Path) -> bool:
-    return one.is_file() and one.read_bytes() == other.read_bytes()
-
-
-def _compiled(found: Sequence[Change], _packages: Packages) -> Iterable[str]:
-    names = [each.path for each in found if each.now and each.now.kind == "f"]
+def _compiled(found: Sequence[Change], _packages: Packages, seen: _Seen) -> Iterable[str]:
+    words = [
+        word
+        for each in found
+        if each.now and each.now.kind == "f" and (of := seen.get(os.path.realpath(_source(each.path))))
+        for word in (each.path, each.now.sha256, of.sha256)
+    ]
     nobody = _NOBODY if os.geteuid() == 0 else None
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _COMPILED],
-        input=b"\0".join(map(os.fsencode, names)),
+        input=b"\0".join(map(os.fsencode, words)),
         capture_output=True,
         check=False,
         user=nobody,
@@ -87,46 +103,71 @@ def _source(path: str) -> Path:
     return place.parent.parent / f"{place.name.partition('.')[0]}.py"
 
 
-def _authorities(found: Sequence[Change], _packages: Packages) -> Iterable[str]:
-    known = {
-        block
-        for folder in _AUTHORITIES
-        for path in Path(folder).rglob("*.crt")
-        for block in _PEM.findall(path.read_text("ascii", "replace"))
-    }
-    return [
-        each.path
-        for each in found
-        if each.now
-        and each.now.kind == "f"
-        and set(_PEM.findall(Path(each.path).read_text("ascii", "replace"))) <= known
-    ]
+def _authorities(found: Sequence[Change], _packages: Packages, seen: _Seen) -> Iterable[str]:
+    known = []
+    for folder in _AUTHORITIES:
+        for path in Path(folder).rglob("*.crt"):
+            real = os.path.realpath(path)
+            if text := _as_seen(real, seen.get(real)):
+                # The bundle is made of whole files, each with a newline at its end.
+                whole = text if text.endswith(b"\n") else text + b"\n"
+                known += [whole, *(block + b"\n" for block in _PEM.findall(text))]
+    return [each.path for each in found if each.now and _joined(_as_seen(each.path, each.now), known)]
 
 
-def _links(found: Sequence[Change], packages: Packages) -> Iterable[str]:
+def _as_seen(path: str, entry: Entry | None) -> bytes:
+    """Return what is in a file, or b"" where that is not what the engine saw."""
+    try:
+        content = Path(path).read_bytes() if entry and entry.kind == "f" else b""
+    except OSError:
+        return b""
+    return content if entry and hashlib.sha256(content).hexdigest() == entry.sha256 else b""
+
+
+def _joined(text: bytes, parts: Iterable[bytes]) -> bool:
+    """Say whether a text is some of these parts, one behind the other, and nothing else: readers take more than one kind of block."""
+    longest = sorted(set(parts), key=len, reverse=True)
+    at = 0
+    while at < len(text):
+        length = next((len(part) for part in longest if text.startswith(part, at)), 0)
+        if not length:
+            return False
+        at += length
+    return bool(text)
+
+
+def _links(found: Sequence[Change], packages: Packages, _seen: _Seen) -> Iterable[str]:
     """Links that lead to what a package has, or did so and went."""
     for each in found:
-        if _is_link(each) and (each.now is None or _packaged(os.path.realpath(each.path), packages)):
+        if _is_link(each) and (each.now is None or _leads(each.path, each.now, packages)):
             yield each.path
 
 
-def _alternatives(found: Sequence[Change], packages: Packages) -> Iterable[str]:
+def _leads(path: str, link: Entry, packages: Packages) -> bool:
+    """Say whether a link still leads where the engine saw it lead, and that is what a package has."""
+    try:
+        return str(Path(path).readlink()) == link.target and _packaged(os.path.realpath(path), packages)
+    except OSError:
+        return False
+
+
+def _alternatives(found: Sequence[Change], packages: Packages, seen: _Seen) -> Iterable[str]:
     """Links into /etc/alternatives, never in the place of a file."""
     through = [
         each
         for each in found
-        if (seen := each.now or each.was) and seen.target.startswith("/etc/alternatives/")
+        if (last := each.now or each.was) and last.target.startswith("/etc/alternatives/")
     ]
-    return _links(through, packages)
+    return _links(through, packages, seen)
 
 
-def _wanted(found: Sequence[Change], packages: Packages) -> Iterable[str]:
+def _wanted(found: Sequence[Change], packages: Packages, _seen: _Seen) -> Iterable[str]:
     """Links to units and scripts of packages that were touched, or of some that are no longer there."""
     for each in found:
-        seen = each.now or each.was
-        if not seen or not _is_link(each):
+        last = each.now or each.was
+        if not last or not _is_link(each):
             continue
-        unit = os.path.realpath(Path(each.path).parent / seen.target)
+        unit = os.path.realpath(Path(each.path).parent / last.target)
         owner = packages.listed.get(unit, "") if each.now else packages.owner(unit)
         if owner in packages.touched:
             yield each.path
@@ -140,7 +181,7 @@ def _packaged(path: str, packages: Packages) -> bool:
     return path in packages.listed or path.startswith(tuple(f"{each}/" for each in _AUTHORITIES))
 
 
-def _then(found: Sequence[Change], packages: Packages) -> Iterable[str]:
+def _then(found: Sequence[Change], packages: Packages, _seen: _Seen) -> Iterable[str]:
     for each in found:
         try:
             if each.now is None or packages.wrote_at(Path(each.path).lstat().st_ctime):
@@ -205,8 +246,8 @@ MADE: Final = (
 )
 
 
-def explained(found: Sequence[Change], packages: Packages) -> dict[str, str]:
-    """Return, by path, which row explains what is in it."""
+def explained(found: Sequence[Change], packages: Packages, seen: Mapping[str, Entry]) -> dict[str, str]:
+    """Return, by path, which row explains what is in it. ``seen``: what the engine saw of each path, changed or not."""
     told: dict[str, str] = {}
     if not packages.touched:
         return told
@@ -219,5 +260,7 @@ def explained(found: Sequence[Change], packages: Packages) -> dict[str, str]:
         )
         if own and by:
             mine = {each.path for each in own}
-            told |= {path: f"{row.why}; after {by}" for path in row.holding(own, packages) if path in mine}
+            told |= {
+                path: f"{row.why}; after {by}" for path in row.holding(own, packages, seen) if path in mine
+            }
     return told

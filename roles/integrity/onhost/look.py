@@ -1,15 +1,17 @@
 """A look: the engine compares, each difference is explained or a finding, and what is explained becomes the baseline."""
 
 import fcntl
+import hashlib
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TextIO
 
-from . import baseline, derived, special, who
+from . import baseline, derived, special
 from .baseline import DATABASE, Baseline
 from .database import Change, Database, DatabaseError, Entry, changes, merged, read
 from .evidence import Accepted, Deploys, Packages
@@ -20,6 +22,10 @@ _AIDE: Final = "/usr/bin/aide"
 # aide(1): bits for what came, went and is different; all beyond are errors.
 _DIFFERENT: Final = 7
 _SECONDS: Final = 3600
+# The lock of bastide-update (roles/updates/host/machine.py), and how long a look waits for it.
+UPDATES: Final = Path("/run/bastide-update.lock")
+_WAITED: Final = 3600
+_AGAIN: Final = 5
 
 
 class Finding(NamedTuple):
@@ -49,8 +55,8 @@ class Look(NamedTuple):
 class Evidence:
     """All that can explain a change since a baseline."""
 
-    def __init__(self, old: Baseline) -> None:
-        self._old = old
+    def __init__(self, old: Baseline, new: Database) -> None:
+        self._old, self._new = old, new
         self._accepted = Accepted(old.at, baseline.HOME / ACCEPTED)
         self.packages = Packages(old.at, old.owners)
         self._deploys = Deploys(old.at)
@@ -67,7 +73,9 @@ class Evidence:
             rights = by or self._deploys.rights(each) or self.packages.rights(each)
             told.append((each, content, rights))
         made = derived.explained(
-            [each for each, content, _ in told if each.content and not content], self.packages
+            [each for each, content, _ in told if each.content and not content],
+            self.packages,
+            self._new.entries,
         )
         for each, content, rights in told:
             yield each, content or made.get(each.path, ""), rights
@@ -79,7 +87,7 @@ def first(place: Path = baseline.HOME, config: Path = CONFIG) -> Look:
     new = _seen(config, place)
     owned = Packages(at, {}).listed
     more = special.entries(new.entries)
-    baseline.keep(place, Baseline(at, new, more, owned), config, {"by": "first"})
+    baseline.keep(place, Baseline(at, new, more, owned), config.read_bytes(), {"by": "first"})
     return Look(at, at, (), (), len(new.entries) + len(more))
 
 
@@ -91,20 +99,21 @@ def again(old_place: Path, new_place: Path, by: str, config: Path = CONFIG) -> L
     at = time.time()
     old = baseline.load(old_place)
     then = old_place / baseline.CONFIG
-    same = baseline.digest(then) == baseline.digest(config)
-    new = _seen(config if same else then, new_place, old_place / DATABASE, old.database)
+    new = _seen(then, new_place, old_place / DATABASE, old.database)
     more = special.entries(new.entries)
     # What the old configuration did not watch cannot have been told from what is there.
     found = [*changes(old.database, new), *changes(Database("", old.special), Database("", more))]
-    evidence = Evidence(old)
+    evidence = Evidence(old, new)
     explained, findings = [], []
     for change, content, rights in evidence.of(found):
         if (content or not change.content) and (rights or not change.rights):
             explained.append((change.path, change.what, content or rights))
         else:
-            findings.append(_finding(change, content, rights, old.at))
+            findings.append(_finding(change, content, rights))
     left = frozenset(each.path for each in findings)
-    last = new if same else _seen(config, new_place)
+    kept = merged(old.database, new, left)
+    rules = _rules(config, then.read_bytes(), kept, unexplained=str(config) in left)
+    last = new if rules is None else _by(rules, new_place)
     # What changed between two glances has been explained by nobody.
     left |= {each.path for each in changes(new, last) if each.was and each.now}
     kept = merged(old.database, last, left)
@@ -112,8 +121,32 @@ def again(old_place: Path, new_place: Path, by: str, config: Path = CONFIG) -> L
     specials |= {path: each for path, each in old.special.items() if path in left}
     why = {"by": by, "explained": len(explained), "unexplained": len(findings)}
     owned = {path: name for path, name in old.owners.items() if path in left} | evidence.packages.listed
-    baseline.keep(new_place, Baseline(at, kept, specials, owned), config, why)
+    baseline.keep(new_place, Baseline(at, kept, specials, owned), rules or then.read_bytes(), why)
     return Look(at, old.at, tuple(explained), tuple(findings), len(new.entries) + len(more))
+
+
+def _rules(config: Path, then: bytes, kept: Database, *, unexplained: bool) -> bytes | None:
+    """Return the engine's configuration where it is another than then, and has been explained as it is.
+
+    By one that nobody explains no baseline is made: what it leaves out would be seen no more, also when it is put back.
+    """
+    try:
+        rules = config.read_bytes()
+    except FileNotFoundError:
+        return None
+    entry = kept.entries.get(str(config))
+    other = entry and entry.sha256 != hashlib.sha256(rules).hexdigest()
+    return None if rules == then or unexplained or other else rules
+
+
+def _by(rules: bytes, place: Path) -> Database:
+    """Return what the engine sees by a configuration that may be another meanwhile."""
+    held = place / f"{baseline.CONFIG}.held"
+    baseline.put(held, rules)
+    try:
+        return _seen(held, place)
+    finally:
+        held.unlink()
 
 
 def _seen(config: Path, place: Path, old: Path | None = None, known: Database | None = None) -> Database:
@@ -123,7 +156,8 @@ def _seen(config: Path, place: Path, old: Path | None = None, known: Database | 
     command = [_AIDE, f"--config={config}", f"--before={before}", "--update" if old else "--init"]
     done = subprocess.run(
         command,
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         check=False,
         timeout=_SECONDS,
         env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin"},
@@ -138,7 +172,7 @@ def _seen(config: Path, place: Path, old: Path | None = None, known: Database | 
     return new
 
 
-def _finding(change: Change, content: str, rights: str, since: float) -> Finding:
+def _finding(change: Change, content: str, rights: str) -> Finding:
     try:
         info = os.lstat(change.path)
         times = tuple(
@@ -160,7 +194,6 @@ def _finding(change: Change, content: str, rights: str, since: float) -> Finding
         now=change.now.told() if change.now else {},
         modified=times[0],
         changed=times[1],
-        who=who.of(change.path, since),
         note="; ".join(notes),
     )
 
@@ -197,11 +230,41 @@ def _same(one: Entry | None, other: Entry | None) -> bool:
 
 
 @contextmanager
+def unhurried(seconds: float = _WAITED) -> Iterator[None]:
+    """Begin no look in the midst of an upgrade (roles/updates), and let none begin meanwhile; wait for one so long, and say so."""
+    try:
+        file = UPDATES.open()
+    except FileNotFoundError:
+        yield  # nobody has updated since the host started
+        return
+    with file:
+        until, said = time.monotonic() + seconds, False
+        while not _shared(file):
+            if time.monotonic() >= until:
+                print(f"{UPDATES}: an update did not end in time; what it does may be found", file=sys.stderr)
+                break
+            if not said:
+                print(f"{UPDATES}: an update is at work; waiting for its end", file=sys.stderr, flush=True)
+            said = True
+            time.sleep(min(_AGAIN, seconds))
+        yield
+
+
+def _shared(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
 def alone(place: Path) -> Iterator[None]:
-    """Let no second look begin in a directory before this one has ended."""
+    """Let no second look begin in a directory before this one has ended, and none by what an interrupted one has left half done."""
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (place / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        baseline.settle(place)
         yield
 
 

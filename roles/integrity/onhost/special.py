@@ -68,7 +68,10 @@ def programs(places: list[str]) -> Iterator[tuple[str, os.stat_result]]:
             try:
                 with os.scandir(todo.pop()) as entries:
                     for entry in entries:
-                        info = entry.stat(follow_symlinks=False)
+                        try:
+                            info = entry.stat(follow_symlinks=False)
+                        except OSError:
+                            continue  # it went meanwhile, and what stands behind it did not
                         known = (info.st_dev, info.st_ino) in seen
                         if stat.S_ISDIR(info.st_mode) and info.st_dev == device and not known:
                             seen.add((info.st_dev, info.st_ino))

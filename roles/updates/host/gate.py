@@ -24,7 +24,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from .machine import DECLARED, HOLD, LOCK
+from .machine import DECLARED, HOLD, LOCK, OWN, RECORD, SNAPSHOT
 
 # Test strings of eicar.org and of SpamAssassin, each in two pieces: this file sets no scanner off.
 EICAR: Final = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-" + rb"ANTIVIRUS-TEST-FILE!$H+H*"
@@ -97,10 +97,15 @@ def listening(listed: str) -> list[str]:
         if len(words) < 5:  # noqa: PLR2004 - protocol, state, two queues, local address
             continue
         port = words[4].rpartition(":")[2]
-        if words[0] == "udp" and port.isdigit() and int(port) >= _FIRST_PASSING_PORT:
+        if port.isdigit() and int(port) >= _FIRST_PASSING_PORT:
             continue
-        program = re.search(r'users:\(\("([^"]+)"', line)
-        found.add(f"{words[0]} {words[4]} {program.group(1) if program else '-'}")
+        # Who opened it; children that it passed it on to come and go.
+        holders = sorted((int(pid), name) for name, pid in re.findall(r'\("([^"]+)",pid=(\d+)', line))
+        program = holders[0][1] if holders else "-"
+        # What somebody who is logged in has forwarded.
+        if program == "sshd" and words[4].startswith(("127.", "[::1]")):
+            continue
+        found.add(f"{words[0]} {words[4]} {program}")
     return sorted(found)
 
 
@@ -294,25 +299,38 @@ def gated(declared: Mapping[str, Any], before: Mapping[str, Sequence[str]], wait
         time.sleep(_AGAIN_S)
 
 
+class BusyError(Exception):
+    """Somebody else is at work who may lay a hold of his own."""
+
+
 @contextlib.contextmanager
 def holding(file: Path, lock: Path) -> Iterator[None]:
-    """Have mail on hold for the block; a hold that was there already stays.
+    """Have mail on hold for the block; a hold that is there already is whoever's laid it, and stays.
 
-    Meanwhile the lock of bastide-update is taken, where it can be had: nobody else is to take this hold for one that was left.
+    Meanwhile the lock of bastide-update is taken: no run begins that would take this hold for its own. Raises BusyError
+    where one has begun and has no hold yet.
     """
     with lock.open("w") as taken:
-        with contextlib.suppress(BlockingIOError):
+        if file.exists():
+            yield
+            return
+        try:
             fcntl.flock(taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError from error
+        ours = f"{OWN}bastide-gate asks whether mail is filtered\n"
         try:
             with file.open("x") as made:
-                made.write("bastide-gate asks whether mail is filtered\n")
+                made.write(ours)
         except FileExistsError:
             yield
             return
         try:
             yield
         finally:
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                if file.read_text() == ours:
+                    file.unlink()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -332,7 +350,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         declared = json.loads(DECLARED.read_text())
-        before = json.loads(given.before.read_text()) if given.before else {}
+        # Of a run that has not ended, also when somebody asks by hand.
+        then = given.before or (SNAPSHOT if RECORD.exists() and SNAPSHOT.exists() else None)
+        before = json.loads(then.read_text()) if then else {}
     except (OSError, ValueError) as error:
         print(
             f"bastide-gate: {error}: deploy this host, or give a file that --snapshot wrote", file=sys.stderr
@@ -340,8 +360,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     # Told to end, it lets go of mail first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with holding(HOLD, LOCK):
-        found = gated(declared, before, given.wait)
+    try:
+        with holding(HOLD, LOCK):
+            found = gated(declared, before, given.wait)
+    except BusyError:
+        print(
+            "bastide-gate: an update, or a look at the disk, is at work: ask again in a while",
+            file=sys.stderr,
+        )
+        return 1
     if given.json:
         print(json.dumps([one._asdict() for one in found]))
     else:

@@ -1,6 +1,8 @@
 """The judgement: start anew what filters mail, ask the gate, and take back what breaks it. Raises StuckError where nothing helps."""
 
 import json
+import re
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -9,6 +11,7 @@ from .machine import (
     GATE,
     PINS,
     REBOOT,
+    RECORD,
     SNAPSHOT,
     outdated,
     ran,
@@ -16,7 +19,7 @@ from .machine import (
     say,
     written,
 )
-from .mail import lost
+from .mail import lost, queue
 from .packages import (
     APT,
     Change,
@@ -28,8 +31,11 @@ from .packages import (
 )
 
 # Started anew they take every session with them: what they use is replaced by a reboot.
-_NEVER_ANEW: Final = ("dbus.service", "systemd-logind.service")
+_NEVER_ANEW: Final = ("dbus.service", "systemd-logind.service", "networking.service")
 _START_S: Final = 60.0
+# Checks of the gate, and ours, that compare with before. An administrator who works on the host changes such things too, so
+# that they take an update back, but hold no mail up behind that.
+_COMPARED: Final = ("listening:", "stopped-units:", "failed-units:", "queue:")
 _MOST_GROUPS: Final = 8  # tried one by one with mail on hold; of more all are barred
 
 
@@ -56,10 +62,8 @@ def restarted(declared: Mapping[str, Any]) -> None:
     for unit in sorted(outdated()):
         if unit == "init.scope":
             ran("systemctl", "daemon-reexec")
-        elif unit.endswith(".service") and not unit.startswith(
-            ("bastide-", "user@", "getty@", "serial-getty@")
-        ):
-            if unit in _NEVER_ANEW:
+        elif unit.endswith(".service") and not re.match(r"bastide-|user@|[a-z-]*getty", unit):
+            if unit in _NEVER_ANEW or unit.startswith("ifup@"):
                 REBOOT.touch()
             else:
                 ran("systemctl", "restart", unit, seconds=180)
@@ -94,9 +98,16 @@ def settled(
     ``broken``: what dpkg could not be mended of. Raises StuckError where mail has to stay on hold.
     """
     now = installed()
-    found = changes(record["before"], now)
+    # What others have installed since the run ended is none of its business.
+    mine = record.get("changed")
+    found = {
+        name: one
+        for name, one in changes(record["before"], now).items()
+        if mine is None or name in mine or (name in now and not now[name].whole)
+    }
     if not found:
-        if failing := judged(declared, record):
+        failing = judged(declared, record)
+        if unfiltered(failing):
             raise StuckError(f"nothing is changed, and the gate fails: {'; '.join(failing)}")
         return {}, ""
     failing = [f"dpkg: {broken}"] if broken else judged(declared, record)
@@ -106,10 +117,14 @@ def settled(
     new = {name: change.after for name, change in found.items() if change.after}
     sources = {name: now[name].source for name in new}
     taken_back(found, now, record["automatic"])
-    if still := judged(declared, record):
+    still = judged(declared, record)
+    if unfiltered(still):
         raise StuckError(
             f"updates of {named(found)} broke it ({evidence}); they were taken back, and it still fails: {'; '.join(still)}"
         )
+    if still:
+        record = compared_anew(declared, record)
+        evidence += f"\nNot as before even with the old versions: {'; '.join(still)}"
     guilty, good = _tried(declared, record, new, sources)
     written(
         PINS, barred(PINS.read_text() if PINS.exists() else "", guilty, record["before"], newer_than), 0o644
@@ -122,6 +137,21 @@ def settled(
         "Mail was answered 451 meanwhile and comes again; it flows now. docs/updates.md says how to look into it.\n"
         + (f"\n{good}" if good else "")
     )
+
+
+def unfiltered(failing: Iterable[str]) -> list[str]:
+    """Return what of the gate's findings says that mail is not filtered, beyond what merely is not as it was."""
+    return [one for one in failing if not one.startswith(_COMPARED)]
+
+
+def compared_anew(declared: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what is there now for what further steps are compared with; return the record that says so."""
+    code, said = ran(GATE, "--snapshot")
+    if not code:
+        written(SNAPSHOT, said)
+    fresh = dict(record) | {"queue": sorted(queue(declared["mta"])), "began": time.time()}
+    written(RECORD, json.dumps(fresh))
+    return fresh
 
 
 def _tried(
@@ -151,7 +181,8 @@ def _tried(
             continue
         guilty |= group
         taken_back(step, now, record["automatic"])
-        if still := judged(declared, record):
+        still = judged(declared, record)
+        if unfiltered(still):
             raise StuckError(
                 f"{named(step)} was taken back a second time, and now it fails: {'; '.join(still)}"
             )

@@ -11,6 +11,8 @@ from typing import Any, Final
 DECLARED: Final = Path("/etc/bastide/updates.json")
 HOME: Final = Path("/var/lib/bastide-updates")
 HOLD: Final = HOME / "hold"
+# How the text in it begins where it is ours. Any other hold is an administrator's, and only he lifts it.
+OWN: Final = "bastide: "
 RECORD: Final = HOME / "run.json"  # of a run that has not ended
 SNAPSHOT: Final = HOME / "snapshot.json"
 KEPT: Final = HOME / "kept"

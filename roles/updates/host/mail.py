@@ -14,6 +14,7 @@ from typing import Any
 from .machine import (
     HOLD,
     NOTE,
+    OWN,
     REBOOT,
     ran,
     say,
@@ -39,9 +40,19 @@ def lost(waited: Iterable[str], mta: str, since: float) -> list[str]:
 
 
 def on_hold(why: str) -> None:
-    """Have filterd take no mail; the file is on the disk before anything else happens."""
-    if not HOLD.exists():
-        written(HOLD, f"{why}; bastide-update resume asks the gate and lets mail flow if it passes\n", 0o644)
+    """Have filterd take no mail; the file is on the disk before anything else happens. An administrator's hold stays his."""
+    if not HOLD.exists() or own_hold():
+        written(
+            HOLD, f"{OWN}{why}; bastide-update resume asks the gate and lets mail flow if it passes\n", 0o644
+        )
+
+
+def own_hold() -> bool:
+    """Whether mail is on hold by one of our programs, and not by an administrator."""
+    try:
+        return HOLD.read_text(errors="replace").startswith(OWN)
+    except FileNotFoundError:
+        return False
 
 
 def mailed(declared: Mapping[str, Any], subject: str, text: str) -> None:

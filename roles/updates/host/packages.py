@@ -116,10 +116,12 @@ def simulated(text: str) -> dict[str, tuple[str, str]]:
     return {name: (old, new) for name, old, new in lines}
 
 
-def allowed(text: str) -> list[str]:
-    """Return what `unattended-upgrade --dry-run -v` would upgrade."""
+def allowed(text: str) -> list[str] | None:
+    """Return what `unattended-upgrade --dry-run -v` would upgrade; None where it does not say."""
     found = re.search(r"Packages that will be upgraded: ?(.*)$", text, re.MULTILINE)
-    return found.group(1).split() if found else []
+    if found:
+        return found.group(1).split()
+    return [] if "No packages found that can be upgraded" in text else None
 
 
 def archive_name(name: str, package: Package) -> str:
@@ -159,6 +161,7 @@ def tidied(stays: Mapping[str, Change], now: Mapping[str, Package]) -> None:
 def taken_back(what: Mapping[str, Change], now: Mapping[str, Package], automatic: Iterable[str]) -> None:
     """Put back the versions of before, from what was kept, and remove what came new."""
     files = []
+    lacking = []
     for name, change in what.items():
         if change.before:
             package = now.get(name) or Package(
@@ -166,7 +169,9 @@ def taken_back(what: Mapping[str, Change], now: Mapping[str, Package], automatic
             )
             likely = (package, package._replace(architecture="all"))
             found = (KEPT / archive_name(name, one._replace(version=change.before)) for one in likely)
-            files += [str(path) for path in found if path.exists()][:1]
+            there = [str(path) for path in found if path.exists()][:1]
+            files += there
+            lacking += [] if there else [f"{name} {change.before}"]
     options = (
         "--force-downgrade",
         "--force-confdef",
@@ -175,6 +180,8 @@ def taken_back(what: Mapping[str, Change], now: Mapping[str, Package], automatic
         "--auto-deconfigure",
     )
     say(f"taking back {', '.join(sorted(what))}")
+    if lacking:
+        say(f"there is no .deb any more of {', '.join(sorted(lacking))}")
     with nothing_starts():
         if files:
             code, _ = ran("dpkg", *options, "--install", *files, loud=True)

@@ -1,16 +1,19 @@
 """Installs updates, asks the gate whether mail is still filtered, and takes them back where it is not.
 
     bastide-update run       each night: what unattended-upgrades lets in; mail is on hold until the gate has passed
+    bastide-update hold      put mail on hold before you change something yourself
     bastide-update resume    where mail is on hold: finish or take back what was begun, ask the gate, let mail flow if it passes
+    bastide-update release   let mail flow whatever the gate says, and forget the run that left it on hold
+    bastide-update retry     as resume, but an administrator's hold stays: bastide-resume.timer's
     bastide-update reboot    reboot if an update asks for it and the settings let it
     bastide-update sources   print the repositories that updates of the declared kind come from
     bastide-update status    print what the last run left
 
 The hold is a file on the disk that filterd looks for with each message, so it outlives a crash and a reboot; nothing but a gate that
-passed removes it. Before anything is installed there is a .deb of what is there now, or the package is left out. What breaks mail is
-taken back with all that came with it, then tried again a source package at a time, and the guilty version is barred from apt.
-All that is needed to take back is imported before anything changes: the update may break Python itself. Packages: dpkg(1), apt-get(8),
-apt_preferences(5), unattended-upgrade(8).
+passed, or an administrator, removes it. Before anything is installed there is a .deb of what is there now, or the package is left
+out. What breaks mail is taken back with all that came with it, then tried again a source package at a time, and the guilty version is
+barred from apt. All that is needed to take back is imported before anything changes: the update may break Python itself.
+Packages: dpkg(1), apt-get(8), apt_preferences(5), unattended-upgrade(8).
 """
 
 import contextlib
@@ -35,6 +38,7 @@ from .machine import (
     LAST,
     LEFT_OUT,
     LOCK,
+    OWN,
     PINS,
     REBOOT,
     RECORD,
@@ -45,11 +49,12 @@ from .machine import (
     say,
     written,
 )
-from .mail import alert, noted, on_hold, queue
+from .mail import alert, noted, on_hold, own_hold, queue
 from .packages import (
     Change,
     Package,
     allowed,
+    changes,
     installed,
     kept,
     left_by_a_crash,
@@ -57,6 +62,7 @@ from .packages import (
     simulated,
     tidied,
 )
+from .telling import sources, status
 
 _DRAIN_S: Final = 300.0  # what is being delivered right now is done by then, or waits on the disk
 
@@ -89,9 +95,8 @@ def planned(declared: Mapping[str, Any], now: Mapping[str, Package]) -> Plan:
         if name not in left and seen[f"{name}={new}"] > youngest:
             left[name] = f"{new} is to be known for {declared['delay_hours']} hours first"
     names = _let_in(left)
-    # All that an upgrade of these may change with them, too.
-    for name in sorted({*candidates, *names}):
-        if name in now and kept(name, now[name]) is None and name in names:
+    for name in names:
+        if name in now and kept(name, now[name]) is None:
             left[name] = (
                 f"nobody has {now[name].version} any more, so there would be no way back: docs/updates.md"
             )
@@ -100,8 +105,16 @@ def planned(declared: Mapping[str, Any], now: Mapping[str, Package]) -> Plan:
 
 def _let_in(left: Iterable[str]) -> list[str]:
     lines = "".join(f'  "^{re.escape(name)}$";\n' for name in sorted(left)).replace("\\", "\\\\")
-    written(LEFT_OUT, f"Unattended-Upgrade::Package-Blacklist {{\n{lines}}};\n")
-    return allowed(ran("unattended-upgrade", "--dry-run", "-v", APT_CONFIG=str(LEFT_OUT))[1])
+    # Files that a deploy has changed stay as they are: otherwise such packages would be passed over without a word.
+    keep = 'DPkg::Options { "--force-confdef"; "--force-confold"; };\n'
+    written(LEFT_OUT, f"Unattended-Upgrade::Package-Blacklist {{\n{lines}}};\n{keep}")
+    code, said = ran("unattended-upgrade", "--dry-run", "-v", APT_CONFIG=str(LEFT_OUT))
+    names = allowed(said)
+    if code or names is None:
+        raise NotBegunError(
+            "updates cannot be looked for", f"unattended-upgrade --dry-run: {said.strip()[-500:] or code}"
+        )
+    return names
 
 
 def begun(declared: Mapping[str, Any], now: Mapping[str, Package]) -> dict[str, Any]:
@@ -117,15 +130,20 @@ def begun(declared: Mapping[str, Any], now: Mapping[str, Package]) -> dict[str, 
         "queue": sorted(queue(declared["mta"])),
     }
     written(RECORD, json.dumps(record))
-    ran("tar", "-C", "/", "-czf", str(HOME / "etc-before.tar.gz"), "etc")
-    (HOME / "etc-before.tar.gz").chmod(0o600)
+    # There are keys in it: it is root's before anything stands in it.
+    picture = HOME / "etc-before.tar.gz"
+    picture.unlink(missing_ok=True)
+    os.close(os.open(picture, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    ran("tar", "-C", "/", "-czf", str(picture), "etc")
     on_hold("updates are being installed")
     return record
 
 
 def let_go() -> None:
-    """Mail flows again. First the hold: a crash in between leaves a record, and the next run finds nothing changed."""
-    for file in (HOLD, RECORD, SNAPSHOT):
+    """Mail flows again, unless an administrator holds it. A crash in between leaves the record, by which it is judged again."""
+    if own_hold():
+        HOLD.unlink(missing_ok=True)
+    for file in (RECORD, SNAPSHOT):
         file.unlink(missing_ok=True)
 
 
@@ -155,13 +173,18 @@ def stayed(declared: Mapping[str, Any], why: str) -> int:
         f"{why}\n\nMail is answered 451 and comes again. Each quarter of an hour bastide-update resume asks the gate again and lets mail "
         "flow once it passes. By hand: bastide-gate says what fails; docs/updates.md says what to do then.\n"
     )
-    if read(LAST).get("stuck") != why:
+    if _reason(read(LAST).get("stuck", "")) != _reason(why):
         written(LAST, json.dumps({"ended": time.time(), "stuck": why}))
         alert(declared, "mail is on hold", text)
     else:
         say(why)
     noted([why])
     return 1
+
+
+def _reason(text: str) -> str:
+    """Return a text without what differs each time: ids, hours, process numbers."""
+    return " ".join(word for word in text.split() if not re.search(r"\d", word))
 
 
 def ready() -> None:
@@ -198,7 +221,7 @@ def judged_before(declared: Mapping[str, Any]) -> None:
 
 def run(declared: Mapping[str, Any]) -> int:
     """Do a night's work."""
-    if (HOLD.exists() or RECORD.exists()) and (code := resume(declared)):
+    if (own_hold() or RECORD.exists()) and (code := retry(declared)):
         return code
     try:
         ready()
@@ -210,7 +233,15 @@ def run(declared: Mapping[str, Any]) -> int:
         record = begun(declared, now)
         judged_before(declared)
         ran("unattended-upgrade", "-v", loud=True, APT_CONFIG=str(LEFT_OUT))
-        stays, text = settled(declared, record, repaired())
+        broken = repaired()
+        # From here on what else is installed is somebody else's.
+        record["changed"] = sorted(changes(record["before"], installed()))
+        written(RECORD, json.dumps(record))
+        stays, text = settled(declared, record, broken)
+        missed = [name for name in plan.names if name not in record["changed"]]
+        plan.left_out.update(
+            dict.fromkeys(missed, "unattended-upgrade did not install it: journalctl -u bastide-update")
+        )
     except NotBegunError as error:
         subject, text = error.args
         alert(declared, subject, text)
@@ -229,9 +260,30 @@ def _asked(declared: Mapping[str, Any], broken: str) -> tuple[dict[str, Change],
 
 
 def resume(declared: Mapping[str, Any]) -> int:
+    """Finish what was left, as `retry` does, and lift an administrator's hold too if the gate passes."""
+    if HOLD.exists() and not own_hold():
+        written(HOLD, f"{OWN}the gate is asked whether it may be lifted\n", 0o644)
+    return retry(declared)
+
+
+def release(_declared: Mapping[str, Any]) -> int:
+    """Let mail flow whatever the gate says, and forget the run that left it on hold."""
+    for file in (HOLD, RECORD, SNAPSHOT):
+        file.unlink(missing_ok=True)
+    say("mail flows; nobody has asked whether it is filtered: bastide-gate")
+    return 0
+
+
+def hold(_declared: Mapping[str, Any]) -> int:
+    """Put mail on hold until `resume` or `release` is said by hand."""
+    written(HOLD, "by hand; bastide-update resume, or release, lifts it\n", 0o644)
+    return 0
+
+
+def retry(declared: Mapping[str, Any]) -> int:
     """Finish what a run has left that died, or whose gate did not pass."""
-    if not HOLD.exists() and not RECORD.exists():
-        say("mail is not on hold, and no run was interrupted")
+    if not own_hold() and not RECORD.exists():
+        say("no run was interrupted, and none has mail on hold")
         return 0
     on_hold("an update was interrupted")
     broken = repaired()
@@ -264,54 +316,37 @@ def reboot(declared: Mapping[str, Any]) -> int:
     return ran("systemctl", "reboot")[0]
 
 
-def sources(declared: Mapping[str, Any]) -> int:
-    """Print the release lines of `apt-cache policy` that a declared pattern takes; returns 1 for none."""
-    found = []
-    short = {"o": "origin", "a": "suite", "n": "codename", "l": "label", "c": "component", "v": "version"}
-    for line in re.findall(r"^\s+release (.*)$", ran("apt-cache", "policy")[1], re.MULTILINE):
-        pairs = (part.partition("=") for part in line.split(","))
-        known = {short.get(key, key): value for key, _, value in pairs} | {"archive": ""}
-        known["archive"] = known.get("suite", "")
-        for pattern in declared["security"]:
-            if all(
-                known.get(key) == value
-                for key, _, value in (part.partition("=") for part in pattern.split(","))
-            ):
-                found.append(line)
-                break
-    print(
-        "\n".join(dict.fromkeys(found)) or "none: no configured repository gives out what is to be installed"
-    )
-    return 0 if found else 1
-
-
-def status(_declared: Mapping[str, Any]) -> int:
-    """Print what the last run left."""
-    print(f"mail is on hold: {HOLD.read_text().strip()}" if HOLD.exists() else "mail is not on hold")
-    last = read(LAST)
-    if last:
-        print(time.strftime("last run ended %Y-%m-%d %H:%M", time.localtime(last["ended"])))
-    for name, why in last.get("left_out", {}).items():
-        print(f"not updated: {name}: {why}")
-    for key in ("stuck", "taken_back"):
-        if last.get(key):
-            print(last[key].strip())
-    return 0
-
-
-_COMMANDS: Final = {"run": run, "resume": resume, "reboot": reboot, "sources": sources, "status": status}
+_COMMANDS: Final = {
+    "run": run,
+    "hold": hold,
+    "resume": resume,
+    "release": release,
+    "retry": retry,
+    "reboot": reboot,
+    "sources": sources,
+    "status": status,
+}
+# What asks nothing of the package manager; an administrator who lets mail flow does not wait for who holds it.
+_UNLOCKED: Final = ("sources", "status", "hold", "release")
+_PATIENCE_S: Final = 900.0  # of a night's run with whoever is at work just now: a gate, a look at the disk
 
 
 @contextlib.contextmanager
 def _alone(command: str) -> Iterator[bool]:
     """Give whether no other run is at work, and let none begin meanwhile."""
+    until = time.monotonic() + (_PATIENCE_S if command == "run" else 0)
     with LOCK.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield command in ("sources", "status")
-            return
-        yield True
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if command in _UNLOCKED or time.monotonic() > until:
+                    yield command in _UNLOCKED
+                    return
+                time.sleep(1)
+            else:
+                yield True
+                return
 
 
 def main(words: Sequence[str]) -> int:
@@ -319,6 +354,7 @@ def main(words: Sequence[str]) -> int:
     if len(words) != 1 or words[0] not in _COMMANDS:
         print(f"usage: bastide-update {'|'.join(_COMMANDS)}", file=sys.stderr)
         return 2
+    os.umask(0o022)  # what packages install is read by daemons, whatever the login's umask is
     declared = read(DECLARED)
     if not declared:
         print(f"bastide-update: {DECLARED} is not there or not whole: deploy this host", file=sys.stderr)
@@ -327,11 +363,10 @@ def main(words: Sequence[str]) -> int:
     with _alone(words[0]) as alone:
         if not alone:
             say("another run is at work")
-            return 0
+            return 1 if words[0] == "run" else 0
         left_by_a_crash()
         return _COMMANDS[words[0]](declared)
 
 
 if __name__ == "__main__":
-    os.umask(0o022)
     sys.exit(main(sys.argv[1:]))

@@ -24,8 +24,9 @@ def line(
     lname: str = "0",
     acl: str = PLAIN_ACL,
     caps: str = "0",
+    xattrs: str = "0",
 ) -> str:
-    return f"{name} {lname} {perm} 0 0 2 {inode} 461 {acl} {sha} 0 0 {caps}"
+    return f"{name} {lname} {perm} 0 0 2 {inode} 461 {acl} {sha} 0 {xattrs} {caps}"
 
 
 def packed(path: Path, *lines: str, end: str = "@@end_db") -> Path:
@@ -61,6 +62,28 @@ def test_a_path_has_its_name_kind_mode_owner_and_digest(tmp_path: Path) -> None:
 )
 def test_what_gives_rights_is_not_harmless(tmp_path: Path, text: str) -> None:
     assert not read(packed(tmp_path / "db", text)).entries["/a"].harmless
+
+
+DEFAULT_ACL = f"{PLAIN_ACL.removesuffix(',0')},{PLAIN_ACL.split(',')[1]}"
+
+
+def test_what_is_told_of_a_path_differs_wherever_its_rights_do(tmp_path: Path) -> None:
+    texts = (
+        line("/a"),
+        line("/a", acl=WIDE_ACL),
+        line("/a", acl=DEFAULT_ACL),
+        line("/a", caps="Y2FwX25ldF9yYXc9ZXA="),
+        line("/a", caps="none"),
+        line("/a", xattrs="1,user.a%20b,eA=="),
+        line("/a", xattrs="1,user.a%20b,eQ=="),
+    )
+    told = [read(packed(tmp_path / "db", text)).entries["/a"].told() for text in texts]
+    assert all(one != other for at, one in enumerate(told) for other in told[:at])
+    # A list that only repeats the mode is not worth a word.
+    assert set(told[0]) == {"kind", "mode", "owner", "sha256"}
+    assert told[1]["acl"] == "user::rw- user:1000:rw- group::r-- mask::rw- other::r--"
+    assert told[3]["capabilities"] == "cap_net_raw=ep"
+    assert told[5]["xattrs"].startswith("user.a b (SHA-256 ")
 
 
 def test_differences_are_told_by_column_and_an_inode_is_none(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import py_compile
+import subprocess
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from roles.integrity.onhost import derived, who
 from roles.integrity.onhost.database import Change, Entry
 from roles.integrity.onhost.evidence import Accepted, Deploys, Packages
-from tests.unit.roles.integrity.test_integrity_database import PLAIN_ACL
+from tests.unit.roles.integrity.test_integrity_database import PLAIN_ACL, WIDE_ACL
 
 SINCE = 1_700_000_000.0
 BASE64 = {name: hashlib.sha256(name.encode()) for name in ("new", "evil")}
@@ -24,6 +25,12 @@ def entry(perm: str = "100755", *, content: str = "", lname: str = "0", uid: str
     acl = "0" if perm.startswith("12") else PLAIN_ACL
     columns = {"perm": perm, "uid": uid, "gid": "0", "lname": lname, "sha256": digest, "acl": acl}
     return Entry(f"x {perm} {digest} {lname}", columns)
+
+
+def seen(path: Path) -> Entry:
+    """Return what the engine would have seen of a file."""
+    digest = base64.b64encode(hashlib.sha256(path.read_bytes()).digest()).decode()
+    return Entry("x", {"perm": "100644", "uid": "0", "gid": "0", "sha256": digest})
 
 
 def stamp(moment: float) -> str:
@@ -169,18 +176,83 @@ def test_compiled_modules_are_those_of_their_source(
     source.write_text("def f(a):\n    return [a, 'x', 1.5, {'k': (1, 2)}]\n")
     good = str(py_compile.compile(str(source), doraise=True))
     host.package("python3", {})
-    changed = Change(good, None, entry("100644", content="x"))
-    assert "compiled anew" in derived.explained([changed], host.books())[good]
     data = Path(good).read_bytes()
+    changed = Change(good, None, seen(Path(good)))
+    sources = {str(source): seen(source)}
+    assert "compiled anew" in derived.explained([changed], host.books(), sources)[good]
+    # Module and source are those that the engine saw, not what is there meanwhile.
+    other = changed._replace(now=entry("100644", content="x"))
+    assert not derived.explained([other], host.books(), sources)
+    assert not derived.explained([changed], host.books(), {str(source): entry("100644", content="x")})
+    assert not derived.explained([changed], host.books(), {})
     evil = tmp_path / "evil.py"
     evil.write_text("def f(a):\n    return [a, 'y', 1.5, {'k': (1, 2)}]\n")
     Path(good).write_bytes(
         data[:16] + Path(str(py_compile.compile(str(evil), doraise=True))).read_bytes()[16:]
     )
-    assert not derived.explained([changed], host.books())
+    wrong = Change(good, None, seen(Path(good)))
+    assert not derived.explained([wrong], host.books(), sources)
     Path(good).write_bytes(data)
     # Nothing was installed since.
-    assert not derived.explained([changed], Packages(SINCE + 120, {}, host.root, host.log))
+    assert not derived.explained([changed], Packages(SINCE + 120, {}, host.root, host.log), sources)
+
+
+def certificate(name: str, kind: str = "CERTIFICATE") -> str:
+    return f"-----BEGIN {kind}-----\n{base64.b64encode(name.encode()).decode()}\n-----END {kind}-----\n"
+
+
+def test_the_bundle_of_authorities_is_of_known_ones_and_of_nothing_else(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [tmp_path / name for name in ("packages", "own")]
+    bundle = tmp_path / "bundle"
+    own = {"a.crt": certificate("a"), "b.crt": f"# ours\n{certificate('b')}".rstrip("\n")}
+    for place, (name, text) in zip(places, own.items(), strict=True):
+        place.mkdir()
+        (place / name).write_text(text)
+    known = {str(path): seen(path) for place in places for path in place.iterdir()}
+    monkeypatch.setattr(derived, "_AUTHORITIES", tuple(map(str, places)))
+    row = next(each for each in derived.MADE if each.packages == "ca-certificates")
+
+    def holds(text: str, of: Entry | None = None) -> bool:
+        bundle.write_text(text)
+        return bool([*row.holding([Change(str(bundle), None, of or seen(bundle))], host.books(), known)])
+
+    a, b = certificate("a"), f"# ours\n{certificate('b')}"
+    assert holds(a + b)
+    assert holds(b + a + certificate("b"))
+    assert not holds(a + b + certificate("evil"))
+    assert not holds(a + b + certificate("evil", "TRUSTED CERTIFICATE"))
+    assert not holds(certificate("evil", "X509 CERTIFICATE"))
+    assert not holds(a + "x\n" + b)
+    assert not holds("")
+    # What the engine saw was another.
+    assert not holds(a + b, entry("100644", content="evil"))
+    # An authority that came since the engine looked is nobody's.
+    (places[1] / "late.crt").write_text(certificate("late"))
+    assert not holds(a + certificate("late"))
+
+
+def test_the_linkers_index_is_the_one_that_the_engine_saw(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ldconfig(command: list[object], **_: object) -> None:
+        Path(str(command[-1])).write_text("index")
+
+    monkeypatch.setattr(subprocess, "run", ldconfig)
+    row = derived.MADE[0]
+    books = host.books()
+    assert [*row.holding([Change("/x", None, entry("100644", content="index"))], books, {})] == ["/x"]
+    assert not [*row.holding([Change("/x", None, entry("100644", content="evil"))], books, {})]
+
+
+def test_a_link_is_where_the_engine_saw_it_lead(host: Host, tmp_path: Path) -> None:
+    tool, link = tmp_path / "tool", tmp_path / "link"
+    host.package("tool", {str(tool): "x"})
+    link.symlink_to(tool)
+    row = next(each for each in derived.MADE if each.paths == "/etc/alternatives/[^/]+")
+    right, wrong = (Change(str(link), None, entry("120777", lname=to)) for to in (str(tool), "/srv/evil"))
+    assert [*row.holding([right, wrong], host.books(), {})] == [str(link)]
 
 
 def test_no_link_of_alternatives_stands_in_for_a_program(host: Host, tmp_path: Path) -> None:
@@ -193,7 +265,22 @@ def test_no_link_of_alternatives_stands_in_for_a_program(host: Host, tmp_path: P
         frozenset({"kind"}),
     )
     elsewhere = Change("/usr/bin/new", None, entry("120777", lname=str(tmp_path / "tool")))
-    assert not derived.explained([gone, swapped, elsewhere], host.books())
+    assert not derived.explained([gone, swapped, elsewhere], host.books(), {})
+
+
+@pytest.mark.parametrize(
+    "column", [{"capabilities": "Y2FwX25ldF9yYXc9ZXA="}, {"xattrs": "1,user.x,eA=="}, {"acl": WIDE_ACL}]
+)
+def test_what_was_accepted_is_not_so_with_rights_that_came_later(
+    tmp_path: Path, column: dict[str, str]
+) -> None:
+    book = tmp_path / "accepted"
+    was = entry(content="x")
+    told = {"when": SINCE + 1, "path": "/a", "now": was.told(), "who": "ops", "reason": "agent"}
+    book.write_text(json.dumps(told) + "\n")
+    assert Accepted(SINCE, book).why(Change("/a", None, was))
+    later = Entry("x", {**was.columns, **column})
+    assert not Accepted(SINCE, book).why(Change("/a", None, later))
 
 
 def test_what_was_accepted_is_so_as_it_was_seen_and_not_as_it_is_meanwhile(tmp_path: Path) -> None:
