@@ -1,5 +1,6 @@
 """Reverting from the control host: the host does it by itself (revert.sh), and is asked how far it has come."""
 
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from roles.history.asking import Answer, AskError, answers, run_there
 _PAUSE: Final = 1.0
 # A host that is not reached for so long is given up; its revert goes on by itself.
 _PATIENCE: Final = 300.0
+# What an answer begins with, however much a host has to say while its systemd starts anew.
+_STATE: Final = re.compile(r"(running|never|ended \d+)$", re.MULTILINE)
 
 
 def planned(inventory: str, hosts: Sequence[str]) -> int:
@@ -34,13 +37,11 @@ def reverted(inventory: str, hosts: Sequence[str], *, even_with_mail: bool) -> i
     heard = time.monotonic()
     while running:
         time.sleep(_PAUSE)
-        try:
-            asked = answers(inventory, run_there("revert", "--state"), list(running))
-        except AskError:
-            if time.monotonic() - heard > _PATIENCE:
-                raise
-            continue
-        heard = time.monotonic()
+        asked = _asked(inventory, list(running))
+        if asked:
+            heard = time.monotonic()
+        elif time.monotonic() - heard > _PATIENCE:
+            raise AskError(f"no answer from {', '.join(running)} any more; what was begun there goes on")
         for name, answer in asked.items():
             state, running[name] = _told(name, answer, running[name])
             if state != "running":
@@ -49,6 +50,15 @@ def reverted(inventory: str, hosts: Sequence[str], *, even_with_mail: bool) -> i
                     _print(name, "the revert was ended from outside; run it again, it goes on where it was")
                 del running[name]
     return int(failed)
+
+
+def _asked(inventory: str, hosts: Sequence[str]) -> dict[str, Answer]:
+    """Return what hosts say of their reverts; those that cannot say it now are left out."""
+    try:
+        asked = answers(inventory, run_there("revert", "--state"), hosts)
+    except AskError:
+        return {}
+    return {name: answer for name, answer in asked.items() if _STATE.match(answer.text)}
 
 
 def _told(name: str, answer: Answer, lines: int) -> tuple[str, int]:

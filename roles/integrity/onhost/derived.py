@@ -20,6 +20,8 @@ from .evidence import Packages
 
 _NOBODY: Final = 65534
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+# Every kind of table that Debian's Postfix has a package for; those of installed ones are copied to /etc/postfix.
+_TABLES: Final = "/usr/share/postfix/dynamicmaps.cf"
 _AUTHORITIES: Final = ("/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
 
 # Reads compiled modules that anybody may have written, so it runs as nobody. Two compilations of a source differ in how
@@ -181,6 +183,15 @@ def _packaged(path: str, packages: Packages) -> bool:
     return path in packages.listed or path.startswith(tuple(f"{each}/" for each in _AUTHORITIES))
 
 
+def _tables(found: Sequence[Change], _packages: Packages, seen: _Seen) -> Iterable[str]:
+    """Postfix's list of what it loads for a kind of table: rows of the package's own list, and nothing else (dynamicmaps.cf)."""
+    own = set(_as_seen(_TABLES, seen.get(_TABLES)).splitlines())
+    for each in found:
+        rows = _as_seen(each.path, each.now).splitlines()
+        if rows and own.issuperset(rows):
+            yield each.path
+
+
 def _then(found: Sequence[Change], packages: Packages, _seen: _Seen) -> Iterable[str]:
     for each in found:
         try:
@@ -236,6 +247,12 @@ MADE: Final = (
         ".*",
         "what a package offers in place of a configuration file, which nothing reads; not verified but by its time",
         _then,
+    ),
+    Made(
+        r"/etc/postfix/dynamicmaps\.cf",
+        "postfix.*",
+        "what Postfix loads for each kind of table, which its packages write; compared with the list of all kinds",
+        _tables,
     ),
     Made(
         r"/etc/aliases\.db",

@@ -88,6 +88,16 @@ def test_one_host_is_reverted_and_what_it_says_is_shown_once(
     ]
 
 
+def test_an_answer_that_says_nothing_of_the_revert_is_asked_for_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reverting, "_PATIENCE", 60.0)
+    broken = "Failed to connect to bus: Connection refused\nrunning\none\n0"
+    fleet.answers(NAMES[1], "\n0", broken, "\n0", "ended 0\none\n0")
+    assert fleet.run("revert", "--host", NAMES[1], "--yes") == 0
+    assert capsys.readouterr().out == f"{NAMES[1]}: one\n"
+
+
 @pytest.mark.parametrize(
     ("answers", "said"),
     [

@@ -246,6 +246,24 @@ def test_the_linkers_index_is_the_one_that_the_engine_saw(
     assert not [*row.holding([Change("/x", None, entry("100644", content="evil"))], books, {})]
 
 
+def test_what_postfix_loads_is_of_the_packages_list_and_of_nothing_else(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every, own = tmp_path / "every", tmp_path / "own"
+    every.write_text("# kinds\nlmdb\tpostfix-lmdb.so\td\nldap\tpostfix-ldap.so\td\n")
+    monkeypatch.setattr(derived, "_TABLES", str(every))
+    row = next(each for each in derived.MADE if each.holding is derived._tables)
+
+    def holds(text: str, listed: Entry) -> bool:
+        own.write_text(text)
+        return bool([*row.holding([Change(str(own), None, seen(own))], host.books(), {str(every): listed})])
+
+    assert holds("# kinds\nlmdb\tpostfix-lmdb.so\td\n", seen(every))
+    assert not holds("lmdb\tpostfix-lmdb.so\td\n", entry("100644", content="another"))
+    for evil in ("", "lmdb\t/srv/evil.so\td\n", "# kinds\nlmdb\tpostfix-lmdb.so\td\nx\tpostfix-ldap.so\td\n"):
+        assert not holds(evil, seen(every))
+
+
 def test_a_link_is_where_the_engine_saw_it_lead(host: Host, tmp_path: Path) -> None:
     tool, link = tmp_path / "tool", tmp_path / "link"
     host.package("tool", {str(tool): "x"})
