@@ -34,7 +34,7 @@ help: ## show this text
 
 setup: $(READY) ## install what all other targets need: Debian packages (as root) and the locked Python environment
 
-$(READY): pyproject.toml uv.lock
+$(READY): pyproject.toml uv.lock Makefile
 	@.ci/packages $(APT_LAB)
 	test -x $(BIN)/python || python3 -m venv $(VENV)
 	$(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(m.version("uv") != "$(UV_VERSION)")' 2>/dev/null \
