@@ -22,7 +22,7 @@ _ANY_DATABASE = "find /var/lib/clamav -name '*.c[vl]d' -o -name '*.[nhlmfi]d[bus
 @layer("ClamAV")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have clamd scan for filterd, and freshclam keep its signatures new."""
-    packages_installed(name="Install ClamAV", packages=platform.packages["clamav"])
+    packages_installed(name="Install ClamAV", packages=platform.packages["clamav"], manager=platform.manager)
     files_owned(
         name="Write ClamAV's configuration",
         files=_files(gateway, concurrent=_room_for_two(gateway)),

@@ -36,7 +36,7 @@ RUN = f"python3 -I {PROGRAM}"
 @layer("DNS")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have unbound resolve for the gateway, and the declared block lists tested before the MTA asks them."""
-    packages_installed(name="Install unbound", packages=platform.packages["dns"])
+    packages_installed(name="Install unbound", packages=platform.packages["dns"], manager=platform.manager)
     files_owned(
         name="Write unbound's configuration",
         files=[

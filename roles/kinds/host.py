@@ -97,7 +97,7 @@ class UnitOption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileMode:
-    """Owner, group and mode of the files that a shell pattern names; there must be at least one."""
+    """Owner, group and mode of the files that a shell pattern names, all by Debian 12's names; there must be at least one."""
 
     path: str
     mode: str
@@ -110,21 +110,21 @@ class FileMode:
         return self.path
 
     def wanted(self, gateway: Gateway) -> str:
-        del gateway
-        return f"{self.mode} {self.owner} {self.group}"
+        here = row(gateway)
+        own = (f"{self.mode} {here.user(self.owner)} {here.group(self.group)}",)
+        return " or ".join(here.modes.get(self.path, own))
 
     def question(self, gateway: Gateway) -> str:
-        del gateway
-        return f"stat --format '%a %U %G' {self.path}"
+        return f"stat --format '%a %U %G' {row(gateway).here(self.path)}"
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         lines = answer.splitlines()
-        return bool(lines) and all(line == self.wanted(gateway) for line in lines)
+        return bool(lines) and all(line in self.wanted(gateway).split(" or ") for line in lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostAnswer:
-    """Any other question to the live host: a command, and a pattern that its whole answer must match.
+    """Any other question to the live host: a command, in Debian 12's words, and a pattern that its whole answer must match.
 
     ``refuted_by`` is an answer that must not hold; it is tried when the record is made.
     """
@@ -149,7 +149,7 @@ class HostAnswer:
         return self.matches
 
     def question(self, gateway: Gateway) -> str:
-        return resolved(self.command, gateway)
+        return row(gateway).here(resolved(self.command, gateway))
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         del gateway

@@ -39,7 +39,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         wanted="",
         remedy=f"systemctl --quiet disable --now {SENDMAIL}; cd {UNITS} && rm -f {SENDMAIL}; systemctl daemon-reload",
     )
-    packages_installed(name="Install Postfix", packages=platform.mta["postfix"])
+    packages_installed(name="Install Postfix", packages=platform.mta["postfix"], manager=platform.manager)
     tls.written(gateway, platform)
     _list_built(gateway)
     _directories_described(gateway)

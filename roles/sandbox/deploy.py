@@ -55,7 +55,7 @@ def _let_loose(gateway: Gateway, platform: Platform) -> Iterator[str]:
 @layer("Sandbox")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have the daemons start in their sandboxes, and those that run without them start anew."""
-    packages_installed(name="Install AppArmor", packages=platform.packages["sandbox"])
+    packages_installed(name="Install AppArmor", packages=platform.packages["sandbox"], manager=platform.manager)
     files_owned(name="Write the daemons' profiles", files=_profiles(gateway), check=_CHECK_PROFILES)
     attached = "; ".join(_let_loose(gateway, platform))
     converged(

@@ -47,7 +47,7 @@ _PLACES: Final = (
 @layer("Updates")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have updates installed, judged by the gate, and taken back."""
-    packages_installed(name="Install unattended-upgrades", packages=platform.packages["updates"])
+    packages_installed(name="Install unattended-upgrades", packages=platform.packages["updates"], manager=platform.manager)
     converged(
         name="Make the places of updates",
         question=_PLACES,

@@ -1,0 +1,142 @@
+"""Package managers: what each is asked and told, as shell text; a platform has one (roles/platforms.py)."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+class Manager(Protocol):
+    """What roles want of a package manager. Names are of packages; what is returned is shell text for root."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, and the ending of its part of roles/history."""
+
+    def missing(self, names: Sequence[str]) -> str:
+        """Return the question which of some packages are not installed, a name a line, and what a dead run has left."""
+
+    def installed(self, names: Sequence[str]) -> str:
+        """Return the script that installs packages without their recommendations, and starts nothing that they bring."""
+
+    def has(self, package: str) -> str:
+        """Return the command that succeeds where a package is installed."""
+
+    def there(self, names: Sequence[str]) -> str:
+        """Return the question which of some packages are installed, a name a line."""
+
+    def removed(self, question: str) -> str:
+        """Return the script that removes the packages that a question names, and none that another one needs."""
+
+    def modes_kept(self, paths: str) -> str:
+        """Return the question which of some paths, words of the shell, keep their mode through upgrades as far as they can."""
+
+    def mode_kept(self, path: str, mode: str, group: str = "root") -> str:
+        """Return the script that gives a file of root's its mode; where the manager can, for its package's upgrades too."""
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return " ".join(shlex.quote(name) for name in names)
+
+
+_POLICY: Final = "/usr/sbin/policy-rc.d"
+
+
+@dataclass(frozen=True, slots=True)
+class Apt:
+    """Debian's.
+
+    It starts a daemon when its package is configured, with the distribution's own configuration: an MTA would answer
+    the internet before it is ours. policy-rc.d forbids that while packages are being installed.
+    """
+
+    name: str = "apt"
+
+    def missing(self, names: Sequence[str]) -> str:
+        return (
+            f"for p in {_quoted(names)}; do {self.has('$p')} || echo $p; done; "
+            f"if grep -qs bastide {_POLICY}; then echo {_POLICY}; fi"
+        )
+
+    def installed(self, names: Sequence[str]) -> str:
+        wanted = _quoted([name for name in names if name != _POLICY])
+        left = f"rm -f {_POLICY}\n" if _POLICY in names else ""
+        if not wanted:
+            return left
+        return f"""{left}export DEBIAN_FRONTEND=noninteractive
+if ! [ -e {_POLICY} ] || grep -q bastide {_POLICY}; then
+  printf '#!/bin/sh\\n# bastide: nothing starts while packages are being installed\\nexit 101\\n' >{_POLICY}
+  chmod 755 {_POLICY}
+  trap 'rm -f {_POLICY}' EXIT
+fi
+fresh=$(find /var/cache/apt/pkgcache.bin -mmin -60 2>/dev/null || true)
+[ "$fresh" ] || apt-get -q update
+dpkg --configure -a
+install() {{
+  apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold install {wanted}
+}}
+# Whatever asks apt writes its cache anew, also where the lists were never fetched.
+install || {{ [ "$fresh" ] && apt-get -q update && install; }}"""
+
+    def has(self, package: str) -> str:
+        return f"dpkg-query -W -f='${{db:Status-Status}}' {package} 2>/dev/null | grep -qx installed"
+
+    def there(self, names: Sequence[str]) -> str:
+        return (
+            "dpkg-query --show --showformat='${db:Status-Status} ${binary:Package}\\n' "
+            f"{' '.join(names)} 2>/dev/null | sed -n 's/^installed //p' || true"
+        )
+
+    def removed(self, question: str) -> str:
+        # dpkg(1) removes no package that another one needs, where apt would take that one along.
+        return f"dpkg --remove $({question})"
+
+    def modes_kept(self, paths: str) -> str:
+        # An override stands before its package is there, and holds when it comes.
+        del paths
+        return "dpkg-statoverride --list | awk '{ print $4 }'"
+
+    def mode_kept(self, path: str, mode: str, group: str = "root") -> str:
+        # By an override, so that an upgrade of its package does not widen it again.
+        return (
+            f"dpkg-statoverride --remove {path} >/dev/null 2>&1 || true; "
+            f"dpkg-statoverride --update --add root {group} {mode} {path}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Dnf:
+    """EL's. It starts nothing; a preset may enable a unit. RPM keeps no modes: an upgrade's are put right by the next deploy."""
+
+    name: str = "dnf"
+
+    def missing(self, names: Sequence[str]) -> str:
+        return f"for p in {_quoted(names)}; do {self.has('$p')} || echo $p; done"
+
+    def installed(self, names: Sequence[str]) -> str:
+        wanted = _quoted(names)
+        return f"""install() {{ dnf -q -y --setopt=install_weak_deps=False "$@" install {wanted}; }}
+# What it knows of the repositories may be two days old.
+install || install --refresh || {{
+  echo 'ClamAV is in EPEL, which wants CRB: if these are not enabled, `dnf install epel-release` and `dnf config-manager --set-enabled crb`' >&2
+  exit 1
+}}"""
+
+    def has(self, package: str) -> str:
+        # By what it provides: a name may be another package's by now.
+        return f"rpm -q --quiet --whatprovides {package} >/dev/null 2>&1"
+
+    def there(self, names: Sequence[str]) -> str:
+        return f"rpm -q --queryformat '%{{NAME}}\\n' {' '.join(names)} 2>/dev/null | grep -v ' ' || true"
+
+    def removed(self, question: str) -> str:
+        return f"rpm --erase $({question})"
+
+    def modes_kept(self, paths: str) -> str:
+        return f"printf '%s\\n' {paths}"
+
+    def mode_kept(self, path: str, mode: str, group: str = "root") -> str:
+        return f"chown root:{group} {path}; chmod {mode} {path}"
+
+
+APT: Final = Apt()
+DNF: Final = Dnf()
