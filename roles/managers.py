@@ -27,6 +27,12 @@ class Manager(Protocol):
     def removed(self, question: str) -> str:
         """Return the script that removes the packages that a question names, and none that another one needs."""
 
+    def left_behind(self) -> str:
+        """Return the question of which removed packages something is left, in one line."""
+
+    def upgrades(self) -> str:
+        """Return the question how many upgrades wait, by what is known already; an answer that is no number says why."""
+
     def modes_kept(self, paths: str) -> str:
         """Return the question which of some paths, words of the shell, keep their mode through upgrades as far as they can."""
 
@@ -90,6 +96,18 @@ install || {{ [ "$fresh" ] && apt-get -q update && install; }}"""
         # dpkg(1) removes no package that another one needs, where apt would take that one along.
         return f"dpkg --remove $({question})"
 
+    def left_behind(self) -> str:
+        return "dpkg-query --show --showformat='${db:Status-Abbrev}${Package}\\n' | sed -n 's/^rc *//p' | tr '\\n' ' '"
+
+    def upgrades(self) -> str:
+        # Without its caches: as root apt writes them even when it only simulates, and who looks at their age, a deploy
+        # for one, takes lists for fresh that never came.
+        return (
+            "ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || { echo 'no list of packages was ever fetched'; exit 0; }; "
+            "found=$(apt-get --simulate --quiet -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= upgrade) || exit 1; "
+            "printf '%s\\n' \"$found\" | grep -c '^Inst' || true"
+        )
+
     def modes_kept(self, paths: str) -> str:
         # An override stands before its package is there, and holds when it comes.
         del paths
@@ -130,6 +148,17 @@ install || install --refresh || {{
 
     def removed(self, question: str) -> str:
         return f"rpm --erase $({question})"
+
+    def left_behind(self) -> str:
+        return "find /etc -xdev -name '*.rpmsave' -printf '%p '"
+
+    def upgrades(self) -> str:
+        # dnf(8): 100 is the exit code where some wait; from its cache alone, which it says if it has none.
+        return (
+            "found=$(dnf -q -C check-update 2>/dev/null); rc=$?; "
+            "case $rc in 0 | 100) ;; *) echo 'no list of packages was ever fetched'; exit 0 ;; esac; "
+            "printf '%s\\n' \"$found\" | sed '/^Obsoleting/,$d' | grep -c '^[^ ]*\\.[^ ]* ' || true"
+        )
 
     def modes_kept(self, paths: str) -> str:
         return f"printf '%s\\n' {paths}"

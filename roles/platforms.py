@@ -36,6 +36,10 @@ class Platform:
     ``postfix_ready`` is what makes Postfix's chroot ready before its unit starts; empty: its daemons run in none.
     ``programs_in_root``: whether packages name programs below /bin and /sbin, as dpkg-statoverride(1) must then.
     ``loads_rules``: whether a package brings the unit that loads the packet filter's rules at boot; else we do.
+    ``mac``: what of the kernel's holds daemons to profiles. ``clamd_socket``: whether systemd makes clamd's socket; else clamd does
+    and is started when it answers. ``postfix`` are parameters of main.cf that say where its package has put things. ``mta_files``
+    is what is kept from the filter's engines (InaccessiblePaths of systemd.exec(5)). ``resolver_files`` keep others' hands off
+    resolv.conf, each with its content.
     ``root_hints``: whether a package brings the root servers' addresses; else unbound has its own. ``pam``: what makes PAM's
     common files; only that of Debian is driven yet. ``sshd`` are lines for sshd's own configuration.
     ``python`` is the ABI tag of its Python.
@@ -65,6 +69,11 @@ class Platform:
     programs_in_root: bool
     loads_rules: bool = True
     root_hints: bool = True
+    mac: Literal["apparmor", "selinux"] = "apparmor"
+    clamd_socket: bool = True
+    postfix: Mapping[str, str] = field(default_factory=dict)
+    mta_files: str = "-/etc/postfix -/etc/mail"
+    resolver_files: Mapping[str, str] = field(default_factory=dict)
     pam: Literal["pam-auth-update", "authselect"] = "pam-auth-update"
     sshd: tuple[str, ...] = ("DebianBanner no",)
     python: str
@@ -143,6 +152,7 @@ DEBIAN_12 = Platform(
     # Without linux-base OpenSCAP's content takes the host for one without a kernel, and most of its rules for no business of it.
     scanners=("linux-base", "lynis", "openscap-scanner"),
     users={"clamd": "clamav", "freshclam": "clamav"},
+    groups={"freshclam": "clamav"},
     postfix_ready="/usr/lib/postfix/configure-instance.sh %i",
     programs_in_root=True,
     python="cp311",
@@ -222,6 +232,8 @@ EL_9 = Platform(
         "/etc/apparmor.d": "/etc/selinux",
         "/etc/ssl/certs/ca-certificates.crt": "/etc/pki/tls/certs/ca-bundle.crt",
         "/boot/grub/grub.cfg": "/boot/grub2/grub.cfg",
+        # freshclam keeps no log of its own.
+        "/var/log/clamav": "/var/lib/clamav",
         "/run/clamav": "/run/clamd.scan",
         "/run/clamav/clamd.ctl": "/run/clamd.scan/clamd.sock",
         "/usr/bin/python3": "/usr/bin/python3.11",
@@ -236,7 +248,7 @@ EL_9 = Platform(
         "debian-spamd": "spamd",
         "freshclam": "clamupdate",
     },
-    groups={"clamav": "virusgroup", "debian-spamd": "spamd", "sudo": "wheel"},
+    groups={"clamav": "virusgroup", "freshclam": "clamupdate", "debian-spamd": "spamd", "sudo": "wheel"},
     modes={
         "/etc/shadow": ("0 root root",),
         "/etc/gshadow": ("0 root root",),
@@ -250,6 +262,8 @@ EL_9 = Platform(
         "hardening.password-tries": _PAM,
         "hardening.su": _PAM,
         "hardening.umask": _PAM,
+        "mta.sandbox": "EL's Postfix runs in no chroot, and SELinux's policy for it counts on that; sandbox.postfix holds it to its "
+        "queue.",
         "integrity": "What explains changes of files knows dpkg alone as yet, so nothing is compared here.",
         "sandbox.apparmor": _SELINUX,
         "updates": "The nightly updates and their gate know apt alone as yet: dnf is yours to run.",
@@ -278,6 +292,24 @@ EL_9 = Platform(
     programs_in_root=False,
     loads_rules=False,
     root_hints=False,
+    mac="selinux",
+    clamd_socket=False,
+    postfix={
+        "command_directory": "/usr/sbin",
+        "daemon_directory": "/usr/libexec/postfix",
+        "mailq_path": "/usr/bin/mailq.postfix",
+        "meta_directory": "/etc/postfix",
+        "newaliases_path": "/usr/bin/newaliases.postfix",
+        "sendmail_path": "/usr/sbin/sendmail.postfix",
+        "setgid_group": "postdrop",
+        "shlib_directory": "/usr/lib64/postfix",
+    },
+    # SpamAssassin's configuration stands below /etc/mail.
+    mta_files="-/etc/postfix",
+    resolver_files={
+        "/etc/NetworkManager/conf.d/bastide.conf": "# Written by Bastide; changes are undone by the next deploy. dns.resolver.\n"
+        "[main]\ndns=none\n"
+    },
     pam="authselect",
     sshd=(),
     python="cp311",

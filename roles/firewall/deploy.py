@@ -38,6 +38,16 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         v6=ruleset(FILTERING, gateway, 6),
         confirm_seconds=gateway.firewall_confirm_seconds,
     )
+    if not platform.loads_rules:
+        # Behind ours, so that the host is at no time without any; at boot only one of them is to load.
+        converged(
+            name="Have no other packet filter",
+            question="for u in firewalld nftables iptables ip6tables; do systemctl is-enabled --quiet $u.service 2>/dev/null && echo $u; "
+            "done; true",
+            wanted="",
+            remedy="for u in firewalld nftables iptables ip6tables; do "
+            "! systemctl is-enabled --quiet $u.service 2>/dev/null || systemctl --quiet disable --now $u.service; done",
+        )
     _kernel(gateway)  # behind the rules, with which the kernel loads the modules whose parameters these are
     # Its plugins read /etc/iptables at boot; the rules are live already, so nothing reloads it here.
     unit_current(

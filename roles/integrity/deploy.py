@@ -43,6 +43,8 @@ _COPY: Final = "/run/bastide/integrity"
 @layer("Integrity")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have the engine, its configuration, the program that explains what it finds, and its timer."""
+    if "integrity" not in platform.packages:
+        return
     if gateway.integrity.engine == "none":
         converged(
             name="Compare nothing",

@@ -71,7 +71,7 @@ class UnitOption:
 
     unit: str
     option: str
-    value: str
+    value: Value
     mta: Mta | None = None
     needs: Need | None = None
 
@@ -79,8 +79,7 @@ class UnitOption:
         return f"{self.unit} {self.option}"
 
     def wanted(self, gateway: Gateway) -> str:
-        del gateway
-        return self.value
+        return resolved(self.value, gateway)
 
     def question(self, gateway: Gateway) -> str:
         unit = shlex.quote(row(gateway).unit(self.unit))

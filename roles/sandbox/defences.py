@@ -113,6 +113,24 @@ DEFENCES = (
         unseen=_INSIDE,
         weight=7,
     ),
+    Defence(
+        id="sandbox.selinux",
+        title="SELinux holds the daemons to the distribution's policy",
+        why="It names what each domain may open and connect to, whatever user it runs as; permissive it only writes that down.",
+        rows=("H07",),
+        sets=(
+            HostAnswer(
+                subject="SELinux's mode",
+                command="getenforce",
+                matches="Enforcing",
+                refuted_by="Permissive",
+                needs="selinux",
+            ),
+        ),
+        unseen=_INSIDE,
+        when=lambda gateway: row(gateway).mac == "selinux",
+        weight=7,
+    ),
     _sandbox(
         "clamd",
         "clamd has no network, no right of root's, and a file system that it can only read",

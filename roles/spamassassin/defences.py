@@ -53,7 +53,7 @@ DEFENCES = (
             HostAnswer(
                 subject="users of spamd's processes",
                 command="ps -o user:32= -C spamd | sort -u",
-                matches="debian-spamd",
+                matches="debian-spamd|spamd",
                 refuted_by="root",
             ),
         ),
