@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from typing_extensions import override
+
+
 class Manager(Protocol):
     """What roles want of a package manager. Names are of packages; what is returned is shell text for root."""
 
@@ -48,21 +51,26 @@ _POLICY: Final = "/usr/sbin/policy-rc.d"
 
 
 @dataclass(frozen=True, slots=True)
-class Apt:
+class Apt(Manager):
     """Debian's.
 
     It starts a daemon when its package is configured, with the distribution's own configuration: an MTA would answer
     the internet before it is ours. policy-rc.d forbids that while packages are being installed.
     """
 
-    name: str = "apt"
+    @property
+    @override
+    def name(self) -> str:
+        return "apt"
 
+    @override
     def missing(self, names: Sequence[str]) -> str:
         return (
             f"for p in {_quoted(names)}; do {self.has('$p')} || echo $p; done; "
             f"if grep -qs bastide {_POLICY}; then echo {_POLICY}; fi"
         )
 
+    @override
     def installed(self, names: Sequence[str]) -> str:
         wanted = _quoted([name for name in names if name != _POLICY])
         left = f"rm -f {_POLICY}\n" if _POLICY in names else ""
@@ -83,22 +91,27 @@ install() {{
 # Whatever asks apt writes its cache anew, also where the lists were never fetched.
 install || {{ [ "$fresh" ] && apt-get -q update && install; }}"""
 
+    @override
     def has(self, package: str) -> str:
         return f"dpkg-query -W -f='${{db:Status-Status}}' {package} 2>/dev/null | grep -qx installed"
 
+    @override
     def there(self, names: Sequence[str]) -> str:
         return (
             "dpkg-query --show --showformat='${db:Status-Status} ${binary:Package}\\n' "
             f"{' '.join(names)} 2>/dev/null | sed -n 's/^installed //p' || true"
         )
 
+    @override
     def removed(self, question: str) -> str:
         # dpkg(1) removes no package that another one needs, where apt would take that one along.
         return f"dpkg --remove $({question})"
 
+    @override
     def left_behind(self) -> str:
         return "dpkg-query --show --showformat='${db:Status-Abbrev}${Package}\\n' | sed -n 's/^rc *//p' | tr '\\n' ' '"
 
+    @override
     def upgrades(self) -> str:
         # Without its caches: as root apt writes them even when it only simulates, and who looks at their age, a deploy
         # for one, takes lists for fresh that never came.
@@ -108,11 +121,13 @@ install || {{ [ "$fresh" ] && apt-get -q update && install; }}"""
             "printf '%s\\n' \"$found\" | grep -c '^Inst' || true"
         )
 
+    @override
     def modes_kept(self, paths: str) -> str:
         # An override stands before its package is there, and holds when it comes.
         del paths
         return "dpkg-statoverride --list | awk '{ print $4 }'"
 
+    @override
     def mode_kept(self, path: str, mode: str, group: str = "root") -> str:
         # By an override, so that an upgrade of its package does not widen it again.
         return (
@@ -122,36 +137,46 @@ install || {{ [ "$fresh" ] && apt-get -q update && install; }}"""
 
 
 @dataclass(frozen=True, slots=True)
-class Dnf:
+class Dnf(Manager):
     """EL's. It starts nothing; a preset may enable a unit. RPM keeps no modes: an upgrade's are put right by the next deploy."""
 
-    name: str = "dnf"
+    @property
+    @override
+    def name(self) -> str:
+        return "dnf"
 
+    @override
     def missing(self, names: Sequence[str]) -> str:
         return f"for p in {_quoted(names)}; do {self.has('$p')} || echo $p; done"
 
+    @override
     def installed(self, names: Sequence[str]) -> str:
         wanted = _quoted(names)
         return f"""install() {{ dnf -q -y --setopt=install_weak_deps=False "$@" install {wanted}; }}
 # What it knows of the repositories may be two days old.
 install || install --refresh || {{
-  echo 'ClamAV is in EPEL, which wants CRB: if these are not enabled, `dnf install epel-release` and `dnf config-manager --set-enabled crb`' >&2
+  echo 'if EPEL and CRB are not enabled: `dnf install epel-release`, `dnf config-manager --set-enabled crb`' >&2
   exit 1
 }}"""
 
+    @override
     def has(self, package: str) -> str:
         # By what it provides: a name may be another package's by now.
         return f"rpm -q --quiet --whatprovides {package} >/dev/null 2>&1"
 
+    @override
     def there(self, names: Sequence[str]) -> str:
         return f"rpm -q --queryformat '%{{NAME}}\\n' {' '.join(names)} 2>/dev/null | grep -v ' ' || true"
 
+    @override
     def removed(self, question: str) -> str:
         return f"rpm --erase $({question})"
 
+    @override
     def left_behind(self) -> str:
         return "find /etc -xdev -name '*.rpmsave' -printf '%p '"
 
+    @override
     def upgrades(self) -> str:
         # dnf(8): 100 is the exit code where some wait; from its cache alone, which it says if it has none.
         return (
@@ -160,9 +185,11 @@ install || install --refresh || {{
             "printf '%s\\n' \"$found\" | sed '/^Obsoleting/,$d' | grep -c '^[^ ]*\\.[^ ]* ' || true"
         )
 
+    @override
     def modes_kept(self, paths: str) -> str:
         return f"printf '%s\\n' {paths}"
 
+    @override
     def mode_kept(self, path: str, mode: str, group: str = "root") -> str:
         return f"chown root:{group} {path}; chmod {mode} {path}"
 

@@ -52,7 +52,7 @@ class PackagesMissing(FactBase[list[str]]):
     default = list
 
     @override
-    def command(self, packages: Sequence[str], manager: Manager) -> str:
+    def command(self, packages: Sequence[str], manager: Manager = APT) -> str:
         return manager.missing(packages)
 
     @override

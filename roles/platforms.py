@@ -280,7 +280,17 @@ EL_9 = Platform(
         ),
         "services of other kinds of server": (
             *("autofs", "avahi", "bind", "bluez", "cups", "cyrus-imapd", "dhcp-server", "dnsmasq", "dovecot"),
-            *("exim", "gpm", "httpd", "lighttpd", "ModemManager", "net-snmp", "nfs-utils", "nginx", "openldap-servers"),
+            *(
+                "exim",
+                "gpm",
+                "httpd",
+                "lighttpd",
+                "ModemManager",
+                "net-snmp",
+                "nfs-utils",
+                "nginx",
+                "openldap-servers",
+            ),
             *("proftpd", "rpcbind", "rsync-daemon", "samba", "squid", "vsftpd", "xorg-x11-server-Xorg"),
         ),
         "compilers and debuggers": (

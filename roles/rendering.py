@@ -52,7 +52,11 @@ def _environment() -> Environment:
 
 def rendered(layer: str, template: str, gateway: Gateway, **values: object) -> str:
     """Return a template of a layer as text; it sees the settings as ``g``, their platform as ``p`` and ``values`` by their names."""
-    return _environment().get_template(f"{layer}/templates/{template}").render(g=gateway, p=row(gateway), **values)
+    return (
+        _environment()
+        .get_template(f"{layer}/templates/{template}")
+        .render(g=gateway, p=row(gateway), **values)
+    )
 
 
 def lines(

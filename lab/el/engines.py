@@ -92,4 +92,6 @@ SPAMASSASSIN: Final = Rpm(
     units=("spamassassin.service", "sa-update.timer"),
 )
 
-PACKAGES: Final = (CLAMAV_FILESYSTEM, CLAMAV, CLAMAV_LIB, CLAMD, FRESHCLAM, SPAMASSASSIN)
+MAIL_SPF: Final = Rpm(name="perl-Mail-SPF", debs=("libmail-spf-perl",))
+
+PACKAGES: Final = (CLAMAV_FILESYSTEM, CLAMAV, CLAMAV_LIB, CLAMD, FRESHCLAM, SPAMASSASSIN, MAIL_SPF)

@@ -19,7 +19,7 @@ from lab.state import cache_root
 from lab.tools import run, succeeds
 
 # Raise it when `_finish` changes, so that old ones are not used.
-RECIPE = 2
+RECIPE = 3
 # Where Debian's own tools go: code that calls them fails as it would on EL.
 HIDDEN: Final = "usr/lib/el-lab"
 TOOLS: Final = (
@@ -173,6 +173,12 @@ def _finish(tree: Path, packages: Path) -> None:
     for folder in ("var/lib/dpkg/alternatives", "var/lib/rpm", "etc/pki/tls/private"):
         (tree / folder).mkdir(parents=True, exist_ok=True)
     run(["chroot", tree, "groupadd", "--force", "--gid", "10", "--non-unique", "wheel"])
+    # EL's sshd names no release of the distribution's, and its password files are for root's rights alone.
+    config = tree / "etc/ssh/sshd_config"
+    config.write_text(f"{config.read_text()}DebianBanner no\n")
+    for name in ("shadow", "gshadow"):
+        run(["chown", "root:root", tree / "etc" / name])
+        (tree / "etc" / name).chmod(0)
     # It fails for units that are masked, and presets the others all the same.
     succeeds(["chroot", tree, "systemctl", "preset-all"])
     _packages_known(tree, packages)

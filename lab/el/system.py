@@ -58,6 +58,8 @@ ExecStart=/usr/sbin/chronyd -f /etc/chrony.conf $OPTIONS
 WantedBy=multi-user.target
 """,
     },
+    # Debian's program looks for its configuration there.
+    links={"/etc/chrony/chrony.conf": "../chrony.conf"},
     folders=dict.fromkeys(("/var/lib/chrony", "/var/log/chrony"), ("0750", "chrony", "chrony")),
     modes={"/etc/chrony.keys": ("0640", "root", "chrony")},
     kept=("/etc/chrony.conf", "/etc/chrony.keys", "/etc/sysconfig/chronyd"),

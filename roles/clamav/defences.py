@@ -99,7 +99,8 @@ DEFENCES = (
             HostAnswer(
                 subject="user of clamd's process",
                 command="ps -o user= -C clamd | sort -u",
-                matches="clamav|clamscan",
+                matches="clamd",
+                is_user=True,
                 refuted_by="root",
             ),
         ),

@@ -93,9 +93,7 @@ def _files(gateway: Gateway, platform: Platform, *, concurrent: bool) -> list[Ow
         ),
         OwnedFile(
             path=platform.here(FRESHCLAM_FILE),
-            content=rendered(
-                "clamav", "freshclam.conf.j2", gateway, options=freshclam, clamd_file=platform.here(CLAMD_FILE)
-            ),
+            content=rendered("clamav", "freshclam.conf.j2", gateway, options=freshclam),
             mode="640",
             group=platform.group("freshclam"),
         ),

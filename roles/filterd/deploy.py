@@ -32,7 +32,9 @@ _GROUPS = "id -nG filterd 2>/dev/null | tr ' ' '\\n' | sort | xargs"
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have filterd decide on each message while the MTA's client waits."""
     groups = sorted({*map(platform.group, ("clamav", "debian-spamd")), *agent(gateway).groups})
-    packages_installed(name="Install what filterd runs on", packages=platform.packages["filterd"], manager=platform.manager)
+    packages_installed(
+        name="Install what filterd runs on", packages=platform.packages["filterd"], manager=platform.manager
+    )
     converged(
         name="Make filterd's user",
         question=_GROUPS,

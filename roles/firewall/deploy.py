@@ -30,7 +30,11 @@ _LOADED = {tool: f"{BOOT_DIRECTORY}/rules.v{family}" for family, tool in TOOLS.i
 @layer("Firewall")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Load both families' rulesets and have them loaded at boot, before the network is up."""
-    packages_installed(name="Install the packet filter's tools", packages=platform.packages["firewall"], manager=platform.manager)
+    packages_installed(
+        name="Install the packet filter's tools",
+        packages=platform.packages["firewall"],
+        manager=platform.manager,
+    )
     _named_by_rules(gateway, platform)
     ruleset_loaded(
         name="Load the rulesets",

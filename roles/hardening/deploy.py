@@ -29,7 +29,11 @@ from roles.settings import Gateway
 @layer("Hardening")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Set kernel parameters, accounts, PAM, modes, logs and sshd's options; none of it ends a session that is open."""
-    packages_installed(name="Install what hardening configures", packages=_packages(gateway, platform), manager=platform.manager)
+    packages_installed(
+        name="Install what hardening configures",
+        packages=_packages(gateway, platform),
+        manager=platform.manager,
+    )
     files_owned(name="Write the kernel parameters", files=[sysctl_file(gateway)])
     parameters_set(gateway, DEFENCES, paths.SYSCTL)
     own = list(files(gateway, platform))

@@ -82,7 +82,6 @@ def files(gateway: Gateway, platform: Platform) -> Iterator[OwnedFile]:
             "sshd.conf.j2",
             gateway,
             options=list(lines(DEFENCES, SshdOption, gateway)),
-            more=platform.sshd,
         ),
         mode="600",
     )

@@ -22,7 +22,10 @@ _HERE: Final = Path(__file__).parent
 @layer(TITLE)
 def begins(_gateway: Gateway, platform: Platform) -> None:
     """Have the programs that record and revert; from here on the first change of a run records the host before it."""
-    sources = {PACKAGES: f"{PACKAGES}.{platform.manager.name}.sh", **{name: f"{name}.sh" for name in PROGRAMS}}
+    sources = {
+        PACKAGES: f"{PACKAGES}.{platform.manager.name}.sh",
+        **{name: f"{name}.sh" for name in PROGRAMS},
+    }
     files = [
         OwnedFile(path=f"{HISTORY}/{name}", content=(_HERE / source).read_text(), mode="700")
         for name, source in sources.items()

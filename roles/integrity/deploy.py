@@ -53,7 +53,9 @@ def apply(gateway: Gateway, platform: Platform) -> None:
             remedy=f"systemctl disable --now {TIMER}; rm -f {UNITS}/{TIMER} {UNITS}/{SERVICE} /run/bastide-notes/integrity",
         )
         return
-    packages_installed(name="Install what compares", packages=platform.packages["integrity"], manager=platform.manager)
+    packages_installed(
+        name="Install what compares", packages=platform.packages["integrity"], manager=platform.manager
+    )
     converged(
         name="Make the place of the baseline",
         question=f"stat -c '%a %U %G' {HOME}",

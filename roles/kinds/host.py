@@ -125,7 +125,7 @@ class FileMode:
 class HostAnswer:
     """Any other question to the live host: a command, in Debian 12's words, and a pattern that its whole answer must match.
 
-    ``refuted_by`` is an answer that must not hold; it is tried when the record is made.
+    ``refuted_by`` is an answer that must not hold; it is tried when the record is made. ``is_user``: the pattern is a user's name.
     """
 
     subject: str
@@ -134,6 +134,7 @@ class HostAnswer:
     refuted_by: str
     mta: Mta | None = None
     needs: Need | None = None
+    is_user: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a pattern that also takes the answer it is there to catch."""
@@ -144,12 +145,10 @@ class HostAnswer:
         return self.subject
 
     def wanted(self, gateway: Gateway) -> str:
-        del gateway
-        return self.matches
+        return row(gateway).user(self.matches) if self.is_user else self.matches
 
     def question(self, gateway: Gateway) -> str:
         return row(gateway).here(resolved(self.command, gateway))
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
-        del gateway
-        return re.fullmatch(self.matches, answer.strip()) is not None
+        return re.fullmatch(self.wanted(gateway), answer.strip()) is not None

@@ -72,7 +72,9 @@ def apply(gateway: Gateway, platform: Platform) -> None:
                 "sandbox.conf.j2",
                 gateway,
                 id=id_,
-                directives=[line for each in box.directives if (line := platform.here(resolved(each, gateway)))],
+                directives=[
+                    line for each in box.directives if (line := platform.here(resolved(each, gateway)))
+                ],
             ),
         )
         for id_, unit, box in boxes

@@ -53,7 +53,8 @@ DEFENCES = (
             HostAnswer(
                 subject="users of spamd's processes",
                 command="ps -o user:32= -C spamd | sort -u",
-                matches="debian-spamd|spamd",
+                matches="debian-spamd",
+                is_user=True,
                 refuted_by="root",
             ),
         ),

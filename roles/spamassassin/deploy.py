@@ -15,7 +15,9 @@ DROP_IN = "/etc/systemd/system/spamd.service.d/bastide.conf"
 @layer("SpamAssassin")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have spamd score mail for filterd."""
-    packages_installed(name="Install SpamAssassin", packages=platform.packages["spamassassin"], manager=platform.manager)
+    packages_installed(
+        name="Install SpamAssassin", packages=platform.packages["spamassassin"], manager=platform.manager
+    )
     files_owned(
         name="Write SpamAssassin's configuration",
         files=_files(gateway, platform),

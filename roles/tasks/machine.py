@@ -110,8 +110,8 @@ TASKS = (
         id="machine.upgrades",
         title="No upgrade of an installed package waits",
         why="A flaw that everybody can read about is the one that is tried.",
-        how="`apt-get update && apt-get upgrade`, under EL `dnf upgrade`, on the host, then `.venv/bin/python -m audit INVENTORY`. What waits is counted by the "
-        "lists as they are there: how old they are `ls -l /var/lib/apt/lists` says.",
+        how="`apt-get update && apt-get upgrade`, under EL `dnf upgrade`, on the host, then `.venv/bin/python -m audit INVENTORY`. "
+        "What waits is counted by the lists as they are there: how old they are `ls -l /var/lib/apt/lists` says.",
         asks=HostAnswer(
             subject="upgrades that wait",
             command=lambda gateway: row(gateway).manager.upgrades(),

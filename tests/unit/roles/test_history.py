@@ -31,6 +31,7 @@ class History:
         for name in ASKED:
             fake_host.program(name)
         text = (PROGRAMS / "record.sh").read_text()
+        shutil.copy(PROGRAMS / "packages.apt.sh", directory / "packages")
         self.program = directory / "record"
         self.program.write_text(
             text.replace("\nH=/", f"\nH={self.root}/", 1).replace("\nROOT=\n", f"\nROOT={self.root}\n", 1)

@@ -8,6 +8,7 @@ import pytest
 
 RESTORE = Path(__file__).parents[3] / "roles/history/restore.sh"
 FILTER = RESTORE.with_name("filter.sh")
+PACKAGES = RESTORE.with_name("packages.apt.sh")
 ME = f"{os.geteuid()} {os.getegid()}"
 
 
@@ -23,7 +24,7 @@ class Place:
         (self.kept / "now").mkdir(parents=True)
 
     def run(self, script: str) -> str:
-        head = f"set -eu; H={self.history}; X={self.kept}; . {RESTORE}; . {FILTER}\n"
+        head = f"set -eu; H={self.history}; X={self.kept}; . {PACKAGES}; . {RESTORE}; . {FILTER}\n"
         done = subprocess.run(["sh", "-c", head + script], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
