@@ -237,6 +237,7 @@ EL_9 = Platform(
         "/run/clamav": "/run/clamd.scan",
         "/run/clamav/clamd.ctl": "/run/clamd.scan/clamd.sock",
         "/usr/bin/python3": "/usr/bin/python3.11",
+        "/var/spool/rsyslog": "/var/lib/rsyslog",
         "/usr/sbin/spamd": "/usr/bin/spamd",
     },
     # The distribution's own python3 is 3.9, and dnf's.

@@ -1,7 +1,7 @@
 """One lab with one deployed gateway for all acceptance tests of a process; taken down at the end, also after a failure.
 
 BASTIDE_ACCEPT_KIND says what the gateway is, a container or a vm; tests marked vm want the latter, all others the former.
-BASTIDE_ACCEPT_PLATFORM says what it runs, as `python -m lab up --platform` does; tests marked debian are left out on others.
+BASTIDE_ACCEPT_PLATFORM says what it runs, as `python -m lab up --platform` does.
 BASTIDE_ACCEPT_LAB names a lab that is up and deployed already: then that one is used and left alone.
 """
 
@@ -16,11 +16,10 @@ from audit.target import Target
 from lab import lifecycle, state
 from lab.errors import LabError
 from lab.plan import CONTAINER, VM, LabState
-from lab.platforms import DEBIAN12
 from lab.tools import TO_BUILD, TO_RUN, require
 from roles.registry import DEFENCES
 from tests.acceptance.elsewhere import listening
-from tests.acceptance.gateway import SETTINGS, GatewayHost, Sink
+from tests.acceptance.gateway import PLATFORM, SETTINGS, GatewayHost, Sink
 from tests.acceptance.labs import deployed, swept
 from tests.acceptance.lacking import lacks
 from tests.acceptance.outside import Outside, seen_from
@@ -28,7 +27,6 @@ from tests.acceptance.policy import restored
 
 ITEMS = engine.items(DEFENCES, SETTINGS)
 KIND = os.environ.get("BASTIDE_ACCEPT_KIND", CONTAINER)
-PLATFORM = os.environ.get("BASTIDE_ACCEPT_PLATFORM", DEBIAN12)
 # What takes a minute and more, the longest first: of workers side by side none is left alone with one of them at the end.
 LONGEST = (
     "revert",
