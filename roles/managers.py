@@ -154,8 +154,11 @@ class Dnf(Manager):
         wanted = _quoted(names)
         return f"""install() {{ dnf -q -y --setopt=install_weak_deps=False "$@" install {wanted}; }}
 # What it knows of the repositories may be two days old.
-install || install --refresh || {{
-  echo 'if EPEL and CRB are not enabled: `dnf install epel-release`, `dnf config-manager --set-enabled crb`' >&2
+install || said=$(install --refresh 2>&1) || {{
+  echo "$said" >&2
+  case $said in *'No match for argument'*)
+    echo 'enable EPEL and CRB: `dnf install epel-release`, `dnf config-manager --set-enabled crb`' >&2 ;;
+  esac
   exit 1
 }}"""
 

@@ -40,6 +40,7 @@ class Platform:
     and is started when it answers. ``postfix`` are parameters of main.cf that say where its package has put things. ``mta_files``
     is what is kept from the filter's engines (InaccessiblePaths of systemd.exec(5)). ``resolver_files`` keep others' hands off
     resolv.conf, each with its content.
+    ``unbound_directory``: whether a package brings unbound.conf.d; else we make it.
     ``root_hints``: whether a package brings the root servers' addresses; else unbound has its own. ``pam``: what makes PAM's
     common files; only that of Debian is driven yet. ``sshd`` are lines for sshd's own configuration.
     ``python`` is the ABI tag of its Python.
@@ -68,6 +69,7 @@ class Platform:
     postfix_ready: str
     programs_in_root: bool
     loads_rules: bool = True
+    unbound_directory: bool = True
     root_hints: bool = True
     mac: Literal["apparmor", "selinux"] = "apparmor"
     clamd_socket: bool = True
@@ -302,6 +304,7 @@ EL_9 = Platform(
     postfix_ready="",
     programs_in_root=False,
     loads_rules=False,
+    unbound_directory=False,
     root_hints=False,
     mac="selinux",
     clamd_socket=False,

@@ -58,7 +58,7 @@ PSACCT: Final = Rpm(
 )
 CRONIE: Final = Rpm(
     name="cronie",
-    debs=("cron",),
+    debs=("cron", "cron-daemon-common"),
     moved=(("/usr/sbin/cron", "/usr/sbin/crond"),),
     files={
         "/etc/crontab": "SHELL=/bin/bash\nMAILTO=root\n",

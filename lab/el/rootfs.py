@@ -19,7 +19,7 @@ from lab.state import cache_root
 from lab.tools import run, succeeds
 
 # Raise it when `_finish` changes, so that old ones are not used.
-RECIPE = 3
+RECIPE = 4
 # Where Debian's own tools go: code that calls them fails as it would on EL.
 HIDDEN: Final = "usr/lib/el-lab"
 TOOLS: Final = (
@@ -181,6 +181,8 @@ def _finish(tree: Path, packages: Path) -> None:
         (tree / "etc" / name).chmod(0)
     # It fails for units that are masked, and presets the others all the same.
     succeeds(["chroot", tree, "systemctl", "preset-all"])
+    # EL's own presets leave that one alone.
+    (tree / "etc/systemd/system/ctrl-alt-del.target").unlink(missing_ok=True)
     _packages_known(tree, packages)
 
 

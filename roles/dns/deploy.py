@@ -41,6 +41,14 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     """Have unbound resolve for the gateway, and the declared block lists tested before the MTA asks them."""
     run = platform.here(RUN)
     packages_installed(name="Install unbound", packages=platform.packages["dns"], manager=platform.manager)
+    if not platform.unbound_directory:
+        directory = selftest.OUT.parent
+        converged(
+            name="Make the directory of unbound's parts",
+            question=f"stat -c '%a %U' {directory}",
+            wanted="755 root",
+            remedy=f"install -d -m 755 {directory}",
+        )
     files_owned(
         name="Write unbound's configuration",
         files=[

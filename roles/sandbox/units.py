@@ -73,6 +73,8 @@ CLAMD: Final[tuple[Value, ...]] = (
     "ExecStartPre=",
     "ExecStartPre=+/bin/mkdir -p /run/clamav",
     lambda gateway: f"ExecStartPre=+/bin/chown {row(gateway).user('clamd')} /run/clamav",
+    # Where systemd does not make its socket it gives that to the group itself.
+    lambda gateway: "" if row(gateway).clamd_socket else "SystemCallFilter=@chown",
     "PrivateNetwork=yes",
     "RestrictAddressFamilies=AF_UNIX",
     "IPAddressDeny=any",
