@@ -40,6 +40,8 @@ class Platform:
     and is started when it answers. ``postfix`` are parameters of main.cf that say where its package has put things. ``mta_files``
     is what is kept from the filter's engines (InaccessiblePaths of systemd.exec(5)). ``resolver_files`` keep others' hands off
     resolv.conf, each with its content.
+    ``enables``: whether packages enable their units; else each that a container does not run is enabled too. ``clock_exposure``:
+    the sandbox that is left to chronyd (see roles/sandbox), which under EL starts as root and becomes its user by itself.
     ``unbound_directory``: whether a package brings unbound.conf.d; else we make it.
     ``root_hints``: whether a package brings the root servers' addresses; else unbound has its own. ``pam``: what makes PAM's
     common files; only that of Debian is driven yet. ``sshd`` are lines for sshd's own configuration.
@@ -73,6 +75,8 @@ class Platform:
     root_hints: bool = True
     mac: Literal["apparmor", "selinux"] = "apparmor"
     clamd_socket: bool = True
+    enables: bool = True
+    clock_exposure: str = "3.0"
     postfix: Mapping[str, str] = field(default_factory=dict)
     mta_files: str = "-/etc/postfix -/etc/mail"
     resolver_files: Mapping[str, str] = field(default_factory=dict)
@@ -308,6 +312,8 @@ EL_9 = Platform(
     root_hints=False,
     mac="selinux",
     clamd_socket=False,
+    enables=False,
+    clock_exposure="3.1",
     postfix={
         "command_directory": "/usr/sbin",
         "daemon_directory": "/usr/libexec/postfix",

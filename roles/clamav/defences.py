@@ -99,8 +99,7 @@ DEFENCES = (
             HostAnswer(
                 subject="user of clamd's process",
                 command="ps -o user= -C clamd | sort -u",
-                matches="clamd",
-                is_user=True,
+                matches=lambda g: row(g).user("clamd"),
                 refuted_by="root",
             ),
         ),

@@ -125,27 +125,26 @@ class FileMode:
 class HostAnswer:
     """Any other question to the live host: a command, in Debian 12's words, and a pattern that its whole answer must match.
 
-    ``refuted_by`` is an answer that must not hold; it is tried when the record is made. ``is_user``: the pattern is a user's name.
+    ``refuted_by`` is an answer that must not hold; it is tried when the record is made.
     """
 
     subject: str
     command: Value
-    matches: str
+    matches: Value
     refuted_by: str
     mta: Mta | None = None
     needs: Need | None = None
-    is_user: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a pattern that also takes the answer it is there to catch."""
-        if re.fullmatch(self.matches, self.refuted_by):
+        if isinstance(self.matches, str) and re.fullmatch(self.matches, self.refuted_by):
             raise ValueError(f"{self.subject}: the pattern {self.matches!r} accepts its own counter-example")
 
     def name(self) -> str:
         return self.subject
 
     def wanted(self, gateway: Gateway) -> str:
-        return row(gateway).user(self.matches) if self.is_user else self.matches
+        return resolved(self.matches, gateway)
 
     def question(self, gateway: Gateway) -> str:
         return row(gateway).here(resolved(self.command, gateway))

@@ -191,20 +191,18 @@ class Sandbox:
 
     unit: str
     directives: tuple[Value, ...]
-    exposure: str
+    exposure: Value
 
     def name(self) -> str:
         return f"exposure of {self.unit}"
 
     def wanted(self, gateway: Gateway) -> str:
-        del gateway
-        return self.exposure
+        return resolved(self.exposure, gateway)
 
     def question(self, gateway: Gateway) -> str:
         unit = row(gateway).unit(self.unit)
         return f"systemd-analyze security --no-pager {unit} | sed -n 's/.*Overall exposure level.*: \\([0-9.]*\\) .*/\\1/p'"
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
-        del gateway
         seen = answer.strip()
-        return re.fullmatch(r"\d+(\.\d+)?", seen) is not None and float(seen) <= float(self.exposure)
+        return re.fullmatch(r"\d+(\.\d+)?", seen) is not None and float(seen) <= float(self.wanted(gateway))

@@ -26,9 +26,7 @@ PLATFORM = os.environ.get("BASTIDE_ACCEPT_PLATFORM", DEBIAN12)
 # What a lab's gateway is asked and looked at for; where it stands makes no difference to that.
 SETTINGS = Gateway.of(
     {
-        **settings(
-            hostname="gw1.bastide.example", next_hop="[198.18.0.25]:25", administration="10.0.0.0/24"
-        ),
+        **settings(hostname="gw1.bastide.example", next_hop="[198.18.0.25]:25", administration="10.0.0.0/24"),
         "platform": lab_platform(PLATFORM).row.name,
     }
 )

@@ -85,9 +85,7 @@ def traces(name: str) -> list[str]:
 
 
 @contextmanager
-def deployed(
-    kind: str, *, gateways_are: str = CONTAINER, platform: str = DEBIAN12
-) -> Iterator[LabState]:
+def deployed(kind: str, *, gateways_are: str = CONTAINER, platform: str = DEBIAN12) -> Iterator[LabState]:
     """Give a lab with one deployed gateway; it goes at the end, and what crashed runs of this kind left goes first.
 
     Two runs side by side have a lab each, and so have the workers of one.
