@@ -222,6 +222,8 @@ EL_9 = Platform(
         "acct.service": "psacct.service",
         "chrony.service": "chronyd.service",
         "clamav-daemon.service": "clamd@scan.service",
+        # clamd makes its socket itself.
+        "clamav-daemon.socket": "clamd@scan.service",
         "netfilter-persistent.service": "bastide-firewall.service",
         "postfix@-.service": "postfix.service",
         "spamassassin-maintenance.timer": "sa-update.timer",

@@ -62,7 +62,8 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     platform: Annotated[
         PlatformName,
         Meta(
-            description="What the host runs. A deploy refuses a host that runs another, before it changes anything."
+            description="What the host runs. A deploy refuses a host that runs another, before it changes anything. What `el9` "
+            "cannot have yet docs/platforms.md says."
         ),
     ] = "debian12"
     relay_domains: Annotated[

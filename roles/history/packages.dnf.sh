@@ -2,9 +2,9 @@
 
 # Print "package TAB ii version": as of apt's packages, ii is installed. Of some there are several versions at a time.
 pm_packages() {
-  rpm -qa --queryformat '%{NAME}\t%{ARCH}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\n' | awk -F'\t' -v OFS='\t' '
+  rpm -qa --queryformat '%{NAME}\t%{ARCH}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\n' | sort | awk -F'\t' -v OFS='\t' '
     $2 == "(none)" { k = $1 "-" $3; sub(/-[0-9]*:/, "-", k); $1 = k } $2 != "(none)" { $1 = $1 "." $2 }
-    { all[$1] = ($1 in all) ? all[$1] "," $3 : $3 } END { for (k in all) print k, "ii " all[k] }' | sort
+    $1 in all { all[$1] = all[$1] "," $3; next } { all[$1] = $3 } END { for (k in all) print k, "ii " all[k] }' | sort
 }
 
 # dnf's own history says why each package came, and goes with it; rpm keeps no modes of its own, and diverts nothing.
