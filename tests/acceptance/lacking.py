@@ -25,7 +25,7 @@ def missing(record: str) -> str:
 
 
 def needs(record: str) -> pytest.MarkDecorator:
-    """Return the mark of a test that is about one record; where the MTA or the platform lacks it the test skips with the record's reason."""
+    """Return the mark of a test that is about one record; where the MTA or the platform lacks it the test skips, with why."""
     why = missing(record)
     return pytest.mark.skipif(bool(why), reason=why)
 
