@@ -192,7 +192,7 @@ BROKEN = {
     ),
     "bogon": (
         "iptables -D INPUT -s 10.0.0.0/8 -i wan0 -m comment --comment firewall.bogons -j spoofed",
-        "netfilter-persistent start 2>/dev/null",
+        "iptables-restore /etc/iptables/rules.v4",
         "firewall.bogons",
         "firewall.bogons:IPv4 INPUT",
     ),
