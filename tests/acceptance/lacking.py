@@ -6,8 +6,15 @@ from typing import NoReturn
 import pytest
 
 from roles.absent import ABSENT
+from roles.managers import APT
+from roles.platforms import row
 from roles.registry import DEFENCES
 from tests.acceptance.gateway import SETTINGS
+
+# The mark of tests that compare a host by dpkg's books, or install there by apt.
+OF_APT = pytest.mark.skipif(
+    row(SETTINGS).manager is not APT, reason="it asks apt and dpkg, which this platform has not"
+)
 
 
 def lacks(what: str) -> NoReturn:
