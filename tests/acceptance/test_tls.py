@@ -248,6 +248,7 @@ def test_mail_server_that_its_mta_sts_policy_does_not_name_gets_nothing(
         assert not spool.records(unique)
 
 
+@wants("tls.mta_sts")
 def test_policy_outlives_its_daemon_and_its_web_server(
     lab: LabState, gateway: GatewayHost, spool: Spool
 ) -> None:
