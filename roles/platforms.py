@@ -44,7 +44,8 @@ class Platform:
     the sandbox that is left to chronyd (see roles/sandbox), which under EL starts as root and becomes its user by itself.
     ``unbound_directory``: whether a package brings unbound.conf.d; else we make it.
     ``root_hints``: whether a package brings the root servers' addresses; else unbound has its own. ``pam``: what makes PAM's
-    common files; only that of Debian is driven yet. ``sshd`` are lines for sshd's own configuration.
+    common files; only that of Debian is driven yet. ``sshd`` are lines for sshd's own configuration,
+    ``login_defs`` for login.defs(5).
     ``python`` is the ABI tag of its Python.
     ``security_origins`` give out security updates, ``every_origin`` all others of the release: fields of its Release files.
     """
@@ -82,6 +83,7 @@ class Platform:
     resolver_files: Mapping[str, str] = field(default_factory=dict)
     pam: Literal["pam-auth-update", "authselect"] = "pam-auth-update"
     sshd: tuple[str, ...] = ("DebianBanner no",)
+    login_defs: tuple[str, ...] = ()
     python: str
     security_origins: tuple[str, ...] = ()
     every_origin: tuple[str, ...] = ()
@@ -334,6 +336,8 @@ EL_9 = Platform(
     },
     pam="authselect",
     sshd=(),
+    # Without it useradd(8) makes no home, which it does there.
+    login_defs=("CREATE_HOME yes",),
     python="cp311",
 )
 

@@ -25,6 +25,9 @@ from roles.parameters import parameters_set
 from roles.platforms import Platform
 from roles.settings import Gateway
 
+# What is enabled at every level, as Debian's packages do it.
+_OF_MACHINES = ("chrony.service", "auditd.service", "acct.service")
+
 
 @layer("Hardening")
 def apply(gateway: Gateway, platform: Platform) -> None:
@@ -115,10 +118,6 @@ def _units_run(written: set[str], platform: Platform) -> None:
         unit_current(
             name="Account for processes", unit=platform.unit("acct.service"), files=(), on_change="start"
         )
-
-
-# Also where one of them is at work whose defence the level leaves out: as Debian's packages do.
-_OF_MACHINES = ("chrony.service", "auditd.service", "acct.service")
 
 
 class HostStates(FactBase[dict[int, str]]):
