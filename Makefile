@@ -9,12 +9,16 @@ MINUTES ?= 10
 INVENTORY ?= inventory/lab.py
 MTA ?= $(or $(BASTIDE_MTA),postfix)
 KIND ?= container
+# The Python of the gateways that the wheelhouse is for; empty: Debian 12's, which EL 9 has too.
+ABI ?= $(if $(filter debian13,$(PLATFORM)),cp313)
 LEVEL ?= $(or $(BASTIDE_LEVEL),moderate)
 export BASTIDE_LAB := $(LAB)
 # The MTA of a lab's gateways and how far they are hardened: inventory/lab_settings.py.
 export BASTIDE_MTA := $(MTA)
 export BASTIDE_LEVEL := $(LEVEL)
 export BASTIDE_ACCEPT_KIND := $(KIND)
+# What a gateway of the acceptance tests runs: debian12, debian13 or el.
+export BASTIDE_ACCEPT_PLATFORM := $(or $(PLATFORM),debian12)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -62,7 +66,7 @@ unit: $(READY) ## tests without host, root or network
 chaos: $(READY) wheel ## kill, reload and restart filterd under traffic, on a live gateway too (as root); MINUTES=10 of it
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES)
 
-accept: $(READY) wheel ## tests against live hosts in labs of their own (as root); MTA=sendmail; KIND=vm: what wants a kernel of its own
+accept: $(READY) wheel ## tests against live hosts in labs of their own (as root); MTA=sendmail; PLATFORM=el; KIND=vm: what wants a kernel of its own
 	@$(if $(filter vm,$(KIND)),.ci/packages $(APT_VM))
 	$(if $(filter vm,$(KIND)),$(BIN)/pytest -v tests/acceptance,$(call tried,accept,-n $(if $(BASTIDE_ACCEPT_LAB),0,3) --dist loadfile --no-loadscope-reorder tests/acceptance))
 
@@ -79,7 +83,7 @@ fmt: $(READY) ## format the code, mend what the linter can mend, write the gener
 	$(BIN)/ruff format
 	$(BIN)/python -m docs.generate
 
-lab-up: $(READY) ## start the lab (as root); LAB=name for another one, KIND=vm for a gateway that boots a kernel of its own, PLATFORM=debian13
+lab-up: $(READY) ## start the lab (as root); LAB=name for another one, KIND=vm for a gateway that boots a kernel of its own, PLATFORM=debian13 or el
 	@$(if $(filter vm,$(KIND)),.ci/packages $(APT_VM))
 	$(BIN)/python -m lab up --name $(LAB) --kind $(KIND)$(if $(PLATFORM), --platform $(PLATFORM))
 

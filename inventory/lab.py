@@ -5,6 +5,7 @@ import os
 from inventory.lab_settings import settings
 from lab.ca import authority_file
 from lab.plan import VANTAGE
+from lab.platforms import lab_platform
 from lab.state import directory_of, load
 
 _lab = load(os.environ.get("BASTIDE_LAB", "lab"))
@@ -25,7 +26,7 @@ gateways = [
                 next_hop=f"[{_lab.hosts['mailhost'].lan4}]:25",
                 administration=str(_lab.mgmt),
             ),
-            "platform": host.platform,
+            "platform": lab_platform(host.platform).row.name,
             # Each lab makes its gateways anew.
             "integrity": {"copies": str(directory_of(_lab.name) / "integrity")},
             "publish": {"addresses": [host.wan4, host.wan6]},

@@ -26,13 +26,13 @@ RECIPE = 2
 def packages(platform: str) -> tuple[tuple[str, ...], ...]:
     """Return the packages that the roles install on a gateway, without their dependencies: sorted, once an MTA."""
     row = lab_platform(platform).row
-    return tuple(row.every_package(mta) for mta in sorted(row.mta)) if row else ()
+    return tuple(row.every_package(mta) for mta in sorted(row.mta))
 
 
 def sets(platform: str) -> tuple[tuple[str, ...], ...]:
     """Return all that the mirror holds: what the roles install, and what scanners of others want for the length of a scan."""
     row = lab_platform(platform).row
-    return (*packages(platform), row.scanners) if row else ()
+    return (*packages(platform), row.scanners)
 
 
 def key(image_key: str, sets: Sequence[Sequence[str]]) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.errors import LabError
-from roles.platforms import DEBIAN_12, DEBIAN_13, Platform
+from roles.platforms import DEBIAN_12, DEBIAN_13, EL_9, Platform
 
-# As `platform` says in an inventory.
+# What --platform is called; the first two as in an inventory, whose name for the last one is of the real thing.
 DEBIAN12, DEBIAN13, EL = DEBIAN_12.name, DEBIAN_13.name, "el"
 
 
@@ -17,12 +17,12 @@ DEBIAN12, DEBIAN13, EL = DEBIAN_12.name, DEBIAN_13.name, "el"
 class LabPlatform:
     """One platform.
 
-    ``suite``: of Debian's archive. ``row``: what the roles know of it; None: they refuse it. ``machine``: whether there is a
+    ``suite``: of Debian's archive. ``row``: what the roles know of it. ``machine``: whether there is a
     virtual machine of it, too. ``rpm``: whether it is EL-shaped (lab/el), a stand-in of Debian's programs.
     """
 
     suite: str
-    row: Platform | None
+    row: Platform
     machine: bool = False
     rpm: bool = False
 
@@ -31,7 +31,7 @@ PLATFORMS: Mapping[str, LabPlatform] = {
     DEBIAN12: LabPlatform(suite="bookworm", row=DEBIAN_12, machine=True),
     # No disk of it has been made and booted yet (lab/disk.py).
     DEBIAN13: LabPlatform(suite="trixie", row=DEBIAN_13),
-    EL: LabPlatform(suite="bookworm", row=None, rpm=True),
+    EL: LabPlatform(suite="bookworm", row=EL_9, rpm=True),
 }
 
 

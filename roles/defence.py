@@ -8,6 +8,7 @@ from typing import get_args
 from roles.claims import Claim
 from roles.hardening.settings import LEVELS, Level
 from roles.kinds import Kind, applies
+from roles.platforms import row
 from roles.settings import Gateway, Mta
 
 _ID = re.compile(r"[a-z]+(\.[a-z0-9-]+)+")
@@ -17,7 +18,7 @@ _HEAVIEST = 10
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """In the place of checks that cannot hold: the MTA cannot have the defence, or the operator lets it only warn."""
+    """In the place of checks that cannot hold: the MTA or the platform cannot have the defence, or the operator lets it only warn."""
 
     why: str
     about: str = "not-available"
@@ -99,7 +100,13 @@ class Defence:
     def stands(self, gateway: Gateway) -> bool:
         """Say whether this gateway has the defence: its level asks for it, it is meant for it, and its MTA can."""
         asked = LEVELS.index(self.level) <= LEVELS.index(gateway.hardening_level)
-        return asked and (self.when is None or self.when(gateway)) and gateway.mta not in self.lacks
+        meant = self.when is None or self.when(gateway)
+        return asked and meant and self.lacking(gateway) is None
+
+    def lacking(self, gateway: Gateway) -> str | None:
+        """Return why this gateway's MTA or platform cannot have the defence; None: they can."""
+        of_platform = row(gateway).lacks
+        return self.lacks.get(gateway.mta) or of_platform.get(self.id) or of_platform.get(self.layer)
 
     def only_warns(self, gateway: Gateway) -> bool:
         """Say whether this gateway's operator lets the defence count what it would refuse, and let it in."""
@@ -112,7 +119,8 @@ class Defence:
             every: tuple[Kind | Claim, ...] = (*self.sets, *(() if warns else self.claims))
             held = tuple(check for check in every if applies(check, gateway))
             return (*held, _ONLY_WARNS) if warns else held
-        return (Lacking(self.lacks[gateway.mta]),) if gateway.mta in self.lacks else ()
+        why = self.lacking(gateway)
+        return (Lacking(why),) if why is not None else ()
 
     @property
     def layer(self) -> str:

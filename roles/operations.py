@@ -13,6 +13,7 @@ from pyinfra.api import FactBase, FileUploadCommand, StringCommand, deploy, oper
 from typing_extensions import override
 
 from roles.history.paths import HISTORY
+from roles.managers import APT, Manager
 from roles.platforms import Platform
 from roles.rendering import BuiltFile, OwnedFile
 from roles.settings import Gateway
@@ -24,7 +25,6 @@ NOTES = "/run/bastide-notes"
 # be stricter (hardening.umask), and daemons read below the directories that are made here. And the first one of a run
 # records what the host is (roles/history).
 PRELUDE = f"umask 022\n[ -d {HISTORY}/begin ] || [ ! -e {HISTORY}/record ] || sh {HISTORY}/record begin\n"
-_POLICY = "/usr/sbin/policy-rc.d"
 
 Layer = Callable[[Gateway, Platform], None]
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
@@ -47,18 +47,13 @@ def layer(title: str) -> Callable[[Layer], Layer]:
 
 
 class PackagesMissing(FactBase[list[str]]):
-    """Which of some Debian packages are not installed (dpkg-query(1)), and our policy-rc.d if a dead run left it."""
+    """Which of some packages are not installed, and what of ours a dead run of the package manager left."""
 
     default = list
 
     @override
-    def command(self, packages: Sequence[str]) -> str:
-        names = " ".join(shlex.quote(name) for name in packages)
-        return (
-            f"for p in {names}; do "
-            "dpkg-query -W -f='${db:Status-Status}' $p 2>/dev/null | grep -qx installed || echo $p; done; "
-            f"if grep -qs bastide {_POLICY}; then echo {_POLICY}; fi"
-        )
+    def command(self, packages: Sequence[str], manager: Manager = APT) -> str:
+        return manager.missing(packages)
 
     @override
     def process(self, output: list[str]) -> list[str]:
@@ -66,37 +61,13 @@ class PackagesMissing(FactBase[list[str]]):
 
 
 @operation()
-def packages_installed(packages: Sequence[str]) -> Commands:
-    """Install Debian packages without their recommendations and without starting what they bring.
-
-    Debian starts a daemon when its package is configured, with the distribution's own configuration: an MTA would
-    answer the internet before it is ours. policy-rc.d forbids that while the package manager runs.
-    """
-    missing = host.get_fact(PackagesMissing, packages=packages)
+def packages_installed(packages: Sequence[str], manager: Manager = APT) -> Commands:
+    """Install packages without their recommendations and without starting what they bring."""
+    missing = host.get_fact(PackagesMissing, packages=packages, manager=manager)
     if not missing:
         host.noop(f"{', '.join(packages)} installed")
         return
-    if _POLICY in missing:
-        yield shell(f"rm -f {_POLICY}")
-    names = " ".join(shlex.quote(name) for name in missing if name != _POLICY)
-    if not names:
-        return
-    yield shell(
-        f"""export DEBIAN_FRONTEND=noninteractive
-if ! [ -e {_POLICY} ] || grep -q bastide {_POLICY}; then
-  printf '#!/bin/sh\\n# bastide: nothing starts while packages are being installed\\nexit 101\\n' >{_POLICY}
-  chmod 755 {_POLICY}
-  trap 'rm -f {_POLICY}' EXIT
-fi
-fresh=$(find /var/cache/apt/pkgcache.bin -mmin -60 2>/dev/null || true)
-[ "$fresh" ] || apt-get -q update
-dpkg --configure -a
-install() {{
-  apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold install {names}
-}}
-# Whatever asks apt writes its cache anew, also where the lists were never fetched.
-install || {{ [ "$fresh" ] && apt-get -q update && install; }}"""
-    )
+    yield shell(manager.installed(missing))
 
 
 class FileStates(FactBase[dict[str, str]]):

@@ -4,39 +4,89 @@ Roles read this table and never ask which distribution they are on. Adding a pla
 The names were read from the packages themselves.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
 
 from roles.errors import SettingError
+from roles.managers import APT, DNF, Manager
 from roles.settings import Gateway, Mta, PlatformName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Platform:
     """One distribution release.
 
     ``packages`` maps a layer's name to the packages that layer installs (without their dependencies), ``parts`` the
-    name of a part of one that settings may leave out. What the MTA's installs depends on which it is, and the two
-    exclude each other. ``scanners`` are of no layer: `audit.scanners` installs them for the length of a scan.
-    Records and roles call units by Debian 12's names; ``units`` has those that are called otherwise here.
-    ``postfix_ready`` is what makes Postfix's chroot ready before its unit starts. ``programs_in_root``: whether packages
-    name programs below /bin and /sbin, as dpkg-statoverride(1) must then. ``python`` is the ABI tag of its Python.
+    name of a part of one that settings may leave out; a part that is not there the platform has not. What the MTA's installs
+    depends on which it is, and the two exclude each other. ``scanners`` are of no layer: `audit.scanners` installs them for
+    the length of a scan. ``manager`` installs all of these.
+
+    Records and roles call things by Debian 12's names; what is called otherwise here is in ``units``, ``paths`` (files and, with
+    all below them, directories), ``programs`` (by their bare names), ``users`` and ``groups``. Of the users ``clamd`` and
+    ``freshclam`` are no names of Debian's, which has one for both. ``modes``: what `stat --format '%a %U %G'` may say of a file
+    here, where it is not what a record says.
+    ``lacks``: records that the platform cannot have yet, by their ids or their layer, each with the reason, which the audit prints
+    in their place.
+    ``privileged`` and ``unprivileged`` are programs, beside Debian's, that run as their owner for everybody: with a reason, and
+    without. ``unwanted`` are packages that no gateway needs, by kind, where they are called otherwise.
+
+    ``postfix_ready`` is what makes Postfix's chroot ready before its unit starts; empty: its daemons run in none.
+    ``programs_in_root``: whether packages name programs below /bin and /sbin, as dpkg-statoverride(1) must then.
+    ``loads_rules``: whether a package brings the unit that loads the packet filter's rules at boot; else we do.
+    ``mac``: what of the kernel's holds daemons to profiles. ``clamd_socket``: whether systemd makes clamd's socket; else clamd does
+    and is started when it answers. ``postfix`` are parameters of main.cf that say where its package has put things. ``mta_files``
+    is what is kept from the filter's engines (InaccessiblePaths of systemd.exec(5)). ``resolver_files`` keep others' hands off
+    resolv.conf, each with its content.
+    ``enables``: whether packages enable their units; else each that a container does not run is enabled too. ``clock_exposure``:
+    the sandbox that is left to chronyd (see roles/sandbox), which under EL starts as root and becomes its user by itself.
+    ``unbound_directory``: whether a package brings unbound.conf.d; else we make it.
+    ``root_hints``: whether a package brings the root servers' addresses; else unbound has its own. ``pam``: what makes PAM's
+    common files; only that of Debian is driven yet. ``sshd`` are lines for sshd's own configuration,
+    ``login_defs`` for login.defs(5).
+    ``python`` is the ABI tag of its Python.
     ``security_origins`` give out security updates, ``every_origin`` all others of the release: fields of its Release files.
     """
 
     name: PlatformName
     title: str
-    os_release: tuple[str, str]  # ID and VERSION_ID of os-release(5)
+    os_ids: tuple[str, ...]  # ID of os-release(5)
+    version: str  # its VERSION_ID, or that without what follows its first point
+    manager: Manager = APT
     packages: Mapping[str, tuple[str, ...]]
     parts: Mapping[str, tuple[str, ...]]
     mta: Mapping[Mta, tuple[str, ...]]
     scanners: tuple[str, ...]
-    units: Mapping[str, str]
+    units: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+    modes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    privileged: tuple[str, ...] = ()
+    unprivileged: tuple[str, ...] = ()
+    unwanted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     postfix_ready: str
     programs_in_root: bool
+    loads_rules: bool = True
+    unbound_directory: bool = True
+    root_hints: bool = True
+    mac: Literal["apparmor", "selinux"] = "apparmor"
+    clamd_socket: bool = True
+    enables: bool = True
+    clock_exposure: str = "3.0"
+    postfix: Mapping[str, str] = field(default_factory=dict)
+    mta_files: str = "-/etc/postfix -/etc/mail"
+    resolver_files: Mapping[str, str] = field(default_factory=dict)
+    pam: Literal["pam-auth-update", "authselect"] = "pam-auth-update"
+    sshd: tuple[str, ...] = ("DebianBanner no",)
+    login_defs: tuple[str, ...] = ()
     python: str
-    security_origins: tuple[str, ...]
-    every_origin: tuple[str, ...]
+    security_origins: tuple[str, ...] = ()
+    every_origin: tuple[str, ...] = ()
 
     def every_package(self, mta: Mta) -> tuple[str, ...]:
         """Return each package that any layer installs on a gateway with this MTA, sorted."""
@@ -47,11 +97,38 @@ class Platform:
         """Return what a unit is called here that Debian 12 calls by that name."""
         return self.units.get(name, name)
 
+    def user(self, name: str) -> str:
+        """Return what a user is called here that Debian 12 calls by that name."""
+        return self.users.get(name, name)
+
+    def group(self, name: str) -> str:
+        """Return what a group is called here that Debian 12 calls by that name."""
+        return self.groups.get(name, name)
+
+    def here(self, text: str) -> str:
+        """Return a path, a command or a text with its paths, units and programs as they are called here."""
+        return self._called.sub(lambda found: self._names[found[0]], text) if self._names else text
+
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        return {**self.units, **self.paths, **self.programs}
+
+    @cached_property
+    def _called(self) -> re.Pattern[str]:
+        """Match each name as a whole: a path may stand behind a directory of the stage and before what is below it, a unit in a path."""
+        names = [
+            *(rf"{re.escape(each)}(?![\w.-])" for each in sorted(self.paths, key=len, reverse=True)),
+            *(rf"(?<![\w@.-]){re.escape(each)}(?![\w@-])" for each in self.units),
+            *(rf"(?<![\w@./-]){re.escape(each)}(?![\w.-])" for each in self.programs),
+        ]
+        return re.compile("|".join(names))
+
 
 DEBIAN_12 = Platform(
     name="debian12",
     title="Debian 12 (bookworm)",
-    os_release=("debian", "12"),
+    os_ids=("debian",),
+    version="12",
     packages={
         "firewall": ("ipset", "ipset-persistent", "iptables", "iptables-persistent"),
         # Without its dictionary pam_pwquality refuses every password.
@@ -82,7 +159,8 @@ DEBIAN_12 = Platform(
     },
     # Without linux-base OpenSCAP's content takes the host for one without a kernel, and most of its rules for no business of it.
     scanners=("linux-base", "lynis", "openscap-scanner"),
-    units={},
+    users={"clamd": "clamav", "freshclam": "clamav"},
+    groups={"freshclam": "clamav"},
     postfix_ready="/usr/lib/postfix/configure-instance.sh %i",
     programs_in_root=True,
     python="cp311",
@@ -98,7 +176,7 @@ DEBIAN_13 = replace(
     DEBIAN_12,
     name="debian13",
     title="Debian 13 (trixie)",
-    os_release=("debian", "13"),
+    version="13",
     packages={
         **DEBIAN_12.packages,
         # With times of 64 bits, which changed what the library's callers must be built for.
@@ -116,7 +194,154 @@ DEBIAN_13 = replace(
     ),
 )
 
-PLATFORMS: tuple[Platform, ...] = (DEBIAN_12, DEBIAN_13)
+_PAM = "PAM's files are authselect(8)'s here, and Bastide does not drive that yet."
+_SELINUX = "SELinux stands in AppArmor's place here: sandbox.selinux."
+
+# The names are those of the distribution's spec files (EL 9.3 and EPEL 9); what of it was seen to run, and where, docs/platforms.md says.
+EL_9 = Platform(
+    name="el9",
+    title="Enterprise Linux 9",
+    os_ids=("almalinux", "centos", "ol", "rhel", "rocky"),
+    version="9",
+    manager=DNF,
+    packages={
+        "firewall": ("ipset", "iptables-nft"),
+        "hardening": (
+            *("audit", "chrony", "cracklib-dicts", "cronie", "kmod", "libpwquality", "logrotate"),
+            *("openssh-server", "psacct", "sudo"),
+        ),
+        "sandbox": (),
+        "dns": ("python3.11", "unbound"),
+        "clamav": ("clamav", "clamav-freshclam", "clamd"),
+        "spamassassin": ("perl-Mail-SPF", "spamassassin"),
+        "filterd": ("libarchive", "python3.11"),
+        "reports": ("postfix-perl-scripts",),
+    },
+    parts={"tls": ("ca-certificates", "openssl"), "remote-log": ("rsyslog", "rsyslog-gnutls")},
+    mta={"postfix": ("postfix", "postfix-ldap", "postfix-lmdb", "postfix-pcre"), "sendmail": ()},
+    scanners=(),
+    units={
+        "acct.service": "psacct.service",
+        "chrony.service": "chronyd.service",
+        "clamav-daemon.service": "clamd@scan.service",
+        # clamd makes its socket itself.
+        "clamav-daemon.socket": "clamd@scan.service",
+        "netfilter-persistent.service": "bastide-firewall.service",
+        "postfix@-.service": "postfix.service",
+        "spamassassin-maintenance.timer": "sa-update.timer",
+        "spamd.service": "spamassassin.service",
+        "ssh.service": "sshd.service",
+    },
+    paths={
+        "/etc/chrony/chrony.conf": "/etc/chrony.conf",
+        "/etc/clamav": "/etc/clamd.d",
+        "/etc/clamav/clamd.conf": "/etc/clamd.d/scan.conf",
+        "/etc/clamav/freshclam.conf": "/etc/freshclam.conf",
+        "/etc/network": "/etc/sysconfig/network",
+        "/etc/spamassassin": "/etc/mail/spamassassin",
+        "/etc/apparmor.d": "/etc/selinux",
+        "/etc/ssl/certs/ca-certificates.crt": "/etc/pki/tls/certs/ca-bundle.crt",
+        "/boot/grub/grub.cfg": "/boot/grub2/grub.cfg",
+        # freshclam keeps no log of its own.
+        "/var/log/clamav": "/var/lib/clamav",
+        "/run/clamav": "/run/clamd.scan",
+        "/run/clamav/clamd.ctl": "/run/clamd.scan/clamd.sock",
+        "/usr/bin/python3": "/usr/bin/python3.11",
+        "/var/spool/rsyslog": "/var/lib/rsyslog",
+        "/usr/sbin/spamd": "/usr/bin/spamd",
+    },
+    # The distribution's own python3 is 3.9, and dnf's.
+    programs={"python3": "python3.11"},
+    users={
+        "_apt": "root",
+        "_chrony": "chrony",
+        "clamd": "clamscan",
+        "debian-spamd": "spamd",
+        "freshclam": "clamupdate",
+    },
+    groups={"clamav": "virusgroup", "freshclam": "clamupdate", "debian-spamd": "spamd", "sudo": "wheel"},
+    modes={
+        "/etc/shadow": ("0 root root",),
+        "/etc/gshadow": ("0 root root",),
+        # ssh-keysign(8) reads them by that group.
+        "/etc/ssh/ssh_host_*_key": ("600 root root", "640 root ssh_keys"),
+    },
+    lacks={
+        "hardening.grub-password": "The password of grub2-setpassword(8) is not set by Bastide yet.",
+        "hardening.password-history": _PAM,
+        "hardening.password-quality": _PAM,
+        "hardening.password-tries": _PAM,
+        "hardening.su": _PAM,
+        "hardening.umask": _PAM,
+        "mta.sandbox": "EL's Postfix runs in no chroot, and SELinux's policy for it counts on that; sandbox.postfix holds it to its "
+        "queue.",
+        "integrity": "What explains changes of files knows dpkg alone as yet, so nothing is compared here.",
+        "sandbox.apparmor": _SELINUX,
+        "updates": "The nightly updates and their gate know apt alone as yet: dnf is yours to run.",
+    },
+    privileged=(
+        *("/usr/libexec/dbus-1/dbus-daemon-launch-helper", "/usr/sbin/pam_timestamp_check"),
+        *("/usr/libexec/utempter/utempter", "/usr/sbin/grub2-set-bootflag"),
+    ),
+    unprivileged=("/usr/bin/ping", "/usr/bin/write", "/usr/libexec/openssh/ssh-keysign"),
+    unwanted={
+        "services of the inetd age": (
+            *("finger-server", "rsh", "rsh-server", "talk-server", "telnet-server", "tftp-server", "uucp"),
+            *("xinetd", "ypbind", "ypserv"),
+        ),
+        "services of other kinds of server": (
+            *("autofs", "avahi", "bind", "bluez", "cups", "cyrus-imapd", "dhcp-server", "dnsmasq", "dovecot"),
+            *(
+                "exim",
+                "gpm",
+                "httpd",
+                "lighttpd",
+                "ModemManager",
+                "net-snmp",
+                "nfs-utils",
+                "nginx",
+                "openldap-servers",
+            ),
+            *("proftpd", "rpcbind", "rsync-daemon", "samba", "squid", "vsftpd", "xorg-x11-server-Xorg"),
+        ),
+        "compilers and debuggers": (
+            *("binutils", "clang", "gcc", "gcc-c++", "gdb", "golang", "rust", "tcc"),
+        ),
+        "clients that the gateway does not use": ("ftp", "nmap", "nmap-ncat", "telnet", "tftp"),
+    },
+    postfix_ready="",
+    programs_in_root=False,
+    loads_rules=False,
+    unbound_directory=False,
+    root_hints=False,
+    mac="selinux",
+    clamd_socket=False,
+    enables=False,
+    clock_exposure="3.1",
+    postfix={
+        "command_directory": "/usr/sbin",
+        "daemon_directory": "/usr/libexec/postfix",
+        "mailq_path": "/usr/bin/mailq.postfix",
+        "meta_directory": "/etc/postfix",
+        "newaliases_path": "/usr/bin/newaliases.postfix",
+        "sendmail_path": "/usr/sbin/sendmail.postfix",
+        "setgid_group": "postdrop",
+        "shlib_directory": "/usr/lib64/postfix",
+    },
+    # SpamAssassin's configuration stands below /etc/mail.
+    mta_files="-/etc/postfix",
+    resolver_files={
+        "/etc/NetworkManager/conf.d/bastide.conf": "# Written by Bastide; changes are undone by the next deploy. dns.resolver.\n"
+        "[main]\ndns=none\n"
+    },
+    pam="authselect",
+    sshd=(),
+    # Without it useradd(8) makes no home, which it does there.
+    login_defs=("CREATE_HOME yes",),
+    python="cp311",
+)
+
+PLATFORMS: tuple[Platform, ...] = (DEBIAN_12, DEBIAN_13, EL_9)
 _NAMED: Mapping[PlatformName, Platform] = {each.name: each for each in PLATFORMS}
 
 
@@ -125,8 +350,7 @@ def row(gateway: Gateway) -> Platform:
     return _NAMED[gateway.platform]
 
 
-# The distributions that are built of RHEL's sources, by their ID in os-release(5), and releases of which there will be no row.
-_EL = frozenset({"almalinux", "centos", "ol", "rhel", "rocky"})
+# Releases of EL of which there will be no row.
 _TOO_OLD = frozenset({"7", "8"})
 
 
@@ -136,9 +360,9 @@ def platform_of(os_id: str, version_id: str) -> Platform:
     Raises SettingError for a platform that is not in the table, before anything on the host is changed.
     """
     for platform in PLATFORMS:
-        if platform.os_release == (os_id, version_id):
+        if os_id in platform.os_ids and platform.version in (version_id, version_id.partition(".")[0]):
             return platform
-    if os_id in _EL and version_id.partition(".")[0] in _TOO_OLD:
+    if os_id in EL_9.os_ids and version_id.partition(".")[0] in _TOO_OLD:
         raise SettingError(
             f"this host runs {os_id} {version_id}: EL 7 and 8 come with a Python and a kernel that Bastide's programs are too "
             "new for, and will not be supported"

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from roles.absent import absent_problems
 from roles.dns.published import publish_problems
 from roles.dns.settings import dns_problems, list_problems
 from roles.filterd import policy
@@ -35,6 +36,7 @@ SHORTEST_PREFIX = {4: 8, 6: 16}
 
 def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     """Give (setting, what is wrong and the remedy) for each value that has the right type but cannot be used."""
+    yield from absent_problems(gateway)
     yield from _name_problems(gateway)
     yield from _domain_problems(gateway)
     yield from recipient_problems(gateway.recipients, gateway.relay_domains)

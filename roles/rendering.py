@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from roles.defence import Defence
 from roles.kinds import FilterdOption, LineOption, Restriction, TableRestrictions
+from roles.platforms import row
 from roles.settings import Gateway
 
 _ROLES = Path(__file__).parent
@@ -50,8 +51,12 @@ def _environment() -> Environment:
 
 
 def rendered(layer: str, template: str, gateway: Gateway, **values: object) -> str:
-    """Return a template of a layer as text; it sees the settings as ``g`` and ``values`` by their names."""
-    return _environment().get_template(f"{layer}/templates/{template}").render(g=gateway, **values)
+    """Return a template of a layer as text; it sees the settings as ``g``, their platform as ``p`` and ``values`` by their names."""
+    return (
+        _environment()
+        .get_template(f"{layer}/templates/{template}")
+        .render(g=gateway, p=row(gateway), **values)
+    )
 
 
 def lines(

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 from msgspec import Meta, Struct
 
+from roles.absent import completed
 from roles.dns.published import Publish
 from roles.dns.settings import BlockList, Dns
 from roles.errors import SettingError
@@ -30,7 +31,7 @@ from roles.updates.settings import Updates
 
 Mta = Literal["postfix", "sendmail"]
 # Rows of roles/platforms.py.
-PlatformName = Literal["debian12", "debian13"]
+PlatformName = Literal["debian12", "debian13", "el9"]
 
 # Data of the same inventory that is not ours to type: pyinfra's connectors (ssh_*, fake_*) and global arguments (_*),
 # and where the audit stands (audit_*, read by audit/vantage.py).
@@ -61,7 +62,8 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     platform: Annotated[
         PlatformName,
         Meta(
-            description="What the host runs. A deploy refuses a host that runs another, before it changes anything."
+            description="What the host runs. A deploy refuses a host that runs another, before it changes anything. What `el9` "
+            "cannot have yet docs/platforms.md says."
         ),
     ] = "debian12"
     relay_domains: Annotated[
@@ -298,7 +300,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """
         own = {key: value for key, value in data.items() if not key.startswith(FOREIGN_PREFIXES)}
         try:
-            gateway = msgspec.convert(own, cls)
+            gateway = msgspec.convert(completed(own), cls)
         except msgspec.ValidationError as error:
             raise SettingError(_explained(str(error), cls.__struct_fields__)) from error
         for name, problem in problems(gateway):

@@ -38,7 +38,7 @@ def totals(results: Sequence[Result]) -> str:
     """Return one sentence with how many checks of how many defences held, broke and were not seen, and why not."""
     counts = [f"{sum(result.state == state for result in results)} {state}" for state in ("held", "broken")]
     if unavailable := sum(result.state == "not available" for result in results):
-        counts.append(f"{unavailable} not available under this MTA")
+        counts.append(f"{unavailable} not available here")
     if contained := sum(result.state == "not seen: container" for result in results):
         counts.append(f"{contained} not seen in a container")
     defences = len({(result.host, result.defence_id) for result in results})

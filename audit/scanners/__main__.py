@@ -79,7 +79,11 @@ def _judged(target: Target, chosen: Sequence[str], content: Path | None) -> list
             if name in _INSTALLED:
                 continue
             figures += SCANNERS[name](target, host, content)
-        if _INSTALLED & set(chosen):
+        if own := [name for name in SCANNERS if name in _INSTALLED & set(chosen)]:
+            if not row(target.gateway).scanners:
+                raise ScanError(
+                    f"{', '.join(own)}: installed for a scan on Debian alone as yet; name others with --only"
+                )
             stack.enter_context(host.packages(row(target.gateway).scanners))
             for name in (each for each in SCANNERS if each in chosen and each in _INSTALLED):
                 figures += SCANNERS[name](target, host, content)

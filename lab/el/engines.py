@@ -28,7 +28,10 @@ CLAMAV_FILESYSTEM: Final = Rpm(
     users='g virusgroup -\nu clamupdate - "clamav" /var/lib/clamav -\nm clamupdate virusgroup\n',
 )
 CLAMAV: Final = Rpm(
-    name="clamav", debs=("clamav", "clamdscan"), needs=("clamav-filesystem", "clamav-lib", "data(clamav)")
+    name="clamav",
+    debs=("clamav", "clamdscan", "clamav-daemon"),
+    left=("/etc/*", "/usr/sbin/clamd"),
+    needs=("clamav-filesystem", "clamav-lib", "data(clamav)"),
 )
 CLAMAV_LIB: Final = Rpm(name="clamav-lib", debs=("libclamav12",), needs=("clamav-filesystem",))
 CLAMD: Final = Rpm(
@@ -92,4 +95,6 @@ SPAMASSASSIN: Final = Rpm(
     units=("spamassassin.service", "sa-update.timer"),
 )
 
-PACKAGES: Final = (CLAMAV_FILESYSTEM, CLAMAV, CLAMAV_LIB, CLAMD, FRESHCLAM, SPAMASSASSIN)
+MAIL_SPF: Final = Rpm(name="perl-Mail-SPF", debs=("libmail-spf-perl",))
+
+PACKAGES: Final = (CLAMAV_FILESYSTEM, CLAMAV, CLAMAV_LIB, CLAMD, FRESHCLAM, SPAMASSASSIN, MAIL_SPF)

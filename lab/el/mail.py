@@ -132,4 +132,7 @@ def _map(kind: str, more: str = "") -> Rpm:
     )
 
 
-PACKAGES: Final = (POSTFIX, _map("lmdb", "\tmkmap_lmdb_open"), _map("pcre"))
+# pflogsumm; EL's has qshape too.
+SCRIPTS: Final = Rpm(name="postfix-perl-scripts", debs=("pflogsumm",), needs=("postfix",))
+
+PACKAGES: Final = (POSTFIX, _map("lmdb", "\tmkmap_lmdb_open"), _map("pcre"), _map("ldap"), SCRIPTS)

@@ -19,7 +19,7 @@ from lab.state import cache_root
 from lab.tools import run, succeeds
 
 # Raise it when `_finish` changes, so that old ones are not used.
-RECIPE = 2
+RECIPE = 5
 # Where Debian's own tools go: code that calls them fails as it would on EL.
 HIDDEN: Final = "usr/lib/el-lab"
 TOOLS: Final = (
@@ -172,9 +172,19 @@ def _finish(tree: Path, packages: Path) -> None:
     # update-alternatives keeps its books there.
     for folder in ("var/lib/dpkg/alternatives", "var/lib/rpm", "etc/pki/tls/private"):
         (tree / folder).mkdir(parents=True, exist_ok=True)
-    run(["chroot", tree, "groupadd", "--force", "--gid", "10", "--non-unique", "wheel"])
+    # Debian gives that number to uucp, which EL has not.
+    run(["chroot", tree, "userdel", "uucp"])
+    run(["chroot", tree, "groupadd", "--gid", "10", "wheel"])
+    # EL's sshd names no release of the distribution's, and its password files are for root's rights alone.
+    config = tree / "etc/ssh/sshd_config"
+    config.write_text(f"{config.read_text()}DebianBanner no\n")
+    for name in ("shadow", "gshadow"):
+        run(["chown", "root:root", tree / "etc" / name])
+        (tree / "etc" / name).chmod(0)
     # It fails for units that are masked, and presets the others all the same.
     succeeds(["chroot", tree, "systemctl", "preset-all"])
+    # EL's own presets leave that one alone.
+    (tree / "etc/systemd/system/ctrl-alt-del.target").unlink(missing_ok=True)
     _packages_known(tree, packages)
 
 

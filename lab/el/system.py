@@ -58,6 +58,8 @@ ExecStart=/usr/sbin/chronyd -f /etc/chrony.conf $OPTIONS
 WantedBy=multi-user.target
 """,
     },
+    # Debian's program looks for its configuration there.
+    links={"/etc/chrony/chrony.conf": "../chrony.conf"},
     folders=dict.fromkeys(("/var/lib/chrony", "/var/log/chrony"), ("0750", "chrony", "chrony")),
     modes={"/etc/chrony.keys": ("0640", "root", "chrony")},
     kept=("/etc/chrony.conf", "/etc/chrony.keys", "/etc/sysconfig/chronyd"),
@@ -98,4 +100,23 @@ DNF_AUTOMATIC: Final = Rpm(
     units=("dnf-automatic.timer",),
 )
 
-PACKAGES: Final = (UNBOUND, CHRONY, LOGROTATE, DNF_AUTOMATIC)
+RSYSLOG: Final = Rpm(
+    name="rsyslog",
+    debs=("rsyslog",),
+    left=("/etc/*",),
+    files={
+        "/etc/rsyslog.conf": 'global(workDirectory="/var/lib/rsyslog")\nmodule(load="imuxsock" SysSock.Use="off")\n'
+        'module(load="imjournal" StateFile="imjournal.state")\n*.info;mail.none;authpriv.none;cron.none /var/log/messages\n'
+        "authpriv.* /var/log/secure\nmail.* -/var/log/maillog\ncron.* /var/log/cron\n",
+        "/etc/sysconfig/rsyslog": 'SYSLOGD_OPTIONS=""\n',
+        f"{UNITS}/rsyslog.service": "[Unit]\nDescription=rsyslog\nAfter=network.target\n[Service]\nType=notify\n"
+        "EnvironmentFile=-/etc/sysconfig/rsyslog\nExecStart=/usr/sbin/rsyslogd -n $SYSLOGD_OPTIONS\n"
+        "ExecReload=/bin/kill -HUP $MAINPID\nUMask=0066\nRestart=on-failure\n[Install]\nWantedBy=multi-user.target\n",
+    },
+    folders={"/etc/rsyslog.d": ("0755", "root", "root"), "/var/lib/rsyslog": ("0700", "root", "root")},
+    kept=("/etc/rsyslog.conf", "/etc/sysconfig/rsyslog"),
+    units=("rsyslog.service",),
+)
+RSYSLOG_GNUTLS: Final = Rpm(name="rsyslog-gnutls", debs=("rsyslog-gnutls",), needs=("rsyslog",))
+
+PACKAGES: Final = (UNBOUND, CHRONY, LOGROTATE, DNF_AUTOMATIC, RSYSLOG, RSYSLOG_GNUTLS)

@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from lab.el import engines, mail, system
+from lab.el import engines, guard, mail, system
 
-RPMS: Final = (*mail.PACKAGES, *engines.PACKAGES, *system.PACKAGES)
+RPMS: Final = (*mail.PACKAGES, *engines.PACKAGES, *system.PACKAGES, *guard.PACKAGES)

@@ -3,6 +3,7 @@
 from roles.claims import Verdict
 from roles.defence import Defence
 from roles.kinds import ClamdOption, FileMode, FreshclamOption, HostAnswer, UnitOption
+from roles.platforms import row
 from roles.settings import CLAMD_SOCKET, Gateway
 
 _REFUSED_AS_VIRUS = r"550 5\.7\.1 [^\n]*\[virus\.[a-z.-]+\][^\n]*"
@@ -74,9 +75,9 @@ DEFENCES = (
         why="clamd's protocol knows no login: who reaches it can stop it or have it read files.",
         rows=("H08",),
         sets=(
-            ClamdOption("LocalSocketGroup", "clamav"),
+            ClamdOption("LocalSocketGroup", lambda g: row(g).group("clamav")),
             ClamdOption("LocalSocketMode", "660"),
-            FileMode(path=CLAMD_SOCKET, mode="660", owner="clamav", group="clamav"),
+            FileMode(path=CLAMD_SOCKET, mode="660", owner="clamd", group="clamav"),
             HostAnswer(
                 subject="TCP ports that clamd listens on",
                 command="""ports=$(ss -H -l -t -n -p) && { printf '%s' "$ports" | grep -c '"clamd"' || true; }""",
@@ -93,12 +94,12 @@ DEFENCES = (
         why="A parser of every format that attackers like must not be root when one of them is wrong.",
         rows=("P28",),
         sets=(
-            ClamdOption("User", "clamav"),
-            FreshclamOption("DatabaseOwner", "clamav"),
+            ClamdOption("User", lambda g: row(g).user("clamd")),
+            FreshclamOption("DatabaseOwner", lambda g: row(g).user("freshclam")),
             HostAnswer(
                 subject="user of clamd's process",
                 command="ps -o user= -C clamd | sort -u",
-                matches="clamav",
+                matches=lambda g: row(g).user("clamd"),
                 refuted_by="root",
             ),
         ),

@@ -22,13 +22,11 @@ _ANY_DATABASE = "find /var/lib/clamav -name '*.c[vl]d' -o -name '*.[nhlmfi]d[bus
 @layer("ClamAV")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have clamd scan for filterd, and freshclam keep its signatures new."""
-    packages_installed(name="Install ClamAV", packages=platform.packages["clamav"])
+    packages_installed(name="Install ClamAV", packages=platform.packages["clamav"], manager=platform.manager)
     files_owned(
         name="Write ClamAV's configuration",
-        files=_files(gateway, concurrent=_room_for_two(gateway)),
-        # clamconf reads both files as their daemons do, and names an option that it does not know.
-        check="said=$(clamconf --config-dir=$stage/etc/clamav 2>&1 >/dev/null | grep -v '^$' || true); "
-        'if [ -n "$said" ]; then echo "$said" >&2; exit 1; fi',
+        files=_files(gateway, platform, concurrent=_room_for_two(gateway)),
+        check=_check(platform),
     )
     # clamd does not start without a database, and freshclam's first run takes its time.
     converged(
@@ -39,15 +37,18 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     )
     unit_current(
         name="Run clamd with its configuration",
-        unit="clamav-daemon.service",
-        files=(CLAMD_FILE, DAEMON_DROP_IN, SOCKET_DROP_IN),
+        unit=platform.unit("clamav-daemon.service"),
+        files=[
+            platform.here(each)
+            for each in (CLAMD_FILE, DAEMON_DROP_IN, *((SOCKET_DROP_IN,) if platform.clamd_socket else ()))
+        ],
         on_change="restart",
-        along=("clamav-daemon.socket",),
+        along=("clamav-daemon.socket",) if platform.clamd_socket else (),
     )
     unit_current(
         name="Run freshclam with its configuration",
         unit="clamav-freshclam.service",
-        files=(FRESHCLAM_FILE,),
+        files=(platform.here(FRESHCLAM_FILE),),
         on_change="restart",
     )
 
@@ -60,22 +61,46 @@ def _room_for_two(gateway: Gateway) -> bool:
     return not memory.isdigit() or int(memory) >= ROOM_FOR_TWO_KIB
 
 
-def _files(gateway: Gateway, *, concurrent: bool) -> list[OwnedFile]:
+def _check(platform: Platform) -> str:
+    """Return what sees to the staged files: clamconf reads both as their daemons do, and names an option that it does not know."""
+    clamd, freshclam = platform.here(CLAMD_FILE), platform.here(FRESHCLAM_FILE)
+    directory = f"$stage{clamd.rpartition('/')[0]}"
+    made = ""
+    if (clamd, freshclam) != (CLAMD_FILE, FRESHCLAM_FILE):
+        # It knows them by Debian's names alone.
+        directory = "$d"
+        made = f"d=$(mktemp -d); trap 'rm -rf $d' EXIT; cp $stage{clamd} $d/clamd.conf; cp $stage{freshclam} $d/freshclam.conf; "
+    return (
+        f"{made}said=$(clamconf --config-dir={directory} 2>&1 >/dev/null | grep -v '^$' || true); "
+        'if [ -n "$said" ]; then echo "$said" >&2; exit 1; fi'
+    )
+
+
+def _files(gateway: Gateway, platform: Platform, *, concurrent: bool) -> list[OwnedFile]:
     clamd, freshclam = (list(lines(DEFENCES, kind, gateway)) for kind in (ClamdOption, FreshclamOption))
     database = rendered("clamav", "database.conf.j2", gateway)
     return [
         OwnedFile(
-            path=CLAMD_FILE,
+            path=platform.here(CLAMD_FILE),
             content=rendered(
-                "clamav", "clamd.conf.j2", gateway, socket=CLAMD_SOCKET, options=clamd, concurrent=concurrent
+                "clamav",
+                "clamd.conf.j2",
+                gateway,
+                socket=platform.here(CLAMD_SOCKET),
+                options=clamd,
+                concurrent=concurrent,
             ),
         ),
         OwnedFile(
-            path=FRESHCLAM_FILE,
+            path=platform.here(FRESHCLAM_FILE),
             content=rendered("clamav", "freshclam.conf.j2", gateway, options=freshclam),
             mode="640",
-            group="clamav",
+            group=platform.group("freshclam"),
         ),
-        OwnedFile(path=DAEMON_DROP_IN, content=database),
-        OwnedFile(path=SOCKET_DROP_IN, content=database + rendered("clamav", "socket.conf.j2", gateway)),
+        OwnedFile(path=platform.here(DAEMON_DROP_IN), content=database),
+        *(
+            [OwnedFile(path=SOCKET_DROP_IN, content=database + rendered("clamav", "socket.conf.j2", gateway))]
+            if platform.clamd_socket
+            else []
+        ),
     ]

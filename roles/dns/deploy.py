@@ -31,12 +31,24 @@ BEFORE = "/etc/resolv.conf.before-bastide"
 DHCLIENT = "/etc/dhcp/dhclient-enter-hooks.d/bastide"
 UNITS = "/etc/systemd/system"
 RUN = f"python3 -I {PROGRAM}"
+# NetworkManager reads its files when it starts; a restart of it keeps connections.
+_MANAGED = """u=NetworkManager.service; systemctl is-active --quiet $u || exit 0
+[ "$(stat -c %Z {file})" -lt "$(date -d "$(systemctl show -p ActiveEnterTimestamp --value $u)" +%s)" ] || echo stale"""
 
 
 @layer("DNS")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have unbound resolve for the gateway, and the declared block lists tested before the MTA asks them."""
-    packages_installed(name="Install unbound", packages=platform.packages["dns"])
+    run = platform.here(RUN)
+    packages_installed(name="Install unbound", packages=platform.packages["dns"], manager=platform.manager)
+    if not platform.unbound_directory:
+        directory = selftest.OUT.parent
+        converged(
+            name="Make the directory of unbound's parts",
+            question=f"stat -c '%a %U' {directory}",
+            wanted="755 root",
+            remedy=f"install -d -m 755 {directory}",
+        )
     files_owned(
         name="Write unbound's configuration",
         files=[
@@ -54,7 +66,8 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     files_owned(
         name="Write the tests of block lists",
         files=_tests(gateway),
-        check=f"python3 -I $stage{PROGRAM} --help >/dev/null; systemd-analyze verify $stage{UNITS}/bastide-dnsbl.*",
+        check=platform.here(f"python3 -I $stage{PROGRAM} --help >/dev/null")
+        + f"; systemd-analyze verify $stage{UNITS}/bastide-dnsbl.*",
     )
     converged(
         name="Keep the former resolver's address",
@@ -71,11 +84,19 @@ def apply(gateway: Gateway, platform: Platform) -> None:
                 if gateway.dhcp
                 else []
             ),
+            *(OwnedFile(path=path, content=text) for path, text in platform.resolver_files.items()),
         ],
         # A resolver that finds nothing is not put before all programs: the former one stays.
-        check=f"{RUN} answers",
+        check=f"{run} answers",
     )
-    lists_tested(name="Test the block lists")
+    if platform.resolver_files:
+        converged(
+            name="Have nobody else write whom to ask",
+            question=_MANAGED.format(file=" ".join(platform.resolver_files)),
+            wanted="",
+            remedy="systemctl try-restart NetworkManager.service",
+        )
+    lists_tested(name="Test the block lists", run=run)
     unit_current(
         name="Test the block lists every hour",
         unit="bastide-dnsbl.timer",
@@ -118,15 +139,15 @@ def _tests(gateway: Gateway) -> list[OwnedFile]:
 
 
 @operation()
-def lists_tested() -> Generator[StringCommand | FileUploadCommand, None, None]:
-    """Test the block lists, take those that fail out of service and those that work into it.
+def lists_tested(run: str = RUN) -> Generator[StringCommand | FileUploadCommand, None, None]:
+    """Test the block lists by the program ``run``, take those that fail out of service and those that work into it.
 
     Each that is out of service is said in every run.
     """
-    changes = host.get_fact(ShellAnswer, command=f"{RUN} differences")
+    changes = host.get_fact(ShellAnswer, command=f"{run} differences")
     if changes:
-        yield shell(f"{RUN} apply")
+        yield shell(f"{run} apply")
     else:
         host.noop("the block lists are as they were")
-    for line in host.get_fact(ShellAnswer, command=f"{RUN} status").splitlines():
+    for line in host.get_fact(ShellAnswer, command=f"{run} status").splitlines():
         logger.warning("%s: %s", host.name, line)

@@ -31,8 +31,10 @@ _GROUPS = "id -nG filterd 2>/dev/null | tr ' ' '\\n' | sort | xargs"
 @layer("filterd")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have filterd decide on each message while the MTA's client waits."""
-    groups = sorted({"clamav", "debian-spamd", *agent(gateway).groups})
-    packages_installed(name="Install what filterd runs on", packages=platform.packages["filterd"])
+    groups = sorted({*map(platform.group, ("clamav", "debian-spamd")), *agent(gateway).groups})
+    packages_installed(
+        name="Install what filterd runs on", packages=platform.packages["filterd"], manager=platform.manager
+    )
     converged(
         name="Make filterd's user",
         question=_GROUPS,
@@ -42,11 +44,16 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         f"--shell /usr/sbin/nologin filterd; usermod -G {','.join(groups)} filterd",
     )
     wheels = wheelhouse(platform.python)
-    release_installed(name="Install filterd's release", release=release(wheels), wheels=files(wheels))
+    release_installed(
+        name="Install filterd's release",
+        release=release(wheels),
+        wheels=files(wheels),
+        python=platform.here("python3"),
+    )
     _places_made(gateway)
     files_owned(
         name="Write filterd's configuration",
-        files=_files(gateway),
+        files=_files(gateway, platform),
         check=f"/opt/filterd/current/bin/filterd check --config $stage{CONFIG_FILE}; "
         f"systemd-analyze verify $stage{UNIT_FILE}",
     )
@@ -100,10 +107,10 @@ def _places_made(gateway: Gateway) -> None:
         )
 
 
-def _files(gateway: Gateway) -> list[OwnedFile]:
+def _files(gateway: Gateway, platform: Platform) -> list[OwnedFile]:
     values = {
-        "clamd_socket": CLAMD_SOCKET,
-        "spamd_socket": SPAMD_SOCKET,
+        "clamd_socket": platform.here(CLAMD_SOCKET),
+        "spamd_socket": platform.here(SPAMD_SOCKET),
         "mta": agent(gateway),
         "store_key": STORE_KEY,
         "options": filterd_options(DEFENCES),

@@ -19,12 +19,12 @@ KEPT = 3
 
 @operation()
 def release_installed(
-    release: str, wheels: Sequence[Path]
+    release: str, wheels: Sequence[Path], python: str = "python3"
 ) -> Generator[StringCommand | FileUploadCommand, None, None]:
     """Have a release installed and current.
 
     ``wheels`` are wheels and their requirements.lock; the host asks no package registry and takes only files whose
-    hashes stand in the lock. The switch is one rename; the releases before stay for going back.
+    hashes stand in the lock. ``python`` runs it. The switch is one rename; the releases before stay for going back.
     """
     if host.get_fact(ShellAnswer, command=f"readlink {DIRECTORY}/current") == release:
         host.noop(f"filterd {release} is current")
@@ -38,7 +38,7 @@ if ! [ -e {name}/complete ]; then
   rm -rf {name}
   mkdir wheels
   tar -xf wheels.tar -C wheels
-  python3 -m venv {name}
+  {python} -m venv {name}
   {name}/bin/pip --quiet --disable-pip-version-check install --no-index --no-deps --require-hashes --find-links wheels \
 -r wheels/requirements.lock
 fi

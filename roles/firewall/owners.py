@@ -7,16 +7,17 @@ from typing import Final, Literal
 
 from roles.forms import is_address
 from roles.mta.tls.policy import fetches_policies
+from roles.platforms import row
 from roles.settings import Gateway, Mta
 
-# What the distribution's packages call their users, and the home that each gives its own. They are made before the
+# What Debian 12's packages call their users, and the home that each gives its own. They are made before the
 # packages come, for a ruleset with a user that is not there cannot be loaded.
 MTA_USERS: Final[Mapping[Mta, str]] = {"postfix": "postfix", "sendmail": "smmta"}
 HOMES: Final[Mapping[str, str]] = {
     "postfix": "/var/spool/postfix",
     "smmta": "/var/lib/sendmail",
     "unbound": "/var/lib/unbound",
-    "clamav": "/var/lib/clamav",
+    "freshclam": "/var/lib/clamav",
     "debian-spamd": "/var/lib/spamassassin",
     "_mta-sts": "/var/lib/mta-sts",
     "_chrony": "/var/lib/chrony",
@@ -67,7 +68,7 @@ def _fixed(*values: int) -> Ports:
 
 
 def _users(*names: str) -> Callable[[Gateway], tuple[str, ...]]:
-    return lambda _gateway: names
+    return lambda gateway: tuple(dict.fromkeys(row(gateway).user(name) for name in names))
 
 
 def _time_servers(gateway: Gateway) -> tuple[str, ...]:
@@ -98,7 +99,7 @@ WAYS: Final = (
     ),
     Way(
         about="packages and signatures",
-        users=_users(_APT, "clamav", "debian-spamd"),
+        users=_users(_APT, "freshclam", "debian-spamd"),
         ports=_fixed(80, 443),
         to=lambda g: g.firewall.mirrors,
     ),
@@ -135,8 +136,9 @@ WAYS: Final = (
 )
 
 
-def users_made(gateway: Gateway) -> tuple[str, ...]:
-    """Return the users that this gateway's rules name and no base system has, in order."""
+def users_made(gateway: Gateway) -> dict[str, str]:
+    """Return the users that this gateway's rules name and no base system has, in order, each with its home."""
     ways = (MAIL, *WAYS)
     named = {user for way in ways if way.when(gateway) for user in way.users(gateway)}
-    return tuple(sorted(named & HOMES.keys()))
+    homes = {row(gateway).user(user): home for user, home in HOMES.items()}
+    return {user: homes[user] for user in sorted(named & homes.keys())}

@@ -25,15 +25,22 @@ from roles.parameters import parameters_set
 from roles.platforms import Platform
 from roles.settings import Gateway
 
+# What is enabled at every level, as Debian's packages do it.
+_OF_MACHINES = ("chrony.service", "auditd.service", "acct.service")
+
 
 @layer("Hardening")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Set kernel parameters, accounts, PAM, modes, logs and sshd's options; none of it ends a session that is open."""
-    packages_installed(name="Install what hardening configures", packages=_packages(gateway, platform))
+    packages_installed(
+        name="Install what hardening configures",
+        packages=_packages(gateway, platform),
+        manager=platform.manager,
+    )
     files_owned(name="Write the kernel parameters", files=[sysctl_file(gateway)])
     parameters_set(gateway, DEFENCES, paths.SYSCTL)
-    own = list(files(gateway))
-    files_owned(name="Write the system's configuration", files=own, check="; ".join(CHECKS))
+    own = list(files(gateway, platform))
+    files_owned(name="Write the system's configuration", files=own, check=platform.here("; ".join(CHECKS)))
     states_converged(
         name="Bring about what no file says",
         states=[
@@ -45,9 +52,12 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         ],
     )
     written = {file.path for file in own}
-    _units_run(written)
+    _units_run(written, platform)
     unit_current(
-        name="Run sshd with its options", unit="ssh.service", files=(paths.SSHD,), on_change="reload"
+        name="Run sshd with its options",
+        unit=platform.unit("ssh.service"),
+        files=(paths.SSHD,),
+        on_change="reload",
     )
 
 
@@ -56,7 +66,7 @@ def _packages(gateway: Gateway, platform: Platform) -> list[str]:
     return [*platform.packages["hardening"], *remote]
 
 
-def _units_run(written: set[str]) -> None:
+def _units_run(written: set[str], platform: Platform) -> None:
     """Have the units run that record, keep the time and mount; what takes a machine is only enabled in a container."""
     contained = host.get_fact(ShellAnswer, command=f"{IN_CONTAINER} && echo yes") == "yes"
     unit_current(
@@ -81,8 +91,22 @@ def _units_run(written: set[str]) -> None:
             on_change="restart",
         )
     if contained:
+        if not platform.enables:
+            units = " ".join(platform.unit(unit) for unit in _OF_MACHINES)
+            disabled = f"for u in {units}; do systemctl is-enabled --quiet $u || echo $u; done"
+            converged(
+                name="Enable what a container does not run",
+                question=disabled,
+                wanted="",
+                remedy=f"systemctl --quiet enable {units}",
+            )
         return
-    unit_current(name="Keep the time", unit="chrony.service", files=(paths.CHRONY,), on_change="restart")
+    unit_current(
+        name="Keep the time",
+        unit=platform.unit("chrony.service"),
+        files=(platform.here(paths.CHRONY),),
+        on_change="restart",
+    )
     if paths.AUDIT_RULES in written:
         unit_current(name="Record what the kernel sees", unit="auditd.service", files=(), on_change="start")
         converged(
@@ -91,7 +115,9 @@ def _units_run(written: set[str]) -> None:
             wanted="1",
             remedy="augenrules --load >/dev/null",
         )
-        unit_current(name="Account for processes", unit="acct.service", files=(), on_change="start")
+        unit_current(
+            name="Account for processes", unit=platform.unit("acct.service"), files=(), on_change="start"
+        )
 
 
 class HostStates(FactBase[dict[int, str]]):

@@ -18,6 +18,7 @@ from roles.kinds import (
     SshdOption,
     Sysctl,
 )
+from roles.platforms import Platform
 from roles.rendering import OwnedFile, lines, rendered
 from roles.settings import Gateway
 
@@ -71,13 +72,16 @@ def sysctl_file(gateway: Gateway) -> OwnedFile:
     return _options(paths.SYSCTL, gateway, Sysctl, InterfaceSysctl)
 
 
-def files(gateway: Gateway) -> Iterator[OwnedFile]:
+def files(gateway: Gateway, platform: Platform) -> Iterator[OwnedFile]:
     """Give every other file of this layer."""
     standing = frozenset(each.id for each in DEFENCES if each.stands(gateway))
     yield OwnedFile(
         path=paths.SSHD,
         content=rendered(
-            "hardening", "sshd.conf.j2", gateway, options=list(lines(DEFENCES, SshdOption, gateway))
+            "hardening",
+            "sshd.conf.j2",
+            gateway,
+            options=list(lines(DEFENCES, SshdOption, gateway)),
         ),
         mode="600",
     )
@@ -100,9 +104,10 @@ def files(gateway: Gateway) -> Iterator[OwnedFile]:
         yield _written(paths.COREDUMP, gateway, none, heading="[Coredump]")
     by_sudo = [("hardening.umask", ["Defaults umask=0027"])] if "hardening.umask" in standing else []
     yield _written(paths.SUDOERS, gateway, [("hardening.sudo", list(_SUDO)), *by_sudo], mode="440")
-    yield from _pam(gateway, standing)
+    if platform.pam == "pam-auth-update":
+        yield from _pam(gateway, standing)
     yield from _logins(gateway, standing)
-    yield from _logs(gateway)
+    yield from _logs(gateway, platform)
     mounts = [
         _mount(setting)
         for each in DEFENCES
@@ -212,12 +217,12 @@ def _logins(gateway: Gateway, standing: frozenset[str]) -> Iterator[OwnedFile]:
         yield _written("/etc/profile.d/bastide.sh", gateway, idle)
 
 
-def _logs(gateway: Gateway) -> Iterator[OwnedFile]:
+def _logs(gateway: Gateway, platform: Platform) -> Iterator[OwnedFile]:
     records = [
         (each.id, rules)
         for each in DEFENCES
         if each.stands(gateway)
-        and (rules := [rule for s in each.sets if isinstance(s, AuditRules) for rule in s.rules])
+        and (rules := [rule for s in each.sets if isinstance(s, AuditRules) for rule in s.lines(gateway)])
     ]
     if records:
         text = rendered("hardening", "audit.rules.j2", gateway, records=records)
@@ -226,7 +231,9 @@ def _logs(gateway: Gateway) -> Iterator[OwnedFile]:
     end = [("hardening.audit-sealed", ["-e 2"])] if sealed else []
     yield _written(paths.AUDIT_END, gateway, end, mode="640")
     yield _written(paths.LOGROTATE, gateway, [("hardening.log-rotation", list(_ROTATED))])
-    yield OwnedFile(path=paths.CHRONY, content=rendered("hardening", "chrony.conf.j2", gateway))
+    yield OwnedFile(
+        path=platform.here(paths.CHRONY), content=rendered("hardening", "chrony.conf.j2", gateway)
+    )
     if gateway.hardening.remote_log.host:
         yield OwnedFile(path=paths.RSYSLOG, content=rendered("hardening", "rsyslog.conf.j2", gateway))
 

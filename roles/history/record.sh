@@ -1,5 +1,6 @@
 #!/bin/sh
-# Records what this host is and what Bastide's deploys change of it. It needs what every Debian has: coreutils, find, tar, awk.
+# Records what this host is and what Bastide's deploys change of it. It needs what every host has: coreutils, find, tar, awk; and
+# beside it what asks the host's own package manager.
 #
 #   record begin           before the first change of a run: keep the host's picture; nothing while an earlier run has not ended
 #   record end REVISION    after its last one: file what is different, and how it was before a deploy first touched it
@@ -19,6 +20,7 @@ set -eu
 umask 077
 export LC_ALL=C
 H=/var/lib/bastide-history
+. "${0%/*}/packages"
 ROOT=
 # Content is kept of what deploys write into, of files up to this size in KiB: no configuration is larger.
 CONTENT="/etc /usr/local /usr/share/pam-configs /boot/grub/grub.cfg /var/lib/pam /var/lib/ucf/registry /var/lib/ucf/hashfile /var/lib/ucf/cache /var/spool/cron \
@@ -114,13 +116,10 @@ picture() {
   for section in $SECTIONS; do : >"$1/$section"; done
   files "$1"
   ! have getcap || getcap -r "$ROOT/usr" 2>/dev/null | sed 's/ \(= \)\{0,1\}/\t/' | sort >"$1/caps"
-  dpkg-query -W -f='${binary:Package}\t${db:Status-Abbrev}${Version}\n' | sort >"$1/packages"
-  # Not by apt-mark(8): that writes apt's cache, whose age says when the lists were fetched.
-  awk -v OFS='\t' 'FILENAME == ARGV[1] { sub(/:.*/, "", $1); if ($2 == "ii") there[$1] = 1; next }
-    /^Package:/ { p = $2 } /^Auto-Installed: 1/ && (p in there) { print p, "auto" }' \
-    "$1/packages" /var/lib/apt/extended_states 2>/dev/null | sort -u >"$1/auto" || true
-  dpkg-statoverride --list | awk -v OFS='\t' '{ print $4, $1 " " $2 " " $3 }' | sort >"$1/overrides" || true
-  dpkg-divert --list | awk -v OFS='\t' '{ k = $0; sub(/^.*diversion of /, "", k); sub(/ to .*/, "", k); print k, $0 }' | sort >"$1/diversions"
+  pm_packages >"$1/packages"
+  pm_auto "$1/packages" >"$1/auto" || true
+  pm_overrides >"$1/overrides" || true
+  pm_diversions >"$1/diversions"
   systemctl list-unit-files --no-legend --no-pager --plain | awk -v OFS='\t' '$2 !~ /generated|transient/ { print $1, $2 }' | sort >"$1/units"
   systemctl list-units --no-legend --no-pager --plain --state=active --type=service,socket,timer,path |
     awk -v OFS='\t' '$1 !~ /^(user|user-runtime-dir|getty|serial-getty|systemd-fsck|run-)[@-]/ { print $1, "active" }' | sort >"$1/active"

@@ -20,11 +20,9 @@ state() {
 added() { state "$1" | awk -F'\t' '$2 == "-" && $4 != "-" { print $1 }'; }
 taken() { state "$1" | awk -F'\t' '$2 != "-" && $4 == "-" { print $1 }'; }
 
-# Print the paths that packages brought which deploys added. Debian's lists still speak of /bin and /lib.
+# Print the paths that packages brought which deploys added.
 brought() {
-  awk -F'\t' '$2 == "-" { print $1 }' "$H/changed/packages" | while read -r p; do
-    cat "/var/lib/dpkg/info/$p.list" "/var/lib/dpkg/info/${p%%:*}.list" 2>/dev/null || true
-  done | sed -E 's#^/(bin|sbin|lib|lib32|lib64|libx32)(/|$)#/usr/\1\2#' | sort -u
+  awk -F'\t' '$2 == "-" { print $1 }' "$H/changed/packages" | while read -r p; do pm_brought "$p"; done | sort -u
 }
 
 # Move something out of the way, to where it is kept; what is there already keeps its name.
@@ -144,20 +142,20 @@ units_stopped() {
 
 overrides_back() {
   state overrides | awk -F'\t' '$2 != $4' | while IFS=$TAB read -r path was _ is; do
-    [ "$is" = - ] || dpkg-statoverride --quiet --remove "$path"
-    # shellcheck disable=SC2086
-    [ "$was" = - ] || dpkg-statoverride --quiet --force-statoverride-add --add $was "$path"
+    pm_override_back "$path" "$was" "$is"
   done
   state diversions | awk -F'\t' '$2 == "-" && $4 ~ /^local diversion/ { print $1 }' | while read -r path; do
-    dpkg-divert --quiet --local --rename --remove "$path"
+    pm_diversion_gone "$path"
   done
 }
 
 # Have the administrator's door as it was before anything is shut behind him. sshd keeps the sessions that are open.
 sshd_back() {
   said=$(sshd -t 2>&1) || { lacks "sshd would not start with its former configuration: $said"; exit 1; }
-  systemctl reload ssh.service || { lacks "sshd was not reloaded"; exit 1; }
-  systemctl is-active --quiet ssh.service || { lacks "sshd does not run"; exit 1; }
+  sshd=sshd.service
+  ! systemctl cat ssh.service >/dev/null 2>&1 || sshd=ssh.service
+  systemctl reload $sshd || { lacks "sshd was not reloaded"; exit 1; }
+  systemctl is-active --quiet $sshd || { lacks "sshd does not run"; exit 1; }
 }
 
 # A parameter that has changed may change others, so all are looked at twice.
@@ -177,33 +175,19 @@ kernel_back() {
 }
 
 packages_back() {
-  export DEBIAN_FRONTEND=noninteractive
-  guard=/usr/sbin/policy-rc.d
-  if ! [ -e $guard ] || grep -q bastide $guard; then
-    printf '#!/bin/sh\n# bastide: nothing starts while packages go\nexit 101\n' >$guard
-    chmod 755 $guard
-  fi
+  pm_begin
   purged=$(added packages)
   [ -z "$purged" ] || say "removing $(printf '%s\n' "$purged" | wc -l) packages"
   # Some do not go where their data is not.
   touch "$X/data"
   while read -r path; do [ -e "$path" ] || mkdir "$path"; done <"$X/data"
-  # dpkg(1) takes each that nobody needs; a package of the administrator's keeps what it stands on.
   # shellcheck disable=SC2086
-  [ -z "$purged" ] || dpkg --purge $purged >>"$X/packages.log" 2>&1 || true
+  [ -z "$purged" ] || pm_purge $purged >>"$X/packages.log" 2>&1 || true
   : >"$X/needed"
   for package in $purged; do
-    ! dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || printf '%s\n' "$package" >>"$X/needed"
+    ! pm_installed "$package" || printf '%s\n' "$package" >>"$X/needed"
   done
-  # Which of them came by themselves apt(8) would keep for when they come again.
-  if [ -n "$purged" ] && [ -e /var/lib/apt/extended_states ]; then
-    dpkg-query -W -f='${Package}\n' >"$X/left-packages"
-    awk 'FILENAME == ARGV[1] { there[$1] = 1; next } FILENAME == ARGV[2] { sub(/:.*/, "", $1); if ($2 == "-") ours[$1] = 1; next }
-      { text = text $0 "\n" } /^Package:/ { p = $2 }
-      /^$/ { if (!(p in ours) || (p in there)) printf "%s", text; text = "" } END { if (!(p in ours) || (p in there)) printf "%s", text }' \
-      "$X/left-packages" "$H/changed/packages" /var/lib/apt/extended_states >"$X/extended_states"
-    cat "$X/extended_states" >/var/lib/apt/extended_states
-  fi
+  [ -z "$purged" ] || pm_forget
   # Some remove the whole directory of their configuration, with what others had put there.
   tar -xpf "$X/theirs.tar" -C / --skip-old-files
   state packages | awk -F'\t' -v OFS='\t' '$2 != "-" && $2 != $4 { print $1, $2, $3, $4 }' | while IFS=$TAB read -r name was ours is; do
@@ -211,18 +195,17 @@ packages_back() {
       ii*)
         # Upgraded since by the administrator: that stays.
         [ "$is" = "$ours" ] || [ "${is%% *}" != ii ] || continue
-        apt-get -q -y --no-install-recommends --allow-downgrades --allow-change-held-packages -o DPkg::Lock::Timeout=120 \
-          -o Dpkg::Options::=--force-confold install "$name=${was#* }" >>"$X/packages.log" 2>&1 ||
+        pm_install "$name" "${was#* }" >>"$X/packages.log" 2>&1 ||
           lacks "the package $name ${was#* } cannot be had; look into $X/packages.log"
         ;;
-      *) dpkg --remove "$name" >>"$X/packages.log" 2>&1 || lacks "the package $name could not be removed" ;;
+      *) pm_remove "$name" >>"$X/packages.log" 2>&1 || lacks "the package $name could not be removed" ;;
     esac
   done
   state auto | awk -F'\t' '$2 != $4' | while IFS=$TAB read -r name was _; do
-    dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || continue
-    if [ "$was" = - ]; then apt-mark manual "$name"; else apt-mark auto "$name"; fi >/dev/null
+    pm_installed "$name" || continue
+    if [ "$was" = - ]; then pm_mark "$name" manual; else pm_mark "$name" auto; fi
   done
-  ! grep -qs bastide $guard || rm -f $guard
+  pm_end
 }
 
 # Let go of the AppArmor profiles that deploys brought, before their files go: the kernel would hold the MTA of before to ours until
@@ -242,7 +225,7 @@ units_back() {
   done
   systemctl list-units --no-legend --no-pager --plain --state=active --type=service | awk '{ print $1 }' | while read -r unit; do
     name=${unit%.service}
-    case $name in ssh | systemd-logind | user@* | *getty@* | bastide-revert | networking | dbus) continue ;; esac
+    case $name in ssh | sshd | systemd-logind | user@* | *getty@* | bastide-revert | networking | dbus) continue ;; esac
     grep -qE "^[^$TAB]*/(${name%%@*}|${name#systemd-})(\.|/|$TAB)" "$H/changed/files" || continue
     systemctl --quiet try-restart "$unit" || lacks "$unit does not start again"
   done

@@ -14,6 +14,7 @@ H=/var/lib/bastide-history
 LOG=$H/revert.log
 CODE=$H/revert.code
 UNIT=bastide-revert
+. "$H/packages"
 . "$H/restore"
 . "$H/filter"
 

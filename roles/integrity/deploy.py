@@ -43,6 +43,8 @@ _COPY: Final = "/run/bastide/integrity"
 @layer("Integrity")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have the engine, its configuration, the program that explains what it finds, and its timer."""
+    if "integrity" not in platform.packages:
+        return
     if gateway.integrity.engine == "none":
         converged(
             name="Compare nothing",
@@ -51,7 +53,9 @@ def apply(gateway: Gateway, platform: Platform) -> None:
             remedy=f"systemctl disable --now {TIMER}; rm -f {UNITS}/{TIMER} {UNITS}/{SERVICE} /run/bastide-notes/integrity",
         )
         return
-    packages_installed(name="Install what compares", packages=platform.packages["integrity"])
+    packages_installed(
+        name="Install what compares", packages=platform.packages["integrity"], manager=platform.manager
+    )
     converged(
         name="Make the place of the baseline",
         question=f"stat -c '%a %U %G' {HOME}",

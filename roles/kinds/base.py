@@ -15,12 +15,13 @@ from roles.settings import Gateway
 Value = str | Callable[[Gateway], str]
 
 # What only a machine with a kernel of its own can show, and why a container cannot.
-Need = Literal["kernel", "audit", "mounts", "apparmor", "boot"]
+Need = Literal["kernel", "audit", "mounts", "apparmor", "selinux", "boot"]
 NEEDS: Mapping[Need, str] = {
     "kernel": "kernel, memory and file system parameters, and modules, are those of the machine around a container",
     "audit": "a container gets no audit messages from the kernel",
     "mounts": "a container's mounts are made by what started it",
     "apparmor": "profiles are loaded into the kernel of the machine around a container",
+    "selinux": "SELinux's policy is loaded into the kernel of the machine around a container",
     "boot": "a container has no boot loader",
 }
 

@@ -5,6 +5,7 @@ import shlex
 from dataclasses import dataclass
 
 from roles.kinds.base import LineOption
+from roles.platforms import row
 from roles.settings import Gateway
 
 
@@ -61,10 +62,11 @@ class FilterdOption(LineOption):
         return f"{self.key.rpartition('.')[2]} = {self.wanted(gateway)}"
 
     def question(self, gateway: Gateway) -> str:
-        del gateway
         place = "".join(f"[{name!r}]" for name in self.key.split("."))
         program = f"import json, sys; print(json.dumps(json.load(sys.stdin){place}))"
-        return f"/opt/filterd/current/bin/filterd check --json | python3 -c {shlex.quote(program)}"
+        return row(gateway).here(
+            f"/opt/filterd/current/bin/filterd check --json | python3 -c {shlex.quote(program)}"
+        )
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         try:

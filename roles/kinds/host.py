@@ -71,7 +71,7 @@ class UnitOption:
 
     unit: str
     option: str
-    value: str
+    value: Value
     mta: Mta | None = None
     needs: Need | None = None
 
@@ -79,8 +79,7 @@ class UnitOption:
         return f"{self.unit} {self.option}"
 
     def wanted(self, gateway: Gateway) -> str:
-        del gateway
-        return self.value
+        return resolved(self.value, gateway)
 
     def question(self, gateway: Gateway) -> str:
         unit = shlex.quote(row(gateway).unit(self.unit))
@@ -97,7 +96,7 @@ class UnitOption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileMode:
-    """Owner, group and mode of the files that a shell pattern names; there must be at least one."""
+    """Owner, group and mode of the files that a shell pattern names, all by Debian 12's names; there must be at least one."""
 
     path: str
     mode: str
@@ -110,47 +109,45 @@ class FileMode:
         return self.path
 
     def wanted(self, gateway: Gateway) -> str:
-        del gateway
-        return f"{self.mode} {self.owner} {self.group}"
+        here = row(gateway)
+        own = (f"{self.mode} {here.user(self.owner)} {here.group(self.group)}",)
+        return " or ".join(here.modes.get(self.path, own))
 
     def question(self, gateway: Gateway) -> str:
-        del gateway
-        return f"stat --format '%a %U %G' {self.path}"
+        return f"stat --format '%a %U %G' {row(gateway).here(self.path)}"
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         lines = answer.splitlines()
-        return bool(lines) and all(line == self.wanted(gateway) for line in lines)
+        return bool(lines) and all(line in self.wanted(gateway).split(" or ") for line in lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostAnswer:
-    """Any other question to the live host: a command, and a pattern that its whole answer must match.
+    """Any other question to the live host: a command, in Debian 12's words, and a pattern that its whole answer must match.
 
     ``refuted_by`` is an answer that must not hold; it is tried when the record is made.
     """
 
     subject: str
     command: Value
-    matches: str
+    matches: Value
     refuted_by: str
     mta: Mta | None = None
     needs: Need | None = None
 
     def __post_init__(self) -> None:
         """Refuse a pattern that also takes the answer it is there to catch."""
-        if re.fullmatch(self.matches, self.refuted_by):
+        if isinstance(self.matches, str) and re.fullmatch(self.matches, self.refuted_by):
             raise ValueError(f"{self.subject}: the pattern {self.matches!r} accepts its own counter-example")
 
     def name(self) -> str:
         return self.subject
 
     def wanted(self, gateway: Gateway) -> str:
-        del gateway
-        return self.matches
+        return resolved(self.matches, gateway)
 
     def question(self, gateway: Gateway) -> str:
-        return resolved(self.command, gateway)
+        return row(gateway).here(resolved(self.command, gateway))
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
-        del gateway
-        return re.fullmatch(self.matches, answer.strip()) is not None
+        return re.fullmatch(self.wanted(gateway), answer.strip()) is not None

@@ -30,14 +30,14 @@ class HostState:
         return resolved(self.value, gateway)
 
     def question(self, gateway: Gateway) -> str:
-        return resolved(self.command, gateway)
+        return row(gateway).here(resolved(self.command, gateway))
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         return answer.strip() == self.wanted(gateway)
 
     def remedy_of(self, gateway: Gateway) -> str:
         """Return the script that brings the state about on this gateway."""
-        return resolved(self.remedy, gateway)
+        return row(gateway).here(resolved(self.remedy, gateway))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +146,18 @@ class AuditRules:
         return self.about
 
     def wanted(self, gateway: Gateway) -> str:
-        del gateway
-        return "\n".join(self.rules)
+        return "\n".join(self.lines(gateway))
+
+    def lines(self, gateway: Gateway) -> tuple[str, ...]:
+        """Return the rules with this gateway's names of files."""
+        return tuple(dict.fromkeys(row(gateway).here(rule) for rule in self.rules))
 
     def question(self, gateway: Gateway) -> str:
         del gateway
         return "auditctl -l"
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
-        del gateway
-        return set(map(_listed, self.rules)) <= set(map(_listed, answer.splitlines()))
+        return set(map(_listed, self.lines(gateway))) <= set(map(_listed, answer.splitlines()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,20 +191,18 @@ class Sandbox:
 
     unit: str
     directives: tuple[Value, ...]
-    exposure: str
+    exposure: Value
 
     def name(self) -> str:
         return f"exposure of {self.unit}"
 
     def wanted(self, gateway: Gateway) -> str:
-        del gateway
-        return self.exposure
+        return resolved(self.exposure, gateway)
 
     def question(self, gateway: Gateway) -> str:
         unit = row(gateway).unit(self.unit)
         return f"systemd-analyze security --no-pager {unit} | sed -n 's/.*Overall exposure level.*: \\([0-9.]*\\) .*/\\1/p'"
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
-        del gateway
         seen = answer.strip()
-        return re.fullmatch(r"\d+(\.\d+)?", seen) is not None and float(seen) <= float(self.exposure)
+        return re.fullmatch(r"\d+(\.\d+)?", seen) is not None and float(seen) <= float(self.wanted(gateway))

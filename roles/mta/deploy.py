@@ -8,9 +8,10 @@ from roles.settings import Gateway
 
 
 @layer("MTA")
-def may_begin(gateway: Gateway, _platform: Platform) -> None:
+def may_begin(gateway: Gateway, platform: Platform) -> None:
     """End the deploy before it changes anything if a switch from the other MTA has to wait for a human."""
-    switch_allowed(gateway.mta)
+    if all(platform.mta.values()):
+        switch_allowed(gateway.mta)
 
 
 @layer("MTA")

@@ -11,6 +11,7 @@ from roles.defence import Defence
 from roles.kinds import HostAnswer
 from roles.kinds.sendmail import option
 from roles.mta.agents import AGENTS
+from roles.platforms import row
 
 SERVICE: Final = "filterd-inject"
 _LOGGED_AS: Final = f"postfix/{SERVICE}"  # by which `filterd reconcile` tells it from mail of the network
@@ -69,7 +70,7 @@ INJECTION_DEFENCE: Final = Defence(
             mta="postfix",
             subject="the service for filterd",
             command="postconf -M filterd-inject/unix | awk '{ print $2, $3, $5, $8 }'",
-            matches="unix n y smtpd",
+            matches=lambda gateway: f"unix n {'y' if row(gateway).postfix_ready else 'n'} smtpd",
             refuted_by="inet n y smtpd",
         ),
         HostAnswer(

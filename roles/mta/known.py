@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from roles.mta.recipients import Ldap, RecipientCheck, listed, password_of
+from roles.mta.tls.settings import SYSTEM_AUTHORITIES
+from roles.platforms import row
 from roles.settings import Gateway
 
 LIST_FILE: Final = "/etc/postfix/recipients"
@@ -62,8 +64,8 @@ def listed_map(gateway: Gateway) -> str:
     return " ".join([LIST, *(f"proxy:ldap:{_directory(domain)}" for domain in directories(gateway))])
 
 
-def directory_text(domain: str, ldap: Ldap) -> str:
-    """Return what ldap_table(5) has to know of one domain's directory."""
+def directory_text(domain: str, ldap: Ldap, authorities: str = SYSTEM_AUTHORITIES) -> str:
+    """Return what ldap_table(5) has to know of one domain's directory, with the file of those who sign for its server."""
     settings = {
         "server_host": " ".join(ldap.servers),
         "version": "3",
@@ -76,7 +78,7 @@ def directory_text(domain: str, ldap: Ldap) -> str:
         **({"bind_dn": ldap.bind_dn, "bind_pw": password_of(ldap)} if ldap.bind_dn else {}),
         "start_tls": "yes" if ldap.start_tls else "no",
         "tls_require_cert": "yes",
-        "tls_ca_cert_file": "/etc/ssl/certs/ca-certificates.crt",
+        "tls_ca_cert_file": authorities,
     }
     head = "# Written by Bastide; changes are undone by the next deploy. See ldap_table(5).\n"
     return head + "".join(f"{name} = {value}\n" for name, value in settings.items())
@@ -84,7 +86,11 @@ def directory_text(domain: str, ldap: Ldap) -> str:
 
 def directory_files(gateway: Gateway) -> dict[str, str]:
     """Return the texts of the directories' files by their paths."""
-    return {_directory(domain): directory_text(domain, ldap) for domain, ldap in directories(gateway).items()}
+    authorities = row(gateway).here(SYSTEM_AUTHORITIES)
+    return {
+        _directory(domain): directory_text(domain, ldap, authorities)
+        for domain, ldap in directories(gateway).items()
+    }
 
 
 def table_text(entries: dict[str, str], manual: str) -> str:

@@ -32,14 +32,15 @@ COPY = f"/var/spool/postfix{RESOLV_CONF}"
 
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have Postfix relay for the declared domains; it answers only after its configuration is ours."""
-    old_queue_written_down("postfix")
+    if platform.mta["sendmail"]:
+        old_queue_written_down("postfix")
     converged(
         name="Have no unit of Sendmail's",
         question=f"cd {UNITS} && ls {SENDMAIL} 2>/dev/null",
         wanted="",
         remedy=f"systemctl --quiet disable --now {SENDMAIL}; cd {UNITS} && rm -f {SENDMAIL}; systemctl daemon-reload",
     )
-    packages_installed(name="Install Postfix", packages=platform.mta["postfix"])
+    packages_installed(name="Install Postfix", packages=platform.mta["postfix"], manager=platform.manager)
     tls.written(gateway, platform)
     _list_built(gateway)
     _directories_described(gateway)
@@ -55,15 +56,17 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         ],
         on_change="reload",
     )
-    converged(
-        name="Have Postfix's daemons ask the host's resolver",
-        question=f"cmp -s {RESOLV_CONF} {COPY} || echo another",
-        wanted="",
-        remedy=f"cp {RESOLV_CONF} {COPY}; postfix reload",
-    )
+    if platform.postfix_ready:
+        converged(
+            name="Have Postfix's daemons ask the host's resolver",
+            question=f"cmp -s {RESOLV_CONF} {COPY} || echo another",
+            wanted="",
+            remedy=f"cp {RESOLV_CONF} {COPY}; postfix reload",
+        )
     _rest_gone(gateway)
-    old_configuration_gone("postfix")
-    queue_handed_in("postfix")
+    if platform.mta["sendmail"]:
+        old_configuration_gone("postfix")
+        queue_handed_in("postfix")
 
 
 def _files(gateway: Gateway) -> Iterator[OwnedFile]:

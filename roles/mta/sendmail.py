@@ -140,7 +140,7 @@ BUILT: Final = (
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have Sendmail relay for the declared domains; it answers only after its configuration is ours."""
     old_queue_written_down("sendmail")
-    packages_installed(name="Install Sendmail", packages=platform.mta["sendmail"])
+    packages_installed(name="Install Sendmail", packages=platform.mta["sendmail"], manager=platform.manager)
     tls.written(gateway, platform)
     converged(
         # Debian gives them to their users when the package comes for the first time alone.

@@ -17,7 +17,9 @@ _OWN: Final = (SERVICE, TIMER, WAITING_SERVICE, WAITING_TIMER)
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have filterd report each night on the day before."""
     if gateway.mta == "postfix":  # pflogsumm(1) knows Postfix's log alone
-        packages_installed(name="Install pflogsumm", packages=platform.packages["reports"])
+        packages_installed(
+            name="Install pflogsumm", packages=platform.packages["reports"], manager=platform.manager
+        )
     files_owned(
         name="Write the report's units",
         files=[

@@ -44,6 +44,7 @@ def _sandbox(
     weight: int,
     when: Callable[[Gateway], bool] | None = None,
     needs: Need | None = None,
+    exposure: Value = LIMIT,
 ) -> Defence:
     """Return the record of one daemon's sandbox; ``needs``: what of a machine it takes for the daemon to run at all."""
     return Defence(
@@ -52,7 +53,7 @@ def _sandbox(
         why=why,
         rows=("P28", "H07"),
         sets=(
-            Sandbox(unit=unit, directives=directives, exposure=LIMIT),
+            Sandbox(unit=unit, directives=directives, exposure=exposure),
             UnitOption(unit=unit, option="NoNewPrivileges", value="yes"),
             UnitOption(unit=unit, option="ProtectSystem", value="strict"),
             UnitOption(unit=unit, option="PrivateNetwork", value="no" if network else "yes"),
@@ -113,6 +114,24 @@ DEFENCES = (
         unseen=_INSIDE,
         weight=7,
     ),
+    Defence(
+        id="sandbox.selinux",
+        title="SELinux holds the daemons to the distribution's policy",
+        why="It names what each domain may open and connect to, whatever user it runs as; permissive it only writes that down.",
+        rows=("H07",),
+        sets=(
+            HostAnswer(
+                subject="SELinux's mode",
+                command="getenforce",
+                matches="Enforcing",
+                refuted_by="Permissive",
+                needs="selinux",
+            ),
+        ),
+        unseen=_INSIDE,
+        when=lambda gateway: row(gateway).mac == "selinux",
+        weight=7,
+    ),
     _sandbox(
         "clamd",
         "clamd has no network, no right of root's, and a file system that it can only read",
@@ -168,6 +187,7 @@ DEFENCES = (
         network=True,
         weight=5,
         needs="kernel",
+        exposure=lambda gateway: row(gateway).clock_exposure,
     ),
     _sandbox(
         "remote-log",

@@ -55,21 +55,8 @@ def _let_loose(gateway: Gateway, platform: Platform) -> Iterator[str]:
 @layer("Sandbox")
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have the daemons start in their sandboxes, and those that run without them start anew."""
-    packages_installed(name="Install AppArmor", packages=platform.packages["sandbox"])
-    files_owned(name="Write the daemons' profiles", files=_profiles(gateway), check=_CHECK_PROFILES)
-    attached = "; ".join(_let_loose(gateway, platform))
-    converged(
-        name="Run the daemons under their profiles",
-        question=f"[ -L {_GIVEN_WAY} ] || echo {_GIVEN_WAY}; "
-        f"{_NO_APPARMOR} || {{ {_STALE}; grep -o '^/usr/sbin/clamd ' {_KERNEL}/profiles; {attached}; }}",
-        wanted="",
-        # A profile that comes when its daemon runs already is that daemon's from its next start on.
-        remedy=f"mkdir -p $(dirname {_GIVEN_WAY}); ln -sfn ../usr.sbin.clamd {_GIVEN_WAY}; {_NO_APPARMOR} || {{\n"
-        f"grep -q '^/usr/sbin/clamd ' {_KERNEL}/profiles && printf /usr/sbin/clamd >{_KERNEL}/.remove\n"
-        f"apparmor_parser --replace {_PROFILES}/bastide-*; touch {_STAMP}\n"
-        f"systemctl is-active --quiet apparmor.service || systemctl start apparmor.service\n"
-        f"for u in $({attached}); do systemctl restart $u; done\n}}",
-    )
+    if platform.mac == "apparmor":
+        _profiled(gateway, platform)
     boxes = [
         (each.id, platform.unit(setting.unit), setting)
         for each in DEFENCES
@@ -85,7 +72,9 @@ def apply(gateway: Gateway, platform: Platform) -> None:
                 "sandbox.conf.j2",
                 gateway,
                 id=id_,
-                directives=[resolved(each, gateway) for each in box.directives],
+                directives=[
+                    line for each in box.directives if (line := platform.here(resolved(each, gateway)))
+                ],
             ),
         )
         for id_, unit, box in boxes
@@ -105,6 +94,27 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         question=stale,
         wanted="",
         remedy=f"systemctl daemon-reload; for u in $({stale}); do systemctl restart $u; systemctl is-active --quiet $u; done",
+    )
+
+
+def _profiled(gateway: Gateway, platform: Platform) -> None:
+    """Have AppArmor hold the daemons to their profiles."""
+    packages_installed(
+        name="Install AppArmor", packages=platform.packages["sandbox"], manager=platform.manager
+    )
+    files_owned(name="Write the daemons' profiles", files=_profiles(gateway), check=_CHECK_PROFILES)
+    attached = "; ".join(_let_loose(gateway, platform))
+    converged(
+        name="Run the daemons under their profiles",
+        question=f"[ -L {_GIVEN_WAY} ] || echo {_GIVEN_WAY}; "
+        f"{_NO_APPARMOR} || {{ {_STALE}; grep -o '^/usr/sbin/clamd ' {_KERNEL}/profiles; {attached}; }}",
+        wanted="",
+        # A profile that comes when its daemon runs already is that daemon's from its next start on.
+        remedy=f"mkdir -p $(dirname {_GIVEN_WAY}); ln -sfn ../usr.sbin.clamd {_GIVEN_WAY}; {_NO_APPARMOR} || {{\n"
+        f"grep -q '^/usr/sbin/clamd ' {_KERNEL}/profiles && printf /usr/sbin/clamd >{_KERNEL}/.remove\n"
+        f"apparmor_parser --replace {_PROFILES}/bastide-*; touch {_STAMP}\n"
+        f"systemctl is-active --quiet apparmor.service || systemctl start apparmor.service\n"
+        f"for u in $({attached}); do systemctl restart $u; done\n}}",
     )
 
 

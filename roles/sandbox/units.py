@@ -54,42 +54,44 @@ COMMON = (
     "UMask=0077",
 )
 # For who needs no right of root's at any time.
-NO_RIGHTS = (
+NO_RIGHTS: Final[tuple[Value, ...]] = (
     "CapabilityBoundingSet=",
     "AmbientCapabilities=",
     "SystemCallFilter=@system-service",
     "SystemCallFilter=~@privileged @resources",
     "ProcSubset=pid",
     # mta.private-keys: what everybody may read there is more than these need.
-    "InaccessiblePaths=-/etc/postfix -/etc/mail",
+    lambda gateway: f"InaccessiblePaths={row(gateway).mta_files}",
 )
 
-CLAMD = (
+CLAMD: Final[tuple[Value, ...]] = (
     *COMMON,
     *NO_RIGHTS,
-    "User=clamav",
-    "Group=clamav",
+    lambda gateway: f"User={row(gateway).user('clamd')}",
+    lambda gateway: f"Group={row(gateway).group('clamav')}",
     # Made by root before clamd, which no longer is; the distribution's own lines made it as root's child.
     "ExecStartPre=",
     "ExecStartPre=+/bin/mkdir -p /run/clamav",
-    "ExecStartPre=+/bin/chown clamav /run/clamav",
+    lambda gateway: f"ExecStartPre=+/bin/chown {row(gateway).user('clamd')} /run/clamav",
+    # Where systemd does not make its socket it gives that to the group itself.
+    lambda gateway: "" if row(gateway).clamd_socket else "SystemCallFilter=@chown",
     "PrivateNetwork=yes",
     "RestrictAddressFamilies=AF_UNIX",
     "IPAddressDeny=any",
     "ReadWritePaths=/run/clamav",
     "ReadOnlyPaths=/var/lib/clamav",
 )
-FRESHCLAM = (
+FRESHCLAM: Final[tuple[Value, ...]] = (
     *COMMON,
     *NO_RIGHTS,
-    "User=clamav",
-    "Group=clamav",
+    lambda gateway: f"User={row(gateway).user('freshclam')}",
+    lambda gateway: f"Group={row(gateway).group('freshclam')}",
     "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
     "ReadWritePaths=/var/lib/clamav /var/log/clamav",
     # Its databases are read by clamd's group and by who looks at them.
     "UMask=0022",
 )
-SPAMD = (
+SPAMD: Final[tuple[Value, ...]] = (
     *COMMON,
     *NO_RIGHTS,
     "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
@@ -126,8 +128,7 @@ POSTFIX: Final[tuple[Value, ...]] = (
     "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
     "ReadWritePaths=/var/spool/postfix /var/lib/postfix",
     # What fills the chroot is the distribution's own, and reads no mail: it keeps its rights.
-    "ExecStartPre=",
-    lambda gateway: f"ExecStartPre=+{row(gateway).postfix_ready}",
+    lambda gateway: f"ExecStartPre=\nExecStartPre=+{ready}" if (ready := row(gateway).postfix_ready) else "",
     "UMask=0022",
 )
 # Debian's own lines for it are strict already; these are what they leave open.

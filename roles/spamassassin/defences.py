@@ -3,6 +3,7 @@
 from roles.claims import Verdict
 from roles.defence import Defence
 from roles.kinds import FileMode, HostAnswer, SpamassassinOption, UnitOption
+from roles.platforms import row
 from roles.settings import SPAMD_SOCKET
 
 BAYES_DIRECTORY = "/var/lib/spamassassin/bayes"
@@ -53,7 +54,7 @@ DEFENCES = (
             HostAnswer(
                 subject="users of spamd's processes",
                 command="ps -o user:32= -C spamd | sort -u",
-                matches="debian-spamd",
+                matches=lambda g: row(g).user("debian-spamd"),
                 refuted_by="root",
             ),
         ),

@@ -3,6 +3,7 @@
 from roles.hardening.settings import LEVELS
 from roles.kinds import HostAnswer, Listeners
 from roles.kinds.base import IN_CONTAINER
+from roles.platforms import row
 from roles.settings import Gateway
 from roles.tasks.task import Task
 
@@ -96,10 +97,11 @@ TASKS = (
         id="machine.leftovers",
         title="No removed package has left its configuration behind",
         why="What is of no use is read by nobody, until a later installation takes it up again.",
-        how="`dpkg --list | grep ^rc` names them; keep what you need of their files, then `dpkg --purge NAME`.",
+        how="`dpkg --list | grep ^rc` names them; keep what you need of their files, then `dpkg --purge NAME`. Under EL these are the "
+        "files below /etc that end in .rpmsave: remove them.",
         asks=HostAnswer(
             subject="packages of which only the configuration is there",
-            command="dpkg-query --show --showformat='${db:Status-Abbrev}${Package}\\n' | sed -n 's/^rc *//p' | tr '\\n' ' '",
+            command=lambda gateway: row(gateway).manager.left_behind(),
             matches="",
             refuted_by="exim4-base",
         ),
@@ -108,15 +110,11 @@ TASKS = (
         id="machine.upgrades",
         title="No upgrade of an installed package waits",
         why="A flaw that everybody can read about is the one that is tried.",
-        how="`apt-get update && apt-get upgrade` on the host, then `.venv/bin/python -m audit INVENTORY`. What waits is counted by the "
-        "lists as they are there: how old they are `ls -l /var/lib/apt/lists` says.",
+        how="`apt-get update && apt-get upgrade`, under EL `dnf upgrade`, on the host, then `.venv/bin/python -m audit INVENTORY`. "
+        "What waits is counted by the lists as they are there: how old they are `ls -l /var/lib/apt/lists` says.",
         asks=HostAnswer(
             subject="upgrades that wait",
-            # Without its caches: as root apt writes them even when it only simulates, and who looks at their age, a deploy
-            # for one, takes lists for fresh that never came.
-            command="ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || { echo 'no list of packages was ever fetched'; exit 0; }; "
-            "found=$(apt-get --simulate --quiet -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= upgrade) || exit 1; "
-            "printf '%s\\n' \"$found\" | grep -c '^Inst' || true",
+            command=lambda gateway: row(gateway).manager.upgrades(),
             matches="0",
             refuted_by="3",
         ),

@@ -46,8 +46,12 @@ _PLACES: Final = (
 
 @layer("Updates")
 def apply(gateway: Gateway, platform: Platform) -> None:
-    """Have updates installed, judged by the gate, and taken back."""
-    packages_installed(name="Install unattended-upgrades", packages=platform.packages["updates"])
+    """Have updates installed, judged by the gate, and taken back; nothing where the platform has no such updates yet."""
+    if "updates" not in platform.packages:
+        return
+    packages_installed(
+        name="Install unattended-upgrades", packages=platform.packages["updates"], manager=platform.manager
+    )
     converged(
         name="Make the places of updates",
         question=_PLACES,

@@ -1,6 +1,7 @@
 """One lab with one deployed gateway for all acceptance tests of a process; taken down at the end, also after a failure.
 
 BASTIDE_ACCEPT_KIND says what the gateway is, a container or a vm; tests marked vm want the latter, all others the former.
+BASTIDE_ACCEPT_PLATFORM says what it runs, as `python -m lab up --platform` does.
 BASTIDE_ACCEPT_LAB names a lab that is up and deployed already: then that one is used and left alone.
 """
 
@@ -18,7 +19,7 @@ from lab.plan import CONTAINER, VM, LabState
 from lab.tools import TO_BUILD, TO_RUN, require
 from roles.registry import DEFENCES
 from tests.acceptance.elsewhere import listening
-from tests.acceptance.gateway import SETTINGS, GatewayHost, Sink
+from tests.acceptance.gateway import PLATFORM, SETTINGS, GatewayHost, Sink
 from tests.acceptance.labs import deployed, swept
 from tests.acceptance.lacking import lacks
 from tests.acceptance.outside import Outside, seen_from
@@ -73,10 +74,10 @@ def lab() -> Iterator[LabState]:
         yield state.load(given)
         return
     try:
-        require({**TO_RUN, **TO_BUILD, **lifecycle.tools_for(KIND)})
+        require({**TO_RUN, **TO_BUILD, **lifecycle.tools_for(KIND, PLATFORM)})
     except LabError as error:
         lacks(str(error))
-    with deployed("accept", gateways_are=KIND) as made:
+    with deployed("accept", gateways_are=KIND, platform=PLATFORM) as made:
         yield made
 
 

@@ -1,6 +1,7 @@
 """The gateway as its administrator sees it, and the protected mail server's records."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from inventory.lab_settings import settings
 from lab.access import ssh_argv
 from lab.plan import Host, LabState
+from lab.platforms import DEBIAN12, lab_platform
+from roles.platforms import row
 from roles.settings import Gateway
 from tests.acceptance.mta import HANDS, Hands
 
@@ -18,9 +21,14 @@ ROOT = Path(__file__).parents[2]
 COMMAND_SECONDS = 180
 ARRIVAL_SECONDS = 60.0
 FLUSH_SECONDS = 90.0
+# What the gateway runs, as `python -m lab up --platform` calls it.
+PLATFORM = os.environ.get("BASTIDE_ACCEPT_PLATFORM", DEBIAN12)
 # What a lab's gateway is asked and looked at for; where it stands makes no difference to that.
 SETTINGS = Gateway.of(
-    settings(hostname="gw1.bastide.example", next_hop="[198.18.0.25]:25", administration="10.0.0.0/24")
+    {
+        **settings(hostname="gw1.bastide.example", next_hop="[198.18.0.25]:25", administration="10.0.0.0/24"),
+        "platform": lab_platform(PLATFORM).row.name,
+    }
 )
 
 
@@ -73,8 +81,11 @@ class GatewayHost:
     mta: Hands = HANDS[SETTINGS.mta]
 
     def run(self, script: str, *, check: bool = True) -> str:
-        """Run a shell script as root and return its output; AssertionError when it fails and ``check`` is on."""
-        argv = [*ssh_argv(self.host, options=self._shared()), script]
+        """Run a shell script as root and return its output; AssertionError when it fails and ``check`` is on.
+
+        It may name units, files and programs by Debian 12's names.
+        """
+        argv = [*ssh_argv(self.host, options=self._shared()), row(SETTINGS).here(script)]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
         assert not check or done.returncode == 0, f"{script}: {done.stdout}{done.stderr}"
         return done.stdout

@@ -12,6 +12,7 @@ from typing import Final
 
 from lab import lifecycle, network, state
 from lab.plan import CONTAINER, VM, LabState
+from lab.platforms import DEBIAN12
 from tests.acceptance.gateway import ROOT
 
 INVENTORY: Final = "inventory/lab.py"
@@ -84,7 +85,7 @@ def traces(name: str) -> list[str]:
 
 
 @contextmanager
-def deployed(kind: str, *, gateways_are: str = CONTAINER) -> Iterator[LabState]:
+def deployed(kind: str, *, gateways_are: str = CONTAINER, platform: str = DEBIAN12) -> Iterator[LabState]:
     """Give a lab with one deployed gateway; it goes at the end, and what crashed runs of this kind left goes first.
 
     Two runs side by side have a lab each, and so have the workers of one.
@@ -92,7 +93,7 @@ def deployed(kind: str, *, gateways_are: str = CONTAINER) -> Iterator[LabState]:
     swept(kind)
     name = f"{kind}{os.getpid()}"
     try:
-        lifecycle.up(name, gateways=1, kind=gateways_are)
+        lifecycle.up(name, gateways=1, kind=gateways_are, platform=platform)
         done = deploy("apply", INVENTORY, lab=name)
         assert done.returncode == 0, done.stderr[-4000:]
         yield state.load(name)

@@ -5,8 +5,16 @@ from typing import NoReturn
 
 import pytest
 
+from roles.absent import ABSENT
+from roles.managers import APT
+from roles.platforms import row
 from roles.registry import DEFENCES
 from tests.acceptance.gateway import SETTINGS
+
+# The mark of tests that compare a host by dpkg's books, or install there by apt.
+OF_APT = pytest.mark.skipif(
+    row(SETTINGS).manager is not APT, reason="it asks apt and dpkg, which this platform has not"
+)
 
 
 def lacks(what: str) -> NoReturn:
@@ -17,13 +25,19 @@ def lacks(what: str) -> NoReturn:
 
 
 def missing(record: str) -> str:
-    """Return why the lab's MTA lacks a record and what stands in its place, or an empty text where it has it."""
+    """Return why the lab's MTA or platform lacks a record, or nothing where both have it."""
     (defence,) = [each for each in DEFENCES if each.id == record]
-    why = defence.lacks.get(SETTINGS.mta, "")
-    return why and f"{record}: {why}"
+    why = defence.lacking(SETTINGS)
+    return f"{record}: {why}" if why else ""
 
 
 def needs(record: str) -> pytest.MarkDecorator:
-    """Return the mark of a test that is about one record; where the MTA lacks it the test skips with the record's reason."""
+    """Return the mark of a test that is about one record; where the MTA or the platform lacks it the test skips, with why."""
     why = missing(record)
     return pytest.mark.skipif(bool(why), reason=why)
+
+
+def wants(setting: str) -> pytest.MarkDecorator:
+    """Return the mark of a test that is about a setting; where the platform cannot have what it asks for the test skips, with why."""
+    why = next((each.why for each in ABSENT.get(SETTINGS.platform, ()) if each.setting == setting), "")
+    return pytest.mark.skipif(bool(why), reason=f"{setting}: {why}")

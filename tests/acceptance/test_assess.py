@@ -12,6 +12,9 @@ import pytest
 from lab.plan import LabState
 from tests.acceptance.gateway import ROOT, SETTINGS, GatewayHost
 from tests.acceptance.labs import INVENTORY
+from tests.acceptance.lacking import OF_APT
+
+pytestmark = OF_APT
 
 RAN, BELOW = 0, 2
 SECONDS = 300

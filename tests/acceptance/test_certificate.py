@@ -16,6 +16,7 @@ from roles.mta.tls.policy import PAIR, SCRIPT
 from roles.operations import NOTES
 from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy, unchanged
+from tests.acceptance.lacking import wants
 from tests.acceptance.outside import Outside
 from tests.acceptance.secured import NAME, Secured
 from tests.acceptance.test_deploy import varied
@@ -147,6 +148,7 @@ ACME = (
 )
 
 
+@wants("tls.certificate")
 def test_a_certificate_by_acme_is_asked_for_taken_and_renewed(
     lab: LabState, gateway: GatewayHost, tmp_path: Path
 ) -> None:

@@ -122,7 +122,7 @@ def test_a_reload_that_a_dead_run_missed_is_made_up_for(lab: LabState, gateway: 
 def test_the_gateway_survives_a_restart(lab: LabState, gateway: GatewayHost) -> None:
     # The packet filter comes back before the network does, and the deploy has nothing to do.
     gateway.run(
-        f"systemctl restart netfilter-persistent {' '.join(gateway.mta.agent.units)} clamav-daemon spamd filterd"
+        f"systemctl restart netfilter-persistent.service {' '.join(gateway.mta.agent.units)} clamav-daemon.service spamd.service filterd"
     )
     assert "-P INPUT DROP" in gateway.run("iptables -S INPUT")
     unchanged(deploy("apply", INVENTORY, lab=lab.name))

@@ -15,7 +15,7 @@ STOPPED = {
         "systemctl stop clamav-daemon.socket clamav-daemon.service",
         "systemctl start clamav-daemon.service",
     ),
-    "spamd": ("systemctl stop spamd", "systemctl start spamd"),
+    "spamd": ("systemctl stop spamd.service", "systemctl start spamd.service"),
     "filterd": ("systemctl stop filterd", "systemctl start filterd"),
 }
 # The engines load rules and signatures before they answer.

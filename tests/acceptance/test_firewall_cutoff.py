@@ -100,7 +100,7 @@ def test_a_ruleset_that_cannot_be_loaded_at_boot_leaves_the_host_closed(
         [f"iptables -P {chain} ACCEPT" for chain in ("INPUT", "OUTPUT", "FORWARD")]
         + ["iptables -F", "iptables -X"]
     )
-    gateway.run(f"{broken}; {forget}; systemctl restart netfilter-persistent || true")
+    gateway.run(f"{broken}; {forget}; systemctl restart netfilter-persistent.service || true")
     policies = gateway.run("iptables -S | grep '^-P'").split("\n")
     assert policies[:3] == ["-P INPUT DROP", "-P FORWARD DROP", "-P OUTPUT DROP"]
     assert not re.search(r"dport 25", gateway.run("iptables -S INPUT"))
@@ -117,7 +117,7 @@ def test_all_that_boots_before_the_network_has_the_rules(gateway: GatewayHost) -
         for chain in ("INPUT", "OUTPUT", "FORWARD")
     )
     before = rules(gateway)
-    gateway.run(f"{forget}; ipset destroy; systemctl restart netfilter-persistent")
+    gateway.run(f"{forget}; ipset destroy; systemctl restart netfilter-persistent.service")
     assert rules(gateway) == before
-    order = gateway.run("systemctl show -p Before,After --value netfilter-persistent")
+    order = gateway.run("systemctl show -p Before,After --value netfilter-persistent.service")
     assert "network-pre.target" in order.splitlines()[0]

@@ -12,9 +12,12 @@ import pytest
 from lab.state import directory_of
 from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy, unchanged
+from tests.acceptance.lacking import wants
 from tests.acceptance.letters import mark, send
 from tests.acceptance.outside import Outside
 from tests.acceptance.test_reports import plain
+
+pytestmark = wants("integrity.engine")
 
 HOME = "/var/lib/aide"
 DATABASE = f"{HOME}/aide.db.gz"

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,9 @@ from lab.errors import LabError
 from lab.plan import Host, LabState
 from lab.platforms import DEBIAN13, EL
 from lab.tools import TO_BUILD, TO_BUILD_RPMS, TO_RUN, require
-from tests.acceptance.labs import INVENTORY, deploy, swept
+from tests.acceptance.labs import deploy, swept
 from tests.acceptance.lacking import lacks
+from tests.acceptance.test_deploy import varied
 from tests.acceptance.test_lab import on
 
 NAME = f"accept{os.getpid()}p"
@@ -83,10 +85,12 @@ class TestEl:
         )
         on(host, arrived)
 
-    def test_the_roles_refuse_it_before_anything_is_changed(self, made: LabState) -> None:
+    def test_the_roles_refuse_it_where_the_inventory_says_another(
+        self, made: LabState, tmp_path: Path
+    ) -> None:
         host = gateway(made)
         before = on(host, "find /etc -type f | sort | xargs sha256sum | sha256sum")
-        done = deploy("apply", INVENTORY, lab=made.name)
-        assert done.returncode == 2
-        assert "Invalid enum value 'el' - at `$.platform`" in done.stderr
+        done = deploy("apply", varied(tmp_path, 'data["platform"] = "debian12"'), lab=made.name)
+        assert done.returncode == 1
+        assert "this host runs Enterprise Linux 9, and `platform` says debian12" in done.stderr
         assert on(host, "find /etc -type f | sort | xargs sha256sum | sha256sum") == before

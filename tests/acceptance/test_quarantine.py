@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from audit.samples import EICAR
+from roles.platforms import row
 from tests.acceptance import dkim
 from tests.acceptance.desk import FILTERD, LEDGER, STORE, by_hand, content, entries, good, said
-from tests.acceptance.gateway import GatewayHost
+from tests.acceptance.gateway import SETTINGS, GatewayHost
 from tests.acceptance.letters import (
     BOB,
     CAROL,
@@ -31,6 +32,7 @@ from tests.acceptance.policy import policy
 from tests.acceptance.scored import SCORED
 from tests.acceptance.test_failure import READY, STOPPED
 
+SPAMD = row(SETTINGS).user("debian-spamd")
 ALICE = "alice@sender.example"
 _WORDS = SCORED["gtube"].partition(b"\r\n\r\n")[2]
 SPAM = b"Content-Type: text/plain\r\n\r\n" + _WORDS
@@ -217,13 +219,13 @@ def test_spamd_learns_what_it_is_told_over_its_socket_alone(wan: Outside, gatewa
     assert (after["nham"] - before["nham"], after["nspam"] - before["nspam"]) == (0, 1)
     assert [action for _, action in did] == ["learn-ham", "learn-ham", "learn-spam"]
     assert gateway.run("ss -H -l -t -n -p | grep -c spamd || true").strip() == "0"
-    assert gateway.run("stat -c '%a %U %G' /run/spamd/spamd.sock").strip() == "660 debian-spamd debian-spamd"
+    assert gateway.run("stat -c '%a %U %G' /run/spamd/spamd.sock").strip() == f"660 {SPAMD} {SPAMD}"
 
 
 def learnt(gateway: GatewayHost) -> dict[str, int]:
     """Return how many messages Bayes has learnt."""
     # Before the first one there is no database, and this fails.
-    lines = gateway.run("runuser -u debian-spamd -- sa-learn --dump magic", check=False)
+    lines = gateway.run(f"runuser -u {SPAMD} -- sa-learn --dump magic", check=False)
     found = re.findall(r"(\d+)\s+\d+\s+non-token data: (nspam|nham)", lines)
     return {"nspam": 0, "nham": 0, **{name: int(count) for count, name in found}}
 

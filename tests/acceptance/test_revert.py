@@ -19,8 +19,10 @@ from roles.hardening import paths
 from tests.acceptance import dirty
 from tests.acceptance.gateway import ROOT, SETTINGS, GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy, swept, unchanged
-from tests.acceptance.lacking import lacks
+from tests.acceptance.lacking import OF_APT, lacks
 from tests.acceptance.whole import unlike, whole
+
+pytestmark = OF_APT
 
 HISTORY = "/var/lib/bastide-history"
 # What people did between the deploy and its revert: to files of ours, and of their own.

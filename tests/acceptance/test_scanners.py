@@ -12,6 +12,9 @@ from audit.scanners.shim import shown
 from audit.target import Target
 from lab.plan import LabState
 from tests.acceptance.gateway import GatewayHost
+from tests.acceptance.lacking import OF_APT
+
+pytestmark = OF_APT
 
 # Asks, as a neighbour on the link, who has an address, and prints the answers' own hardware addresses.
 _ASK = """

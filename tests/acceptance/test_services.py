@@ -3,6 +3,7 @@
 import pytest
 
 from roles.mta.agents import AGENTS
+from roles.platforms import row
 from tests.acceptance.gateway import SETTINGS, GatewayHost
 from tests.acceptance.mta import HANDS
 
@@ -42,18 +43,18 @@ def test_each_daemon_is_one_enabled_unit(unit: str, gateway: GatewayHost) -> Non
 
 def test_no_process_of_a_daemon_is_outside_of_its_unit(gateway: GatewayHost) -> None:
     # M07: a second supervisor starts what the first one knows nothing of.
-    rows = [line.split() for line in gateway.run("ps -eo comm=,cgroup=").splitlines()]
+    found = [line.split() for line in gateway.run("ps -eo comm=,cgroup=").splitlines()]
     homes = {
-        "clamd": "clamav-daemon",
-        "spamd": "spamd",
+        "clamd": row(SETTINGS).unit("clamav-daemon.service"),
+        "spamd": row(SETTINGS).unit("spamd.service"),
         "filterd": "filterd",
         **MTA.processes,
     }
     seen = set()
-    for row in rows:
-        if row[0] in homes:
-            seen.add(row[0])
-            assert any(home in row[-1] for home in homes[row[0]].split()), row
+    for words in found:
+        if words[0] in homes:
+            seen.add(words[0])
+            assert any(home in words[-1] for home in homes[words[0]].split()), words
     assert {"clamd", *MTA.processes} - {"smtpd"} <= seen
 
 
@@ -61,6 +62,8 @@ def test_the_filter_is_there_before_the_mta_and_nothing_else_is(gateway: Gateway
     # M07
     order = shown(gateway, "filterd.service", "Before", "After")
     assert set(MTA.agent.units) <= set(order["Before"].split())
-    assert {"clamav-daemon.service", "spamd.service"} <= set(order["After"].split())
+    assert {row(SETTINGS).unit(each) for each in ("clamav-daemon.service", "spamd.service")} <= set(
+        order["After"].split()
+    )
     enabled = gateway.run("systemctl list-unit-files --state=enabled --no-legend")
     assert not [name for name in STRANGERS if f"{name}.service" in enabled.lower()]

@@ -15,11 +15,14 @@ from roles.mta.handover.switching import WRITTEN_DOWN
 from roles.settings import Mta
 from tests.acceptance.gateway import SETTINGS, GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy, unchanged
+from tests.acceptance.lacking import wants
 from tests.acceptance.letters import BOB, CAROL, DAVE, PICTURE, PLAIN, attachment, letter, mark, own, send
 from tests.acceptance.mta import HANDS
 from tests.acceptance.outside import Outside, line
 from tests.acceptance.test_deploy import varied
 from tests.acceptance.test_failure import READY, STOPPED
+
+pytestmark = wants("mta")
 
 COUNT = 20
 ARRIVAL_SECONDS = 120.0

@@ -15,7 +15,7 @@ from lab.plan import LabState
 from roles.registry import DEFENCES
 from tests.acceptance.gateway import SETTINGS, GatewayHost
 from tests.acceptance.hops import hasty, hop
-from tests.acceptance.lacking import lacks
+from tests.acceptance.lacking import lacks, wants
 from tests.acceptance.outside import HELO, Outside, Step, line
 from tests.acceptance.secured import Secured
 from tests.acceptance.test_mail import letter, mark
@@ -217,6 +217,7 @@ def test_replies_injected_before_tls_are_not_believed(
     assert not [each for each in sessions if each["obeyed"]], sessions
 
 
+@wants("tls.mta_sts")
 def test_policy_by_mta_sts_is_held_to(lab: LabState, gateway: GatewayHost, spool: Spool, wrong: Path) -> None:
     # RFC 8461 4: with no TLS, and with the certificate of another, mail waits; with the right one it goes.
     for pair, why in (
@@ -235,6 +236,7 @@ def test_policy_by_mta_sts_is_held_to(lab: LabState, gateway: GatewayHost, spool
         assert arrived(spool, unique)["tls"] == "TLSv1.3"
 
 
+@wants("tls.mta_sts")
 def test_mail_server_that_its_mta_sts_policy_does_not_name_gets_nothing(
     lab: LabState, gateway: GatewayHost, spool: Spool
 ) -> None:
@@ -246,6 +248,7 @@ def test_mail_server_that_its_mta_sts_policy_does_not_name_gets_nothing(
         assert not spool.records(unique)
 
 
+@wants("tls.mta_sts")
 def test_policy_outlives_its_daemon_and_its_web_server(
     lab: LabState, gateway: GatewayHost, spool: Spool
 ) -> None:

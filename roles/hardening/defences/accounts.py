@@ -2,9 +2,14 @@
 
 from roles.defence import Defence
 from roles.kinds import HostAnswer, HostState, LoginDef
+from roles.platforms import row
 
 _NO_SHELL = "/usr/sbin/nologin"
 _INSIDE = "Accounts are seen from the host alone."
+_ROOT_LOCKED = (
+    'if ! [ -s /root/.ssh/authorized_keys ] && [ -z "$(getent group {group} | cut -d: -f4)" ]; then '
+    "echo 'root has no key and group {group} no member: give one of them first' >&2; exit 1; fi; usermod --lock root"
+)
 
 DEFENCES = (
     Defence(
@@ -58,10 +63,10 @@ DEFENCES = (
             HostState(
                 subject="system accounts with a password",
                 command="awk -F: '$3 > 0 && $3 < 1000 { print $1 }' /etc/passwd | while read -r u; do passwd -S $u; done | "
-                "awk '$2 != \"L\" { print $1 }'",
+                "awk '$2 !~ /^LK?$/ { print $1 }'",
                 value="",
                 remedy="for u in $(awk -F: '$3 > 0 && $3 < 1000 { print $1 }' /etc/passwd); do "
-                "case $(passwd -S $u | cut -d' ' -f2) in L) ;; *) usermod --lock $u ;; esac; done",
+                "case $(passwd -S $u | cut -d' ' -f2) in L | LK) ;; *) usermod --lock $u ;; esac; done",
             ),
         ),
         unseen=_INSIDE,
@@ -75,11 +80,11 @@ DEFENCES = (
         sets=(
             HostState(
                 subject="state of root's password",
-                command="passwd -S root | cut -d' ' -f2",
+                # EL's passwd(1) says LK.
+                command="passwd -S root | cut -d' ' -f2 | sed 's/^LK$/L/'",
                 value="L",
                 # Not before there is another way in.
-                remedy='if ! [ -s /root/.ssh/authorized_keys ] && [ -z "$(getent group sudo | cut -d: -f4)" ]; then '
-                "echo 'root has no key and group sudo no member: give one of them first' >&2; exit 1; fi; usermod --lock root",
+                remedy=lambda gateway: _ROOT_LOCKED.format(group=row(gateway).group("sudo")),
             ),
         ),
         unseen="sshd asks nobody for a password: hardening.ssh-keys-only.",

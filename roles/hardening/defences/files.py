@@ -58,7 +58,7 @@ MODES = (
 _PASSWORDS = (("passwd", "644", "root"), ("group", "644", "root"), ("gshadow", "640", "shadow"))
 # An override stands before its package is there, and holds when it comes.
 _LEFT = (
-    "had=$(dpkg-statoverride --list | awk '{{ print $4 }}'); for f in {paths}; do "
+    "had=$({kept}); for f in {paths}; do "
     'if ! printf \'%s\\n\' "$had" | grep -qxF $f || [ -n "$(find -L $f -perm /6000 2>/dev/null)" ]; then echo $f; fi; done'
 )
 _WIDE = "\n".join(
@@ -70,7 +70,23 @@ def _left(gateway: Gateway) -> str:
     """Return the question which of them still run as their owner, or would when their package comes."""
     merged = "" if row(gateway).programs_in_root else "/usr"
     names = [f"{merged}{path}" if path.startswith(("/bin/", "/sbin/")) else path for path in UNPRIVILEGED]
-    return _LEFT.format(paths=" ".join(shlex.quote(name) for name in names))
+    paths = " ".join(shlex.quote(name) for name in (*names, *row(gateway).unprivileged))
+    return _LEFT.format(kept=row(gateway).manager.modes_kept(paths), paths=paths)
+
+
+def _on_no_list(gateway: Gateway) -> str:
+    """Return the question which programs run as their owner for everybody, and have no reason for it here."""
+    known = " ".join(f"! -path {path}" for path in (*PRIVILEGED, *row(gateway).privileged))
+    return f"find / -xdev -type f -perm /6000 {known} -print"
+
+
+def _narrowed(gateway: Gateway) -> str:
+    """Return the script that gives paths the modes that root alone needs."""
+    return "\n".join(
+        f'if [ -e {path} ] && [ "$(stat -c %a {path})" != {mode} ]; then '
+        f"{row(gateway).manager.mode_kept(path, f'0{mode}')}; fi"
+        for path, mode in MODES
+    )
 
 
 DEFENCES = (
@@ -105,13 +121,7 @@ DEFENCES = (
                 subject="paths that are wider than they need to be",
                 command=_WIDE,
                 value="",
-                # By an override, so that an upgrade of its package does not widen it again.
-                remedy="\n".join(
-                    f'if [ -e {path} ] && [ "$(stat -c %a {path})" != {mode} ]; then '
-                    f"dpkg-statoverride --remove {path} >/dev/null 2>&1 || true; "
-                    f"dpkg-statoverride --update --add root root 0{mode} {path}; fi"
-                    for path, mode in MODES
-                ),
+                remedy=_narrowed,
             ),
         ),
         unseen=_INSIDE,
@@ -130,16 +140,12 @@ DEFENCES = (
                 command=_left,
                 value="",
                 remedy=lambda gateway: (
-                    f"for f in $({_left(gateway)}); do "
-                    "dpkg-statoverride --remove $f >/dev/null 2>&1 || true; "
-                    "dpkg-statoverride --update --add root root 0755 $f; done"
+                    f"for f in $({_left(gateway)}); do {row(gateway).manager.mode_kept('$f', '0755')}; done"
                 ),
             ),
             HostAnswer(
                 subject="programs that run as their owner and are on no list",
-                command="find / -xdev -type f -perm /6000 "
-                + " ".join(f"! -path {path}" for path in PRIVILEGED)
-                + " -print",
+                command=_on_no_list,
                 matches="",
                 refuted_by="/usr/local/bin/rootshell",
             ),

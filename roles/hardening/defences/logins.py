@@ -2,6 +2,20 @@
 
 from roles.defence import Defence
 from roles.kinds import HardLimit, HostAnswer, HostState, LoginDef
+from roles.platforms import row
+from roles.settings import Gateway
+
+
+def _sudo_narrowed(gateway: Gateway) -> str:
+    """Return the script that leaves sudo to the administrators' group."""
+    group = row(gateway).group("sudo")
+    return (
+        'for who in ${SUDO_USER:-root} $(cut -d: -f1 /etc/passwd); do case " $(id -Gn $who) " in '
+        f'*" root "* | *" {group} "*) ;; *) ! LC_ALL=C sudo -n -l -U $who 2>/dev/null | grep -q " may run " || {{ '
+        f'echo "$who may use sudo and is not in group {group}: put it there, or take its line out of sudoers, first" >&2; '
+        f"exit 1; }} ;; esac; done; {row(gateway).manager.mode_kept('/usr/bin/sudo', '4110', group)}"
+    )
+
 
 DEFENCES = (
     Defence(
@@ -99,14 +113,9 @@ DEFENCES = (
             HostState(
                 subject="who may start sudo",
                 command="stat --format '%a %U %G' /usr/bin/sudo",
-                value="4110 root sudo",
+                value=lambda gateway: f"4110 root {row(gateway).group('sudo')}",
                 # Never the last thing that the deploying login could do, or any other administrator.
-                remedy='for who in ${SUDO_USER:-root} $(cut -d: -f1 /etc/passwd); do case " $(id -Gn $who) " in '
-                '*" root "* | *" sudo "*) ;; *) ! LC_ALL=C sudo -n -l -U $who 2>/dev/null | grep -q " may run " || { '
-                'echo "$who may use sudo and is not in group sudo: put it there, or take its line out of sudoers, first" >&2; '
-                "exit 1; } ;; esac; done; "
-                "dpkg-statoverride --remove /usr/bin/sudo >/dev/null 2>&1 || true; "
-                "dpkg-statoverride --update --add root sudo 4110 /usr/bin/sudo",
+                remedy=_sudo_narrowed,
             ),
         ),
         unseen="sudo is met by who is logged in; the acceptance tests try as one who is no administrator.",

@@ -2,6 +2,7 @@
 
 from roles.defence import Defence
 from roles.kinds import HostState
+from roles.platforms import row
 from roles.settings import Gateway
 
 _INETD = (
@@ -86,23 +87,20 @@ _CLIENTS = (
 )
 
 
-def _there(gateway: Gateway, names: tuple[str, ...]) -> str:
+def _there(gateway: Gateway, subject: str, names: tuple[str, ...]) -> str:
     """Return the script that names those of some packages that are installed, and are not to be kept."""
-    words = " ".join(name for name in names if name not in gateway.hardening.keep_packages)
-    return (
-        "dpkg-query --show --showformat='${db:Status-Status} ${binary:Package}\\n' "
-        f"{words} 2>/dev/null | sed -n 's/^installed //p' || true"
-    )
+    here = row(gateway)
+    kept = gateway.hardening.keep_packages
+    return here.manager.there([name for name in here.unwanted.get(subject, names) if name not in kept])
 
 
 def _absent(subject: str, names: tuple[str, ...]) -> HostState:
     """Return the state of a host on which some packages are not installed; their configuration is kept."""
     return HostState(
         subject=subject,
-        command=lambda gateway: _there(gateway, names),
+        command=lambda gateway: _there(gateway, subject, names),
         value="",
-        # dpkg(1) removes no package that another one needs, where apt would take that one along.
-        remedy=lambda gateway: f"dpkg --remove $({_there(gateway, names)})",
+        remedy=lambda gateway: row(gateway).manager.removed(_there(gateway, subject, names)),
     )
 
 

@@ -3,6 +3,7 @@
 from roles.claims import SshAlgorithms, SshMethods, SshVersion
 from roles.defence import Defence
 from roles.kinds import HostAnswer, HostState, SshdOption
+from roles.platforms import row
 
 # Key exchange, ciphers and MACs that have no known weakness and that OpenSSH 8.5 and later offers on all platforms. The first
 # one keeps what is recorded today from who has a quantum computer one day; paramiko, by which a deploy comes, has none such.
@@ -131,7 +132,7 @@ DEFENCES = (
         title="Only members of the administrators' groups may log in by ssh",
         why="Any account of the host, a daemon's too, could otherwise be given a key and be logged in to.",
         rows=("H13", "H08"),
-        sets=(SshdOption("AllowGroups", lambda g: " ".join(g.hardening.ssh_groups)),),
+        sets=(SshdOption("AllowGroups", lambda g: " ".join(map(row(g).group, g.hardening.ssh_groups))),),
         unseen="Which accounts there are a stranger cannot tell: sshd answers all names alike.",
         level="moderate",
         cost="An administrator's account must be in one of the groups of `hardening.ssh_groups`.",

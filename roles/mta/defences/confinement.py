@@ -3,6 +3,7 @@
 from roles.defence import Defence
 from roles.kinds import FileMode, HostAnswer, UnitOption
 from roles.mta.agents import AGENTS
+from roles.platforms import row
 
 _UNITS = AGENTS["sendmail"].units
 
@@ -109,7 +110,7 @@ DEFENCES = (
             # Both MTAs want their main file readable for everybody's programs: the daemons that read strangers' bytes are kept
             # from it. Who can log in is an administrator.
             *(
-                UnitOption(unit=unit, option="InaccessiblePaths", value="-/etc/postfix -/etc/mail")
+                UnitOption(unit=unit, option="InaccessiblePaths", value=lambda g: row(g).mta_files)
                 for unit in ("clamav-daemon.service", "spamd.service", "filterd.service")
             ),
         ),

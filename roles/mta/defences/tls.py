@@ -27,6 +27,7 @@ from roles.mta.tls.policy import (
     next_hop_policies,
     recipient_requirements,
 )
+from roles.platforms import row
 from roles.settings import Gateway
 
 _FLOOR = ">=TLSv1.2"
@@ -70,7 +71,7 @@ DEFENCES = (
             MainCf("smtpd_tls_loglevel", "1"),
             SendmailMc("confSERVER_CERT", PAIR),
             SendmailMc("confSERVER_KEY", PAIR),
-            SendmailMc("confCACERT", lambda g: g.tls.authorities),
+            SendmailMc("confCACERT", lambda g: row(g).here(g.tls.authorities)),
             SendmailMc("confCACERT_PATH", "/etc/ssl/certs"),
             # V: no certificate is asked for.
             SendmailMc("confTLS_SRV_OPTIONS", "V"),
@@ -196,7 +197,7 @@ DEFENCES = (
         sets=(
             MainCf("smtp_tls_policy_maps", _policy_maps),
             PostfixMap(_POLICY_MAP, next_hop_policies),
-            MainCf("smtp_tls_CAfile", lambda g: g.tls.authorities),
+            MainCf("smtp_tls_CAfile", lambda g: row(g).here(g.tls.authorities)),
             MainCf("smtp_tls_CApath", ""),
             MainCf("smtp_tls_fingerprint_digest", "sha256"),
             AccessEntry(recipient_requirements),

@@ -26,9 +26,11 @@ _MTA_STS_FILES: Final = ("/etc/mta-sts-daemon.yml", f"{UNITS}/{MTA_STS_UNIT}.d/b
 
 def written(gateway: Gateway, platform: Platform) -> None:
     """Have what keeps the MTA's certificate, and what fetches MTA-STS policies; nothing of it runs yet."""
-    packages_installed(name="Install OpenSSL", packages=platform.parts["tls"])
+    packages_installed(name="Install OpenSSL", packages=platform.parts["tls"], manager=platform.manager)
     if gateway.tls.certificate == "acme":
-        packages_installed(name="Install the ACME client", packages=platform.parts["acme"])
+        packages_installed(
+            name="Install the ACME client", packages=platform.parts["acme"], manager=platform.manager
+        )
     script, *units = _certificate_files(gateway)
     files_owned(name="Write what checks the certificate", files=[script], check=f"sh -n $stage{SCRIPT}")
     files_owned(
@@ -38,7 +40,9 @@ def written(gateway: Gateway, platform: Platform) -> None:
     )
     if not fetches_policies(gateway):
         return
-    packages_installed(name="Install the MTA-STS daemon", packages=platform.parts["mta-sts"])
+    packages_installed(
+        name="Install the MTA-STS daemon", packages=platform.parts["mta-sts"], manager=platform.manager
+    )
     names = ("mta-sts-daemon.yml", "mta-sts.conf")
     files_owned(
         name="Write the MTA-STS daemon's configuration",

@@ -31,6 +31,7 @@ class History:
         for name in ASKED:
             fake_host.program(name)
         text = (PROGRAMS / "record.sh").read_text()
+        shutil.copy(PROGRAMS / "packages.apt.sh", directory / "packages")
         self.program = directory / "record"
         self.program.write_text(
             text.replace("\nH=/", f"\nH={self.root}/", 1).replace("\nROOT=\n", f"\nROOT={self.root}\n", 1)
@@ -177,6 +178,24 @@ def test_packages_units_and_rules_are_recorded_too(history: History) -> None:
     assert history.original("firewall4") == "*filter\n:INPUT ACCEPT\nCOMMIT\n"
 
 
+def test_packages_of_a_host_with_rpm_are_recorded_too(history: History) -> None:
+    shutil.copy(PROGRAMS / "packages.dnf.sh", history.program.parent / "packages")
+    host = history.fake_host
+    one = r"old\tnoarch\t0:1-1.el9\nkernel\tx86_64\t0:5.14-2\nkernel\tx86_64\t0:5.14-1\ngpg-pubkey\t(none)\t0:8d8b-5f0e\n"
+    host.program("rpm", f"printf '{one}'")
+    history.run("begin")
+    host.program("rpm", r"printf 'kernel\tx86_64\t0:5.14-2\npostfix\tx86_64\t2:3.5-1\n'")
+    history.run("end", "r")
+    assert history.table("changed", "packages") == {
+        "old.noarch": "ii 0:1-1.el9",
+        "kernel.x86_64": "ii 0:5.14-1,0:5.14-2",
+        "gpg-pubkey-8d8b-5f0e": "ii 0:8d8b-5f0e",
+        "postfix.x86_64": "-",
+    }
+    assert history.table("ours", "packages")["postfix.x86_64"] == "ii 2:3.5-1"
+    assert not [call for call in host.called() if call.startswith("dpkg")]
+
+
 def test_counters_of_the_packet_filter_are_no_change(history: History) -> None:
     for packets in (1, 2):
         history.fake_host.program(
@@ -186,7 +205,7 @@ def test_counters_of_the_packet_filter_are_no_change(history: History) -> None:
     assert history.table("changed", "firewall") == {}
 
 
-@pytest.mark.parametrize("name", ["record", "restore", "filter", "revert"])
+@pytest.mark.parametrize("name", ["record", "restore", "filter", "revert", "packages.apt", "packages.dnf"])
 def test_each_program_is_what_a_shell_of_debian_understands(name: str) -> None:
     dash = shutil.which("dash")
     assert dash

@@ -5,10 +5,12 @@ from typing import get_args
 
 import pytest
 
+from roles.defence import Lacking
 from roles.errors import SettingError
 from roles.kinds import HostState, Sandbox, resolved
+from roles.managers import APT
 from roles.mta.agents import AGENTS
-from roles.platforms import DEBIAN_12, DEBIAN_13, PLATFORMS, Platform, platform_of, row
+from roles.platforms import DEBIAN_12, DEBIAN_13, EL_9, PLATFORMS, Platform, platform_of, row
 from roles.registry import LAYERS
 from roles.settings import Mta, PlatformName
 from tests.unit.roles.examples import gateway
@@ -17,6 +19,7 @@ from tests.unit.roles.examples import gateway
 def test_platforms_are_known_by_their_os_release_and_by_name() -> None:
     assert platform_of("debian", "12") is DEBIAN_12
     assert platform_of("debian", "13") is DEBIAN_13
+    assert platform_of("rocky", "9.6") is platform_of("almalinux", "9") is EL_9
     assert row(gateway()) is DEBIAN_12
     assert row(gateway(platform="debian13")) is DEBIAN_13
     assert {each.name for each in PLATFORMS} == set(get_args(PlatformName))
@@ -48,7 +51,16 @@ def test_records_speak_the_platforms_words(platform: PlatformName, unit: str, re
 
 @pytest.mark.parametrize(
     ("os_id", "version"),
-    [("debian", "11"), ("debian", ""), ("Debian", "12"), ("rocky", "9"), ("", ""), ("None", "None")],
+    [
+        ("debian", "11"),
+        ("debian", ""),
+        ("Debian", "12"),
+        ("rocky", "10.1"),
+        ("fedora", "42"),
+        ("rocky", "90"),
+        ("", ""),
+        ("None", "None"),
+    ],
 )
 def test_an_unknown_platform_is_refused_by_name_with_the_known_ones(os_id: str, version: str) -> None:
     with pytest.raises(SettingError) as error:
@@ -66,14 +78,17 @@ def test_el_7_and_8_are_refused_by_name(os_id: str, version: str) -> None:
 @pytest.mark.parametrize("platform", PLATFORMS, ids=lambda platform: platform.title)
 class TestEveryPlatform:
     def test_it_names_packages_for_each_layer_and_no_other(self, platform: Platform) -> None:
-        assert {*platform.packages, "mta"} == {layer for layer, _ in LAYERS}
-        assert all((*platform.packages.values(), *platform.parts.values(), *platform.mta.values()))
+        without = {layer for layer, _ in LAYERS} & platform.lacks.keys()
+        assert {*platform.packages, "mta"} == {layer for layer, _ in LAYERS} - without
+        assert all((*platform.parts.values(), platform.mta["postfix"]))
         assert set(platform.mta) == set(AGENTS)
 
     @pytest.mark.parametrize("mta", AGENTS)
-    def test_package_names_are_what_dpkg_takes(self, platform: Platform, mta: Mta) -> None:
-        # Debian policy 5.6.1
-        assert all(re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name) for name in platform.every_package(mta))
+    def test_package_names_are_what_a_package_manager_takes(self, platform: Platform, mta: Mta) -> None:
+        # Debian policy 5.6.1; RPM's may have capitals
+        letters = "a-z" if platform.manager is APT else "A-Za-z"
+        named = re.compile(rf"[{letters}0-9][{letters}0-9+.-]+")
+        assert all(named.fullmatch(name) for name in platform.every_package(mta))
 
     @pytest.mark.parametrize("mta", AGENTS)
     def test_every_package_is_listed_once_and_sorted(self, platform: Platform, mta: Mta) -> None:
@@ -82,4 +97,58 @@ class TestEveryPlatform:
 
 
 def test_no_platform_is_in_the_table_twice() -> None:
-    assert len({platform.os_release for platform in PLATFORMS}) == len(PLATFORMS)
+    known = [(os_id, platform.version) for platform in PLATFORMS for os_id in platform.os_ids]
+    assert len(set(known)) == len(known)
+    assert len({platform.name for platform in PLATFORMS}) == len(PLATFORMS)
+
+
+def test_a_text_is_said_in_the_platforms_words() -> None:
+    text = "cp $stage/etc/clamav/clamd.conf '/etc/clamav/x.conf'; python3 -I /opt/x/bin/python3 /usr/bin/python3; ls /etc/clamavs"
+    assert DEBIAN_12.here(text) == text
+    assert EL_9.here(text) == (
+        "cp $stage/etc/clamd.d/scan.conf '/etc/clamd.d/x.conf'; python3.11 -I /opt/x/bin/python3 /usr/bin/python3.11; ls /etc/clamavs"
+    )
+    drop_in = "/etc/systemd/system/clamav-daemon.service.d/bastide.conf"
+    assert EL_9.here(drop_in) == "/etc/systemd/system/clamd@scan.service.d/bastide.conf"
+    assert EL_9.here("systemctl show xspamd.service") == "systemctl show xspamd.service"
+
+
+@pytest.mark.parametrize("platform", PLATFORMS, ids=lambda platform: platform.title)
+def test_what_was_said_in_the_platforms_words_stays_so(platform: Platform) -> None:
+    words = (*platform.units, *platform.paths, *platform.programs)
+    assert all(platform.here(platform.here(word)) == platform.here(word) for word in words)
+    sets = [setting for layer in LAYERS for defence in layer[1] for setting in defence.sets]
+    mine = gateway(platform=platform.name)
+    asked = [each.question(mine) for each in sets if getattr(each, "mta", None) != "sendmail"]
+    assert all(platform.here(question) == question for question in asked if "postfix@-" not in question)
+
+
+def test_a_record_that_the_platform_lacks_says_why_in_place_of_its_checks() -> None:
+    known = {defence.id: defence for layer in LAYERS for defence in layer[1]}
+    mine = gateway(platform="el9")
+    assert all(name in known or name in dict(LAYERS) for name in EL_9.lacks)
+    for name in ("sandbox.apparmor", "updates.nightly", "integrity.baseline"):
+        (instead,) = known[name].checks(mine)
+        assert isinstance(instead, Lacking)
+        assert not known[name].stands(mine)
+    assert known["sandbox.selinux"].stands(mine)
+    assert not known["sandbox.selinux"].stands(gateway())
+
+
+@pytest.mark.parametrize(
+    ("given", "setting"),
+    [
+        ({"updates": {"which": "security"}}, "updates.which"),
+        ({"integrity": {"engine": "aide"}}, "integrity.engine"),
+        ({"mta": "sendmail"}, "mta"),
+        ({"tls": {"mta_sts": True}}, "tls.mta_sts"),
+        ({"tls": {"certificate": "acme"}}, "tls.certificate"),
+    ],
+)
+def test_what_the_platform_cannot_have_is_refused_and_is_no_default(
+    given: dict[str, object], setting: str
+) -> None:
+    plain = gateway(platform="el9")
+    assert (plain.updates.which, plain.integrity.engine, plain.tls.mta_sts) == ("none", "none", False)
+    with pytest.raises(SettingError, match=rf"`{re.escape(setting)}`: .* is not possible on el9: .*; write "):
+        gateway(platform="el9", **given)

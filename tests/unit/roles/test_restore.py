@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.roles.hosts import FakeHost
+
 RESTORE = Path(__file__).parents[3] / "roles/history/restore.sh"
 FILTER = RESTORE.with_name("filter.sh")
+PACKAGES = RESTORE.with_name("packages.apt.sh")
 ME = f"{os.geteuid()} {os.getegid()}"
 
 
@@ -23,7 +26,7 @@ class Place:
         (self.kept / "now").mkdir(parents=True)
 
     def run(self, script: str) -> str:
-        head = f"set -eu; H={self.history}; X={self.kept}; . {RESTORE}; . {FILTER}\n"
+        head = f"set -eu; H={self.history}; X={self.kept}; . {PACKAGES}; . {RESTORE}; . {FILTER}\n"
         done = subprocess.run(["sh", "-c", head + script], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -129,3 +132,22 @@ def test_added_and_taken_are_told_by_what_is_there_now(place: Place) -> None:
 def test_only_rules_that_refuse_must_be_confirmed(place: Place, rules: str, *, refuses: bool) -> None:
     (place.history / "originals/firewall4").write_text(rules)
     assert place.run("if refuses; then echo yes; fi") == ("yes\n" if refuses else "")
+
+
+RPM = """case "$*" in
+*-qc*) echo /etc/one.conf ;;
+*-q*) for last; do :; done; [ -e $HOSTS/$last ] ;;
+*--erase*) shift 2; case " $* " in *" needed "*) echo "needed is needed by (installed) theirs" >&2; exit 1 ;; esac
+  cd $HOSTS; rm -f "$@" ;;
+esac"""
+
+
+def test_rpm_removes_what_nobody_needs_and_keeps_the_rest(fake_host: FakeHost, tmp_path: Path) -> None:
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    for name in ("a", "b", "needed"):
+        (installed / name).touch()
+    fake_host.program("rpm", RPM.replace("$HOSTS", str(installed)))
+    script = f". {RESTORE.with_name('packages.dnf.sh')}; pm_purge a needed b; pm_purge b || true"
+    fake_host.run(script)
+    assert [path.name for path in installed.iterdir()] == ["needed"]

@@ -7,7 +7,7 @@ import pytest
 
 from roles.firewall.defences import FAMILIES
 from roles.firewall.defences import FILTERING as DEFENCES
-from roles.firewall.owners import HOMES
+from roles.firewall.owners import users_made
 from roles.firewall.ruleset import CHAINS, closed, ruleset
 from roles.kinds import ChainPolicy, FirewallRule
 from roles.settings import Gateway
@@ -272,7 +272,7 @@ def test_each_way_out_is_some_users_own(family: int) -> None:
     for rule in rules(ruleset(DEFENCES, chosen, family)):
         if rule["chain"] == "OUTPUT" and "--dport" in rule["match"] and rule["id"] != "firewall.dhcp":
             (owner,) = re.findall(r"--uid-owner (\S+)", rule["match"])
-            assert owner in {*HOMES, "_apt", "61184-65519"}
+            assert owner in {*users_made(chosen), "_apt", "61184-65519"}
             assert owner != "root"
 
 

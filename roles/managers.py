@@ -1,0 +1,201 @@
+"""Package managers: what each is asked and told, as shell text; a platform has one (roles/platforms.py)."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from typing_extensions import override
+
+
+class Manager(Protocol):
+    """What roles want of a package manager. Names are of packages; what is returned is shell text for root."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, and the ending of its part of roles/history."""
+
+    def missing(self, names: Sequence[str]) -> str:
+        """Return the question which of some packages are not installed, a name a line, and what a dead run has left."""
+
+    def installed(self, names: Sequence[str]) -> str:
+        """Return the script that installs packages without their recommendations, and starts nothing that they bring."""
+
+    def has(self, package: str) -> str:
+        """Return the command that succeeds where a package is installed."""
+
+    def there(self, names: Sequence[str]) -> str:
+        """Return the question which of some packages are installed, a name a line."""
+
+    def removed(self, question: str) -> str:
+        """Return the script that removes the packages that a question names, and none that another one needs."""
+
+    def left_behind(self) -> str:
+        """Return the question of which removed packages something is left, in one line."""
+
+    def upgrades(self) -> str:
+        """Return the question how many upgrades wait, by what is known already; an answer that is no number says why."""
+
+    def modes_kept(self, paths: str) -> str:
+        """Return the question which of some paths, words of the shell, keep their mode through upgrades as far as they can."""
+
+    def mode_kept(self, path: str, mode: str, group: str = "root") -> str:
+        """Return the script that gives a file of root's its mode; where the manager can, for its package's upgrades too."""
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return " ".join(shlex.quote(name) for name in names)
+
+
+_POLICY: Final = "/usr/sbin/policy-rc.d"
+
+
+@dataclass(frozen=True, slots=True)
+class Apt(Manager):
+    """Debian's.
+
+    It starts a daemon when its package is configured, with the distribution's own configuration: an MTA would answer
+    the internet before it is ours. policy-rc.d forbids that while packages are being installed.
+    """
+
+    @property
+    @override
+    def name(self) -> str:
+        return "apt"
+
+    @override
+    def missing(self, names: Sequence[str]) -> str:
+        return (
+            f"for p in {_quoted(names)}; do {self.has('$p')} || echo $p; done; "
+            f"if grep -qs bastide {_POLICY}; then echo {_POLICY}; fi"
+        )
+
+    @override
+    def installed(self, names: Sequence[str]) -> str:
+        wanted = _quoted([name for name in names if name != _POLICY])
+        left = f"rm -f {_POLICY}\n" if _POLICY in names else ""
+        if not wanted:
+            return left
+        return f"""{left}export DEBIAN_FRONTEND=noninteractive
+if ! [ -e {_POLICY} ] || grep -q bastide {_POLICY}; then
+  printf '#!/bin/sh\\n# bastide: nothing starts while packages are being installed\\nexit 101\\n' >{_POLICY}
+  chmod 755 {_POLICY}
+  trap 'rm -f {_POLICY}' EXIT
+fi
+fresh=$(find /var/cache/apt/pkgcache.bin -mmin -60 2>/dev/null || true)
+[ "$fresh" ] || apt-get -q update
+dpkg --configure -a
+install() {{
+  apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold install {wanted}
+}}
+# Whatever asks apt writes its cache anew, also where the lists were never fetched.
+install || {{ [ "$fresh" ] && apt-get -q update && install; }}"""
+
+    @override
+    def has(self, package: str) -> str:
+        return f"dpkg-query -W -f='${{db:Status-Status}}' {package} 2>/dev/null | grep -qx installed"
+
+    @override
+    def there(self, names: Sequence[str]) -> str:
+        return (
+            "dpkg-query --show --showformat='${db:Status-Status} ${binary:Package}\\n' "
+            f"{' '.join(names)} 2>/dev/null | sed -n 's/^installed //p' || true"
+        )
+
+    @override
+    def removed(self, question: str) -> str:
+        # dpkg(1) removes no package that another one needs, where apt would take that one along.
+        return f"dpkg --remove $({question})"
+
+    @override
+    def left_behind(self) -> str:
+        return "dpkg-query --show --showformat='${db:Status-Abbrev}${Package}\\n' | sed -n 's/^rc *//p' | tr '\\n' ' '"
+
+    @override
+    def upgrades(self) -> str:
+        # Without its caches: as root apt writes them even when it only simulates, and who looks at their age, a deploy
+        # for one, takes lists for fresh that never came.
+        return (
+            "ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || { echo 'no list of packages was ever fetched'; exit 0; }; "
+            "found=$(apt-get --simulate --quiet -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= upgrade) || exit 1; "
+            "printf '%s\\n' \"$found\" | grep -c '^Inst' || true"
+        )
+
+    @override
+    def modes_kept(self, paths: str) -> str:
+        # An override stands before its package is there, and holds when it comes.
+        del paths
+        return "dpkg-statoverride --list | awk '{ print $4 }'"
+
+    @override
+    def mode_kept(self, path: str, mode: str, group: str = "root") -> str:
+        # By an override, so that an upgrade of its package does not widen it again.
+        return (
+            f"dpkg-statoverride --remove {path} >/dev/null 2>&1 || true; "
+            f"dpkg-statoverride --update --add root {group} {mode} {path}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Dnf(Manager):
+    """EL's. It starts nothing; a preset may enable a unit. RPM keeps no modes: an upgrade's are put right by the next deploy."""
+
+    @property
+    @override
+    def name(self) -> str:
+        return "dnf"
+
+    @override
+    def missing(self, names: Sequence[str]) -> str:
+        return f"for p in {_quoted(names)}; do {self.has('$p')} || echo $p; done"
+
+    @override
+    def installed(self, names: Sequence[str]) -> str:
+        wanted = _quoted(names)
+        return f"""install() {{ dnf -q -y --setopt=install_weak_deps=False "$@" install {wanted}; }}
+# What it knows of the repositories may be two days old.
+install || said=$(install --refresh 2>&1) || {{
+  echo "$said" >&2
+  case $said in *'No match for argument'*)
+    echo 'enable EPEL and CRB: `dnf install epel-release`, `dnf config-manager --set-enabled crb`' >&2 ;;
+  esac
+  exit 1
+}}"""
+
+    @override
+    def has(self, package: str) -> str:
+        # By what it provides: a name may be another package's by now.
+        return f"rpm -q --quiet --whatprovides {package} >/dev/null 2>&1"
+
+    @override
+    def there(self, names: Sequence[str]) -> str:
+        return f"rpm -q --queryformat '%{{NAME}}\\n' {' '.join(names)} 2>/dev/null | grep -v ' ' || true"
+
+    @override
+    def removed(self, question: str) -> str:
+        return f"rpm --erase $({question})"
+
+    @override
+    def left_behind(self) -> str:
+        return "find /etc -xdev -name '*.rpmsave' -printf '%p '"
+
+    @override
+    def upgrades(self) -> str:
+        # dnf(8): 100 is the exit code where some wait; from its cache alone, which it says if it has none.
+        return (
+            "found=$(dnf -q -C check-update 2>/dev/null); rc=$?; "
+            "case $rc in 0 | 100) ;; *) echo 'no list of packages was ever fetched'; exit 0 ;; esac; "
+            "printf '%s\\n' \"$found\" | sed '/^Obsoleting/,$d' | grep -c '^[^ ]*\\.[^ ]* ' || true"
+        )
+
+    @override
+    def modes_kept(self, paths: str) -> str:
+        return f"printf '%s\\n' {paths}"
+
+    @override
+    def mode_kept(self, path: str, mode: str, group: str = "root") -> str:
+        return f"chown root:{group} {path}; chmod {mode} {path}"
+
+
+APT: Final = Apt()
+DNF: Final = Dnf()
