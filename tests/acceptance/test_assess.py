@@ -23,7 +23,7 @@ SECONDS = 300
 # the network's parameters (a container's others are the machine's), and the packet filter without counters.
 STATE = r"""
 find / -xdev -mindepth 2 '(' -path /run -o -path /var/log -o -path /var/spool -o -path /var/lib/systemd \
-  -o -path /var/lib/filterd -o -path /var/lib/postfix -o -path /var/lib/unbound ')' -prune -o \
+  -o -path /var/lib/filterd -o -path /var/lib/mta-sts -o -path /var/lib/postfix -o -path /var/lib/unbound ')' -prune -o \
   -printf 'file %p %y %m %U %G %s %T@ %C@\n' 2>/dev/null
 dpkg-query --show --showformat='package ${Package} ${Version} ${db:Status-Abbrev}\n'
 systemctl list-unit-files --no-legend --plain | sed 's/^/unit file /'

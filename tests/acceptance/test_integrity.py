@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lab.state import directory_of
-from tests.acceptance.gateway import GatewayHost
+from tests.acceptance.gateway import SETTINGS, GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy, unchanged
 from tests.acceptance.lacking import wants
 from tests.acceptance.letters import mark, send
@@ -22,6 +22,11 @@ pytestmark = wants("integrity.engine")
 HOME = "/var/lib/aide"
 DATABASE = f"{HOME}/aide.db.gz"
 PROBE = "bastide-probe"
+SENDMAIL = SETTINGS.mta == "sendmail"
+PACKAGE = "sendmail-bin" if SENDMAIL else "postfix"
+# What the MTA reads at its start, and a line that opens it.
+OPENED = "O PrivacyOptions=public" if SENDMAIL else "mynetworks = 0.0.0.0/0"
+MAIN = "/etc/mail/sendmail.cf" if SENDMAIL else "/etc/postfix/main.cf"
 # Each: what is done, and the path that must be found.
 TAMPERED = {
     "a changed program": ("printf x >>/usr/bin/env", "/usr/bin/env"),
@@ -35,7 +40,7 @@ TAMPERED = {
     ),
     "one where nothing is watched": ("cp /usr/bin/true /srv/.x; chmod 4755 /srv/.x", "/srv/.x"),
     "rights of a program": ("chmod g+s /usr/bin/head", "/usr/bin/head"),
-    "an edited main.cf": ("echo 'mynetworks = 0.0.0.0/0' >>/etc/postfix/main.cf", "/etc/postfix/main.cf"),
+    "an edited configuration of the MTA": (f"echo '{OPENED}' >>{MAIN}", MAIN),
     "a key that logs in": (
         "echo 'ssh-ed25519 AAAA evil' >>/root/.ssh/authorized_keys",
         "/root/.ssh/authorized_keys",
@@ -55,7 +60,7 @@ TAMPERED = {
     ),
 }
 KEPT = (
-    "/usr/bin/env /usr/bin/head /etc/postfix/main.cf /root/.ssh/authorized_keys "
+    f"/usr/bin/env /usr/bin/head {MAIN} /root/.ssh/authorized_keys "
     "/etc/systemd/system/filterd.service /var/lib/dpkg/info/coreutils.md5sums"
 )
 CAME = "/usr/local/bin/helper /srv/.x /etc/cron.d/evil /usr/lib/python3/dist-packages/__pycache__/evil.cpython-311.pyc"
@@ -137,7 +142,7 @@ def test_each_tampering_is_found_here_and_from_outside_and_none_is_explained(qui
         outside = json.loads(from_outside(quiet).stdout)
     assert wanted <= set(unexplained(found))
     assert not wanted & set(explained(found))
-    main = unexplained(found)["/etc/postfix/main.cf"]
+    main = unexplained(found)[MAIN]
     assert main["was"]["sha256"] != main["now"]["sha256"]
     assert main["changed"]
     assert f"{len(found['unexplained'])} changes of this host" in note
@@ -253,8 +258,8 @@ def test_a_deploy_is_explained_and_takes_nothing_over_that_is_not_its_own(
 NIGHTS = (
     "logrotate -f /etc/logrotate.conf",
     "systemctl start spamassassin-maintenance.service sa-update.service 2>/dev/null; freshclam --quiet --stdout; true",
-    "systemctl restart postfix filterd clamav-daemon spamd unbound 2>/dev/null; true",
-    "apt-get -q update >/dev/null 2>&1; apt-get -q -y --reinstall install aide postfix clamav-daemon unbound >/dev/null 2>&1",
+    "systemctl try-restart postfix sendmail filterd clamav-daemon spamd unbound 2>/dev/null; true",
+    f"apt-get -q update >/dev/null 2>&1; apt-get -q -y --reinstall install aide {PACKAGE} clamav-daemon unbound >/dev/null 2>&1",
     "systemctl start bastide-report.service bastide-waiting.service 2>/dev/null; true",
 )
 

@@ -262,7 +262,7 @@ def _shared(file: TextIO) -> bool:
 def alone(place: Path) -> Iterator[None]:
     """Let no second look begin in a directory before this one has ended, and none by what an interrupted one has left half done."""
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (place / "lock").open("w") as file:
+    with (place / "lock").open("a") as file:  # as it is, however often it is taken
         fcntl.flock(file, fcntl.LOCK_EX)
         baseline.settle(place)
         yield
