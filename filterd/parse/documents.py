@@ -96,9 +96,13 @@ _SYLK_MACRO: Final = re.compile(
     rb"|;E[^;\r\n(]{0,100}(?<![A-Z])(?:EXEC|CALL|REGISTER|RUN|FOPEN)[ ]*+\(",
     re.IGNORECASE,
 )
+_PROGRAM: Final = (
+    rb"(?:cmd|mshta|powershell|rundll32|regsvr32|[cw]script|msiexec|certutil)(?:\.exe)?[ ]{0,20}\|"
+)
+# A formula may also calculate before it calls: then what it asks for, behind the bang, shows that it is one.
 _FORMULA: Final = re.compile(
-    rb"(?:^|[,;\t\"'])[ ]{0,20}(?:[=+@-][ ]{0,20}|E)(?:cmd|mshta|powershell|rundll32|regsvr32|[cw]script|msiexec|certutil)"
-    rb"(?:\.exe)?[ ]{0,20}\|",
+    rb"(?:^|[,;\t\"'])[ ]{0,20}(?:(?:[=+@-][ ]{0,20}|E)%b|[=+@-][^|;\t\"'\r\n]{0,100}[(+*/&^=<>-]%b[^|\r\n]{1,500}!)"
+    % (_PROGRAM, _PROGRAM),
     re.IGNORECASE | re.MULTILINE,
 )
 
