@@ -59,7 +59,7 @@ class Page(Struct):
     ``words``: texts and attributes that are one long word; ``pieces``: the shorter ones of base64 letters, by element
     and attribute. ``downloads``: (file name, target) of download links. ``loads``: styles and backgrounds that a
     document loads from elsewhere when it is shown, the first of them. ``text`` is what a reader sees, a line a block;
-    ``wrapped`` the same with the lines of the source.
+    ``wrapped`` the same with the lines and blanks of the source.
     """
 
     facts: dict[str, str] = field(default_factory=dict)
@@ -170,7 +170,7 @@ class _Walk:
                 self._on_comment(node.comment_content or "")
         text = "".join(self._text)
         self.page.text = _tidy(text)
-        self.page.wrapped = _tidy(text.replace(_WRAP, "\n")) if _WRAP in text else self.page.text
+        self.page.wrapped = text.replace(_WRAP, "\n")[:_MAX_TEXT] if _WRAP in text else self.page.text
 
     def _fact(self, rule: str, detail: str = "") -> None:
         self.page.facts.setdefault(rule, detail)
