@@ -84,12 +84,13 @@ class AttachmentSettings(Section, frozen=True, kw_only=True):
 
 
 class ContentRule(Section, frozen=True, kw_only=True):
-    """``[[content]]``: one rule about decoded text. Its id is ``content.<name>``.
+    r"""``[[content]]``: one rule about decoded text. Its id is ``content.<name>``.
 
     ``where``: "subject", "body", "name" (file names, also inside archives) or "header:<Field>". ``pattern`` is a
     regular expression of Python's re, searched without regard to case unless ``case`` is set. One that takes for ever on
     some texts is refused; all rules together may take half of ``[parse] seconds``, then the message is "over-limit". A
-    match of more than 32 KiB may be missed in a text of more than 128 KiB.
+    match of more than 32 KiB may be missed in a text of more than 128 KiB. A text is also searched as it is shown, with
+    one blank for several, but plain text may be wrapped anywhere: ``\s+`` between words finds a phrase all the same.
     """
 
     name: Name
