@@ -10,15 +10,16 @@ from .base import MIB, Name, RuleId, Seconds, Section
 
 Direction = Literal["any", "in", "out"]
 
-# What the usual desktop runs on a double click. Not "com": a present-day system runs only a PE under that name,
-# which `attachment.kind` knows by its content.
+# What the usual desktop runs on a double click: programs, scripts, installers, shortcuts, queries that fetch. Not
+# "com": a present-day system runs only a PE under that name, which `attachment.kind` knows by its content.
 BANNED_EXTENSIONS = (
-    "ade", "adp", "application", "appref-ms", "appx", "appxbundle", "bat", "chm", "cmd", "cpl", "desktop", "diagcab",
-    "dll", "exe", "gadget", "hlp", "hta", "inf", "ins", "iqy", "isp", "jar", "jnlp", "js", "jse", "lib", "library-ms",
-    "lnk", "mde", "msc", "msh", "msh1", "msh2", "mshxml", "msi", "msix", "msp", "mst", "pif", "ps1", "ps1xml", "ps2",
-    "ps2xml", "psc1", "psc2", "pyw", "rdp", "reg", "scf", "scr", "sct", "search-ms", "searchconnector-ms",
-    "settingcontent-ms", "shb", "slk", "sys", "theme", "url", "vb", "vbe", "vbs", "vxd", "website", "wsb", "wsc",
-    "wsf", "wsh", "xbap", "xll",
+    "ade", "adp", "appinstaller", "application", "appref-ms", "appx", "appxbundle", "bat", "chm", "cmd", "cpl",
+    "desktop", "diagcab", "diagcfg", "diagpkg", "dll", "dqy", "exe", "gadget", "hlp", "hta", "inf", "ins", "iqy",
+    "isp", "jar", "jnlp", "js", "jse", "lib", "library-ms", "lnk", "mad", "maf", "mam", "maq", "maw", "mde", "msc",
+    "msh", "msh1", "msh2", "mshxml", "msi", "msix", "msixbundle", "msp", "mst", "msu", "oqy", "pif", "ps1",
+    "ps1xml", "ps2", "ps2xml", "psc1", "psc2", "pyw", "pyz", "pyzw", "rdp", "reg", "rqy", "scf", "scr", "sct",
+    "search-ms", "searchconnector-ms", "settingcontent-ms", "shb", "slk", "sys", "theme", "url", "vb", "vbe", "vbs",
+    "vxd", "website", "wll", "wsb", "wsc", "wsf", "wsh", "xbap", "xll",
 )  # fmt: skip
 BANNED_KINDS = ("pe", "elf", "macho", "lnk", "java-class", "dex", "chm", "msi")
 SHORTENERS = (
@@ -72,6 +73,8 @@ class AttachmentSettings(Section, frozen=True, kw_only=True):
     banned_kinds: tuple[str, ...] = BANNED_KINDS
     banned_types: tuple[str, ...] = (
         "application/x-msdownload",
+        "application/x-dosexec",
+        "application/vnd.microsoft.portable-executable",
         "application/hta",
         "application/x-ms-shortcut",
     )
@@ -81,12 +84,13 @@ class AttachmentSettings(Section, frozen=True, kw_only=True):
 
 
 class ContentRule(Section, frozen=True, kw_only=True):
-    """``[[content]]``: one rule about decoded text. Its id is ``content.<name>``.
+    r"""``[[content]]``: one rule about decoded text. Its id is ``content.<name>``.
 
     ``where``: "subject", "body", "name" (file names, also inside archives) or "header:<Field>". ``pattern`` is a
     regular expression of Python's re, searched without regard to case unless ``case`` is set. One that takes for ever on
     some texts is refused; all rules together may take half of ``[parse] seconds``, then the message is "over-limit". A
-    match of more than 32 KiB may be missed in a text of more than 128 KiB.
+    match of more than 32 KiB may be missed in a text of more than 128 KiB. A text is also searched as it is shown, with
+    one blank for several, but plain text may be wrapped anywhere: ``\s+`` between words finds a phrase all the same.
     """
 
     name: Name

@@ -79,7 +79,7 @@ def open_onenote(content: Content, harvest: Harvest) -> Iterator[Content]:
 
 def open_sheet_text(content: Content, harvest: Harvest) -> Iterator[Content]:
     """Report a sheet as text (CSV, SYLK) with a formula that starts a program, a SYLK sheet with Excel 4 macros."""
-    if _FORMULA.search(content.data):
+    if _CALL.search(content.data) and _FORMULA.search(content.data):
         harvest.note("document.dde", content)
     if content.kind == "sylk":
         if _SYLK_AUTO.search(content.data):
@@ -96,9 +96,14 @@ _SYLK_MACRO: Final = re.compile(
     rb"|;E[^;\r\n(]{0,100}(?<![A-Z])(?:EXEC|CALL|REGISTER|RUN|FOPEN)[ ]*+\(",
     re.IGNORECASE,
 )
+_PROGRAM: Final = (
+    rb"(?:cmd|mshta|powershell|rundll32|regsvr32|[cw]script|msiexec|certutil)(?:\.exe)?[ ]{0,20}\|"
+)
+_CALL: Final = re.compile(_PROGRAM, re.IGNORECASE)  # what hardly a sheet has is looked for first
+# A formula may also calculate before it calls: then what it asks for, behind the bang, shows that it is one.
 _FORMULA: Final = re.compile(
-    rb"(?:^|[,;\t\"'])[ ]{0,20}(?:[=+@-][ ]{0,20}|E)(?:cmd|mshta|powershell|rundll32|regsvr32|[cw]script|msiexec|certutil)"
-    rb"(?:\.exe)?[ ]{0,20}\|",
+    rb"(?:^|[,;\t\"'])[ ]{0,20}(?:(?:[=+@-][ ]{0,20}|E)%b|[=+@-][^|;\t\"'\r\n]{0,100}[(+*/&^=<>-]%b[^|\r\n]{1,500}!)"
+    % (_PROGRAM, _PROGRAM),
     re.IGNORECASE | re.MULTILINE,
 )
 

@@ -243,7 +243,7 @@ def _from_words(page: Page, source: str, found: Constants, watch: Watch) -> Iter
         yield Payload(data=text.encode("utf-8", "replace"))
         if text[:5].lower() == "data:":
             yield from from_address(text)
-    shown = page.text.translate(_UNSEEN)
+    shown = page.wrapped.translate(_UNSEEN)
     lines = (line for line in shown.split("\n") if len(line) >= LONG_WORD and is_word(line))
     for pieces in page.pieces.values():
         if len(pieces) > 1:

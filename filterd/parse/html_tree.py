@@ -20,6 +20,7 @@ from .html_words import (
     MAX_STYLE,
     NAVIGATES,
     OBJECT,
+    PREFORMATTED,
     REMOTE,
     SCRIPT_SCHEME,
     UNSHOWN,
@@ -36,6 +37,7 @@ _NOSCRIPT: Final = re.compile(r"<(/?)noscript[\s/>]", re.IGNORECASE)
 _REFRESH: Final = re.compile(r"[\s;,]*url\s*=?\s*[\"']?(.*)", re.IGNORECASE | re.DOTALL)
 _TAG: Final = re.compile(r"<!--.*?(?:-->|\Z)|<[^>]*>?", re.DOTALL)
 _GAP: Final = re.compile(r"[ \t\r\f\v\xa0]+")
+_WRAP: Final = "\v"  # where the source's line ends, and the reader's does not; of the characters of _GAP
 _LINES: Final = re.compile(r" ?\n[ \n]*")
 _LETTERS: Final = re.compile(r"[A-Za-z0-9+/_-]{0,400}={0,2}")
 _CARRYING: Final = frozenset(
@@ -56,7 +58,8 @@ class Page(Struct):
     whether it is opened as a document. ``scripts``: texts of scripts and handlers. ``nested``: further HTML.
     ``words``: texts and attributes that are one long word; ``pieces``: the shorter ones of base64 letters, by element
     and attribute. ``downloads``: (file name, target) of download links. ``loads``: styles and backgrounds that a
-    document loads from elsewhere when it is shown, the first of them.
+    document loads from elsewhere when it is shown, the first of them. ``text`` is what a reader sees, a line a block;
+    ``wrapped`` the same with the lines and blanks of the source.
     """
 
     facts: dict[str, str] = field(default_factory=dict)
@@ -68,6 +71,7 @@ class Page(Struct):
     pieces: dict[str, list[str]] = field(default_factory=dict)
     downloads: list[tuple[str, str]] = field(default_factory=list)
     text: str = ""
+    wrapped: str = ""
     too_costly: str = ""
     loads: str = ""
 
@@ -77,7 +81,8 @@ def read_page(html: str) -> Page:
     """Return what is in a document. The last few are kept: a body is read once for its text, once for the rest."""
     html = html.replace("\0", "")
     if reason := too_costly(html):
-        return Page(facts={}, text=_TAG.sub(" ", html)[:_MAX_TEXT], too_costly=reason)
+        text = _TAG.sub(" ", html)[:_MAX_TEXT]
+        return Page(facts={}, text=text, wrapped=text, too_costly=reason)
     # The tree keeps what a template holds where a walk does not come.
     source = _TEMPLATE.sub(r"\1x-template", html).encode("utf-8", "replace").decode()
     walk = _Walk()
@@ -128,6 +133,17 @@ def steps(root: LexborNode | None) -> Iterator[tuple[LexborNode, bool]]:
         node = node.next
 
 
+def _wrapped(text: str) -> str:
+    """Return ``text`` with its line ends marked: they are no ends of lines to a reader."""
+    if "\n" not in text:
+        return text
+    return " " if text.isspace() else text.replace("\n", _WRAP)
+
+
+def _tidy(text: str) -> str:
+    return _LINES.sub("\n", _GAP.sub(" ", text)).strip()[:_MAX_TEXT]
+
+
 class _Walk:
     """The state of one walk."""
 
@@ -136,6 +152,7 @@ class _Walk:
         self._text: list[str] = []
         self._open: list[tuple[str, bool]] = []
         self._unshown = 0
+        self._kept = 0
         self._anchors: list[tuple[str, list[str]]] = []
 
     def run(self, root: LexborNode | None) -> None:
@@ -151,7 +168,9 @@ class _Walk:
                 self._on_text(node.text_content or "")
             elif begins and tag == "-comment":
                 self._on_comment(node.comment_content or "")
-        self.page.text = _LINES.sub("\n", _GAP.sub(" ", "".join(self._text))).strip()[:_MAX_TEXT]
+        text = "".join(self._text)
+        self.page.text = _tidy(text)
+        self.page.wrapped = text.replace(_WRAP, "\n")[:_MAX_TEXT] if _WRAP in text else self.page.text
 
     def _fact(self, rule: str, detail: str = "") -> None:
         self.page.facts.setdefault(rule, detail)
@@ -160,6 +179,7 @@ class _Walk:
         unshown = tag in UNSHOWN or (bool(attributes) and hides(attributes))
         self._open.append((tag, unshown))
         self._unshown += unshown
+        self._kept += tag in PREFORMATTED
         if tag in BREAKING and not self._unshown:
             self._text.append("\n")
         if tag == "script":
@@ -279,6 +299,7 @@ class _Walk:
         if not self._unshown and (tag in BREAKING or tag in CELLS):
             self._text.append("\t" if tag in CELLS else "\n")
         self._unshown -= unshown
+        self._kept -= tag in PREFORMATTED
         if tag == "a" and self._anchors:
             target, pieces = self._anchors.pop()
             if target:
@@ -302,7 +323,7 @@ class _Walk:
         if self._anchors:
             self._anchors[-1][1].append(text)
         if not self._unshown:
-            self._text.append(text)
+            self._text.append(text if self._kept else _wrapped(text))
 
     def _on_comment(self, text: str) -> None:
         if text.lstrip()[:3].lower() == "[if":

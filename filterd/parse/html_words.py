@@ -21,6 +21,8 @@ BREAKING: Final = _names(
     " tr ul"
 )
 CELLS: Final = _names("td th")
+# In all others the end of a line is a blank: mailers wrap their HTML wherever they like.
+PREFORMATTED: Final = _names("pre textarea listing xmp plaintext")
 FORM: Final = _names("form input button textarea select keygen isindex")
 FRAME: Final = _names("iframe frame portal fencedframe")
 OBJECT: Final = _names("object embed applet")

@@ -25,6 +25,8 @@ _IN_TEXT: Final = re.compile(
 _BEHIND_SCHEME: Final = re.compile(r":(?<=tp:|ps:)(?=[/\\])", re.IGNORECASE)
 _SCHEME_END: Final = re.compile(r"(?<![\w@])(?:https?|ftp)\Z", re.IGNORECASE)
 _LONGEST_SCHEME: Final = 5
+# Soft hyphen, and characters without width: within what looks like an address nobody sees them.
+_WIDTHLESS: Final = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 _BARE: Final = re.compile(
     r"(?:[a-z][a-z0-9+.-]{1,20}:[/\\]{0,3})?(?:[^\s/@]*@)?([\w.-]{1,253}\.[\w-]{2,63})\.?(?::\d{1,5})?(?:[/?#]\S*)?",
     re.IGNORECASE,
@@ -141,7 +143,7 @@ def registrable(host: str) -> str:
 
 def shown_host(text: str) -> str:
     """Return the host that a link's text shows, or "" if the text is no address or name of a host."""
-    text = text.strip(" \t\r\n\u00a0.,;:()[]<>\"'\u200b")
+    text = text.translate(_WIDTHLESS).strip(" \t\r\n\u00a0.,;:()[]<>\"'")
     if len(text) > _MAX_ADDRESS or not (found := _BARE.fullmatch(text)):
         return ""
     host = host_of(found[1])

@@ -17,7 +17,7 @@ from .mime_checks import check_entities, check_head, check_raw, note_encryption
 from .mime_chunks import PASSAGE, bodies_of
 from .mime_compare import second_reading
 from .mime_fields import lenient_head, plain_author, readable
-from .mime_flowed import is_flowed, unflowed
+from .mime_flowed import as_shown, is_flowed, unflowed
 from .mime_tree import Entity, Skeleton, read_tree, skeleton_of
 from .protection import protection_of
 from .scavenge import OPENED_AS_TEXT, Span, offered, scavenge
@@ -119,7 +119,12 @@ def _add_texts(entities: list[Entity], harvest: Harvest) -> None:
     for entity in entities:
         if entity.shape == "leaf" and entity.claimed.startswith("text/"):
             text = text_of(entity.decoded.first, entity.charset)
-            harvest.add_text(entity.path, visible_text(text) if entity.claimed == "text/html" else text)
+            if entity.claimed == "text/html":
+                harvest.add_text(entity.path, visible_text(text))
+                continue
+            text = text.replace("\r\n", "\n")  # to a pattern a line ends in LF alone
+            for shown in as_shown(entity.claimed, entity.values("content-type"), text):
+                harvest.add_text(entity.path, shown)
 
 
 def _entity(entity: Entity) -> Iterator[Content]:

@@ -51,6 +51,8 @@ _NOISE: Final = {
 }
 # The look behind keeps it linear: a long token is tried from its first character only.
 _PARAMETER: Final = re.compile(r'(?<![^\s=;"(),:<>\\])([^\s=;"(),:<>\\]++)\s*+=\s*+')
+_NAMING: Final = frozenset({"filename", "name"})
+_GLUED: Final = re.compile(r"[^\s;(]{1,100}")  # what stands right behind the closing quote
 
 
 class Head(Struct, frozen=True, kw_only=True):
@@ -228,6 +230,9 @@ def _raw_parameters(value: str) -> Iterable[tuple[str, str, bool]]:
                 yield name, raw, True
                 # Programs that write paths as they are take no backslash for a sign of quoting.
                 yield name, text[at + 1 : text.find('"', at + 1)], True
+            if name in _NAMING and (rest := _GLUED.match(text, end + 1)):
+                # There are programs, Python's library among them, that take all up to the semicolon.
+                yield name, raw + rest[0], True
             at = end + 1
         else:
             end = text.find(";", at)

@@ -4,11 +4,13 @@ Sources: RFC 2183 2.3, RFC 2231, RFC 2047 (which forbids encoded words there; al
 """
 
 import re
+import unicodedata
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from .charsets import text_of
+from .kinds import extension_of
 from .mime_fields import Parameter, bytes_of, decode_words, parameters
 
 _MAX_READINGS: Final = 24
@@ -46,6 +48,10 @@ def _readings(one: Parameter) -> Iterator[str]:
     yield text
     if one.form == "plain" and re.search(r"\s", text):
         yield text.split()[0]
+    if text[:1] == "'" == text[-1:] and one.form == "plain":
+        yield text[1:-1]
+    if not text.isascii() and extension_of(wide := unicodedata.normalize("NFKC", text)) != extension_of(text):
+        yield wide  # as programs that know no Unicode save it: wide letters and dots become ASCII
     if _PERCENT.search(text):
         yield text_of(urllib.parse.unquote_to_bytes(bytes_of(text)), "utf-8")
     # Within quotes a backslash before the last quote takes that away from its end (RFC 2045 5.1).

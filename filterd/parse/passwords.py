@@ -11,9 +11,13 @@ _MAX_LENGTH: Final = 64
 _WORD: Final = re.compile(
     r"\b(?:pass\s?word[a-z]?|pass\s?code|pass\s?phrase|passwd|passwort\w*|pass|pwd|psw|pw|kennwort\w*|zugangscode|pin"
     r"|code|key|contrase[nñ]a|clave|mot\s+de\s+passe|mdp|senha|wachtwoord|l[oö]senord|has[lł]o|heslo|parola|jelsz[oó]"
-    r"|пароль|пароля|şifre|密码|パスワード)",
+    r"|пароль|пароля|şifre)"
+    # Where nothing stands between words, these also stand within one.
+    r"|密码|密碼|口令|パスワード|暗証番号|비밀번호|암호",
     re.IGNORECASE,
 )
+# Behind them comes a particle or a wide colon, then the password.
+_LEAP: Final = re.compile(r"[^\x00-\x7f\n]{1,6}[ ]?([!-~]{3,64})")
 _FILLER: Final = frozenset(
     {"is", "was", "are", "for", "to", "this", "that", "of", "und", "ist", "lautet", "das", "der", "die", "zum", "zur",
      "zip", "archive", "archiv", "file", "attachment", "attached", "open", "unlock", "es", "la", "el", "del", "para",
@@ -23,6 +27,8 @@ _TOKEN: Final = re.compile(r"[^\s]{1,100}")
 # Straight and typographic quotes, and brackets.
 _QUOTES: Final = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb\u201e<>"
 _QUOTED: Final = re.compile(rf"[{_QUOTES}\[(]([^\s{_QUOTES}\[\]()]{{2,64}})[{_QUOTES}\])]")
+# Within quotes behind a colon there may be blanks.
+_PHRASE: Final = re.compile(rf"[^\n:=]{{0,60}}[:=]\s*[{_QUOTES}]([^\n{_QUOTES}]{{1,64}})[{_QUOTES}]")
 _EDGES: Final = _QUOTES + "[](){}.,;:!?*_=-\u2013\u2014"
 _MIXED: Final = re.compile(r"(?=.*\d)[^\s@/:]{4,24}")
 _MIXED_TEXT: Final = 4000
@@ -85,6 +91,9 @@ def _near_words(text: str) -> Iterator[str]:
         marked = re.match(r"[^\n:=]{0,60}[:=]\s*(\S+)", near)
         if marked:
             yield from _trimmed(marked[1])
+        for pattern in (_PHRASE, _LEAP):
+            if found := pattern.match(near):
+                yield from _trimmed(found[1])
         taken = 0
         for token in _TOKEN.findall(near):
             bare = token.strip(_EDGES).lower()

@@ -29,6 +29,10 @@ _UNSEEN: Final = re.compile(
 )
 
 
+# What separates words on a line. Headers are often folded with a tab (RFC 5322 2.2.3), which is shown as a blank.
+_GAP: Final = re.compile(r"[^\S\n]{2,}|[^\S\n ]")
+
+
 class _Place(Struct, frozen=True):
     """The readings of a text that rules may look at, and what it belongs to."""
 
@@ -42,7 +46,7 @@ def judge(anatomy: Anatomy, inspection: Inspection) -> tuple[Finding, ...]:
     """Report where each rule of ``[[content]]`` matches: once a rule and place. Its id is ``content.<name>``.
 
     A body is read twice: as it is, and as a reader sees it (compatibility forms folded, invisible characters left
-    out). The direction of a rule is the policy's business. Patterns that do not compile were refused with the
+    out, one blank between words). The direction of a rule is the policy's business. Patterns that do not compile were refused with the
     configuration (``check``); here they raise re.error. Where the rules take too long the message is over-limit.
     """
     if not inspection.content:
@@ -98,11 +102,10 @@ def compiled(pattern: str, *, case: bool) -> re.Pattern[str]:
 
 
 def as_seen(text: str) -> str:
-    """Return ``text`` as the eye takes it: compatibility forms folded (NFKC), invisible characters left out."""
-    if text.isascii():
-        return text
-    folded = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
-    return folded.replace("\u00a0", " ")
+    """Return ``text`` as the eye takes it: compatibility forms folded (NFKC), nothing invisible, one blank for several."""
+    if not text.isascii():
+        text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+    return _GAP.sub(" ", text)
 
 
 def _places(anatomy: Anatomy, where: str) -> Iterator[_Place]:

@@ -103,6 +103,8 @@ def judge(anatomy: Anatomy, inspection: Inspection) -> tuple[Finding, ...]:
         if not _below(target.host, allowed):
             for rule in _hidden(target, domains, address):
                 _add(found, rule, part, address[:_MAX_SHOWN])
+            if _below(target.host, shorteners):
+                _add(found, "shortener", part, address[:_MAX_SHOWN])
     return (*found.values(), *([_TOO_MANY] if len(addresses) > _MAX_ADDRESSES else []))
 
 

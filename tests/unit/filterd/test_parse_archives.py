@@ -196,6 +196,25 @@ def test_the_number_of_passwords_tried_is_bounded() -> None:
     assert len(candidates(harvest)) <= Inspection().parse.passwords
 
 
+@pytest.mark.parametrize(
+    ("text", "password"),
+    [
+        ("\u30d1\u30b9\u30ef\u30fc\u30c9\uff1aZx91ab", "Zx91ab"),
+        ("\u89e3\u51cd\u30d1\u30b9\u30ef\u30fc\u30c9\u306fZx91ab\u3067\u3059\u3002", "Zx91ab"),
+        ("\u89e3\u538b\u5bc6\u7801\uff1aabcdef", "abcdef"),
+        ("\u538b\u7f29\u5305\u5bc6\u7801\u662f8899", "8899"),
+        ("\ube44\ubc00\ubc88\ud638\ub294 Zx91ab\uc785\ub2c8\ub2e4", "Zx91ab"),
+        ('Password: "two blue birds"', "two blue birds"),
+        ("Das Kennwort lautet: \u201ezwei V\u00f6gel\u201c.", "zwei V\u00f6gel"),
+    ],
+)
+def test_passwords_are_found_as_people_write_them(text: str, password: str) -> None:
+    # P09
+    harvest = Harvest(Inspection().parse, {}, lambda _: None)
+    harvest.texts.append(("1", f"see the file.\n{text}\n"))
+    assert password in candidates(harvest)[:4]
+
+
 def test_a_container_that_holds_itself_is_over_limit() -> None:
     content = Content(data=b"quine", path="1.2")
     members = Members(content, Harvest(Inspection().parse, {}, lambda _: None), "gz")

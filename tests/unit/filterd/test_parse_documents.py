@@ -110,6 +110,8 @@ FINDINGS: tuple[tuple[str, bytes, set[str]], ...] = (
     ("OneNote file", _ONENOTE + bytes.fromhex("e716e3bd65261145a4c48d4d0b7a9eac") + struct.pack("<Q", len(PAYLOAD)) + bytes(12) + PAYLOAD,
         {"document.embedded-object"}),
     ("formula that starts a program, csv", b"a,b\r\n=cmd|'/C calc'!A0,1\r\n", {"document.dde"}),
+    ("formula that calculates first, csv", b"a,\"@SUM(1+1)*cmd|' /C calc'!A0\"\r\n", {"document.dde"}),
+    ("honest csv with an or", b"a,=A1*cmd|x,b\r\n", set()),
     ("honest csv", b"a,b\r\n=A1+B2|x,-cmd\r\n", set()),
     ("PDF script at opening", pdf(b"<</Type/Catalog/OpenAction<</S/JavaScript/JS(this.mailDoc\\(1\\))>>>>"),
         {"document.pdf-javascript", "document.pdf-javascript-auto"}),

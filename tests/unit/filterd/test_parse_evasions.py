@@ -193,6 +193,21 @@ def test_links_that_a_reader_clicks_are_no_calls() -> None:
 
 def test_files_that_call_programs_by_their_name_are_banned() -> None:
     wanted = {"iqy", "slk", "searchconnector-ms", "appref-ms", "rdp", "theme", "wsb", "pyw", "desktop"}
+    wanted |= {
+        "appinstaller",
+        "msixbundle",
+        "msu",
+        "diagpkg",
+        "diagcfg",
+        "dqy",
+        "oqy",
+        "rqy",
+        "wll",
+        "pyz",
+        "pyzw",
+        "mam",
+        "maf",
+    }
     assert wanted <= set(BANNED_EXTENSIONS)
 
 

@@ -96,6 +96,27 @@ def test_names(field: str, name: str) -> None:
     assert names_of([field], [])[0] == name
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        'x; filename="a.txt".exe',
+        "x; filename='b.exe'",
+        'x; filename="evil\uff0eexe"',
+        'x; filename="evil.\uff45\uff58\uff45"',
+    ],
+)
+def test_a_name_is_read_as_old_programs_save_it(field: str) -> None:
+    assert any(name.endswith(".exe") for name in names_of([field], []))
+
+
+@pytest.mark.parametrize(
+    "field",
+    ['x; filename="a.pdf" (.exe)', 'x; filename="a.pdf"; size=1', 'x; filename="\u5831\u544a\u66f8.pdf"'],
+)
+def test_an_ordinary_name_has_one_reading(field: str) -> None:
+    assert len(names_of([field], [])) == 1
+
+
 def test_all_readings_of_a_name_are_kept() -> None:
     found = names_of(['x; filename="a%2Eexe"'], ['y; name="..\\b.scr"'])
     assert {"a%2Eexe", "a.exe", "..\\b.scr", "b.scr"} <= set(found)

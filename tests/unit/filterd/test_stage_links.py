@@ -25,6 +25,7 @@ def rules(text: str, target: str, settings: LinkSettings | None = None) -> list[
         ("www.bank.example", "https://evil.test/x", "mismatch"),
         ("https://bank.example/login", "https://evil.test/bank.example", "mismatch"),
         ("http://x.co.uk", "http://y.co.uk", "mismatch"),
+        ("https://ba\u200bnk.ex\u00adample/", "https://evil.test/", "mismatch"),
         ("bank.example", "http://1.2.3.4/", "mismatch"),
         ("x", "http://1.2.3.4/", "ip-host"),
         ("x", "//1.2.3.4/x", "ip-host"),
@@ -114,7 +115,12 @@ def test_the_list_of_shorteners_is_the_operators() -> None:
 def test_addresses_in_plain_text() -> None:
     text = "see http://10.0.0.1/x, https://bank.example@evil.test or <https://paypa1.com>. https://bit.ly/1 ms-msdt:x"
     found = links.judge(Anatomy(texts=(("1", text),)), Inspection())
-    assert [finding.rule for finding in found] == ["link.ip-host", "link.userinfo", "link.lookalike"]
+    assert [finding.rule for finding in found] == [
+        "link.ip-host",
+        "link.userinfo",
+        "link.lookalike",
+        "link.shortener",
+    ]
 
 
 def test_each_rule_is_reported_once_a_path() -> None:
@@ -162,3 +168,9 @@ def test_a_megabyte_of_addresses_is_quick(text: str) -> None:
     begun = time.process_time()
     links.judge(Anatomy(texts=(("1", text),)), Inspection())
     assert time.process_time() - begun < 1
+
+
+def test_a_shortener_in_plain_text_is_reported_as_one_in_html_is() -> None:
+    mail = Anatomy(texts=(("1", "see https://bit.ly/abc, or https://example.org/bit.ly"),), headers=HEADERS)
+    (found,) = links.judge(mail, Inspection())
+    assert (found.rule, found.part, found.detail) == ("link.shortener", "1", "https://bit.ly/abc")
