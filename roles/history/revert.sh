@@ -194,7 +194,8 @@ run() {
 alive() {
   for _ in 1 2 3; do
     [ ! -e "$CODE" ] || return 1
-    ! systemctl is-active --quiet $UNIT.service || return 0
+    # What it says while it starts itself anew is no part of the answer.
+    ! systemctl is-active --quiet $UNIT.service 2>/dev/null || return 0
     flock -n "$H/lock" true || return 0
     sleep 1
   done
