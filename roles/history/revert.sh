@@ -194,6 +194,7 @@ run() {
 alive() {
   for _ in 1 2 3; do
     [ ! -e "$CODE" ] || return 1
+    # What it says while it starts itself anew is no part of the answer.
     ! systemctl is-active --quiet $UNIT.service 2>/dev/null || return 0
     flock -n "$H/lock" true || return 0
     sleep 1
