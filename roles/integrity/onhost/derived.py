@@ -22,6 +22,9 @@ _NOBODY: Final = 65534
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 # Every kind of table that Debian's Postfix has a package for; those of installed ones are copied to /etc/postfix.
 _TABLES: Final = "/usr/share/postfix/dynamicmaps.cf"
+# A line of /etc/mail/sendmail.conf, a file of sh, and those that deploys write there.
+_WORD: Final = re.compile(r'[A-Z_]+="([A-Za-z0-9]*|\$\{[A-Z_]+\})";?')
+_OFF: Final = {'HANDS_OFF="Yes"', 'DAEMON_MODE="None"', 'QUEUE_MODE="None"', 'MSP_MODE="None"'}
 _AUTHORITIES: Final = ("/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
 
 # Reads compiled modules that anybody may have written, so it runs as nobody. Two compilations of a source differ in how
@@ -192,6 +195,19 @@ def _tables(found: Sequence[Change], _packages: Packages, seen: _Seen) -> Iterab
             yield each.path
 
 
+def _hands_off(found: Sequence[Change], _packages: Packages, _seen: _Seen) -> Iterable[str]:
+    """Yield what Debian's scripts for Sendmail go by, written anew in their own form: words alone, by which they leave it to us."""
+    for each in found:
+        lines = _as_seen(each.path, each.now).decode(errors="replace").splitlines()
+        rows = [line for line in lines if line and not line.startswith("#")]
+        if all(map(_WORD.fullmatch, rows)) and {row.rstrip(";") for row in rows} >= _OFF:
+            yield each.path
+
+
+def _gone(found: Sequence[Change], _packages: Packages, _seen: _Seen) -> Iterable[str]:
+    return [each.path for each in found if each.now is None]
+
+
 def _then(found: Sequence[Change], packages: Packages, _seen: _Seen) -> Iterable[str]:
     for each in found:
         try:
@@ -254,6 +270,19 @@ MADE: Final = (
         "what Postfix loads for each kind of table, which its packages write; compared with the list of all kinds",
         _tables,
     ),
+    Made(
+        r"/etc/mail/(sendmail|submit)\.cf\.old",
+        "sendmail.*",
+        "Sendmail's configuration of before, which nothing reads; not verified but by its time",
+        _then,
+    ),
+    Made(
+        r"/etc/mail/sendmail\.conf",
+        "sendmail.*",
+        "what Debian's scripts for Sendmail go by, and that they leave it alone; each line is one of theirs",
+        _hands_off,
+    ),
+    Made(r"/etc/cron\.d/sendmail", "sendmail.*", "jobs of Debian's scripts for Sendmail, taken away", _gone),
     Made(
         r"/etc/aliases\.db",
         "postfix|sendmail.*",

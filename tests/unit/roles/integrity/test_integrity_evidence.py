@@ -264,6 +264,23 @@ def test_what_postfix_loads_is_of_the_packages_list_and_of_nothing_else(
         assert not holds(evil, seen(every))
 
 
+def test_what_sendmails_scripts_go_by_is_words_that_leave_it_alone(host: Host, tmp_path: Path) -> None:
+    row = next(each for each in derived.MADE if each.paths == r"/etc/mail/sendmail\.conf")
+    file = tmp_path / "sendmail.conf"
+    ours = 'HANDS_OFF="Yes"\nDAEMON_MODE="None"\nQUEUE_MODE="None"\nMSP_MODE="None"\n'
+    theirs = '# words\n\nMSP_STATS="${MSP_MAILSTATS}";\nQUEUE_INTERVAL="10m";\n'
+
+    def holds(text: str, now: Entry | None = None) -> bool:
+        file.write_text(text)
+        return bool([*row.holding([Change(str(file), None, now or seen(file))], host.books(), {})])
+
+    assert holds(ours.replace("\n", ";\n") + theirs)
+    assert not holds(ours + theirs, entry("100644", content="another"))
+    for evil in ("", theirs, 'X="$(id)"', 'X="1";id', 'X="1" id', "X=`id`", ". /srv/x"):
+        assert not holds(evil if evil in ("", theirs) else f"{ours}{evil}\n"), evil
+    assert holds(ours)
+
+
 def test_a_link_is_where_the_engine_saw_it_lead(host: Host, tmp_path: Path) -> None:
     tool, link = tmp_path / "tool", tmp_path / "link"
     host.package("tool", {str(tool): "x"})
