@@ -65,7 +65,7 @@ def test_text_beyond_the_bound_is_a_finding(content: tuple[ContentRule, ...], ex
 
 def test_the_bound_holds_for_all_texts_together() -> None:
     mail = mixed("test", text_part(b"one\r\n" * 250), text_part(b"two\r\n" * 250))
-    inspection = Inspection(parse=bounded(text_bytes=2000), content=(BODY,))
+    inspection = Inspection(parse=bounded(text_bytes=1900), content=(BODY,))
     assert rules(mail, inspection) == {"limit.content-text"}
 
 
