@@ -130,7 +130,7 @@ def gathered(config: Config, engine: Engine, day: date, door: Door, mta: str) ->
             recipients=by["recipient"],
             clients=by["client"],
             sizes=_sizes(connection, of),
-            hours=tuple(sorted(_by(connection, "hour", of, 24), key=lambda one: one.key)),
+            hours=tuple(sorted(_by(connection, "hour", of, _HOURS), key=lambda one: one.key)),
             candidates=candidates(connection, of),
             kept=_kept(connection, of),
             store_bytes=tables.stored(Path(config.store.directory)),
@@ -146,6 +146,8 @@ def gathered(config: Config, engine: Engine, day: date, door: Door, mta: str) ->
     )
 
 
+# Hours are UTC's: a day has 25 of them where it ends an hour's change or begins within an hour, and 26 where it does both.
+_HOURS: Final = 26
 _COUNTED: Final[tuple[By, ...]] = ("verdict", "outcome", "rule", "dnsbl", "sender", "recipient", "client")
 
 

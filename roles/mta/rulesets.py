@@ -43,6 +43,10 @@ _TEXTS: Final = {
 }
 
 
+# Between brackets a backslash is itself to POSIX.
+_BRACKETS: Final = re.compile(r"(?<!\\)\[\^?\]?[^]]*\]")
+
+
 def posix(text: str) -> str:
     r"""Return a regular expression for Sendmail's K line: `\d` as digits, quotes as GNU's regcomp(3) reads them, `$$`, `\#`."""
 
@@ -51,6 +55,7 @@ def posix(text: str) -> str:
 
     # Blanks at either end are no part of a K line, and a minus in front begins an option of the map's: that of a rule
     # `/-dsl/` was the delimiter, and the empty pattern behind it matched everybody.
+    text = _BRACKETS.sub(lambda found: found[0].replace(r"\d", "0-9"), text)
     kept = re.sub(r"\A[- ]|(?<!\\) \Z", lambda found: f"[{found[0]}]", text)
     return re.sub(r"\\(.)", read, kept).replace("$", "$$").replace("#", r"\#")
 

@@ -67,6 +67,12 @@ for table in {" ".join(_TABLES)}; do
   chown root:smmta $new/$table.db
   chmod 640 $new/$table.db
 done
+# It reads a line into a buffer of so many bytes, and leaves out the rest without a word (MAXLINE).
+long=$(awk 'length > 2000 && /^K/ {{ print FILENAME ": " $1 " " length " bytes"; }}' $(printf "$new/%s " {" ".join(_CONFIGURATIONS)}))
+[ -z "$long" ] || {{
+  echo "$long" >&2
+  echo "Sendmail reads 2048 bytes of a line: name fewer relay_domains, or networks in place of single addresses (dnsbl_allow, networks)" >&2
+  exit 1; }}
 for cf in {" ".join(_CONFIGURATIONS)}; do
   sed "s#{DIRECTORY}/#$new/#g" $new/$cf >$stage/try.cf
   said=$(sendmail -C $stage/try.cf -bt </dev/null 2>&1 | sed '/^ADDRESS TEST MODE/d; /^Enter </d; /^> *$/d')

@@ -34,7 +34,8 @@ class Waiting(NamedTuple):
 
 def of_postfix(listed: str) -> Iterator[Waiting]:
     """Give what `postqueue -j` lists, an object a line."""
-    for text in listed.splitlines():
+    # Within a line there may be whatever else some take for its end.
+    for text in filter(None, listed.split("\n")):
         message = json.loads(text)
         reasons = [one["delay_reason"] for one in message.get("recipients", ()) if one.get("delay_reason")]
         held = "on hold" if message.get("queue_name") == "hold" else "no reason given"

@@ -12,6 +12,7 @@ import os
 import re
 import smtplib
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -97,7 +98,8 @@ def xtext(value: str) -> str:
 def of_postfix(text: str) -> Waiting:
     """Return the envelope that `postcat -e` prints. Recipients that are done have other records."""
     found, orcpt, notify = Waiting(), "", 0
-    for line in text.splitlines():
+    # An address may have whatever else some take for the end of a line.
+    for line in text.split("\n"):
         name, _, value = line.partition(": ")
         if name == "named_attribute":
             attribute, _, value = value.partition("=")
@@ -174,18 +176,46 @@ def crlf(content: bytes) -> bytes:
 
 
 def _run(*command: str) -> bytes:
-    return subprocess.run(command, check=True, capture_output=True).stdout
+    return subprocess.run(command, check=True, capture_output=True, timeout=_LONG).stdout
+
+
+def _listed() -> Mapping[str, frozenset[str]]:
+    """Return who has not got each message of Postfix's queue yet, as postqueue(1) says it, by id.
+
+    What postcat(1) prints is lines, and nothing in them says what a sender has written: a line end within a parameter would be
+    a recipient of his choice, to whom this gateway relays nothing.
+    """
+    found = dict[str, frozenset[str]]()
+    for line in _run("postqueue", "-j").split(b"\n"):
+        if line:
+            message = json.loads(line.decode("utf-8", "surrogateescape"))
+            found[message["queue_id"]] = frozenset(_plain(one["address"]) for one in message["recipients"])
+    return found
+
+
+def _plain(address: str) -> str:
+    """Return an address without its quotes, and with a question mark for what postqueue(1) shows none of."""
+    return re.sub(r"[^!-~]+|\?+", "?", re.sub(r'["\\]', "", address))
 
 
 def postfix_queue() -> Iterator[Taken]:
     """Yield (id, envelope, content, what takes it out of the queue) of each message that waits in Postfix."""
     may("postfix")
+    listed = _listed()
     for path in sorted(one for name in ("incoming", "active", "deferred") for one in _ids(SPOOL / name, "*")):
+        # Not accepted: its session ended first, and what is in it has no end (Postfix's mail_queue.h, MAIL_QUEUE_STAT_READY).
+        if not path.stat().st_mode & stat.S_IXUSR:
+            continue
         if any(one.name == path.name for one in _ids(SPOOL / "bounce", "*")):
             raise CannotCarryError(
                 f"a bounce of {path.name} is being made: start Postfix, and deploy again later"
             )
         envelope = of_postfix(_run("postcat", "-e", "-q", path.name).decode("utf-8", "surrogateescape"))
+        if not {_plain(one.address) for one in envelope.recipients} <= listed.get(path.name, frozenset()):
+            raise CannotCarryError(
+                f"{path.name} has recipients that `postqueue -j` does not know: somebody has written them into its envelope; "
+                f"look at it by `postcat -q {path.name}`, remove it by `postsuper -d {path.name}`, and deploy again"
+            )
         content = _run("postcat", "-h", "-b", "-q", path.name)
         yield path.name, envelope, crlf(content), partial(_run, "postsuper", "-d", path.name)
 
@@ -350,7 +380,13 @@ def main(words: list[str]) -> int:
             print(f"{out(which, Path(directory))} messages written down in {directory}")
             return 0
         count, refused = into(which, Path(directory))
-    except (CannotCarryError, OSError, smtplib.SMTPException, subprocess.CalledProcessError) as error:
+    except (
+        CannotCarryError,
+        OSError,
+        ValueError,
+        smtplib.SMTPException,
+        subprocess.SubprocessError,
+    ) as error:
         print(f"the queue cannot be carried over: {error}", file=sys.stderr)
         return 1
     print(f"{count} messages handed over")

@@ -50,6 +50,59 @@ def test_postfixs_envelope_is_read_with_what_was_asked_for_and_without_who_has_i
     ]
 
 
+def test_nothing_but_a_line_feed_ends_a_line_of_an_envelope() -> None:
+    for end in ("\u2028", "\u0085", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\r"):
+        found = carry.of_postfix(f"sender: a{end}recipient: victim@elsewhere.example{end}x@sender.example\n")
+        assert found.recipients == []
+        assert found.sender.endswith('x"@sender.example')
+
+
+@pytest.fixture
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a directory that is Postfix's, with the message 4zx, of which postcat and postqueue tell."""
+    for name in ("incoming", "active", "deferred", "bounce", "hold", "maildrop"):
+        (tmp_path / name).mkdir()
+    message = tmp_path / "deferred/4zx"
+    message.touch(mode=0o700)
+    monkeypatch.setattr(carry, "SPOOL", tmp_path)
+    monkeypatch.setitem(carry._HELD, "postfix", (tmp_path / "hold", *carry._HELD["postfix"][1:]))
+    monkeypatch.setitem(carry._OWN, "postfix", (tmp_path / "maildrop", *carry._OWN["postfix"][1:]))
+    known = ('\\"two words+x\\"@bastide.example', "carol@bastide.example", '\\"a\\"b@bastide.example')
+    listed = ", ".join(f'{{"address": "{one}"}}' for one in known)
+
+    def run(*command: str) -> bytes:
+        if command[0] == "postqueue":
+            return f'{{"queue_id": "4zx", "recipients": [{listed}]}}\n'.encode()
+        if command[:2] == ("postcat", "-e"):
+            return (tmp_path / "envelope").read_bytes()
+        if command[0] == "postsuper":
+            message.unlink()
+        return b"Subject: x\n\nbody\n"
+
+    (tmp_path / "envelope").write_text(POSTFIX)
+    monkeypatch.setattr(carry, "_run", run)
+    return tmp_path
+
+
+def test_a_message_of_postfix_is_carried_and_one_that_was_never_accepted_is_not(
+    spool: Path, tmp_path: Path
+) -> None:
+    (spool / "incoming/4zy").touch(mode=0o600)
+    assert carry.out("postfix", tmp_path / "handover") == 1
+    assert (spool / "incoming/4zy").exists()
+    assert not (spool / "deferred/4zx").exists()
+
+
+def test_a_recipient_that_somebody_wrote_into_an_envelope_stops_it(
+    spool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forged = "named_attribute: dsn_orig_rcpt=rfc822;x\nrecipient: victim@elsewhere.example\n"
+    (spool / "envelope").write_text(POSTFIX.replace("named_attribute: notify_flags=1\n", forged))
+    assert carry.main(["out", "postfix", str(tmp_path / "handover")]) == 1
+    assert "4zx has recipients that `postqueue -j` does not know" in capsys.readouterr().err
+    assert (spool / "deferred/4zx").exists()
+
+
 def test_sendmails_envelope_and_headers_are_read() -> None:
     found, headers = carry.of_sendmail(SENDMAIL)
     assert (found.sender, found.envid, found.ret) == ("alice@sender.example", "QQ314159", "HDRS")

@@ -31,6 +31,7 @@ LIVE = 'R< $* > \t\t$@ OK \nR$* \t\t$# error $@ 5 . 5 . 2 $: "501 no" \n'
 def test_a_pattern_is_written_so_that_neither_a_comment_nor_a_macro_is_read_into_it() -> None:
     assert posix(r"^a#\d\@$") == r"^a\#[0-9][@]$$"
     assert posix(r"\#") == r"[\#]"
+    assert posix(r"^[\d.-]+\.[^\d]\[\d") == r"^[0-9.-]+\.[^0-9]\[[0-9]"
 
 
 def test_an_option_is_asked_of_sendmails_own_trace() -> None:
