@@ -149,9 +149,13 @@ def list_problems(
         )
     for network in allow:
         try:
-            ip_network(network)
+            known = ip_network(network)
         except ValueError as error:
             yield "dnsbl_allow", f"{network!r} is not a network in CIDR form ({error})"
+            continue
+        # Python takes a mask too, and Postfix would skip the line (cidr_table(5)).
+        if "/" in network and not network.rpartition("/")[2].isdecimal():
+            yield "dnsbl_allow", f"{network!r} has a mask where CIDR has a length; write {str(known)!r}"
     for address in resolvers:
         if lists and _is_public(address):
             problem = f"{address} is a public resolver, which block lists refuse or answer with error codes"

@@ -90,6 +90,7 @@ def test_a14_dead_lists_are_refused_with_the_reason(dead: str) -> None:
         ({"dnsbl": [one()], "resolvers": ["8.8.8.8"]}, "public resolver"),
         ({"dnsbl": [one()], "resolvers": ["2606:4700:4700::1111"]}, "public resolver"),
         ({"dnsbl_allow": ["192.0.2.1/24"]}, "CIDR"),
+        ({"dnsbl_allow": ["192.0.2.0/255.255.255.0"]}, "write '192.0.2.0/24'"),
         ({"dnsbl": [one()], "postscreen": False}, "postscreen"),
         ({"postscreen_deep": ["pipelining"], "postscreen": False}, "postscreen"),
         ({"dns": {"trust_anchors": ["example.org. DS x"]}}, "DS record"),
