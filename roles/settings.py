@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from roles.absent import completed
 from roles.dns.published import Publish
 from roles.dns.settings import BlockList, Dns
-from roles.errors import SettingError
+from roles.errors import SettingError, explained
 from roles.filterd import policy
 from roles.firewall.settings import Firewall, zone_of
 from roles.forms import HTTP_PORT, SMTP_PORT, next_hop_port, next_hops
@@ -302,7 +302,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         try:
             gateway = msgspec.convert(completed(own), cls)
         except msgspec.ValidationError as error:
-            raise SettingError(_explained(str(error), cls.__struct_fields__)) from error
+            raise SettingError(explained(str(error), cls.__struct_fields__)) from error
         for name, problem in problems(gateway):
             raise SettingError(f"setting `{name}`: {problem}")
         return gateway
@@ -397,11 +397,3 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def domains(self) -> tuple[str, ...]:
         """The relayed domains in a fixed order."""
         return tuple(sorted(self.relay_domains))
-
-
-def _explained(text: str, fields: tuple[str, ...]) -> str:
-    """Turn msgspec's words into ours: which setting, and where the list of settings is."""
-    return (
-        f"inventory data: {text.replace('Object', 'the gateway')}; "
-        f"docs/settings.md explains each setting, known names are: {', '.join(fields)}"
-    )
