@@ -13,13 +13,14 @@ Direction = Literal["any", "in", "out"]
 # What the usual desktop runs on a double click: programs, scripts, installers, shortcuts, queries that fetch. Not
 # "com": a present-day system runs only a PE under that name, which `attachment.kind` knows by its content.
 BANNED_EXTENSIONS = (
-    "ade", "adp", "appinstaller", "application", "appref-ms", "appx", "appxbundle", "bat", "chm", "cmd", "cpl",
-    "desktop", "diagcab", "diagcfg", "diagpkg", "dll", "dqy", "exe", "gadget", "hlp", "hta", "inf", "ins", "iqy",
-    "isp", "jar", "jnlp", "js", "jse", "lib", "library-ms", "lnk", "mad", "maf", "mam", "maq", "maw", "mde", "msc",
-    "msh", "msh1", "msh2", "mshxml", "msi", "msix", "msixbundle", "msp", "mst", "msu", "oqy", "pif", "ps1",
-    "ps1xml", "ps2", "ps2xml", "psc1", "psc2", "pyw", "pyz", "pyzw", "rdp", "reg", "rqy", "scf", "scr", "sct",
-    "search-ms", "searchconnector-ms", "settingcontent-ms", "shb", "slk", "sys", "theme", "url", "vb", "vbe", "vbs",
-    "vxd", "website", "wll", "wsb", "wsc", "wsf", "wsh", "xbap", "xll",
+    "ade", "adp", "appinstaller", "application", "appref-ms", "appx", "appxbundle", "bat", "chm", "cmd", "command",
+    "cpl", "desktop", "diagcab", "diagcfg", "diagpkg", "dll", "dqy", "exe", "fxp", "gadget", "hlp", "hta", "inf",
+    "ins", "iqy", "isp", "jar", "jnlp", "js", "jse", "lib", "library-ms", "lnk", "mad", "maf", "mam", "maq", "maw",
+    "mde", "msc", "msh", "msh1", "msh2", "mshxml", "msi", "msix", "msixbundle", "msp", "mst", "msu", "ops", "oqy",
+    "osd", "pcd", "pif", "plg", "prg", "ps1", "ps1xml", "ps2", "ps2xml", "psc1", "psc2", "psd1", "psm1", "pyw", "pyz",
+    "pyzw", "rdp", "reg", "rqy", "scf", "scr", "sct", "search-ms", "searchconnector-ms", "settingcontent-ms", "shb",
+    "slk", "sys", "terminal", "theme", "udl", "url", "vb", "vbe", "vbs", "vsmacros", "vsw", "vxd", "webpnp", "website",
+    "wll", "workflow", "ws", "wsb", "wsc", "wsf", "wsh", "xbap", "xll", "xnk",
 )  # fmt: skip
 BANNED_KINDS = ("pe", "elf", "macho", "lnk", "java-class", "dex", "chm", "msi")
 SHORTENERS = (

@@ -84,12 +84,18 @@ def _opened(data: bytes, formats: Iterable[str], filters: Iterable[str], passwor
             ffi.get_read_format_function(name)(archive)
         for name in filters:
             ffi.get_read_filter_function(name)(archive)
-        if password:
-            _told(ffi.read_add_passphrase, archive, password.encode())
+        for spelling in _spellings(password):
+            _told(ffi.read_add_passphrase, archive, spelling)
         _told(ffi.read_open_memory, archive, data, len(data))
         yield archive
     finally:
         ffi.read_free(archive)
+
+
+def _spellings(password: str) -> list[bytes]:
+    """Return the bytes that packers make of a password: UTF-8, or what Windows and DOS call the code page of the West."""
+    spelled = dict.fromkeys(password.encode(code, "ignore") for code in ("utf-8", "cp1252", "cp850"))
+    return [one for one in spelled if one and (password.isascii() or len(one) >= len(password))]
 
 
 def _next(archive: object, entry: object) -> int:

@@ -25,7 +25,7 @@ from filterd.stages import archive
 from tests.corpus.mail import file_part, mixed, text_part
 from tests.corpus.writers.oldarchives import arj, cabinet
 from tests.corpus.writers.rars import rar4, rar5, rar5_enciphered
-from tests.corpus.writers.zips import Member, zip_of, zipped
+from tests.corpus.writers.zips import Member, scrambled, zip_of, zipped
 
 PAYLOAD = b"The quick brown fox jumps over the lazy dog." * 3
 PARSE = Path(archive.__file__).parent.parent / "parse"
@@ -178,6 +178,15 @@ def locked(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[bytes]:
 def test_a_password_in_the_body_opens_an_archive(locked: bytes, words: bytes) -> None:
     # P09
     anatomy, contents = opened(locked, words=words)
+    assert PAYLOAD in contents
+    assert rules(anatomy) == {"archive.password-in-body"}
+
+
+@pytest.mark.parametrize("code", ["utf-8", "cp1252", "cp850"])
+def test_a_password_with_umlauts_is_tried_as_packers_spell_it(code: str) -> None:
+    # P09: Windows' packers take the code page of the system.
+    locked = zipped(scrambled(PAYLOAD, "Schl\u00fcssel-7".encode(code)))
+    anatomy, contents = opened(locked, words="Das Passwort lautet: Schl\u00fcssel-7\r\n".encode())
     assert PAYLOAD in contents
     assert rules(anatomy) == {"archive.password-in-body"}
 

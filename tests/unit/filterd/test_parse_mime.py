@@ -54,6 +54,36 @@ def test_a_file_with_lf_only_is_read_as_the_mta_would() -> None:
     assert not rules_of(raw)
 
 
+_FIELDS = b"Reporting-MTA: dns; a.example\r\n\r\nFinal-Recipient: rfc822; b@c.example\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "delivery-status",
+        "global-delivery-status",
+        "disposition-notification",
+        "feedback-report",
+        "tracking-status",
+    ],
+)
+def test_a_report_is_read_alike_by_both_parsers_and_what_it_holds_is_looked_at(kind: str) -> None:
+    # RFC 3464, 6533, 8098, 5965, 3886
+    report = b"Content-Type: message/%s\r\n\r\n%s" % (kind.encode(), _FIELDS)
+    assert not rules_of(mixed(TEXT, report), "warn")
+    assert not rules_of(mixed(TEXT, report))
+    carrying = report + b"\r\n" + EICAR
+    assert any(EICAR in content for content in read(mixed(TEXT, carrying))[1])
+
+
+def test_what_only_one_parser_sees_is_a_disagreement() -> None:
+    whole = (
+        b"Content-Type: multipart/related\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + base64.b64encode(HEAD + b"\r\nx")
+    )
+    assert "integrity.parsers-disagree" in rules_of(mixed(TEXT, whole), "warn")
+
+
 def test_headers_are_decoded_in_order() -> None:
     raw = HEAD.replace(b"Order", b"=?utf-8?q?Gr=C3=BC?=\r\n =?utf-8?b?w58=?= raw \xc3\xa4") + b"\r\nx\r\n"
     anatomy, _ = read(raw)
