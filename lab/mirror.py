@@ -19,6 +19,8 @@ from lab.platforms import lab_platform
 from lab.state import cache_root
 from lab.tools import run
 
+# What the tests put on a server before Bastide comes, beside what the roles know.
+USED = ("nftables",)
 # Raise it when the way a mirror is made changes, so that old ones are not used.
 RECIPE = 2
 
@@ -30,9 +32,9 @@ def packages(platform: str) -> tuple[tuple[str, ...], ...]:
 
 
 def sets(platform: str) -> tuple[tuple[str, ...], ...]:
-    """Return all that the mirror holds: what the roles install, and what scanners of others want for the length of a scan."""
+    """Return all that the mirror holds: what the roles install, what scanners of others want, what a used server has."""
     row = lab_platform(platform).row
-    return (*packages(platform), row.scanners)
+    return (*packages(platform), row.scanners, USED)
 
 
 def key(image_key: str, sets: Sequence[Sequence[str]]) -> str:

@@ -59,13 +59,28 @@ BOGONS: Final = (
 
 
 def bogons(gateway: Gateway, family: int, *, house: bool) -> tuple[Network, ...]:
-    """Return the bogons of one family that this gateway has no use for, in order; ``house``: those with that mark too."""
-    zones = tuple(network for zone in gateway.firewall.zones.values() for network in zone.networks)
-    used = (*parsed((*gateway.firewall.bogons_in_use, *zones)), *known_networks(gateway))
+    """Return the bogons of one family that this gateway does not use whole, in order; ``house``: those with that mark too."""
+    used = _used(gateway, family)
     found = (ip_network(bogon.network) for bogon in BOGONS if house or not bogon.house)
     return tuple(
         network
         for network in found
-        if network.version == family
-        and not any(network.overlaps(other) for other in used if other.version == family)
+        if network.version == family and not any(within(network, other) for other in used)
     )
+
+
+def used_parts(gateway: Gateway, family: int, *, house: bool) -> tuple[Network, ...]:
+    """Return the networks of one family that settings use of those bogons, which are let in before their rules."""
+    whole = bogons(gateway, family, house=house)
+    return tuple(one for one in _used(gateway, family) if any(within(one, network) for network in whole))
+
+
+def within(one: Network, other: Network) -> bool:
+    """Return whether a network is part of another of its family."""
+    return one.overlaps(other) and one.prefixlen >= other.prefixlen
+
+
+def _used(gateway: Gateway, family: int) -> tuple[Network, ...]:
+    zones = tuple(network for zone in gateway.firewall.zones.values() for network in zone.networks)
+    named = (*parsed((*gateway.firewall.bogons_in_use, *zones)), *known_networks(gateway))
+    return tuple(dict.fromkeys(one for one in named if one.version == family))

@@ -1,5 +1,6 @@
 """Put the packet filter on a host."""
 
+from roles.firewall import others
 from roles.firewall.defences import DEFENCES, FILTERING
 from roles.firewall.defences.kernel import MODULES
 from roles.firewall.defences.whole import CLOSED, UNIT
@@ -42,16 +43,13 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         v6=ruleset(FILTERING, gateway, 6),
         confirm_seconds=gateway.firewall_confirm_seconds,
     )
-    if not platform.loads_rules:
-        # Behind ours, so that the host is at no time without any; at boot only one of them is to load.
-        converged(
-            name="Have no other packet filter",
-            question="for u in firewalld nftables iptables ip6tables; do systemctl is-enabled --quiet $u.service 2>/dev/null && echo $u; "
-            "done; true",
-            wanted="",
-            remedy="for u in firewalld nftables iptables ip6tables; do "
-            "! systemctl is-enabled --quiet $u.service 2>/dev/null || systemctl --quiet disable --now $u.service; done",
-        )
+    # Behind ours, so that the host is at no time without any; at boot only one of them is to load.
+    converged(
+        name="Have no other packet filter",
+        question=others.FOUND,
+        wanted="",
+        remedy=others.ENDED,
+    )
     _kernel(gateway)  # behind the rules, with which the kernel loads the modules whose parameters these are
     # Its plugins read /etc/iptables at boot; the rules are live already, so nothing reloads it here.
     unit_current(

@@ -55,8 +55,8 @@ class Firewall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     bogons_in_use: Annotated[
         tuple[str, ...],
         Meta(
-            description="Networks (CIDR) that your packets come from although nothing on the internet may: bogons that "
-            "overlap with one of them are let in, and so are those that other settings name."
+            description="Networks (CIDR) that your packets come from although nothing on the internet may: they are let in, "
+            "and so are those that other settings name; the rest of the bogon that they are part of is not."
         ),
     ] = ()
     mirrors: Annotated[

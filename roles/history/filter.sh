@@ -1,6 +1,7 @@
 # The packet filter's way back, part of revert. Where the former rules refuse anything, only a new login keeps them.
 ROLLBACK=bastide-revert-rollback
 CONFIRM_SECONDS=120
+LOADERS='nftables|firewalld|ufw|fail2ban|sshguard|shorewall|shorewall6|ferm|iptables|ip6tables'
 
 tool_of() { if [ "$1" = 4 ]; then echo iptables; else echo ip6tables; fi; }
 bare() { "$1"-save | sed -e '/^#/d' -e 's/ \[[0-9]*:[0-9]*\]$//'; }
@@ -20,8 +21,16 @@ filter_loaded() {
   for family in $1; do "$(tool_of "$family")-restore" -w 10 "$X/filter$family.$2" || return 1; done
 }
 
+# Start what loads rules by itself and did so before; some of it begins with a flush, so it comes before the rules of before.
+loaders_back() {
+  for unit in $(taken active | grep -xE "($LOADERS)\.service"); do
+    systemctl --quiet start "$unit" || lacks "$unit ran before and does not start"
+  done
+}
+
 # Have both families' rules of before, each in one step.
 filter_back() {
+  loaders_back
   families=$(state firewall | awk -F'\t' '$2 != $4 { print $1 }')
   loaded=
   for family in $families; do

@@ -16,6 +16,8 @@ OWN: Final = {
     "/usr/local/bin/own": "#!/bin/sh\necho own\n",
     "/etc/postfix/own": "own.example OK\n",
     "/etc/exim4/exim4.conf.localmacros": "MAIN_TLS_ENABLE = yes\n",
+    "/etc/nftables.conf": "#!/usr/sbin/nft -f\nflush ruleset\ntable inet own {\n  chain input {\n"
+    "    type filter hook input priority 10; policy accept;\n    tcp dport 2525 drop\n  }\n}\n",
     "/root/notes": "do not lose me\n",
     "/etc/systemd/system/own-web.service": "[Unit]\nDescription=Own pages\n[Service]\n"
     f"ExecStart=/usr/bin/python3 -m http.server --directory /srv/drop {PORT}\n[Install]\nWantedBy=multi-user.target\n",
@@ -42,7 +44,7 @@ _FILES: Final = "\n".join(
 MADE: Final = f"""set -e
 export DEBIAN_FRONTEND=noninteractive
 apt-get -q update >/dev/null
-apt-get -q -y --no-install-recommends install postfix iptables >/dev/null
+apt-get -q -y --no-install-recommends install postfix iptables nftables >/dev/null
 {_LEFTOVER}
 mkdir -m 1777 -p /srv/drop
 mkdir -m 777 -p /var/lib/own-drop
@@ -61,6 +63,7 @@ systemctl restart postfix
 systemctl daemon-reload
 systemctl --quiet enable --now own-web
 systemctl reload ssh
+systemctl --quiet enable --now nftables
 for n in 1 2; do printf 'Subject: old mail %s\\n\\nold\\n' $n | sendmail -f odd@old.example 'someone@[{NOWHERE}]'; done
 for t in iptables ip6tables; do
   $t -N own

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from ipaddress import ip_network
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
@@ -55,9 +56,10 @@ def segment(source: str, target: str, sport: int, port: int, flags: int = _SYN) 
 def syns(sources: Sequence[str], target: str, ports: Sequence[int], count: int, rate: int) -> dict[str, Any]:
     """Send so many SYN packets, so many a second, from the sources and to the ports in turn, each from a random port.
 
-    Returns how many were sent, and in how many seconds.
+    A source may be a network (CIDR): then each address of it is one. Returns how many were sent, and in how many seconds.
     """
     family = socket.AF_INET6 if ":" in target else socket.AF_INET
+    sources = [str(address) for one in sources for address in ip_network(one)]
     started = time.monotonic()
     with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as out:
         for number in range(count):

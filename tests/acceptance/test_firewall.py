@@ -105,6 +105,26 @@ def gets_out(gateway: GatewayHost, user: str, address: str, port: int) -> bool:
     )
 
 
+@pytest.mark.parametrize(("user", "heard"), [("root", "yes"), ("nobody", "no"), ("filterd", "no")])
+def test_an_echo_is_roots_to_send(user: str, heard: str, gateway: GatewayHost) -> None:
+    # H03: systemd lets every user send one (net.ipv4.ping_group_range), with whatever content.
+    script = (
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP); s.settimeout(2); "
+        f"s.sendto(bytes((8, 0, 0, 0, 0, 0, 0, 1)) + bytes(1000), ('{WORLD}', 0)); s.recv(2000)"
+    )
+    with gateway.altered(
+        "sysctl -qw net.ipv4.ping_group_range='0 2147483647'",
+        f"sysctl -qw net.ipv4.ping_group_range='{_pingers(gateway)}'",
+    ):
+        as_user = f"setpriv --reuid={user} --clear-groups --inh-caps=-all"
+        said = gateway.run(f'{as_user} python3 -c "{script}" 2>/dev/null && echo yes || echo no').strip()
+    assert said == heard
+
+
+def _pingers(gateway: GatewayHost) -> str:
+    return " ".join(gateway.run("sysctl -n net.ipv4.ping_group_range").split())
+
+
 @pytest.mark.parametrize(("user", "address", "port", "expected"), OUT)
 def test_each_user_gets_out_where_it_needs_to(
     user: str, address: str, port: int, expected: str, gateway: GatewayHost
@@ -191,10 +211,10 @@ BROKEN = {
         "firewall.nothing-else:IPv4 filter table",
     ),
     "bogon": (
-        "iptables -D INPUT -s 10.0.0.0/8 -i wan0 -m comment --comment firewall.bogons -j spoofed",
+        "iptables -D bogons -s 10.0.0.0/8 -m comment --comment firewall.bogons -j spoofed",
         "iptables-restore /etc/iptables/rules.v4",
         "firewall.bogons",
-        "firewall.bogons:IPv4 INPUT",
+        "firewall.bogons:IPv4 bogons",
     ),
     "closed": (
         "sed -i 's/^:INPUT DROP/:INPUT ACCEPT/' /etc/iptables/closed.v6",

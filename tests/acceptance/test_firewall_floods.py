@@ -18,7 +18,9 @@ from tests.acceptance.outside import Outside
 
 # Neither has any privilege: the sender may send for sender.example, the other one is a stranger.
 # Each is counted for a minute and more, so that each is used for one thing.
-SENDER, STRANGER, THIRD, PATIENT, SCANNER = (f"198.51.100.{number}" for number in (11, 73, 72, 71, 68))
+SENDER, STRANGER, THIRD, PATIENT, SCANNER, LOUD = (
+    f"198.51.100.{number}" for number in (11, 73, 72, 71, 68, 69)
+)
 DELIVERED_SECONDS = 5.0
 # Closed everywhere, and never the same twice in a row.
 CLOSED = list(range(3000, 3060))
@@ -134,6 +136,23 @@ def test_who_scans_is_banned_and_what_stands_goes_on(wan: Outside, gateway: Gate
         <= 600
     )
     assert not banned(gateway, SENDER)
+
+
+def test_a_flood_of_many_forged_sources_hides_no_scanner_and_stops_no_mail(
+    sender: Outside, wan: Outside, gateway: GatewayHost
+) -> None:
+    # H04. More sources than a rule's table of clients holds by default, to a closed port and to SMTP; their answers stay in the lab.
+    forged = {"sources": ["11.0.0.0/15"], "target": wan.address, "rate": 10_000}
+    with (
+        under_way(wan.netns, "syns", ports=[3000], count=90_000, **forged) as closed,
+        under_way(wan.netns, "syns", ports=[25], count=90_000, **forged) as smtp,
+    ):
+        for flood in (closed, smtp):
+            flood.communicate(timeout=120)
+    done_in(wan.netns, "syns", sources=[LOUD], target=wan.address, ports=CLOSED, count=60, rate=100)
+    assert banned(gateway, LOUD)
+    assert done_in(wan.netns, "reached", source=STRANGER, target=wan.address, port=25) == {"open": True}
+    assert delivered(sender, gateway) < DELIVERED_SECONDS
 
 
 def test_one_port_tried_often_is_no_scan(wan: Outside, gateway: GatewayHost) -> None:

@@ -120,6 +120,17 @@ def test_what_was_there_is_found_in_the_record_or_where_it_was(hosts: Hosts) -> 
     assert hosts.used.run(f"find {queue} -type f").count("\n") == 2
 
 
+def test_another_packet_filter_is_ended_and_ours_stays(hosts: Hosts) -> None:
+    # H03: its unit's own stop is `nft flush ruleset`.
+    assert "inet" not in hosts.used.run("nft list tables")
+    assert hosts.used.run("systemctl is-enabled nftables; systemctl is-active nftables || true").split() == [
+        "disabled",
+        "inactive",
+    ]
+    assert hosts.used.run("iptables -S INPUT | head -n 1") == "-P INPUT DROP\n"
+    assert "tcp dport 2525 drop" in hosts.used.run("cat /var/lib/bastide/nft-before")
+
+
 def test_what_stays_for_the_administrator_is_said_and_nothing_else(hosts: Hosts, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     command = [

@@ -63,6 +63,9 @@ _ASKED = {
     f"| awk '{{ print $1 }}' | grep -v '{_PASSING}'",
     "failed": "systemctl list-units --no-legend --no-pager --plain --failed",
     "sysctl": f"sysctl -a 2>/dev/null | grep -v '{COUNTING}'",
+    # Those that iptables makes for itself may stay, empty.
+    "native filters": "! command -v nft >/dev/null || for t in $(nft list tables | awk '$2 !~ /^ip6?$/ { print $2 \":\" $3 }'); do "
+    "nft -s list table ${t%:*} ${t#*:}; done",
     "ip4": "! command -v iptables-save >/dev/null || iptables-save | sed '/^#/d; s/\\[.*//'",
     "ip6": "! command -v ip6tables-save >/dev/null || ip6tables-save | sed '/^#/d; s/\\[.*//'",
     "account": "getent passwd; getent group; getent shadow",

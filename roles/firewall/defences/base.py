@@ -14,6 +14,9 @@ FAMILIES: Final = (4, 6)
 CLIENT: Final = {4: 32, 6: 64}
 NEW: Final = "-m conntrack --ctstate NEW"
 SYN: Final = "--tcp-flags FIN,SYN,RST,ACK SYN"
+# Of a rule's table of clients: 262,144 of them, some 30 MB, when a flood fills it. What is past its time is looked for twice
+# a second.
+ROOM: Final = " --hashlimit-htable-size 65536 --hashlimit-htable-max 262144 --hashlimit-htable-gcinterval 500"
 
 # What a host without this filter shows: its closed ports answer with RST.
 _OPEN_HOST: Final = Answers(answered=frozenset({22, 25, 80}), declared=frozenset({25}))
@@ -44,24 +47,31 @@ def sources(networks: tuple[Network, ...], family: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"-s {network} " for network in networks if network.version == family))
 
 
-def hashlimit(name: str, family: int, above: str, burst: int) -> str:
-    """Return the match of a client that is above a rate, in iptables-save's spelling; each name counts for itself."""
+def hashlimit(name: str, family: int, above: str, burst: int, *, room: str = ROOM) -> str:
+    """Return the match of a client that is above a rate, in iptables-save's spelling; each name counts for itself.
+
+    A rule whose table is full drops what it cannot count (xt_hashlimit), whatever its target: ``room`` is for a flood.
+    """
     mask = f" --hashlimit-srcmask {CLIENT[family]}" if CLIENT[family] != 32 else ""  # noqa: PLR2004 - the default
     return (
         f"-m hashlimit --hashlimit-above {above} --hashlimit-burst {burst} --hashlimit-mode srcip "
-        f"--hashlimit-name bastide-{name}{family}{mask}"
+        f"--hashlimit-name bastide-{name}{family}{room}{mask}"
     )
 
 
 def logged(chain: str, word: str) -> tuple[FirewallRule, ...]:
     """Return the rules that log what comes to a chain: little of one source, little of all together.
 
-    A flood of one source leaves room for others in the log, and all floods together do not fill the disk.
+    A flood of one source leaves room for others in the log, and all floods together do not fill the disk. Of many sources
+    only some are counted at all: a table that they filled would end their packets here, before the rules behind this one.
     """
 
     def rules(family: int) -> Rules:
-        one = hashlimit(f"log-{word}", family, "5/min", 5).replace("--hashlimit-above", "--hashlimit-upto")
-        return fixed(f'{one} -m limit --limit 1/sec --limit-burst 20 -j LOG --log-prefix "bastide {word}: "')
+        one = hashlimit(f"log-{word}", family, "5/min", 5, room="").replace("-above", "-upto")
+        return fixed(
+            f"-m limit --limit 100/sec --limit-burst 100 {one} -m limit --limit 1/sec --limit-burst 20 "
+            f'-j LOG --log-prefix "bastide {word}: "'
+        )
 
     return each(chain, rules)
 

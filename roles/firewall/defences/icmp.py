@@ -11,8 +11,10 @@ _BURST = 20
 _NEIGHBOURS = (135, 136)
 # RFC 4890 4.4.1: a host that does not hear its listener queries is forgotten by switches that snoop (RFC 2710, RFC 3810).
 _LISTENERS = (130,)
-# Echo, solicitations and advertisements of neighbours, solicitations of routers, reports of listeners (both versions).
-_OUT = (128, 131, 132, 133, 135, 136, 143)
+# Solicitations and advertisements of neighbours, solicitations of routers, reports of listeners (both versions): the kernel's.
+_OUT = (131, 132, 133, 135, 136, 143)
+# Who looks for a fault is root; an echo carries whatever its sender likes, and every user may send one (ping_group_range).
+_ASKED = "-m limit --limit 5/sec --limit-burst 20 -m owner --uid-owner root -j ACCEPT"
 
 _MATCH = {4: "-p icmp -m icmp --icmp-type 8", 6: "-p ipv6-icmp -m icmp6 --icmpv6-type 128"}
 
@@ -36,7 +38,7 @@ ICMP = Defence(
     id="firewall.icmp",
     title="Echo, neighbour discovery and error messages work, all other ICMP is dropped",
     why="Path MTU discovery and IPv6 die without ICMP (RFC 4890 4.3.1); redirects, router advertisements, timestamps and node "
-    "information questions serve an attacker alone.",
+    "information questions serve an attacker alone. Outwards an echo can carry data: root alone asks, a few a second.",
     rows=("H03",),
     sets=(
         # Errors (RFC 4890 4.4.1: unreachable, too big, time exceeded, parameter problem) are RELATED where they are about a
@@ -48,7 +50,7 @@ ICMP = Defence(
                 "-p icmp -m icmp --icmp-type 8 -j ACCEPT",
             ),
         ),
-        FirewallRule(family=4, chain="OUTPUT", rules=fixed("-p icmp -m icmp --icmp-type 8 -j ACCEPT")),
+        FirewallRule(family=4, chain="OUTPUT", rules=fixed(f"{_MATCH[4]} {_ASKED}")),
         FirewallRule(
             family=6,
             chain="INPUT",
@@ -59,7 +61,10 @@ ICMP = Defence(
         FirewallRule(
             family=6,
             chain="OUTPUT",
-            rules=fixed(*(f"-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j ACCEPT" for kind in _OUT)),
+            rules=fixed(
+                f"{_MATCH[6]} {_ASKED}",
+                *(f"-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j ACCEPT" for kind in _OUT),
+            ),
         ),
     ),
     unseen="What ICMP is answered the acceptance tests look at, from the wan side.",

@@ -1,7 +1,7 @@
 """What every packet is held against before any service is thought of."""
 
 from roles.defence import Defence
-from roles.firewall.bogons import DATE, SOURCE, bogons
+from roles.firewall.bogons import DATE, SOURCE, bogons, used_parts
 from roles.firewall.defences.base import FAMILIES, Rules, both, declared, each, fixed, logged, scans
 from roles.firewall.ruleset import CHAINS
 from roles.firewall.settings import parsed
@@ -26,13 +26,21 @@ def _strangers(family: int) -> Rules:
     return rules
 
 
+def _from_outside(gateway: Gateway) -> tuple[str, ...]:
+    """Return the rules that hold what the internet sends against the bogons; without zones that is everything."""
+    ways = [f"-i {zone.interface} " for zone in gateway.firewall.outside] or [""]
+    return tuple(f"{way}-j bogons" for way in ways)
+
+
 def _bogons(family: int) -> Rules:
     """Return the rules against bogons: all of them from the internet's zones, or without zones what is never valid."""
 
     def rules(gateway: Gateway) -> tuple[str, ...]:
-        ways = [f" -i {zone.interface}" for zone in gateway.firewall.outside] or [""]
-        found = bogons(gateway, family, house=bool(gateway.firewall.outside))
-        return tuple(f"-s {network}{way} -j spoofed" for way in ways for network in found)
+        house = bool(gateway.firewall.outside)
+        return (
+            *(f"-s {network} -j RETURN" for network in used_parts(gateway, family, house=house)),
+            *(f"-s {network} -j spoofed" for network in bogons(gateway, family, house=house)),
+        )
 
     return rules
 
@@ -133,9 +141,10 @@ SPOOFED = Defence(
 BOGONS = Defence(
     id="firewall.bogons",
     title="Networks that nobody on the internet has are no sources",
-    why=f"What comes from them is forged, or could never be answered. The list is of the {SOURCE}, as of {DATE}.",
+    why="What comes from them is forged, or could never be answered; the part of one that a setting names is let in. "
+    f"The list is of the {SOURCE}, as of {DATE}.",
     rows=("H05",),
-    sets=each("INPUT", _bogons),
+    sets=(*each("INPUT", lambda _family: _from_outside), *each("bogons", _bogons)),
     unseen="The sender of a forged packet sees no answer, dropped or not; the acceptance tests look at the rules' counters.",
     weight=4,
 )

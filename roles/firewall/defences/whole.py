@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from roles.defence import Defence
 from roles.firewall.defences.base import FAMILIES, Rules
+from roles.firewall.others import FOUND
 from roles.firewall.ruleset import BOOT_DIRECTORY, canonical, ruleset
 from roles.kinds import FilterTable, HostAnswer, Listeners, OpenPorts, UnitOption
 from roles.kinds.packets import TOOLS
@@ -27,7 +28,8 @@ def _nothing_else(table: Tables) -> Defence:
     return Defence(
         id="firewall.nothing-else",
         title="The kernel holds these rules and no others",
-        why="One rule added by hand in front of the rest opens everything, and every other rule still stands there.",
+        why="One rule added by hand in front of the rest opens everything, and every other rule still stands there. Another "
+        "filter's unit that begins with a flush opens everything at the next upgrade of its package.",
         rows=("H03",),
         sets=(
             *(FilterTable(family=family, table=table(family)) for family in FAMILIES),
@@ -41,6 +43,12 @@ def _nothing_else(table: Tables) -> Defence:
                     refuted_by="1",
                 )
                 for family in FAMILIES
+            ),
+            HostAnswer(
+                subject="tables that iptables does not show, and other units that load rules",
+                command=FOUND,
+                matches="",
+                refuted_by="nftables.service\ntable inet filter",
             ),
         ),
         unseen="A rule towards a port that nothing listens on looks like a closed port from outside.",

@@ -7,6 +7,7 @@ OPERATIONS = {
         "Make the users that the rules name",
         "Make the sets of bans",
         "Load the rulesets",
+        "Have no other packet filter",
         "Write the kernel's room for connections",
         "Set the network's parameters",
         "Set the machine's parameters",

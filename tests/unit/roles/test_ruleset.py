@@ -1,10 +1,13 @@
 """The ruleset: its text, and that the text is all that the records ask for."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from roles import history
+from roles.firewall import others
 from roles.firewall.defences import FAMILIES
 from roles.firewall.defences import FILTERING as DEFENCES
 from roles.firewall.owners import users_made
@@ -325,21 +328,26 @@ def test_a_zones_networks_come_from_nowhere_else(family: int) -> None:
     ]
 
 
-def test_bogons_are_left_out_where_a_setting_uses_them() -> None:
-    def listed(chosen: Gateway, family: int) -> set[str]:
-        return set(re.findall(r"-s (\S+)", "\n".join(accepted("INPUT", "firewall.bogons", family, chosen))))
+def test_of_a_bogon_just_the_part_that_a_setting_uses_is_let_in() -> None:
+    def listed(chosen: Gateway, family: int, target: str) -> list[str]:
+        found = [rule for rule in rules(ruleset(DEFENCES, chosen, family)) if rule["chain"] == "bogons"]
+        # What is let in stands first.
+        assert [rule["target"] for rule in found] == sorted(rule["target"] for rule in found)
+        return [rule["match"].split()[1] for rule in found if rule["target"] == target]
 
-    # 10.0.0.0/8 is a zone's, 192.0.2.0/24 has the resolver.
-    assert "10.0.0.0/8" not in listed(ZONED, 4)
-    assert "192.0.2.0/24" not in listed(ZONED, 4)
-    assert {"172.16.0.0/12", "198.51.100.0/24", "240.0.0.0/4"} <= listed(ZONED, 4)
-    assert "fc00::/7" in listed(ZONED, 6)
+    # 10.1.0.0/16 is a zone's, 192.0.2.0/24 has the resolver and administrators.
+    assert {"10.0.0.0/8", "192.0.2.0/24", "172.16.0.0/12", "240.0.0.0/4"} <= set(listed(ZONED, 4, "spoofed"))
+    assert {"10.1.0.0/16", "192.0.2.53/32"} <= set(listed(ZONED, 4, "RETURN"))
+    assert "fc00::/7" in listed(ZONED, 6, "spoofed")
     # Without zones nobody can tell whether a private address is forged.
-    assert not {"10.0.0.0/8", "192.168.0.0/16", "172.16.0.0/12"} & listed(GATEWAY, 4)
-    used = gateway(firewall={"bogons_in_use": ["198.51.100.7", "3fff:1::/32"]})
-    assert "198.51.100.0/24" not in listed(used, 4)
-    assert "3fff::/20" not in listed(used, 6)
-    assert "3fff::/20" in listed(GATEWAY, 6)
+    assert not {"10.0.0.0/8", "192.168.0.0/16", "172.16.0.0/12"} & set(listed(GATEWAY, 4, "spoofed"))
+    used = gateway(firewall={"bogons_in_use": ["198.51.100.7", "3ffe::/15", "203.0.113.0/24"]})
+    assert "198.51.100.7/32" in listed(used, 4, "RETURN")
+    assert "198.51.100.0/24" in listed(used, 4, "spoofed")
+    # What is used whole is no bogon, and needs no word.
+    assert "203.0.113.0/24" not in {*listed(used, 4, "RETURN"), *listed(used, 4, "spoofed")}
+    assert "3fff::/20" not in {*listed(used, 6, "RETURN"), *listed(used, 6, "spoofed")}
+    assert "3fff::/20" in listed(GATEWAY, 6, "spoofed")
 
 
 @BOTH
@@ -379,3 +387,8 @@ def test_the_shorter_ruleset_names_nothing_that_could_be_missing(family: int) ->
     assert not re.search(r"uid-owner|match-set|hashlimit|dport 25", text)
     admins = {4: "192.0.2.0/28", 6: "2001:db8:5::/64"}[family]
     assert f"-A INPUT -s {admins} -p tcp -m tcp --dport 22 " in text
+
+
+def test_the_way_back_starts_the_units_that_a_deploy_ends() -> None:
+    text = (Path(history.__file__).parent / "filter.sh").read_text()
+    assert f"LOADERS='{'|'.join(others.UNITS)}'\n" in text

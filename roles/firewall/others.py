@@ -1,0 +1,50 @@
+"""Other packet filters on a host: what tells them, and how they are ended without a moment in which there is none.
+
+The attack it stops: a filter that nobody thinks of any more, and that puts its own rules in the place of ours at the next boot,
+or when its package is upgraded (nftables' unit begins with `flush ruleset`, and its package starts it anew).
+"""
+
+from typing import Final
+
+# Units that load rules by themselves, whatever the platform; iptables and ip6tables are EL's.
+UNITS: Final = (
+    "nftables",
+    "firewalld",
+    "ufw",
+    "fail2ban",
+    "sshguard",
+    "shorewall",
+    "shorewall6",
+    "ferm",
+    "iptables",
+    "ip6tables",
+)
+# The tables that iptables-nft(8) keeps, ours among them; iptables-save(8) shows those.
+NATIVE: Final = (
+    "command -v nft >/dev/null || exit 0; tables=$(nft list tables) || exit 1; "
+    "printf '%s\\n' \"$tables\" | grep -vxE '(table ip6? (filter|nat|mangle|raw|security))?' || true"
+)
+# Where what was removed is kept, for who wants it back.
+KEPT: Final = "/var/lib/bastide/nft-before"
+
+_SERVICES: Final = " ".join(f"{unit}.service" for unit in UNITS)
+# Those that are on. Of a name that is another unit's alias (Debian's loader has iptables') the Id is that unit's.
+_ON: Final = (
+    f"systemctl show --property Id,UnitFileState,ActiveState {_SERVICES} | "
+    """awk -F= 'function told() { if (on && index(" """
+    + _SERVICES
+    + """ ", " " id " ")) print id; id = ""; on = 0 } """
+    """/^$/ { told() } $1 == "Id" { id = $2 } $2 ~ /^(enabled|active)/ { on = 1 } END { told() }' | sort -u"""
+)
+FOUND: Final = f"{_ON}; ( {NATIVE} )"
+# What ends such a unit properly takes all rules with it, ours too: so they are killed, and what they left is removed.
+_DROP_IN: Final = "[Service]\\nExecStop=\\nExecStopPost=\\nKillSignal=SIGKILL\\n"
+ENDED: Final = f"""set -e
+for u in $({_ON}); do
+d=/run/systemd/system/$u.d; mkdir -p $d; printf '{_DROP_IN}' >$d/bastide.conf
+systemctl daemon-reload; systemctl --quiet disable $u; systemctl stop $u; systemctl reset-failed $u 2>/dev/null || true
+rm -r $d; systemctl daemon-reload
+done
+( {NATIVE} ) | while read -r word table; do
+mkdir -p -m 700 {KEPT.rpartition("/")[0]}; nft -s list table $table >>{KEPT}; nft delete table $table
+done"""
