@@ -226,6 +226,8 @@ units_back() {
   systemctl list-units --no-legend --no-pager --plain --state=active --type=service | awk '{ print $1 }' | while read -r unit; do
     name=${unit%.service}
     case $name in ssh | sshd | systemd-logind | user@* | *getty@* | bastide-revert | networking | dbus) continue ;; esac
+    # They begin with a flush of the rules that are back already.
+    ! printf '%s\n' "$name" | grep -qxE "$LOADERS" || continue
     grep -qE "^[^$TAB]*/(${name%%@*}|${name#systemd-})(\.|/|$TAB)" "$H/changed/files" || continue
     systemctl --quiet try-restart "$unit" || lacks "$unit does not start again"
   done
