@@ -28,7 +28,7 @@ _OTHER: Final[Mapping[Mta, Mta]] = {"postfix": "sendmail", "sendmail": "postfix"
 _DIRECTORIES: Final[Mapping[Mta, str]] = {"postfix": "/etc/postfix", "sendmail": "/etc/mail"}
 _BUILT: Final[Mapping[Mta, str]] = {
     "postfix": "recipients.lmdb",
-    "sendmail": "sendmail.cf injection.cf submit.cf access.db mailertable.db recipients.db virtusertable.db",
+    "sendmail": "sendmail.cf injection.cf submit.cf access.db declared.db mailertable.db recipients.db relayed.db virtusertable.db",
 }
 _CARRY: Final = f"python3 {PROGRAM}"
 _HAND_IN: Final = f"python3 {HAND_IN}"
