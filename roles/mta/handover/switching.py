@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from roles.firewall.owners import MTA_USERS
 from roles.mta.agents import AGENTS
 from roles.operations import converged, files_owned
 from roles.rendering import OwnedFile
 from roles.settings import Mta
+
+Ports = tuple[int, ...]
 
 WRITTEN_DOWN: Final = "/var/lib/bastide/handover"
 PROGRAM: Final = "/usr/local/lib/bastide/carry.py"
@@ -72,12 +75,14 @@ _PUT_BACK: Final[Mapping[Mta, str]] = {
 }
 
 
-def _started_again(mta: Mta) -> str:
-    """Return the shell function `again`: an MTA whose queue was not written down takes mail as before.
+def _started_again(mta: Mta, ports: Ports) -> str:
+    """Return the shell function `again`: an MTA whose queue was not written down takes and sends mail as before.
 
     What ran is noted on disk until all is done, so that a run that was killed leaves to the next one what there is to start.
+    The packet filter is the new MTA's by now; the old one's way out stays open until the next deploy.
     """
     agent = AGENTS[mta]
+    ways = " ".join(str(port) for port in ports)
     return f"""again() {{
   set +e
   trap - {_ENDS}
@@ -87,6 +92,9 @@ def _started_again(mta: Mta) -> str:
     systemctl restart $unit || echo "$unit does not start: see journalctl -u $unit" >&2
   done
   if grep -q . {_BEFORE}/units; then
+    for port in {ways}; do for filter in iptables ip6tables; do
+      $filter -w -I OUTPUT -p tcp --dport $port -m owner --uid-owner {MTA_USERS[mta]} -j ACCEPT
+    done; done
     [ -z "$(ls {WRITTEN_DOWN} 2>/dev/null)" ] || {_HAND_IN} {agent.injection} {WRITTEN_DOWN}
     echo "{agent.title} has been started again and takes mail as before; mend what is said above, and deploy again" >&2
   fi
@@ -95,17 +103,17 @@ def _started_again(mta: Mta) -> str:
 }}"""
 
 
-def _asked(mta: Mta) -> str:
+def _asked(mta: Mta, ports: Ports) -> str:
     """Return the script that asks whether a queue can be carried; an MTA that a run which died had stopped is started if not."""
-    return f"""{_started_again(mta)}
+    return f"""{_started_again(mta, ports)}
 [ ! -e {_BEFORE}/units ] || trap again {_ENDS}
 {_MAY[mta]}
 trap - {_ENDS}"""
 
 
-def _written_down(mta: Mta) -> str:
+def _written_down(mta: Mta, ports: Ports) -> str:
     """Return the script that stops an MTA and writes down its queue; where that fails, the MTA runs again."""
-    return f"""{_asked(mta)}
+    return f"""{_asked(mta, ports)}
 install -d -m 700 {_BEFORE}
 [ -e {_BEFORE}/units ] || {{
   for unit in {" ".join(AGENTS[mta].units)}; do ! systemctl is-active --quiet $unit || echo $unit; done >{_BEFORE}/units.new
@@ -126,7 +134,7 @@ def _installed(mta: Mta) -> str:
     )
 
 
-def switch_allowed(mta: Mta) -> None:
+def switch_allowed(mta: Mta, ports: Ports) -> None:
     """Have the deploy end before its first change where the other MTA's queue needs a human.
 
     Later layers name the new MTA's users: stopped between them, a host would have the old one's daemons, and no way out for them.
@@ -144,17 +152,17 @@ def switch_allowed(mta: Mta) -> None:
         name="Ask whether the queue of the other MTA can be carried over",
         question=_installed(_OTHER[mta]),
         wanted="none",
-        remedy=f"command -v python3 >/dev/null || exit 0\n{_asked(_OTHER[mta])}",
+        remedy=f"command -v python3 >/dev/null || exit 0\n{_asked(_OTHER[mta], ports)}",
     )
 
 
-def old_queue_written_down(mta: Mta) -> None:
-    """Have the other MTA's queue written down, and that one stopped, where it is installed."""
+def old_queue_written_down(mta: Mta, ports: Ports) -> None:
+    """Have the other MTA's queue written down, and that one stopped, where it is installed. ``ports`` are those of next hops."""
     converged(
         name="Write down the queue of the other MTA and stop it",
         question=_installed(_OTHER[mta]),
         wanted="none",
-        remedy=_written_down(_OTHER[mta]),
+        remedy=_written_down(_OTHER[mta], ports),
     )
 
 
