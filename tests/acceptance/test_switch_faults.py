@@ -25,7 +25,7 @@ COUNT: Final = 6
 # A queue file that ends too soon, as a crashed file system leaves one, or as somebody copies it there.
 _CUT: Final = {
     "postfix": (
-        "f=$(find /var/spool/postfix/deferred -type f | head -n 1); cp -p $f /root/cut.kept; truncate -s -20 $f; echo $f",
+        "f=$(find /var/spool/postfix/deferred -type f | head -n 1); cp -p $f /root/cut.kept; truncate -s -2 $f; echo $f",
         "postfix reload 2>/dev/null; cp -p /root/cut.kept {path}; rm -f /root/cut.kept",
     ),
     "sendmail": (
