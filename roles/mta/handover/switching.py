@@ -45,7 +45,8 @@ fi
 {_CARRY} may sendmail""",
 }
 # Each first lets nobody in any more, then sends what can be sent, then stops: in that order nothing is bounced, and
-# nobody is told yes whose message would not be carried.
+# nobody is told yes whose message would not be carried. A reload gives Postfix another queue manager: what is being delivered
+# just then is none of its, and stays in the active queue until the next one.
 _STOP: Final[Mapping[Mta, str]] = {
     "postfix": f"""if systemctl is-active --quiet postfix; then
   ! postconf -M smtp/inet | grep -q . || cp -p {MASTER} {_BEFORE}/master.cf
@@ -54,6 +55,7 @@ _STOP: Final[Mapping[Mta, str]] = {
   postqueue -f
   for second in $(seq {_SECONDS}); do
     [ -n "$(find /var/spool/postfix/active /var/spool/postfix/incoming /var/spool/postfix/maildrop -type f)" ] || break
+    [ $((second % 5)) -ne 0 ] || postfix reload
     sleep 1
   done
 fi
@@ -79,11 +81,16 @@ def _started_again(mta: Mta, ports: Ports) -> str:
     """Return the shell function `again`: an MTA whose queue was not written down takes and sends mail as before.
 
     What ran is noted on disk until all is done, so that a run that was killed leaves to the next one what there is to start.
-    The packet filter is the new MTA's by now; the old one's way out stays open until the next deploy.
+    The packet filter is the new MTA's by now: `way -I` lets the old one out, for its last minute or until the next deploy.
     """
     agent = AGENTS[mta]
     ways = " ".join(str(port) for port in ports)
-    return f"""again() {{
+    return f"""way() {{
+  for port in {ways}; do for filter in iptables ip6tables; do
+    $filter -w $1 OUTPUT -p tcp --dport $port -m owner --uid-owner {MTA_USERS[mta]} -j ACCEPT || true
+  done; done
+}}
+again() {{
   set +e
   trap - {_ENDS}
   {_PUT_BACK[mta]}
@@ -92,9 +99,6 @@ def _started_again(mta: Mta, ports: Ports) -> str:
     systemctl restart $unit || echo "$unit does not start: see journalctl -u $unit" >&2
   done
   if grep -q . {_BEFORE}/units; then
-    for port in {ways}; do for filter in iptables ip6tables; do
-      $filter -w -I OUTPUT -p tcp --dport $port -m owner --uid-owner {MTA_USERS[mta]} -j ACCEPT
-    done; done
     [ -z "$(ls {WRITTEN_DOWN} 2>/dev/null)" ] || {_HAND_IN} {agent.injection} {WRITTEN_DOWN}
     echo "{agent.title} has been started again and takes mail as before; mend what is said above, and deploy again" >&2
   fi
@@ -106,7 +110,7 @@ def _started_again(mta: Mta, ports: Ports) -> str:
 def _asked(mta: Mta, ports: Ports) -> str:
     """Return the script that asks whether a queue can be carried; an MTA that a run which died had stopped is started if not."""
     return f"""{_started_again(mta, ports)}
-[ ! -e {_BEFORE}/units ] || trap again {_ENDS}
+[ ! -e {_BEFORE}/units ] || trap 'way -I; again' {_ENDS}
 {_MAY[mta]}
 trap - {_ENDS}"""
 
@@ -120,9 +124,11 @@ install -d -m 700 {_BEFORE}
   mv {_BEFORE}/units.new {_BEFORE}/units
 }}
 trap again {_ENDS}
+way -I
 {_STOP[mta]}
 {_CARRY} out {mta} {WRITTEN_DOWN}
 trap - {_ENDS}
+way -D
 rm -rf {_BEFORE}"""
 
 
