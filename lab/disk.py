@@ -247,7 +247,15 @@ def _fill(work: Path, disk: Path) -> None:
         run([*words, "-E", f"offset={first_byte(partition)},nodiscard", disk, f"{partition.size}M"])
         # Its own root directory gets no mode from what mke2fs fills it with.
         mode = content.stat().st_mode & 0o7777
-        run(["debugfs", "-w", "-R", f"set_inode_field <2> mode 04{mode:04o}", f"{disk}?offset={first_byte(partition)}"])
+        run(
+            [
+                "debugfs",
+                "-w",
+                "-R",
+                f"set_inode_field <2> mode 04{mode:04o}",
+                f"{disk}?offset={first_byte(partition)}",
+            ]
+        )
 
 
 def _orders(scratch: Path, files: Iterable[HostFile]) -> dict[Partition, str]:

@@ -322,20 +322,24 @@ def _pairs(entries: Mapping[str, str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class AccessEntry:
-    """Entries of the access database (cf/README, "ANTI-SPAM CONFIGURATION CONTROL"): key with its tag, and value."""
+    """Entries of the access database (cf/README, "ANTI-SPAM CONFIGURATION CONTROL"): key with its tag, and value.
+
+    Or of another ``table`` that many records write into.
+    """
 
     mta: ClassVar[Mta] = "sendmail"
     entries: Entries
+    table: str = "access"
 
     def name(self) -> str:
-        return "access"
+        return self.table
 
     def wanted(self, gateway: Gateway) -> str:
         return "\n".join(_pairs(self.entries(gateway)))
 
     def question(self, gateway: Gateway) -> str:
         del gateway
-        return _dumped("/etc/mail/access")
+        return _dumped(f"/etc/mail/{self.table}")
 
     def holds(self, answer: str, gateway: Gateway) -> bool:
         return set(_pairs(self.entries(gateway))) <= set(answer.splitlines())

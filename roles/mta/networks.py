@@ -1,6 +1,7 @@
 """Networks in Sendmail's words: as regular expressions over a client's address, and as keys of its access database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_network
 from typing import Final
 
 from roles.mta.rules import Network
@@ -64,3 +65,8 @@ def access_keys(network: Network) -> Iterator[str]:
         else:
             groups = address.exploded.split(":")[: whole // unit]
             yield "IPv6:" + ":".join(f"{int(group, 16):x}" for group in groups)
+
+
+def declared(word: str, networks: Iterable[str]) -> dict[str, str]:
+    """Return the entries by which the ruleset Declared finds the addresses of networks that are declared for something."""
+    return {f"{word}:{key}": "MATCH" for text in networks for key in access_keys(ip_network(text))}

@@ -1,13 +1,13 @@
 """Directions as the MTAs' tables and rules: who inside may send as whom, what is told to strangers, what leaves a trace."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import takewhile
 from typing import Final
 
 from roles.forms import next_hops
-from roles.mta.networks import expression
+from roles.mta.networks import declared
 from roles.settings import Gateway
 
 DIRECTORY: Final = "/etc/postfix/directions"
@@ -19,6 +19,10 @@ STRANGERS: Final = f"pcre:{DIRECTORY}/strangers.pcre"
 # The class of restrictions (postconf(5), smtpd_restriction_classes) for hosts inside.
 CLASS: Final = "inside_senders"
 
+# Sendmail's table of what the records name: a word that says for what, a colon, and a network's key or a name.
+DECLARED: Final = "declared"
+# Characters of one expression: compiled it has 64 KiB at most (pcre2limits(3)), and each alternative takes some more.
+_PATTERN: Final = 8_000
 _NOTICE: Final = "bounce-cleanup"
 _RECEIPT: Final = "trace-cleanup"
 # Services by their names in master.cf, with the parameters that differ there.
@@ -85,13 +89,29 @@ def files(gateway: Gateway) -> dict[str, str]:
     }
 
 
-def _domains(names: tuple[str, ...]) -> str:
-    return "|".join(re.escape(name) for name in names)
+def _together(parts: Iterable[str]) -> Iterator[str]:
+    """Give alternatives of regular expressions, as many of the parts together as one compiled expression may hold."""
+    found, size = list[str](), 0
+    for part in parts:
+        if found and size + len(part) > _PATTERN:
+            yield "|".join(found)
+            found, size = [], 0
+        found.append(part)
+        size += len(part) + 1
+    if found:
+        yield "|".join(found)
 
 
-def _own(gateway: Gateway) -> str:
-    """Return the pattern of addresses that belong to the house, or to the gateway itself."""
-    return f"@({_domains((*gateway.sender_domains, gateway.hostname))})"
+def _domains(names: Iterable[str]) -> Iterator[str]:
+    return _together(re.escape(name) for name in names)
+
+
+def _strange(gateway: Gateway, end: str, *lines: str) -> Iterator[str]:
+    """Give lines that are for what belongs neither to the house nor to the gateway itself; ``end``: what follows its domain."""
+    own = list(_domains((*gateway.sender_domains, gateway.hostname)))
+    yield from (f"if !/@({names}){end}$/" for names in own)
+    yield from lines
+    yield from ("endif" for _ in own)
 
 
 def _inside(gateway: Gateway) -> Iterator[str]:
@@ -103,31 +123,28 @@ def _inside(gateway: Gateway) -> Iterator[str]:
 def _senders(gateway: Gateway) -> Iterator[str]:
     yield "# mta.outbound-senders"
     yield "/^<>$/ OK"
-    yield f"/@({_domains(gateway.sender_domains)})$/ OK"
+    for names in _domains(gateway.sender_domains):
+        yield f"/@({names})$/ OK"
     yield "/^/ REJECT 5.7.1 This sender is none of the house (rule mta.outbound-senders)"
 
 
 def _bounces(gateway: Gateway) -> Iterator[str]:
     yield "# mta.backscatter: a notice for a stranger goes to who administers the gateway."
-    yield f"if !/{_own(gateway)}$/"
-    yield f"/^/ {gateway.administrator_address}"
-    yield "endif"
+    yield from _strange(gateway, "", f"/^/ {gateway.administrator_address}")
 
 
 def _strangers(gateway: Gateway) -> Iterator[str]:
     yield "# mta.backscatter"
-    yield f"if !/{_own(gateway)}>?$/"
-    yield "/^To:/ DISCARD a receipt for a stranger"
-    yield "endif"
+    yield from _strange(gateway, ">?", "/^To:/ DISCARD a receipt for a stranger")
 
 
 def _trace(gateway: Gateway) -> Iterator[str]:
     networks = [ip_network(network) for network in gateway.outbound_networks]
     if gateway.outbound.hide_trace and networks:
         yield "# mta.outbound-trace: of the line that the gateway itself writes, what names the host inside."
-        addresses = "|".join(address_pattern(network) for network in networks)
         by = rf"(by {re.escape(gateway.hostname)}\s.*)"
-        yield rf"/^Received: from \S+ \(\S+ \[(?:{addresses})\]\)\s.*\b{by}$/ REPLACE Received: $1"
+        for addresses in _together(address_pattern(network) for network in networks):
+            yield rf"/^Received: from \S+ \(\S+ \[(?:{addresses})\]\)\s.*\b{by}$/ REPLACE Received: $1"
 
 
 def address_pattern(network: IPv4Network | IPv6Network) -> str:
@@ -148,29 +165,19 @@ def address_pattern(network: IPv4Network | IPv6Network) -> str:
     return r"\.".join([*octets, *[r"\d+"] * (4 - len(octets))])
 
 
-def _any_of(networks: tuple[str, ...]) -> str:
-    """Return a map of Sendmail's that matches the addresses of networks."""
-    return f"regex -aMATCH {'|'.join(expression(ip_network(text)).replace('$', '$$') for text in networks)}"
-
-
-def _at(names: tuple[str, ...]) -> str:
-    """Return a map of Sendmail's that matches domains."""
-    return f"regex -aMATCH ^({'|'.join(name.replace('.', '[.]') for name in names)})[.]?$$"
-
-
-def sender_maps(gateway: Gateway) -> dict[str, str]:
-    """Return Sendmail's maps of who inside may send as whom."""
+def senders(gateway: Gateway) -> dict[str, str]:
+    """Return the entries of Sendmail's table of who inside may send as whom."""
     return {
-        "relaying": _any_of(tuple(entry.network for entry in gateway.relay_networks)),
-        "senders": _at(gateway.sender_domains),
+        **declared("relaying", (entry.network for entry in gateway.relay_networks)),
+        **{f"sender:{name}": "MATCH" for name in gateway.sender_domains},
     }
 
 
 # Only hosts that may relay are asked; the null sender of bounces is welcome from all.
 SENDER_RULES: Final = (
-    "R$*\t$: $1 $| $(relaying $&{client_addr} $: NO $)",
+    "R$*\t$: $1 $| $>Declared relaying $| $&{client_addr}",
     "R$* $| MATCH\t$: $1 $| $>PlainSender $1",
-    "R$* $| $* @ $+\t$: $1 $| $(senders $3 $: NONE $)",
+    "R$* $| $* @ $+\t$: $1 $| $(declared sender:$3 $: NONE $)",
     'R$* $| NONE\t$#error $@ 5.7.1 $: "554 This sender is none of the house (rule mta.outbound-senders)"',
     "R$* $| $*\t$: $1",
 )
@@ -181,9 +188,9 @@ def hides(gateway: Gateway) -> bool:
     return gateway.outbound.hide_trace and bool(gateway.outbound_networks)
 
 
-def inside_map(gateway: Gateway) -> dict[str, str]:
-    """Return Sendmail's map of the hosts whose mail is outbound."""
-    return {"inside": _any_of(gateway.outbound_networks)} if hides(gateway) else {}
+def inside(gateway: Gateway) -> dict[str, str]:
+    """Return the entries of Sendmail's table of the hosts whose mail is outbound."""
+    return declared("inside", gateway.outbound_networks) if hides(gateway) else {}
 
 
 def inside_rules(gateway: Gateway) -> tuple[str, ...]:
@@ -191,22 +198,24 @@ def inside_rules(gateway: Gateway) -> tuple[str, ...]:
     if not hides(gateway):
         return ()
     return (
-        "R$*\t$: $1 $| $(inside $&{client_addr} $: NO $)",
+        "R$*\t$: $1 $| $>Declared inside $| $&{client_addr}",
         "R$* $| MATCH\t$: $1 $(kept {Inside} $@ yes $)",
         "R$* $| NO\t$: $1",
     )
 
 
-def house_map(gateway: Gateway) -> dict[str, str]:
-    """Return Sendmail's map of addresses that a notice may go to: those of the house, and who administers the gateway."""
-    names = "|".join(name.replace(".", "[.]") for name in (*gateway.sender_domains, gateway.hostname))
-    administrator = re.sub(r"([^\w@-])", r"[\1]", gateway.administrator_address)
-    return {"house": f"regex -aMATCH ^<?([^@]*|.*@({names})[.]?|{administrator})>?$$"}
+def house(gateway: Gateway) -> dict[str, str]:
+    """Return the entries of Sendmail's table of addresses that a notice may go to: those of the house, and who administers it."""
+    names = (*gateway.sender_domains, gateway.hostname, gateway.administrator_address)
+    return {f"house:{name}": "MATCH" for name in names}
 
 
 # check_compat is asked at each delivery. What Sendmail writes itself came by no protocol ($r).
 NOTICE_RULES: Final = (
     "RMAILER-DAEMON $* $| $*\t$: $2 $| <$&r>",
-    "R$* $| <>\t$: $(house $1 $: STRANGER $)",
-    "RSTRANGER\t$#discard $: discard",
+    "R$* $| <>\t$: NOTICE $| $>CanonAddr $1",
+    "RNOTICE $| $* < @ $+ . > $*\t$: NOTICE $| $1 < @ $2 > $3",
+    "RNOTICE $| $* < @ $+ > $*\t$: $1@$2 $| $(declared house:$2 $: STRANGER $)",
+    "R$* $| STRANGER\t$: $1 $| $(declared house:$1 $: STRANGER $)",
+    "R$* $| STRANGER\t$#discard $: discard",
 )

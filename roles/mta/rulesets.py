@@ -8,13 +8,12 @@ the relay. What accepts ends the ruleset that it stands in, and so the checks of
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from ipaddress import ip_network
 from typing import Final
 
 from roles.dns.lists import octets
 from roles.kinds import SendmailPatterns, SendmailRule
 from roles.kinds.sendmail import counted
-from roles.mta.networks import expression
+from roles.mta.networks import declared, expression
 from roles.mta.rules import (
     AccessRule,
     ClientRule,
@@ -142,6 +141,15 @@ PLAIN_SENDER: Final = (
     "R$* < @ $* . >\t$1 < @ $2 >",
     "R$* < @ $* >\t$@ $(dequoted $1 $) @ $2",
 )
+# Whether an address is in a network that is declared for something: `word $| address`, looked for from the whole address to
+# its first octet or group.
+DECLARED_RULES: Final = (
+    "R$- $| $+\t$: $1 $| $2 $| $(declared $1:$2 $: NO $)",
+    f"R$* $| $* $| {MATCH}\t$@ {MATCH}",
+    "R$- $| $+ . $- $| NO\t$@ $>Declared $1 $| $2",
+    "R$- $| IPv6 : $+ : $- $| NO\t$@ $>Declared $1 $| IPv6:$2",
+    "R$*\t$@ NO",
+)
 OWN_HOST: Final = (
     "R$*\t$: $&{client_addr}",
     "R$@\t$@ OWN",
@@ -165,12 +173,13 @@ def answers(declared: str) -> str:
 
 
 def list_patterns(gateway: Gateway) -> dict[str, str]:
-    """Return the maps of the block lists' answers, and of the clients that no list is asked about."""
-    found = {_list(entry.id): f"regex -a{MATCH} {answers(entry.filter)}" for entry in gateway.dnsbl}
-    if gateway.dnsbl_allow:
-        networks = "|".join(expression(ip_network(text)).replace("$", "$$") for text in gateway.dnsbl_allow)
-        found["unlisted"] = f"regex -a{MATCH} {networks}"
-    return found
+    """Return the maps of the block lists' answers."""
+    return {_list(entry.id): f"regex -a{MATCH} {answers(entry.filter)}" for entry in gateway.dnsbl}
+
+
+def unlisted(gateway: Gateway) -> dict[str, str]:
+    """Return the entries of the clients that no list is asked about."""
+    return declared("unlisted", gateway.dnsbl_allow)
 
 
 def list_rules(gateway: Gateway) -> tuple[str, ...]:
@@ -178,7 +187,7 @@ def list_rules(gateway: Gateway) -> tuple[str, ...]:
     ordered = sorted(gateway.dnsbl, key=lambda entry: entry.counts)
     zones = dict.fromkeys(entry.zone for entry in ordered)
     allowed = (
-        ("R$*\t$: $(unlisted $&{client_addr} $: NO $)", f"R{MATCH}\t$@ OK") if gateway.dnsbl_allow else ()
+        ("R$*\t$: $>Declared unlisted $| $&{client_addr}", f"R{MATCH}\t$@ OK") if gateway.dnsbl_allow else ()
     )
     asked = [
         line

@@ -24,6 +24,7 @@ from roles.mta.handover.switching import (
     old_queue_written_down,
     queue_handed_in,
 )
+from roles.mta.outbound import DECLARED
 from roles.mta.refusals import refused_by
 from roles.mta.routing import mailertable, virtusertable
 from roles.mta.tls import deploy as tls
@@ -51,9 +52,26 @@ _STRANGERS: Final = re.compile(
     r"LOCAL_CONFIG\nO BadRcpt"
 )
 _AT_THE_DOOR: Final = re.compile(
-    r"(Local_)?(check_(?!compat)|greet_pause|srv_features)|ClientName|PlainSender|OwnHost|Inside|Blocklists|Listed"
+    r"(Local_)?(check_(?!compat)|greet_pause|srv_features)|ClientName|PlainSender|OwnHost|Declared|Inside|Blocklists|Listed"
 )
-_TABLES: Final = ("access", "mailertable", "recipients", "virtusertable")
+_TABLES: Final = ("access", DECLARED, "mailertable", "recipients", "relayed", "virtusertable")
+# It expands what follows a line's letter, or each side of a rule, into a buffer of 2,048 bytes, and what is beyond is lost without
+# a word (readcf.c, MAXLINE); of mailers (M) it does so with each field. Some room is left for macros that grow by it.
+_LINE: Final = 2000
+_LONG_LINES: Final = f"""function told(n, what) {{ if (n > {_LINE}) print name ": line " at ": " what " has " n " bytes" }}
+function judged(  parts, n, i) {{
+  if (text ~ /^R/) {{
+    split(text, parts, /\\t+/)
+    told(length(parts[1]), "the left side of a rule"); told(length(parts[2]), "the right side of a rule")
+  }} else if (text ~ /^M/) {{
+    n = split(text, parts, /,/)
+    for (i = 1; i <= n; i++) told(length(parts[i]), substr(text, 1, index(text, ",") - 1))
+  }} else if (text !~ /^#/) told(length(text), substr(text, 1, match(text " ", /[ =:]/) - 1))
+}}
+FNR == 1 {{ judged(); text = ""; name = FILENAME }}
+/^[ \\t]/ {{ text = text "\\n" $0; next }}
+{{ judged(); text = $0; at = FNR }}
+END {{ judged() }}"""
 # m4 says that a feature was misused and still succeeds, and so does Sendmail of a line that it cannot read. The tables
 # are those of the stage, too: what is tried is what will run.
 CHECK: Final = f"""new=$stage{DIRECTORY}
@@ -67,11 +85,10 @@ for table in {" ".join(_TABLES)}; do
   chown root:smmta $new/$table.db
   chmod 640 $new/$table.db
 done
-# It reads a line into a buffer of so many bytes, and leaves out the rest without a word (MAXLINE).
-long=$(awk 'length > 2000 && /^K/ {{ print FILENAME ": " $1 " " length " bytes"; }}' $(printf "$new/%s " {" ".join(_CONFIGURATIONS)}))
+long=$(LC_ALL=C awk '{_LONG_LINES}' $(printf "$new/%s " {" ".join(_CONFIGURATIONS)}))
 [ -z "$long" ] || {{
-  echo "$long" >&2
-  echo "Sendmail reads 2048 bytes of a line: name fewer relay_domains, or networks in place of single addresses (dnsbl_allow, networks)" >&2
+  echo "$long" | sed "s#$new/##" >&2
+  echo "Sendmail takes {_LINE} bytes there and leaves out the rest without a word: shorten the setting that stands in that line" >&2
   exit 1; }}
 for cf in {" ".join(_CONFIGURATIONS)}; do
   sed "s#{DIRECTORY}/#$new/#g" $new/$cf >$stage/try.cf
@@ -83,10 +100,12 @@ for cf in {" ".join(_CONFIGURATIONS)}; do
     exit 1; }}
 done
 sed "s#{DIRECTORY}/#$new/#g" $new/sendmail.cf >$stage/try.cf
-for domain in $(cut -f 1 $new/mailertable | grep -v '^#'); do
-  sendmail -C $stage/try.cf -bv "postmaster@$domain" | grep -q 'deliverable: mailer hop' || {{
-    echo "mailertable: Sendmail finds no way to $domain" >&2; exit 1; }}
-done
+sed '/^#/d; /^$/d; s/\t.*//; s/^/postmaster@/' $new/mailertable >$stage/asked
+xargs -r -n 500 sendmail -C $stage/try.cf -bv <$stage/asked >$stage/ways || true
+lost=$(sed -n 's/[.][.][.] deliverable: mailer hop.*//p' $stage/ways | sort - $stage/asked | uniq -u | sed 's/^postmaster@//')
+[ -z "$lost" ] || {{
+  echo "mailertable: Sendmail finds no way to" $lost >&2; exit 1; }}
+rm -f $stage/asked $stage/ways
 systemd-analyze verify $stage{UNITS}/*.service
 rm -f $stage/try.cf"""
 
@@ -145,7 +164,7 @@ BUILT: Final = (
 
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have Sendmail relay for the declared domains; it answers only after its configuration is ours."""
-    old_queue_written_down("sendmail")
+    old_queue_written_down("sendmail", gateway.next_hop_ports)
     packages_installed(name="Install Sendmail", packages=platform.mta["sendmail"], manager=platform.manager)
     tls.written(gateway, platform)
     converged(
@@ -234,6 +253,7 @@ def _configuration(gateway: Gateway) -> dict[str, str]:
     }
     tables: dict[str, list[tuple[str, Mapping[str, str]]]] = {
         "access": access(DEFENCES, gateway),
+        DECLARED: access(DEFENCES, gateway, DECLARED),
         "mailertable": [("mta.no-exceptions", hops)],
         "recipients": [("mta.recipient-listed", known.known(gateway))],
         "virtusertable": [("mta.no-exceptions", virtusertable(gateway))],
@@ -312,12 +332,14 @@ def patterns(defences: Iterable[Defence], gateway: Gateway) -> list[tuple[str, M
     ]
 
 
-def access(defences: Iterable[Defence], gateway: Gateway) -> list[tuple[str, Mapping[str, str]]]:
-    """Return the access database's entries with their defence's id, in the records' order."""
+def access(
+    defences: Iterable[Defence], gateway: Gateway, table: str = "access"
+) -> list[tuple[str, Mapping[str, str]]]:
+    """Return the access database's entries, or those of another table, with their defence's id, in the records' order."""
     return [
         (defence.id, setting.entries(gateway))
         for defence in defences
         if defence.stands(gateway)
         for setting in defence.sets
-        if isinstance(setting, AccessEntry)
+        if isinstance(setting, AccessEntry) and setting.table == table
     ]

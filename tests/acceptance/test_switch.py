@@ -73,7 +73,7 @@ def enabled(gateway: GatewayHost) -> set[Mta]:
     }
 
 
-def _as(mta: Mta) -> str:
+def as_mta(mta: Mta) -> str:
     """Return the change of the inventory: that MTA, what both can be told, and a sender of the house from outside."""
     rules = "{name: own for name, own in data['mta_rules'].items() if name != 'content'}"
     hops = f"{{**data['relay_domains'], 'late.bastide.example': {LATE_AT_ONE_PORT!r}}}"
@@ -92,7 +92,7 @@ def switched(mta: Mta, lab: LabState, wan: Outside, gateway: GatewayHost, tmp_pa
         wanted = waiting(wan)
         old.run(old.mta.flush, check=False)
         assert len(old.queue()) == COUNT
-        done = deploy("apply", varied(tmp_path, _as(mta)), lab=lab.name)
+        done = deploy("apply", varied(tmp_path, as_mta(mta)), lab=lab.name)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         assert enabled(gateway) == {mta}
         # Passwords and keys of the one that went are not left behind; a server's own files from before Bastide are.
@@ -108,7 +108,7 @@ def switched(mta: Mta, lab: LabState, wan: Outside, gateway: GatewayHost, tmp_pa
         new.run(new.mta.flush, check=False)
         time.sleep(2)
     arrived_once(gateway, wanted)
-    again = deploy("apply", varied(tmp_path, _as(mta)), lab=lab.name)
+    again = deploy("apply", varied(tmp_path, as_mta(mta)), lab=lab.name)
     unchanged(again)
     assert send(wan, letter(mark(), PLAIN)).startswith("250 ")
 
@@ -128,7 +128,7 @@ def test_switch_and_back_with_mail_in_the_queue(
     lab: LabState, wan: Outside, gateway: GatewayHost, tmp_path: Path
 ) -> None:
     other: Mta = "sendmail" if SETTINGS.mta == "postfix" else "postfix"
-    assert deploy("apply", varied(tmp_path, _as(SETTINGS.mta)), lab=lab.name).returncode == 0
+    assert deploy("apply", varied(tmp_path, as_mta(SETTINGS.mta)), lab=lab.name).returncode == 0
     try:
         switched(other, lab, wan, gateway, tmp_path)
         switched(SETTINGS.mta, lab, wan, gateway, tmp_path)
@@ -147,7 +147,7 @@ def test_what_is_held_stops_the_switch_before_anything_is_stopped(
         assert send(wan, letter(unique, PLAIN)).startswith("250 ")
         gateway.run(gateway.mta.hold)
         try:
-            done = deploy("apply", varied(tmp_path, _as(other)), lab=lab.name)
+            done = deploy("apply", varied(tmp_path, as_mta(other)), lab=lab.name)
             assert done.returncode == 1
             assert "1 messages are " in done.stdout + done.stderr
             assert enabled(gateway) == {SETTINGS.mta}
@@ -166,7 +166,7 @@ def test_what_the_host_wrote_and_nobody_filtered_stops_the_switch(
     stop, start = STOPPED["filterd"]
     with gateway.altered(stop, f"{start}; {READY['filterd']}"):
         gateway.run(f"printf 'Subject: {unique}\\n\\ntext\\n' | /usr/sbin/sendmail -i bob@bastide.example")
-        done = deploy("apply", varied(tmp_path, _as(other)), lab=lab.name)
+        done = deploy("apply", varied(tmp_path, as_mta(other)), lab=lab.name)
     assert done.returncode == 1
     assert "1 messages that this host wrote itself are not filtered yet" in done.stdout + done.stderr
     assert enabled(gateway) == {SETTINGS.mta}

@@ -92,7 +92,8 @@ DEFENCES = (
             ),
             FileMode(
                 mta="sendmail",
-                path="/etc/mail/access.db /etc/mail/mailertable.db /etc/mail/recipients.db /etc/mail/virtusertable.db",
+                path="/etc/mail/access.db /etc/mail/declared.db /etc/mail/mailertable.db /etc/mail/recipients.db "
+                "/etc/mail/relayed.db /etc/mail/virtusertable.db",
                 mode="640",
                 group="smmta",
             ),

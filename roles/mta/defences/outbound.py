@@ -3,11 +3,11 @@
 from roles.claims import Reply
 from roles.defence import Defence
 from roles.kinds import (
+    AccessEntry,
     HostAnswer,
     MainCf,
     SendmailMacro,
     SendmailMc,
-    SendmailPatterns,
     SendmailRule,
     TableFiles,
     TableRestrictions,
@@ -15,6 +15,7 @@ from roles.kinds import (
 from roles.mta.defences.dialogue import EHLO, REFUSED, TAKEN
 from roles.mta.outbound import (
     CLASS,
+    DECLARED,
     DIRECTORY,
     INSIDE,
     NOTICE_RULES,
@@ -22,12 +23,12 @@ from roles.mta.outbound import (
     SENDERS,
     TRACE,
     files,
-    house_map,
-    inside_map,
+    house,
+    inside,
     inside_rules,
     relayhost,
     restricts_senders,
-    sender_maps,
+    senders,
 )
 from roles.mta.routing import smarthost
 from roles.settings import Gateway
@@ -65,7 +66,7 @@ SENDERS_FIRST = (
             TableRestrictions("smtpd_sender_restrictions", _looks),
             MainCf("smtpd_restriction_classes", CLASS),
             MainCf(CLASS, f"check_sender_access {SENDERS}, reject"),
-            SendmailPatterns(sender_maps),
+            AccessEntry(senders, DECLARED),
             SendmailRule("Local_check_mail", SENDER_RULES),
         ),
         claims=(
@@ -155,7 +156,7 @@ DEFENCES = (
                 mta="postfix",
             ),
             TableFiles(DIRECTORY, files),
-            SendmailPatterns(inside_map),
+            AccessEntry(inside, DECLARED),
             # Where no rule that accepts a client can pass it by.
             SendmailRule("Local_check_rcpt", inside_rules),
             HostAnswer(
@@ -189,7 +190,7 @@ DEFENCES = (
             ),
             MainCf("soft_bounce", "no"),
             MainCf("notify_classes", "resource, software"),
-            SendmailPatterns(house_map),
+            AccessEntry(house, DECLARED),
             SendmailRule("check_compat", NOTICE_RULES),
             SendmailMc("confCOPY_ERRORS_TO", lambda g: g.administrator_address),
             SendmailMc("confDOUBLE_BOUNCE_ADDRESS", lambda g: g.administrator_address),

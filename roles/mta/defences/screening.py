@@ -1,9 +1,10 @@
 """Who is looked at before the MTA speaks: early talkers, and addresses that block lists hold."""
 
 from roles.defence import Defence
-from roles.kinds import DnsblSites, HostAnswer, MainCf, SendmailPatterns, SendmailRule
+from roles.kinds import AccessEntry, DnsblSites, HostAnswer, MainCf, SendmailPatterns, SendmailRule
 from roles.kinds.sendmail import asked
-from roles.mta.rulesets import called, list_patterns, list_rules
+from roles.mta.outbound import DECLARED
+from roles.mta.rulesets import called, list_patterns, list_rules, unlisted
 
 # Why Sendmail has none.
 _PAUSE = (
@@ -71,6 +72,7 @@ DEFENCES = (
                 mta="postfix",
             ),
             SendmailPatterns(list_patterns),
+            AccessEntry(unlisted, DECLARED),
             SendmailRule("Blocklists", list_rules),
             SendmailRule("Local_check_relay", called("Blocklists")),
         ),

@@ -6,7 +6,14 @@ from roles.claims import Reply
 from roles.defence import Defence
 from roles.kinds import MainCf, Restriction, SendmailPatterns, SendmailRule
 from roles.mta.defences.dialogue import EHLO, RCPT, TAKEN
-from roles.mta.rulesets import CLIENT_NAME, MATCH, OWN_HOST, PLAIN_SENDER, put_off_unless_answered
+from roles.mta.rulesets import (
+    CLIENT_NAME,
+    DECLARED_RULES,
+    MATCH,
+    OWN_HOST,
+    PLAIN_SENDER,
+    put_off_unless_answered,
+)
 from roles.settings import Gateway
 
 _LIST: Final = "smtpd_sender_restrictions"
@@ -52,6 +59,7 @@ DEFENCES = (
             SendmailRule("ClientName", CLIENT_NAME),
             SendmailRule("PlainSender", PLAIN_SENDER),
             SendmailRule("OwnHost", OWN_HOST),
+            SendmailRule("Declared", DECLARED_RULES),
             SendmailRule(_RULES, ("R$*\t$: $1 $| $>OwnHost $1", "R$* $| OWN\t$@ $1", "R$* $| $*\t$: $1")),
         ),
         unseen="It is about hosts inside; to strangers nothing shows.",

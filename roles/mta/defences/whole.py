@@ -19,7 +19,7 @@ from roles.kinds import (
 from roles.kinds.sendmail import only_counted, option
 from roles.mta.agents import AGENTS
 from roles.mta.injection import OVERRIDES
-from roles.mta.outbound import overrides, transport
+from roles.mta.outbound import DECLARED, overrides, transport
 from roles.mta.routing import mailertable, virtusertable
 from roles.rendering import restriction_lists
 from roles.settings import Gateway
@@ -49,14 +49,14 @@ def _rulesets(records: Sequence[Defence]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
-def _access(records: Sequence[Defence], gateway: Gateway) -> dict[str, str]:
-    """Return the whole access database, made of the records that this gateway has."""
+def _access(records: Sequence[Defence], table: str, gateway: Gateway) -> dict[str, str]:
+    """Return a whole table that many records write into, made of those that this gateway has."""
     return {
         key: value
         for defence in records
         if defence.stands(gateway)
         for setting in defence.sets
-        if isinstance(setting, AccessEntry)
+        if isinstance(setting, AccessEntry) and setting.table == table
         for key, value in setting.entries(gateway).items()
     }
 
@@ -64,7 +64,10 @@ def _access(records: Sequence[Defence], gateway: Gateway) -> dict[str, str]:
 def _sendmail(records: Sequence[Defence]) -> tuple[Kind, ...]:
     """Return what no single record can say of Sendmail: its tables are whole, and nothing else listens."""
     return (
-        SendmailMap("/etc/mail/access", partial(_access, records)),
+        *(
+            SendmailMap(f"/etc/mail/{table}", partial(_access, records, table))
+            for table in ("access", DECLARED)
+        ),
         SendmailMap("/etc/mail/mailertable", mailertable),
         SendmailMap("/etc/mail/virtusertable", virtusertable),
         HostAnswer(

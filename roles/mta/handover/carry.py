@@ -1,8 +1,7 @@
-"""Carry an MTA's queue over; it runs on the gateway, with Python's own library alone.
+"""Write down an MTA's queue; it runs on the gateway, with Python's own library alone. handin.py hands in what it wrote.
 
+    carry.py may postfix|sendmail             say what stands in the way of that, before anything is stopped
     carry.py out postfix|sendmail DIRECTORY   write down what waits in that MTA's queue, and take it out there
-    carry.py may postfix|sendmail DIRECTORY   say what stands in the way of that, before anything is stopped
-    carry.py in SOCKET DIRECTORY              hand it to the MTA that listens there
 
 Queue formats: postcat(1), Postfix's dsn_mask.h; Sendmail's Operations Guide, appendix B ("Summary of support files").
 """
@@ -10,8 +9,6 @@ Queue formats: postcat(1), Postfix's dsn_mask.h; Sendmail's Operations Guide, ap
 import json
 import os
 import re
-import smtplib
-import socket
 import stat
 import subprocess
 import sys
@@ -26,12 +23,16 @@ _NOTIFY: Final = {1: "NEVER", 2: "SUCCESS", 4: "FAILURE", 8: "DELAY"}
 _LETTERS: Final = {"S": "SUCCESS", "F": "FAILURE", "D": "DELAY"}
 _RET: Final = {"1": "FULL", "2": "HDRS"}
 _ATOM: Final = re.compile(r"[^\s\".(),:;<>@\[\\\]\x00-\x1f\x7f]+(\.[^\s\".(),:;<>@\[\\\]\x00-\x1f\x7f]+)*")
-_START: Final = 30  # seconds
 _OWN_MAIL_S: Final = 5.0  # as a rule it is taken at once
-_LONG: Final = 300  # seconds that an MTA, or a program of its, may take for an answer
+_LONG: Final = 300  # seconds that a program of an MTA's may take for an answer
+# A queue that is at work changes under the reader's eyes: what stands in the way three times in a row stands there.
+_LOOKS: Final = 3
+_BETWEEN_S: Final = 2.0
 SPOOL: Final = Path("/var/spool/postfix")
 QUEUE: Final = Path("/var/spool/mqueue")
 SUBMITTED: Final = Path("/var/spool/mqueue-client")
+# Where Postfix has what it has accepted, and nobody holds.
+_ACCEPTED: Final = ("incoming", "active", "deferred")
 # Where what is held lies, what it is called, and what an administrator does with it.
 _HELD: Final = {
     "postfix": (SPOOL / "hold", "*", "on hold", "`postsuper -H` or `postsuper -d`"),
@@ -122,11 +123,11 @@ def of_postfix(text: str) -> Waiting:
 
 
 def of_sendmail(text: bytes) -> tuple[Waiting, bytes]:
-    """Return envelope and headers of a qf file. Raises CannotCarryError for one that is not whole."""
+    """Return envelope and headers of a qf file. Raises ValueError for one that is not whole."""
     found, headers, orcpt = Waiting(), list[bytes](), ""
     lines = re.sub(rb"\n(?=[ \t])", b"\0", text).split(b"\n")
     if b"." not in lines:
-        raise CannotCarryError("its queue file is not whole")
+        raise ValueError("it is not a whole queue file")
     for line in lines[: lines.index(b".")]:
         code, value = line[:1], line[1:]
         if code == b"S":
@@ -200,43 +201,78 @@ def _plain(address: str) -> str:
 
 def postfix_queue() -> Iterator[Taken]:
     """Yield (id, envelope, content, what takes it out of the queue) of each message that waits in Postfix."""
-    may("postfix")
+    # In this order, for Postfix may be at work: what is there now is listed, and nobody is added to a message that is there.
+    paths = sorted(one for name in _ACCEPTED for one in _ids(SPOOL / name, "*"))
     listed = _listed()
-    for path in sorted(one for name in ("incoming", "active", "deferred") for one in _ids(SPOOL / name, "*")):
-        # Not accepted: its session ended first, and what is in it has no end (Postfix's mail_queue.h, MAIL_QUEUE_STAT_READY).
-        if not path.stat().st_mode & stat.S_IXUSR:
-            continue
-        if any(one.name == path.name for one in _ids(SPOOL / "bounce", "*")):
-            raise CannotCarryError(
-                f"a bounce of {path.name} is being made: start Postfix, and deploy again later"
-            )
-        envelope = of_postfix(_run("postcat", "-e", "-q", path.name).decode("utf-8", "surrogateescape"))
-        if not {_plain(one.address) for one in envelope.recipients} <= listed.get(path.name, frozenset()):
-            raise CannotCarryError(
-                f"{path.name} has recipients that `postqueue -j` does not know: somebody has written them into its envelope; "
-                f"look at it by `postcat -q {path.name}`, remove it by `postsuper -d {path.name}`, and deploy again"
-            )
-        content = _run("postcat", "-h", "-b", "-q", path.name)
-        yield path.name, envelope, crlf(content), partial(_run, "postsuper", "-d", path.name)
+    for path in paths:
+        taken = _read(path, partial(_of_postfix, path, listed), lambda name: any(_places(name)))
+        if taken is not None:
+            yield taken
+
+
+def _places(name: str) -> Iterator[Path]:
+    """Give where a message of Postfix's is: it goes from one queue to the other."""
+    return (one for queue in _ACCEPTED for one in _ids(SPOOL / queue, "*") if one.name == name)
+
+
+def _of_postfix(path: Path, listed: Mapping[str, frozenset[str]]) -> Taken | None:
+    """Return one message of Postfix's, or nothing for what was never accepted."""
+    # Not accepted: its session ended first, and what is in it has no end (Postfix's mail_queue.h, MAIL_QUEUE_STAT_READY).
+    if not path.stat().st_mode & stat.S_IXUSR:
+        return None
+    if any(one.name == path.name for one in _ids(SPOOL / "bounce", "*")):
+        raise CannotCarryError(
+            f"a bounce of {path.name} is being made: start Postfix, and deploy again later"
+        )
+    records = _run("postcat", "-e", "-q", path.name).decode("utf-8", "surrogateescape")
+    # postcat(1) says in passing that a file is none of Postfix's, or ends too soon, and succeeds.
+    if not records.rstrip("\n").rpartition("\n")[2].startswith("*** MESSAGE FILE END "):
+        raise ValueError("it is not a whole queue file")
+    envelope = of_postfix(records)
+    if not {_plain(one.address) for one in envelope.recipients} <= listed.get(path.name, frozenset()):
+        raise CannotCarryError(
+            f"{path.name} has recipients that `postqueue -j` does not know: somebody has written them into its envelope; "
+            f"look at it by `postcat -q {path.name}`, remove it by `postsuper -d {path.name}`, and deploy again"
+        )
+    content = _run("postcat", "-h", "-b", "-q", path.name)
+    return path.name, envelope, crlf(content), partial(_run, "postsuper", "-d", path.name)
 
 
 def sendmail_queue() -> Iterator[Taken]:
     """Yield (id, envelope, content, what takes it out of the queue) of each message that waits in Sendmail."""
-    may("sendmail")
     for path in _ids(QUEUE, "qf*"):
-        name = path.name[2:]
-        try:
-            envelope, headers = of_sendmail(path.read_bytes())
-        except CannotCarryError as error:
-            raise CannotCarryError(f"{path}: {error}; look at it, and deploy again") from error
-        body = path.with_name(f"df{name}")
-        content = headers + b"\r\n" + crlf(body.read_bytes() if body.exists() else b"")
-        yield (
-            name,
-            envelope,
-            content,
-            partial(_unlinked, path, body),
-        )
+        taken = _read(path, partial(_of_sendmail, path), lambda name: (QUEUE / name).exists())
+        if taken is not None:
+            yield taken
+
+
+def _of_sendmail(path: Path) -> Taken:
+    name = path.name[2:]
+    envelope, headers = of_sendmail(path.read_bytes())
+    body = path.with_name(f"df{name}")
+    content = headers + b"\r\n" + crlf(body.read_bytes() if body.exists() else b"")
+    return name, envelope, content, partial(_unlinked, path, body)
+
+
+def _read(path: Path, read: Callable[[], Taken | None], there: Callable[[str], bool]) -> Taken | None:
+    """Return a message, or nothing for one that has left the queue meanwhile. Raises CannotCarryError, which names its file."""
+    try:
+        return read()
+    except (CannotCarryError, OSError, ValueError, subprocess.SubprocessError) as error:
+        if not there(path.name):
+            return None
+        if isinstance(error, CannotCarryError):
+            raise
+        raise CannotCarryError(
+            f"{path} cannot be read: {_reason(error)}; look at it, mend it or move it out of the queue, and deploy again"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return why something failed: the last words of a program that did."""
+    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else b""
+    lines = (said or b"").decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else str(error)
 
 
 def _unlinked(*paths: Path) -> None:
@@ -255,7 +291,22 @@ QUEUES: Final[Mapping[str, Callable[[], Iterator[Taken]]]] = {
 
 
 def may(mta: str) -> None:
-    """Raise CannotCarryError when something must be decided by a human first: held mail would be let go."""
+    """Raise CannotCarryError when something must be decided by a human first; the MTA may be at work meanwhile."""
+    _decided(mta)
+    for look in range(_LOOKS):
+        try:
+            for _ in QUEUES[mta]():
+                pass
+        except CannotCarryError:
+            if look == _LOOKS - 1:
+                raise
+            time.sleep(_BETWEEN_S)
+        else:
+            return
+
+
+def _decided(mta: str) -> None:
+    """Raise CannotCarryError for what nobody has let go, or filtered, yet: it would be let go."""
     directory, pattern, name, remedy = _HELD[mta]
     held = _ids(directory, pattern)
     if held:
@@ -272,6 +323,7 @@ def may(mta: str) -> None:
 
 def out(mta: str, directory: Path) -> int:
     """Write down what waits; each message leaves the queue when it is on disk. Return how many there were."""
+    _decided(mta)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     count = 0
     for name, envelope, content, remove in QUEUES[mta]():
@@ -298,101 +350,18 @@ def _durable(path: Path, content: bytes) -> None:
         os.close(place)
 
 
-def _connected(to: socket.socket, path: str) -> None:
-    """Connect to an MTA that has just been started: it may need a moment."""
-    for _ in range(_START):
-        try:
-            to.connect(path)
-        except (FileNotFoundError, ConnectionRefusedError):
-            time.sleep(1)
-        else:
-            return
-    to.connect(path)
-
-
-class UnixSMTP(smtplib.SMTP):
-    """SMTP on a unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(timeout=_LONG)
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_LONG)
-        _connected(self.sock, path)
-        self.command_encoding = "utf-8"
-        code, said = self.getreply()
-        if code // 100 != 2:  # noqa: PLR2004 - RFC 5321 4.2
-            raise smtplib.SMTPConnectError(code, said)
-
-
-def into(path: str, directory: Path) -> tuple[int, list[str]]:
-    """Hand over what was written down; a message goes when the MTA has taken it. Return how many, and what it refused."""
-    count, refused = 0, list[str]()
-    for note in sorted(directory.glob("*.json")):
-        envelope = json.loads(note.read_bytes())
-        body = note.with_suffix(".eml")
-        said = _handed(path, envelope, body.read_bytes())
-        if said:
-            refused.append(f"{note.stem}: {said}; it stays in {directory}")
-            continue
-        note.unlink()
-        body.unlink()
-        count += 1
-    for leftover in (*directory.glob("*.new"), *directory.glob("*.eml")):
-        # Of a run that died: its message is still in the old queue, or was taken.
-        if not leftover.with_suffix(".json").exists():
-            leftover.unlink()
-    return count, refused
-
-
-def _handed(path: str, envelope: Mapping[str, object], content: bytes) -> str:
-    """Hand over one message; return what the MTA refused it with, or ""."""
-    with UnixSMTP(path) as server:
-        server.ehlo("localhost")
-        options = ["BODY=8BITMIME"] if server.has_extn("8bitmime") else []
-        dsn = server.has_extn("dsn")
-        if dsn:
-            options += [f"{name.upper()}={envelope[name]}" for name in ("ret", "envid") if envelope[name]]
-        recipients = [Recipient(**one) for one in envelope["recipients"]]  # type: ignore[attr-defined]
-        addresses = [str(envelope["sender"]), *(one.address for one in recipients)]
-        if server.has_extn("smtputf8") and not all(address.isascii() for address in addresses):
-            options.append("SMTPUTF8")
-        steps = [f"MAIL FROM:<{envelope['sender']}>{''.join(f' {word}' for word in options)}"]
-        for one in recipients:
-            asked = {"NOTIFY": one.notify, "ORCPT": one.orcpt} if dsn else {}
-            words = "".join(f" {name}={value}" for name, value in asked.items() if value)
-            steps.append(f"RCPT TO:<{one.address}>{words}")
-        for step in steps:
-            code, said = server.docmd(step)
-            if code // 100 != 2:  # noqa: PLR2004
-                return f"{step!r} was answered {code} {said.decode('ascii', 'replace')}"
-        code, said = server.data(content)
-        return "" if code // 100 == 2 else f"{code} {said.decode('ascii', 'replace')}"  # noqa: PLR2004
-
-
 def main(words: list[str]) -> int:
     """Do what the command line says; 0: all is done, 1: something stands in the way, and it is said."""
-    what, which, directory = words
+    what, which, *place = words
     try:
         if what == "may":
             may(which)
-            return 0
-        if what == "out":
-            print(f"{out(which, Path(directory))} messages written down in {directory}")
-            return 0
-        count, refused = into(which, Path(directory))
-    except (
-        CannotCarryError,
-        OSError,
-        ValueError,
-        smtplib.SMTPException,
-        subprocess.SubprocessError,
-    ) as error:
-        print(f"the queue cannot be carried over: {error}", file=sys.stderr)
+        else:
+            print(f"{out(which, Path(place[0]))} messages written down in {place[0]}")
+    except (CannotCarryError, OSError, ValueError, subprocess.SubprocessError) as error:
+        print(f"the queue cannot be carried over: {_reason(error)}", file=sys.stderr)
         return 1
-    print(f"{count} messages handed over")
-    for line in refused:
-        print(line, file=sys.stderr)
-    return 1 if refused else 0
+    return 0
 
 
 if __name__ == "__main__":

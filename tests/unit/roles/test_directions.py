@@ -129,3 +129,28 @@ def test_without_relaying_networks_nobody_is_asked_who_he_is() -> None:
         "strangers.pcre",
         "trace.pcre",
     }
+
+
+def test_thousands_of_domains_are_as_many_patterns_as_it_takes() -> None:
+    names = [f"customer{number:04}.example" for number in range(5000)]
+    networks = [f"10.{number // 256}.{number % 256}.0/24" for number in range(2000)]
+    text = files(
+        gateway(
+            relay_domains=dict.fromkeys(names, "[192.0.2.1]"),
+            relay_networks=[{"network": network} for network in networks],
+        )
+    )
+    assert max(len(line) for one in text.values() for line in one.splitlines()) < 10_000
+    senders = re.findall(r"(?m)^/(.*)/ OK$", text["senders.pcre"])
+    for table, end in (("bounces.pcre", ""), ("strangers.pcre", ">")):
+        conditions = re.findall(r"(?m)^if !/(.*)/$", text[table])
+        assert len(conditions) == text[table].count("\nendif") > 1
+        for who in (f"a@{names[0]}", f"a@{names[2500]}", f"a@{names[-1]}", "a@mx1.example.org"):
+            assert sum(bool(re.search(one, who + end)) for one in conditions) == 1
+        assert not any(re.search(one, f"a@customer5000.example{end}") for one in conditions)
+    for who in (f"a@{names[0]}", f"a@{names[2500]}", f"a@{names[-1]}"):
+        assert sum(bool(re.search(one, who)) for one in senders) == 1
+    assert not any(re.search(one, f"a@x.{names[0]}") for one in senders)
+    hidden = re.findall(r"(?m)^/(.*)/ REPLACE", text["trace.pcre"])
+    for address, count in (("10.0.0.1", 1), ("10.7.207.255", 1), ("10.7.208.1", 0)):
+        assert sum(bool(re.search(one, LINE.format(address=address), re.DOTALL)) for one in hidden) == count

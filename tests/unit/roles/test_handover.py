@@ -1,6 +1,7 @@
 """What is carried from one MTA's queue to the other's: envelopes as the queues keep them, and what is held back."""
 
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 
@@ -65,6 +66,7 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     message = tmp_path / "deferred/4zx"
     message.touch(mode=0o700)
     monkeypatch.setattr(carry, "SPOOL", tmp_path)
+    monkeypatch.setattr(carry, "_BETWEEN_S", 0.01)
     monkeypatch.setitem(carry._HELD, "postfix", (tmp_path / "hold", *carry._HELD["postfix"][1:]))
     monkeypatch.setitem(carry._OWN, "postfix", (tmp_path / "maildrop", *carry._OWN["postfix"][1:]))
     known = ('\\"two words+x\\"@bastide.example', "carol@bastide.example", '\\"a\\"b@bastide.example')
@@ -103,6 +105,64 @@ def test_a_recipient_that_somebody_wrote_into_an_envelope_stops_it(
     assert (spool / "deferred/4zx").exists()
 
 
+def test_what_cannot_be_read_of_postfix_is_named_and_not_removed(
+    spool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # postcat(1) shows what it can of a file that ends too soon, or is none of Postfix's, and succeeds.
+    for text in ("", POSTFIX.removesuffix("*** MESSAGE FILE END deferred/4zx ***\n")):
+        (spool / "envelope").write_text(text)
+        for words in (["may", "postfix"], ["out", "postfix", str(tmp_path / "handover")]):
+            assert carry.main(words) == 1
+            said = capsys.readouterr().err
+            assert "deferred/4zx cannot be read: it is not a whole queue file" in said
+            assert "deploy again" in said
+            assert (spool / "deferred/4zx").exists()
+    (spool / "envelope").write_text(POSTFIX)
+    assert carry.main(["may", "postfix"]) == 0
+
+
+def test_a_message_that_leaves_the_queue_while_it_is_read_stands_in_nobodys_way(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = carry._run
+
+    def gone(*command: str) -> bytes:
+        if command[:3] == ("postcat", "-h", "-b"):
+            (spool / "deferred/4zx").unlink()
+            raise CalledProcessError(1, command, b"", b"postcat: fatal: open queue file 4zx: No such file\n")
+        return run(*command)
+
+    monkeypatch.setattr(carry, "_run", gone)
+    carry.may("postfix")
+
+
+def test_what_stands_in_the_way_for_a_moment_is_looked_at_again(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounce = spool / "bounce/4zx"
+    bounce.touch()
+    monkeypatch.setattr("time.sleep", lambda _: bounce.unlink())
+    carry.may("postfix")
+    bounce.touch()
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with pytest.raises(carry.CannotCarryError, match="a bounce of 4zx is being made"):
+        carry.may("postfix")
+
+
+def test_why_a_program_failed_is_said_in_its_words(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*command: str) -> bytes:
+        if command[0] == "postqueue":
+            return b""
+        raise CalledProcessError(1, command, b"", b"postcat: fatal: record read error\n")
+
+    monkeypatch.setattr(carry, "_run", fails)
+    assert carry.main(["may", "postfix"]) == 1
+    assert "deferred/4zx cannot be read: postcat: fatal: record read error;" in capsys.readouterr().err
+    assert (spool / "deferred/4zx").exists()
+
+
 def test_sendmails_envelope_and_headers_are_read() -> None:
     found, headers = carry.of_sendmail(SENDMAIL)
     assert (found.sender, found.envid, found.ret) == ("alice@sender.example", "QQ314159", "HDRS")
@@ -121,7 +181,7 @@ def test_sendmails_envelope_and_headers_are_read() -> None:
 
 
 def test_a_queue_file_that_is_not_whole_is_not_taken_for_one() -> None:
-    with pytest.raises(carry.CannotCarryError, match="not whole"):
+    with pytest.raises(ValueError, match="not a whole queue file"):
         carry.of_sendmail(SENDMAIL.removesuffix(b".\n"))
 
 
@@ -154,6 +214,7 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (made / "qf1").write_bytes(SENDMAIL)
     (made / "df1").write_bytes(b"body\n.\n")
     monkeypatch.setattr(carry, "QUEUE", made)
+    monkeypatch.setattr(carry, "_BETWEEN_S", 0.01)
     monkeypatch.setitem(carry._HELD, "sendmail", (made, *carry._HELD["sendmail"][1:]))
     (tmp_path / "own").mkdir()
     monkeypatch.setitem(carry._OWN, "sendmail", (tmp_path / "own", *carry._OWN["sendmail"][1:]))
@@ -184,8 +245,8 @@ def test_what_is_held_is_named_and_stops_it(
     queue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (queue / "qf1").rename(queue / "hf1")
-    for what in ("may", "out"):
-        assert carry.main([what, "sendmail", str(tmp_path / "handover")]) == 1
+    for words in (["may", "sendmail"], ["out", "sendmail", str(tmp_path / "handover")]):
+        assert carry.main(words) == 1
         assert "1 messages are in quarantine (hf1" in capsys.readouterr().err
     assert (queue / "hf1").exists()
 
@@ -195,8 +256,16 @@ def test_what_the_host_wrote_and_nobody_has_filtered_stops_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "own/qf2").touch()
-    for what in ("may", "out"):
-        assert carry.main([what, "sendmail", str(tmp_path / "handover")]) == 1
+    for words in (["may", "sendmail"], ["out", "sendmail", str(tmp_path / "handover")]):
+        assert carry.main(words) == 1
         assert "1 messages that this host wrote itself are not filtered yet" in capsys.readouterr().err
     (tmp_path / "own/qf2").unlink()
-    assert carry.main(["may", "sendmail", str(tmp_path / "handover")]) == 0
+    assert carry.main(["may", "sendmail"]) == 0
+
+
+def test_what_cannot_be_read_of_sendmail_is_named_before_anything_is_stopped(
+    queue: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (queue / "qf2").write_bytes(b"V8\nS<a@b.example>\n")
+    assert carry.main(["may", "sendmail"]) == 1
+    assert f"{queue}/qf2 cannot be read: it is not a whole queue file" in capsys.readouterr().err

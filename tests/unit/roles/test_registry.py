@@ -43,6 +43,7 @@ GATEWAY = gateway(
         )
     },
     dnsbl=[{"id": "one", "zone": "dnsbl.example.net"}],
+    dnsbl_allow=["203.0.113.0/24"],
     relay_networks=[{"network": "198.51.100.0/28"}],
 )
 SENDMAIL = gateway(mta="sendmail")

@@ -1,6 +1,8 @@
 """Sendmail: what its kinds ask and take for an answer, and what its configuration is made of."""
 
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +22,7 @@ from roles.mta.defences import DEFENCES
 from roles.mta.refusals import refused_by
 from roles.mta.routing import mailertable, virtusertable
 from roles.mta.rulesets import posix
-from roles.mta.sendmail import _configuration, access, macro_lines, rulesets
+from roles.mta.sendmail import _LINE, _LONG_LINES, _configuration, access, macro_lines, rulesets
 from tests.unit.roles.examples import gateway
 
 GATEWAY = gateway(mta="sendmail")
@@ -209,3 +211,66 @@ def test_m4_is_given_balanced_quotes_in_each_line_but_those_of_the_received_head
     for name in ("gateway.mc", "injection.mc", "submit.mc"):
         text = _configuration(GATEWAY)[name]
         assert text.count("`") == text.count("'"), name
+
+
+def test_thousands_of_domains_and_networks_make_no_line_longer() -> None:
+    hop = "[192.0.2.25]:25"
+    few = {
+        "relay_domains": {"customer.example": hop},
+        "relay_networks": [{"network": "10.0.0.0/24"}],
+        "dnsbl_allow": ["10.0.0.0/24"],
+    }
+    many = {
+        "relay_domains": {f"customer{number:04}.example": hop for number in range(5000)},
+        "relay_networks": [{"network": f"10.{number // 256}.{number % 256}.0/24"} for number in range(2000)],
+        "dnsbl_allow": [f"10.{number // 256}.{number % 256}.0/24" for number in range(2000)],
+    }
+    longest = {}
+    for name, changes in {"few": few, "many": many}.items():
+        made = _configuration(gateway(mta="sendmail", administrator="ops@example.com", **changes))
+        texts = (made[each] for each in ("gateway.mc", "injection.mc", "submit.mc"))
+        longest[name] = max(len(line) for text in texts for line in text.splitlines())
+    assert longest["many"] == longest["few"] < _LINE
+    declared = made["declared"].splitlines()
+    for word, key in (
+        *(("sender", f"customer{number}.example") for number in ("0000", "2500", "4999")),
+        *(("house", f"customer{number}.example") for number in ("0000", "2500", "4999")),
+        *((word, key) for word in ("relaying", "inside") for key in ("10.0.0", "10.7.207")),
+    ):
+        assert f"{word}:{key}\tMATCH" in declared
+
+
+def _told(tmp_path: Path, *lines: str) -> list[str]:
+    """Return what the check says of a file of Sendmail's with these lines."""
+    (tmp_path / "a.cf").write_text("\n".join(("V10/Berkeley", *lines, "Pend=0")) + "\n")
+    done = subprocess.run(
+        ["awk", _LONG_LINES, str(tmp_path / "a.cf")], capture_output=True, text=True, check=True
+    )
+    return [line.rpartition("/")[2] for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("Kx regex -aMATCH {}", "Kx"),
+        ("C{X}{}", "C{X}a"),
+        ("DS{}", "DSa"),
+        ("O CipherList={}", "O"),
+        ("H?H?X-Long: {}", "H?H?X-Long"),
+        ("R{}\t$@ OK", "the left side of a rule"),
+        ("R$*\t$@ {}", "the right side of a rule"),
+        ("Mx,\tP=[IPC], A=TCP $h {}", "Mx"),
+    ],
+)
+def test_a_line_that_sendmail_would_cut_is_told(tmp_path: Path, line: str, what: str) -> None:
+    # readcf.c, MAXLINE
+    assert _told(tmp_path, line.replace("{}", "a " * 900)) == []
+    (told,) = _told(tmp_path, line.replace("{}", "a " * 1100))
+    assert told.startswith(f"a.cf: line 2: {what}")
+    assert re.search(r" has 2[12]\d\d bytes$", told)
+
+
+def test_a_line_counts_with_those_that_continue_it_and_each_side_of_a_rule_alone(tmp_path: Path) -> None:
+    assert _told(tmp_path, f"R{'a ' * 900}\t{'b ' * 900}", f"# {'c' * 3000}") == []
+    (told,) = _told(tmp_path, f"H?H?Received: {'a' * 1500}", f"\tby {'b' * 1500}", "Kx regex a")
+    assert told.startswith("a.cf: line 2: H?H?Received has 30")
