@@ -52,7 +52,7 @@ def test_the_log_quotes_a_message_only_where_it_is_asked_to(tmp_path: Path, deta
         assert ("uendigung" in (tmp_path / "log").read_text()) is details
         assert (told["content.fraud"] == SECRET) is details
         # An engine's words are not the sender's.
-        assert told["virus.signature"] == "Eicar-Test-Signature"
+        assert told["virus.signature"].startswith("Test-Signature(")
         engine = database.opened(load(daemon.config).ledger)
         with engine.connect() as connection:
             found = connection.execute(select(s.FINDINGS.c.detail)).scalars().all()
