@@ -239,6 +239,10 @@ def _ledger(commands: "Commands[argparse.ArgumentParser]") -> None:
     source = one.add_mutually_exclusive_group()
     source.add_argument("--log", metavar="FILE", help="a log of Postfix or Sendmail; - is standard input")
     source.add_argument("--journal", action="store_true", help="ask journalctl (the default)")
+    one.add_argument(
+        "--gateway", action="append", default=[], metavar="NAME",
+        help="the gateway whose log it is, as `quarantine show` names it; may be repeated; default: by the log's hosts and queue ids",
+    )  # fmt: skip
     _times(one)
     one.set_defaults(module="reconciling")
     one = commands.add_parser("report", parents=[_shared(as_json="")], help="the figures of one day")

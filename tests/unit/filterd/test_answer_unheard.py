@@ -125,7 +125,7 @@ def test_what_was_answered_stays(served: Callable[..., Outcome]) -> None:
 
 @pytest.mark.parametrize("stop", [False, True], ids=["time-out", "SIGTERM"])
 def test_an_answer_that_is_given_up_is_not_given_any_more(
-    served: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, stop: bool
+    served: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, *, stop: bool
 ) -> None:
     # The MTA waits for its disk longer than filterd waits for the MTA, and not as long as a socket is closed in.
     monkeypatch.setattr(connection, "_SEND_S", 30.0 if stop else 0.5)
@@ -144,7 +144,7 @@ def test_what_the_mta_may_have_heard_is_not_taken_back(
         # The deadline comes in the turn of the loop in which the kernel takes the last byte.
         await real(self, data)
         if self._answering:
-            while self._writer.transport.get_write_buffer_size():
+            while self._writer.transport.get_write_buffer_size():  # noqa: ASYNC110 - nobody tells of it
                 await asyncio.sleep(0)
             raise asyncio.CancelledError
 
