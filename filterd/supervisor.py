@@ -18,7 +18,7 @@ from typing import Final
 from . import heap
 from .children import ROLES, Child, Role
 from .config import Config, load
-from .config.places import same_place
+from .config.places import noted, same_place
 from .errors import ConfigError
 from .listener import Place, bind_when_free, for_the_ledger, for_the_mta, for_the_watchers, free_until, unbind
 from .log import Log
@@ -395,4 +395,6 @@ def serve(path: Path) -> int:
     """Run the daemon with the configuration in ``path``. Returns the exit code; raises ConfigError."""
     heap.keep_freed(at_the_top=1 << 20, mapped_from=1 << 20)  # bytes; a worker copies in pieces of 64 KiB
     heap.share()
-    return Supervisor(path, load(path), Log()).run()
+    supervisor = Supervisor(path, config := load(path), Log())
+    with noted(config):
+        return supervisor.run()

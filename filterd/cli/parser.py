@@ -58,6 +58,9 @@ def _daemon(commands: "Commands[argparse.ArgumentParser]") -> None:
     one = commands.add_parser(
         "check", parents=[_shared(as_json=all_settings)], help="check the configuration"
     )
+    one.add_argument(
+        "--reload", action="store_true", help="also refuse what takes a restart of the daemon that runs"
+    )
     one.add_argument("--live", action="store_true", help="also ask clamd, spamd and the running daemon")
     one.set_defaults(module="daemon")
     one = commands.add_parser("stages", help="list every stage and rule, with the mode in force")

@@ -25,6 +25,7 @@ from tests.unit.filterd.test_ledger_actors import as_user
 from tests.unit.filterd.test_ledger_cli import Shell
 
 NOBODY: Final = "nobody"
+NO_REPORT: Final = ["report", "--anew", "--log", "/dev/null"]
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
 
 
@@ -205,8 +206,8 @@ def as_nobody(home: Path, *command: str) -> int | None:
     [
         (">/dev/full", ["messages"], 3, b"filterd: standard output cannot be written: No space left on device\n"),
         (">/dev/full", ["stages"], 3, b"filterd: standard output cannot be written: No space left on device\n"),
-        (">/dev/full", ["report", "--anew", "--log", "/dev/null"], 3, b"filterd: standard output cannot be written: No space left on device\n"),
-        ("| true; exit ${PIPESTATUS[0]}", ["report", "--anew", "--log", "/dev/null"], 141, b""),
+        (">/dev/full", NO_REPORT, 3, b"filterd: standard output cannot be written: No space left on device\n"),
+        ("| true; exit ${PIPESTATUS[0]}", NO_REPORT, 141, b""),
         (">/dev/full", ["check", "--json"], 3, b"filterd: standard output cannot be written: No space left on device\n"),
         (">/dev/full", ["messages", "--help"], 3, b"filterd: standard output cannot be written: No space left on device\n"),
         (">&-", ["messages"], 3, b"filterd: standard output cannot be written: Bad file descriptor\n"),

@@ -34,8 +34,9 @@ BODY = (
 
 @pytest.mark.parametrize("details", [False, True])
 def test_the_log_quotes_a_message_only_where_it_is_asked_to(tmp_path: Path, *, details: bool) -> None:
+    changes: dict[str, Any] = {"log": {"details": details}, "[content]": RULE}
     with (
-        running(tmp_path, log={"details": details}, **{"[content]": RULE}) as daemon,
+        running(tmp_path, **changes) as daemon,
         daemon.client() as client,
     ):
         client.begin()

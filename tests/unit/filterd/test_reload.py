@@ -10,7 +10,7 @@ import pytest
 
 from filterd import supervisor
 from filterd.beats import Beat
-from filterd.children import Child
+from filterd.children import Child, Role
 from filterd.config import Config
 from filterd.log import Log
 from filterd.supervisor import Supervisor
@@ -58,7 +58,7 @@ class Children:
             self.start("worker").beat = Beat(ready=True)
         self.start("ledger").beat = Beat(ready=True)
 
-    def start(self, role: supervisor.Role) -> Child:
+    def start(self, role: Role) -> Child:
         pid = 100 + len(self.it._children)
         self.it._children[pid] = Child(pid, 0, role)
         return self.it._children[pid]
