@@ -5,6 +5,9 @@ connection that fails before its verdict is closed, which the MTA takes for "try
 """
 
 import asyncio
+import contextlib
+import os
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -69,6 +72,7 @@ class Connection:
         self._message: Message | None = None
         self._heading = Heading()
         self._carried: Carried | None = None  # what was done and not answered yet
+        self._answering = False  # from the moment at which the first byte of its answer may be sent
         self._patience = Patience(reader)
         self._handlers: Mapping[type[c.Command], Callable[..., Reply | None]] = {
             c.Connect: self._on_connect,
@@ -251,16 +255,39 @@ class Connection:
             self._unfinished("no room to spool it")
             self._drop_message()
             return
-        self._carried = None
+        self._carried, self._answering = None, False
         try:
             judgement, carried = await self._settle(message)
             settling = await self._reply(message, carried.replies)
-        except BaseException:
-            await asyncio.shield(self._take_back())
+        except BaseException as error:
+            if self._unheard(error):
+                await asyncio.shield(self._take_back())
+            else:
+                # What is kept or injected may come twice; taken back, it might be nowhere.
+                self._service.log.event("answer_uncertain", id=actions.text_id(message.envelope.queue_id))
             raise
         final = Judgement(report=judgement.report, dispositions=carried.dispositions)
         self._service.log_message(message, final, actions.reply_text(settling))
         self._drop_message()
+
+    def _unheard(self, error: BaseException) -> bool:
+        """Whether it is certain that the MTA cannot have the whole answer; nothing more of it is sent from here on.
+
+        What the kernel has taken the MTA may still read. The settling reply comes last: as long as a byte is left here,
+        and none can go, it has not been given.
+        """
+        if not self._answering or isinstance(error, ConnectionError):
+            return True  # a connection breaks only under what is still to be sent
+        transport = self._writer.transport
+        left = 0
+        with contextlib.suppress(OSError, ValueError):
+            # uvloop's abort leaves the socket open for one more turn of the loop, in which it would be written to.
+            descriptor = os.dup(transport.get_extra_info("socket").fileno())
+            with socket.socket(fileno=descriptor) as same:
+                same.shutdown(socket.SHUT_RDWR)
+            left = transport.get_write_buffer_size()
+        transport.abort()
+        return left > 0
 
     async def _take_back(self) -> None:
         """Have it recorded that the MTA did not hear what was done."""
@@ -278,6 +305,7 @@ class Connection:
             refusal = actions.not_carried_out(message.envelope.queue_id)
             await self._send(self._session.reply(refusal))
             return refusal
+        self._answering = True
         await self._send(b"".join(frames))
         return replies[-1]
 

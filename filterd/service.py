@@ -15,7 +15,7 @@ from .carry.carrier import Carrier
 from .carry.recorded import fingerprint
 from .config import Config
 from .disposition import Attempt, Disposition
-from .findings import Verdict
+from .findings import Finding, Verdict
 from .health import Health
 from .hold import held
 from .ledger.client import LedgerClient, LedgerDownError
@@ -26,11 +26,14 @@ from .pipeline import Report
 from .rates import Rates
 from .recent import Memory, Recent
 from .scanners import engines
-from .stages import virus
+from .stages import limits, lists, rate, spam, virus
 
 _LISTS_EVERY_S: Final = 2.0
 # One line a message: the log's bound is on lines, and one message can have hundreds.
 _MAX_FINDINGS: Final = 30
+# Whose details are an engine's words, or figures of our own; those of the others quote the message: subject, text, names.
+_OF_OWN_WORDS: Final = frozenset(one.STAGE.id for one in (limits, lists, rate, spam, virus))
+_DID_NOT_RUN: Final = ".unavailable"
 
 
 class Judgement(Struct, frozen=True, kw_only=True):
@@ -171,7 +174,7 @@ class Service:
         )
 
     def log_message(self, message: Message, judgement: Judgement, reply: str) -> None:
-        """Write the line of one message. The subject is not in it: it is the reader's business, not ours."""
+        """Write the line of one message. Its subject and text are not in it: they are the reader's business, not ours."""
         self.health.messages += 1
         envelope, limit = message.envelope, self.config.log.max_field
         first = judgement.dispositions[0]
@@ -202,7 +205,7 @@ class Service:
                     "rule": one.rule,
                     "score": one.score,
                     "path": one.path[:limit],
-                    "detail": shown(one.detail.encode("utf-8", "replace"), limit),
+                    "detail": shown(self._detail(one).encode("utf-8", "replace"), limit),
                 }
                 for one in judgement.report.findings[:_MAX_FINDINGS]
             ],
@@ -210,6 +213,11 @@ class Service:
             ms=round((time.monotonic() - message.started) * 1000, 1),
             reply=reply,
         )
+
+    def _detail(self, one: Finding) -> str:
+        """Return what the log may say of a finding beyond its rule; the ledger, which not all may read, has it whole."""
+        sayable = one.stage in _OF_OWN_WORDS or one.rule.endswith(_DID_NOT_RUN)
+        return one.detail if sayable or self.config.log.details else ""
 
 
 def _put_off(dispositions: Sequence[Disposition]) -> bool:

@@ -18,7 +18,7 @@ from typing import Final
 from . import heap
 from .children import ROLES, Child, Role
 from .config import Config, load
-from .config.places import same_place
+from .config.places import noted, same_place
 from .errors import ConfigError
 from .listener import Place, bind_when_free, for_the_ledger, for_the_mta, for_the_watchers, free_until, unbind
 from .log import Log
@@ -59,6 +59,7 @@ class Supervisor:
         self._pause = _BACKOFF_S[0]
         self._next_start = 0.0
         self._stopping_until: float | None = None
+        self._reloading = False  # a reload waits for its workers
         self._told_ready = False
         self._told_status = ""
         self._beat_every = watchdog_seconds()
@@ -159,29 +160,37 @@ class Supervisor:
             for child in self._of("worker"):
                 child.current = False
             self._next_start = 0.0
+            # The old ones serve, under the rules that they began with, until the new ones can (``_dismiss``). The
+            # ledger serves both, and reads the file again.
+            self._reloading = True
             self._fill()
-            # The new ones are there; the old ones serve what they have under the rules it began with. The ledger
-            # serves both, and reads the file again.
-            self._tell(signal.SIGHUP, lambda child: not child.current and child.role == "worker")
             for child in self._of("ledger"):
                 os.kill(child.pid, signal.SIGHUP)
-            self._log.event("reloaded", workers=self._workers)
         notify("READY=1")
 
     def _recycle(self) -> None:
         """Replace what is worn, one at a time: a worker leaves when the one in its place can serve."""
         if self._stopping_until is not None:
             return
+        self._dismiss()
+        if self._reloading and self._all_ready():
+            self._reloading = False
+            self._log.event("reloaded", workers=self._workers)
         workers = self._of("worker")
-        if sum(child.current and child.ready for child in workers) >= self._workers:
-            self._tell(
-                signal.SIGHUP,
-                lambda child: child.role == "worker" and not child.current and not child.leaving,
-            )
         # Idle connections may keep old ones for long: no more of them than there are new ones.
         if sum(not child.current for child in workers) < self._workers and self._all_ready():
             self._replace("worker")
         self._replace("ledger")
+
+    def _dismiss(self) -> None:
+        """Let workers go that count no more, as long as those that stay are enough: no fork may succeed, or live."""
+        staying = [child for child in self._of("worker") if not child.leaving]
+        serving = sum(child.ready for child in staying)
+        for child in staying:
+            if not child.current and (not child.ready or serving > self._workers):
+                serving -= child.ready
+                child.leaving = True
+                os.kill(child.pid, signal.SIGHUP)
 
     def _replace(self, role: Role) -> None:
         """Take the first worn child of a role out of those that count. The ledger leaves at once: there is but one.
@@ -363,11 +372,13 @@ class Supervisor:
 
     def _say_status(self) -> None:
         """Tell the service manager how it fares, in words, when that has changed (`systemctl status`)."""
-        ready = sum(child.ready and child.current for child in self._of("worker"))
+        ready = min(self._workers, sum(one.ready and not one.leaving for one in self._of("worker")))
         ledger = self._of("ledger")
         status = f"{ready} of {self._workers} workers ready, ledger {'ready' if any(one.ready for one in ledger) else 'down'}"
         if any(one.beat.keep for one in ledger):
             status += "; something fails: `filterd status` says what"
+        if self._reloading:
+            status += "; a reload waits for its workers"
         if status != self._told_status:
             self._told_status = status
             notify(f"STATUS={status}")
@@ -384,4 +395,6 @@ def serve(path: Path) -> int:
     """Run the daemon with the configuration in ``path``. Returns the exit code; raises ConfigError."""
     heap.keep_freed(at_the_top=1 << 20, mapped_from=1 << 20)  # bytes; a worker copies in pieces of 64 KiB
     heap.share()
-    return Supervisor(path, load(path), Log()).run()
+    supervisor = Supervisor(path, config := load(path), Log())
+    with noted(config):
+        return supervisor.run()

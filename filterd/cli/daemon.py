@@ -8,6 +8,7 @@ from pathlib import Path
 from filterd import listing
 from filterd.config import Config, load
 from filterd.config.hints import hints, lacking
+from filterd.config.places import same_as_running
 from filterd.live import check_live
 
 from .codes import GOOD, UNREACHABLE
@@ -18,6 +19,8 @@ def run(options: argparse.Namespace) -> int:
     """Run one of them. Returns the exit code."""
     match options.command:
         case "check":
+            if options.reload:
+                same_as_running(load(options.config), options.config)
             return _check(options.config, live=options.live, as_json=options.json)
         case "stages":
             return _stages(options.config, as_json=options.json)

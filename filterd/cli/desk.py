@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import psycopg
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
 from filterd.config import DEFAULT_PATH, Config, load
 from filterd.errors import ConfigError, UsageError
@@ -25,7 +24,6 @@ from filterd.ledger.roles import Actor, Deed, RefusedError, may
 
 _LOGIN_UID: Final = Path("/proc/self/loginuid")
 _MAX_NAME: Final = 64
-_PATIENCE: Final = "SET statement_timeout = '10min'"
 
 
 class Desk:
@@ -58,7 +56,7 @@ def desk(options: argparse.Namespace, *, current: bool = True) -> Iterator[Desk]
     directory = _directory(config)
     actor = _actor(getattr(options, "actor", ""), config, _owner(directory))
     become_owner(directory)
-    engine = _patient(database.opened(config.ledger))
+    engine = database.opened(config.ledger, patient=True)
     try:
         with database.explained(config.ledger):
             if current:
@@ -78,18 +76,6 @@ def _encodable(options: argparse.Namespace) -> None:
                 and any("\udc80" <= one <= "\udcff" for one in text)
             ):
                 raise UsageError(f"{name}: {text!a} is no UTF-8; write * for what is not")
-
-
-def _patient(engine: Engine) -> Engine:
-    """Let a server take longer over a question than the daemon would wait for it."""
-    if engine.dialect.name == "postgresql":
-
-        @event.listens_for(engine, "connect")
-        def _prepare(connection: psycopg.Connection[object], _: object) -> None:
-            connection.execute(_PATIENCE)
-            connection.commit()
-
-    return engine
 
 
 def _directory(config: Config) -> Path:

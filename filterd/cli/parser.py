@@ -58,6 +58,9 @@ def _daemon(commands: "Commands[argparse.ArgumentParser]") -> None:
     one = commands.add_parser(
         "check", parents=[_shared(as_json=all_settings)], help="check the configuration"
     )
+    one.add_argument(
+        "--reload", action="store_true", help="also refuse what takes a restart of the daemon that runs"
+    )
     one.add_argument("--live", action="store_true", help="also ask clamd, spamd and the running daemon")
     one.set_defaults(module="daemon")
     one = commands.add_parser("stages", help="list every stage and rule, with the mode in force")
@@ -239,6 +242,10 @@ def _ledger(commands: "Commands[argparse.ArgumentParser]") -> None:
     source = one.add_mutually_exclusive_group()
     source.add_argument("--log", metavar="FILE", help="a log of Postfix or Sendmail; - is standard input")
     source.add_argument("--journal", action="store_true", help="ask journalctl (the default)")
+    one.add_argument(
+        "--gateway", action="append", default=[], metavar="NAME",
+        help="the gateway whose log it is, as `quarantine show` names it; may be repeated; default: by the log's hosts and queue ids",
+    )  # fmt: skip
     _times(one)
     one.set_defaults(module="reconciling")
     one = commands.add_parser("report", parents=[_shared(as_json="")], help="the figures of one day")

@@ -10,9 +10,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from filterd.errors import ConfigError
+from filterd.errors import ConfigError, FilterdError
+from filterd.ledger.known import gateways, injected_at, known, of_gateways
 from filterd.ledger.maillog import MailLog
-from filterd.ledger.reconcile import EDGE_MS, Reconciled, compared, injected_at, known, no_log, of_hosts
+from filterd.ledger.reconcile import EDGE_MS, Reconciled, compared, nothing_to_compare
 
 from .codes import GOOD, REFUSED
 from .desk import desk
@@ -21,6 +22,10 @@ from .output import Progress, pairs, say, table
 # So much of the journal beyond the range, in ms: what came in the range may be delivered after it.
 _BEYOND_MS: Final = 3_600_000
 _JOURNAL: Final = ("journalctl", "--facility=mail", "--output=short-iso-precise", "--no-pager", "--quiet")
+
+
+class RangeError(FilterdError):
+    """There is nothing to compare; the text says why and what to do."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,8 +37,8 @@ def run(options: argparse.Namespace) -> int:
         for read in log.read(lines):
             progress(read)
     progress.end()
-    if why := no_log(log):
-        raise ConfigError(why)
+    if why := nothing_to_compare(log, options.since, options.until):
+        raise RangeError(why) if log.lines else ConfigError(why)
     with desk(options) as at:
         at.allow("search")
         with at.engine.connect() as connection:
@@ -41,9 +46,12 @@ def run(options: argparse.Namespace) -> int:
             until = log.last_ms + EDGE_MS
             if options.until is not None:
                 until = min(until, options.until + _BEYOND_MS)
-            records = of_hosts(known(connection, since, until), log)
+            names = frozenset(options.gateway) or gateways(known(connection, since, until), log)
+            records = of_gateways(known(connection, since, until), names)
             injected = injected_at(connection, since, until)
-            made = compared(log, records, injected, since_ms=options.since, until_ms=options.until)
+            made = compared(
+                log, records, injected, since_ms=options.since, until_ms=options.until, stored=at.blobs().has
+            )
     say(made, _text(made), as_json=options.json)
     return REFUSED if made.unexplained_count else GOOD
 

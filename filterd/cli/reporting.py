@@ -3,8 +3,8 @@
 import argparse
 import asyncio
 import contextlib
+import os
 import socket
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from filterd.report.shelf import Shelf, addressee, letter_of
 
 from .codes import GOOD
 from .desk import desk
+from .output import printing
 
 
 class ReportError(FilterdError):
@@ -53,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
             if options.keep:
                 shelf.note_mailed(day)
     if not (options.keep or options.mail) or options.format:
-        print(_shown(figures, options.format or "text"))
+        with printing():
+            print(_shown(figures, options.format or "text"))
     return GOOD
 
 
@@ -95,7 +97,8 @@ def _lines(path: str | None) -> Iterator[Iterable[str] | None]:
     if path is None:
         yield None
     elif path == "-":
-        yield sys.stdin
+        with os.fdopen(os.dup(0), encoding="utf-8", errors="backslashreplace") as source:
+            yield source
     else:
         try:
             with Path(path).open(encoding="utf-8", errors="backslashreplace") as source:

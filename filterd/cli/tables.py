@@ -1,15 +1,20 @@
 """``filterd ledger``: the tables themselves."""
 
 import argparse
+import socket
+from typing import Final
 
 from msgspec import Struct
 
 from filterd.errors import UsageError
 from filterd.ledger import acts, database, figures
+from filterd.ledger.database import LedgerError
 
 from .codes import GOOD
 from .desk import Desk, desk
 from .output import pairs, say
+
+_ANSWERS_S: Final = 5.0
 
 
 class LedgerStatus(Struct, frozen=True, kw_only=True):
@@ -35,6 +40,10 @@ def run(options: argparse.Namespace) -> int:
                 raise UsageError(
                     f"the ledger's tables have revision {there}: `filterd ledger upgrade` brings them up to {database.NEWEST}"
                 )
+            if options.deed == "downgrade" and _answers(at.config.ledger.socket):
+                raise LedgerError(
+                    "filterd runs, and could not write into older tables: stop it first (`systemctl stop filterd`)"
+                )
             database.migrate(at.config.ledger, wanted)
         seen = _status(at)
     say(
@@ -48,6 +57,13 @@ def run(options: argparse.Namespace) -> int:
         as_json=options.json,
     )  # fmt: skip
     return GOOD
+
+
+def _answers(path: str) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(_ANSWERS_S)
+        return asking.connect_ex(path) == 0
 
 
 def _status(at: Desk) -> LedgerStatus:

@@ -56,10 +56,14 @@ class SpamdSettings(Section, frozen=True, kw_only=True):
 
 
 class LogSettings(Section, frozen=True, kw_only=True):
-    """``[log]``: how much a peer may write into one log line."""
+    """``[log]``: how much a peer may write into one log line.
+
+    With ``details`` a line quotes what a rule matched: words of the subject and text, file names, links.
+    """
 
     max_field: Annotated[int, Meta(ge=32, le=1024)] = 256  # characters
     max_recipients: Annotated[int, Meta(ge=1, le=100)] = 20
+    details: bool = False
 
 
 class ExecScanner(Section, frozen=True, kw_only=True):

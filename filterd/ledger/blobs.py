@@ -79,6 +79,10 @@ class Blobs:
         """Return where a content is."""
         return self._directory / digest[:2] / digest
 
+    def has(self, digest: str) -> bool:
+        """Whether a content is there; what it is, only its reader says."""
+        return self.path(digest).is_file()
+
     def put(self, pieces: Iterable[bytes]) -> str:
         """Write a content, and return its digest when it is on the disk. Raises OSError; nothing stays then."""
         self._directory.mkdir(mode=0o700, exist_ok=True)

@@ -23,14 +23,18 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 NEWEST: Final = 3
 _LOCK: Final = 0x62617374  # of PostgreSQL's advisory locks: two gateways of a fleet start at the same time
 _POOL: Final = 2
+PATIENCE_S: Final = 600  # for a change of the tables, and for one step of retention
 
 
 class LedgerError(FilterdError):
     """The ledger cannot be read or written; the text says why and what to do."""
 
 
-def opened(settings: LedgerSettings) -> Engine:
-    """Return the engine for a ledger; nothing is connected yet. Raises ConfigError."""
+def opened(settings: LedgerSettings, *, patient: bool = False) -> Engine:
+    """Return the engine for a ledger; nothing is connected yet. Raises ConfigError.
+
+    ``patient``: no mail waits for it, so a server may take long over a statement.
+    """
     if problem := url_problem(settings.url):
         raise ConfigError(problem)
     try:
@@ -50,7 +54,9 @@ def opened(settings: LedgerSettings) -> Engine:
     arguments = {
         "connect_timeout": timeout,
         "application_name": "filterd",
-        "options": f"-c statement_timeout={timeout * 1000} -c lock_timeout={timeout * 1000}",
+        # A commit that was answered is on the disk, whatever the role's own settings are.
+        "options": f"-c synchronous_commit=on -c lock_timeout={timeout * 1000} "
+        f"-c statement_timeout={(PATIENCE_S if patient else timeout) * 1000}",
     }
     # pre_ping: a server that was restarted is found out before a statement is lost to it.
     return create_engine(
@@ -176,11 +182,20 @@ def _migrate(engine: Engine, to: str, *, up: bool) -> None:
 
     with altering(engine) as connection:
         if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            _bide(connection)
         config = AlembicConfig()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         config.attributes["connection"] = connection
         (command.upgrade if up else command.downgrade)(config, to)
+
+
+def _bide(connection: Connection) -> None:
+    """Wait until no other gateway is at the tables, and let the server take as long as it needs."""
+    for name in ("statement_timeout", "lock_timeout"):
+        connection.execute(text(f"SET LOCAL {name} = '{PATIENCE_S}s'"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    # Whoever waits for a table keeps others from it.
+    connection.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
 
 
 @contextlib.contextmanager

@@ -31,10 +31,10 @@ _QUEUE_ID: Final = re.compile(
 )
 _CLIENT: Final = re.compile(r"client=(\S*\[[^\]]*\])(?::\d+)?(?:, .*)?")
 _MESSAGE_ID: Final = re.compile(r"(?:resent-)?message-id=(.*)")
-_ACTIVE: Final = re.compile(r"from=<.*>, size=\d+, nrcpt=\d+ \(queue active\)")
+_ACTIVE: Final = re.compile(r"from=<(.*)>, size=\d+, nrcpt=(\d{1,9}) \(queue active\)")
 _EXPIRED: Final = re.compile(r"from=<.*>, status=(?:force-)?expired, returned to sender")
 _DELIVERY: Final = re.compile(
-    r"to=<.*?>, (?:orig_to=<.*?>, )?relay=.*?, (?:conn_use=\d+, )?delay=\S+, (?:delays=\S+, )?dsn=[245]\.\d+\.\d+, "
+    r"to=<(.*?)>, (?:orig_to=<(.*?)>, )?relay=.*?, (?:conn_use=\d+, )?delay=\S+, (?:delays=\S+, )?dsn=[245]\.\d+\.\d+, "
     r"status=([a-z]+)"
 )
 # cleanup leaves the three digits out, smtpd does not.
@@ -53,6 +53,8 @@ _DELIVERS: Final = frozenset(
     {"smtp", "lmtp", "relay", "local", "virtual", "pipe", "error", "discard", "retry"}
 )
 _MAX_CLIENT: Final = 300
+_FROM: Final = re.compile(r"; from=<([^>]*)>")
+_FINAL: Final = frozenset({"sent", "bounced", "deliverable", "undeliverable"})
 
 Answer = Literal["", "refused", "later", "discarded"]
 
@@ -73,6 +75,8 @@ class Trail(Struct, kw_only=True):
     ``client``: it came by SMTP from there. ``answer``: what the client was told by a filter (``ours``:
     by filterd, whose replies name the queue id) or the MTA; ``queued``: it was taken.
     ``statuses`` counts deliveries: sent, bounced, deferred, expired …. ``by_hand``: postsuper removed it.
+    ``nrcpt`` is for how many recipients it was taken (0: not known), ``ended`` are those who have it, or never will,
+    ``named`` those as the client named them of whom the log says anything.
     """
 
     queue_id: str
@@ -89,6 +93,22 @@ class Trail(Struct, kw_only=True):
     removed: bool = False
     by_hand: bool = False
     statuses: dict[str, int] = field(default_factory=dict)
+    sender: str = ""
+    nrcpt: int = 0
+    ended: set[tuple[str, str]] = field(default_factory=set)
+    named: set[str] = field(default_factory=set)
+
+    @property
+    def recipients(self) -> int:
+        """How many recipients the log knows of."""
+        return max(self.nrcpt, len(self.named))
+
+    def tried(self, status: str, to: str, named: str = "") -> None:
+        """Note one delivery: to whom, and as whom the client named him."""
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        self.named.add((named or to).lower())
+        if status in _FINAL:
+            self.ended.add((to, named))
 
 
 class MailLog:
@@ -179,20 +199,24 @@ def _note(trail: Trail, daemon: str, text: str) -> None:
             _answered(trail, found)
         case "cleanup" if text.startswith("hold: "):
             trail.held = True
-        case "qmgr" if _ACTIVE.fullmatch(text) is not None:
+        case "qmgr" if (found := _ACTIVE.fullmatch(text)) is not None:
             trail.queued = True
+            trail.sender = found[1]
+            trail.nrcpt = max(trail.nrcpt, int(found[2]))  # later it is how many are left
         case "qmgr" if _EXPIRED.match(text) is not None:
             trail.statuses["expired"] = trail.statuses.get("expired", 0) + 1
         case "qmgr" | "postsuper" if text == "removed":
             trail.removed = True
             trail.by_hand |= daemon == "postsuper"
         case _ if daemon in _DELIVERS and (found := _DELIVERY.match(text)) is not None:
-            trail.statuses[found[1]] = trail.statuses.get(found[1], 0) + 1
+            trail.tried(found[3], found[1], found[2] or "")
         case _:
             pass
 
 
 def _answered(trail: Trail, found: "re.Match[str]") -> None:
+    if not trail.sender and (sender := _FROM.search(found.string)) is not None:
+        trail.sender = sender[1]
     if found[1] == "hold":
         trail.held = True
     elif found[1] == "discard":

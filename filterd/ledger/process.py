@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from filterd.beats import Beat, beating, resident
 from filterd.config import Config, load
+from filterd.config.places import same_place
 from filterd.errors import ConfigError, FilterdError
 from filterd.log import Log
 from filterd.web import WebServer
@@ -54,6 +55,8 @@ _RETRY_S: Final = 2.0
 # A database that has not answered for so long is an alert; for so much longer it takes a new process.
 _SLOW_S: Final = 10.0
 _STUCK_S: Final = 60.0
+# A change of the tables may take as long as the database lets it.
+_UPGRADE_S: Final = database.PATIENCE_S + _STUCK_S
 # What those who have asked get at a stop; who gets no answer asks the next process.
 _DRAIN_S: Final = 5.0
 _TIDY_EVERY_S: Final = 3600.0
@@ -101,6 +104,7 @@ class LedgerProcess:
         self._names = itertools.count(1)
         self._clients: dict[str, _Client] = {}
         self._served: set[asyncio.Task[None]] = set()
+        self._stuck_s = _STUCK_S
         self._writing_since = 0.0  # 0: the thread has nothing to do
         self._ready = False
         self._problem = ""
@@ -159,9 +163,12 @@ class LedgerProcess:
             await asyncio.wait(self._served, timeout=1.0)
 
     def _reload(self) -> None:
-        """Take the times of retention and the like from the file; the supervisor has checked it."""
-        with contextlib.suppress(ConfigError):
-            self._config = load(self._path)
+        """Take the times of retention and the like from the file; the supervisor has checked what it read."""
+        try:
+            self._config = same_place(load(self._path), self._config, self._path)
+        except ConfigError as error:
+            self._log.event("ledger_reload_refused", why=str(error))
+        else:
             self._watch.configured(self._config)
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -264,8 +271,10 @@ class LedgerProcess:
 
     def _opened(self) -> Writer:
         if self._writer is None:
+            self._stuck_s = _UPGRADE_S
             self._engine = database.prepared(self._config.ledger, upgrade=migrating.elsewhere)
             self._writer = Writer(self._engine)
+            self._stuck_s = _STUCK_S
             self._watch.opened(self._engine)
         return self._writer
 
@@ -317,12 +326,19 @@ class LedgerProcess:
         store, engine = self._config.store, self._engine
         if engine is None:
             return {}
-        with database.explained(self._config.ledger):
-            return tidied(
-                engine,
-                Blobs(store.directory, key_from(store.key_file)),
-                days=self._config.ledger.days,
-            )
+        own = engine
+        if engine.dialect.name == "postgresql":
+            own = database.opened(self._config.ledger, patient=True)
+        try:
+            with database.explained(self._config.ledger):
+                return tidied(
+                    own,
+                    Blobs(store.directory, key_from(store.key_file)),
+                    days=self._config.ledger.days,
+                )
+        finally:
+            if own is not engine:
+                own.dispose()
 
     async def _beats(self) -> None:
         """Tell the supervisor that this loop turns, and its thread. When nobody reads, the supervisor is gone: stop."""
@@ -335,7 +351,7 @@ class LedgerProcess:
         if silent > _SLOW_S:
             self._ready = False
             self._watch.ledger(f"the database has not answered for {silent:.0f} s")
-        if silent > _STUCK_S:
+        if silent > self._stuck_s:
             return None
         return Beat(ready=self._ready, keep=self._watch.alarmed, rss=resident())
 

@@ -4,14 +4,14 @@ The attack it stops: a message that was taken and of which nobody can say where 
 one of two directions: the log knows it and the ledger does not, or the other way about.
 """
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal
 
 from msgspec import Struct
-from sqlalchemy import Connection, select
 
-from . import schema as s
+from .known import Known
 from .maillog import MailLog, Trail
 from .queries import iso
 
@@ -21,29 +21,18 @@ _NEAR_MS: Final = 5_000
 # qmgr tries at once: what it has not tried for so long it has not got.
 _STUCK_MS: Final = 3_600_000
 MOST: Final = 1000  # unexplained ones that are named
-_BATCH: Final = 1000
 _NO_QUEUE_ID: Final = frozenset({"", "none"})
 # The MTA's service for filterd, where it logs under a name of its own.
 INJECT: Final = "filterd-inject"
+_LOCAL: Final = re.compile(r"localhost|\S*\[(?:127\.[0-9.]+|(?:IPv6:)?::1)\]")
 _NOT_TAKEN: Final = frozenset({"later", "broken off"})
 _ENDED: Final = frozenset({"delivered", "bounced", "queued", "held", "removed by hand"})
+_LOST: Final = frozenset({"vanished", "in part"})
 
 End = Literal[
     "delivered", "bounced", "queued", "held", "removed by hand", "refused", "later", "discarded", "broken off",
-    "vanished",
+    "vanished", "in part",
 ]  # fmt: skip
-
-
-class Known(Struct, frozen=True, kw_only=True):
-    """What the ledger says of one message. ``injections`` are queue ids of what was handed over anew."""
-
-    id: str
-    queue_id: str
-    received_ms: int
-    gateway: str
-    message_id: str
-    outcomes: frozenset[str]
-    injections: tuple[str, ...] = ()
 
 
 class Unexplained(Struct, frozen=True, kw_only=True):
@@ -74,61 +63,24 @@ class Reconciled(Struct, frozen=True, kw_only=True):
     unexplained: tuple[Unexplained, ...]
 
 
-def known(connection: Connection, since_ms: int, until_ms: int) -> Iterator[Known]:
-    """Yield what the ledger says of the messages of a range of time, in batches that end where memory would."""
-    m, r, i = s.MESSAGES.c, s.RECIPIENTS.c, s.INJECTIONS.c
-    last = (since_ms, "")
-    while True:
-        rows = connection.execute(
-            select(m.id, m.queue_id, m.received_ms, m.gateway, m.message_id)
-            .where(
-                m.received_ms <= until_ms,
-                (m.received_ms > last[0]) | ((m.received_ms == last[0]) & (m.id > last[1])),
-            )
-            .order_by(m.received_ms, m.id)
-            .limit(_BATCH)
-        ).all()
-        ids = [row.id for row in rows]
-        outcomes: dict[str, set[str]] = {}
-        for message, outcome in connection.execute(
-            select(r.message, r.outcome).where(r.message.in_(ids)).distinct()
-        ):
-            outcomes.setdefault(message, set()).add(outcome)
-        injections: dict[str, list[str]] = {}
-        for message, queue_id in connection.execute(select(i.message, i.queue_id).where(i.message.in_(ids))):
-            injections.setdefault(message, []).append(queue_id)
-        for row in rows:
-            yield Known(
-                id=row.id, queue_id=row.queue_id, received_ms=row.received_ms, gateway=row.gateway,
-                message_id=row.message_id, outcomes=frozenset(outcomes.get(row.id, ())),
-                injections=tuple(injections.get(row.id, ())),
-            )  # fmt: skip
-        if len(rows) < _BATCH:
-            return
-        last = (rows[-1].received_ms, rows[-1].id)
-
-
-def injected_at(connection: Connection, since_ms: int, until_ms: int) -> dict[str, str]:
-    """Return the queue ids that were handed over within a range of time, whenever their messages came, with these."""
-    i = s.INJECTIONS.c
-    rows = connection.execute(
-        select(i.queue_id, i.message).where(i.at_ms >= since_ms, i.at_ms <= until_ms)
-    ).all()
-    return {row.queue_id: row.message for row in rows}
-
-
 def end_of(trail: Trail, until_ms: int) -> End:
-    """Return how a message ended by the log. "broken off": the client left, or was refused by somebody else."""
+    """Return how a message ended by the log. "broken off": the client left, or was refused by somebody else.
+
+    "vanished" and "in part": it has left the queue, and the log has no end of it for any, or for some, recipients.
+    """
     end: End
     if trail.answer:
         end = trail.answer
     elif not trail.queued and not trail.held:
         end = "broken off"
-    elif trail.statuses.get("bounced") or trail.statuses.get("expired"):
+    elif trail.statuses.get("expired") or (
+        trail.statuses.get("bounced") and (not trail.removed or len(trail.ended) >= trail.nrcpt)
+    ):
         end = "bounced"
     elif trail.removed:
-        gone: End = "removed by hand" if trail.by_hand else "vanished"
-        end = "delivered" if trail.statuses and not trail.by_hand else gone
+        gone: End = "in part" if trail.ended else "vanished"
+        end = "delivered" if trail.ended and len(trail.ended) >= trail.nrcpt else gone
+        end = "removed by hand" if trail.by_hand else end
     elif trail.held:
         end = "held"
     else:
@@ -148,15 +100,12 @@ def _harmless(one: Known, trail: Trail, end: End) -> str:
     return ""
 
 
-def _contradiction(one: Known, end: End) -> str:
+def _contradiction(one: Known, trail: Trail, end: End) -> str:
     """Return what the ledger and the log say that cannot both be, or ""."""
     said = ", ".join(sorted(one.outcomes)) or "no recipients"
-    taken = end in _ENDED or end == "vanished"
-    if end == "vanished" and "passed" in one.outcomes:
-        return "taken, and neither delivered, bounced nor queued"
-    if "passed" in one.outcomes and not taken:
-        return f"{said}, but the log says {end}"
-    if "passed" not in one.outcomes and taken:
+    if "passed" in one.outcomes:
+        return _of_passed(one, trail, end, said)
+    if end in _ENDED or end in _LOST:
         return f"{said}, but the MTA took it ({end})"
     if end == "refused" and one.outcomes - {"refused"}:
         return f"{said}, but the log says refused"
@@ -165,17 +114,30 @@ def _contradiction(one: Known, end: End) -> str:
     return ""
 
 
+def _of_passed(one: Known, trail: Trail, end: End, said: str) -> str:
+    if end in _LOST:
+        some = ", for some of its recipients" if end == "in part" else ""
+        return f"taken, and neither delivered, bounced nor queued{some}"
+    if end not in _ENDED:
+        return f"{said}, but the log says {end}"
+    if one.passed > trail.recipients:
+        return f"passed for {one.passed} recipients, but the log knows {trail.recipients}"
+    return ""
+
+
 class _Comparison:
     """One comparison. What it counts and finds is gathered here."""
 
     def __init__(
-        self, log: MailLog, injected: Mapping[str, str], since_ms: int | None, until_ms: int | None
+        self,
+        log: MailLog,
+        injected: Mapping[str, str],
+        since_ms: int | None,
+        until_ms: int | None,
+        stored: Callable[[str], bool],
     ) -> None:
-        # Half open where they were given, so that ranges which adjoin have each message once.
-        self._from_ms = max(log.first_ms + EDGE_MS, since_ms or 0)
-        self._until_ms = log.last_ms - EDGE_MS + 1
-        if until_ms is not None:
-            self._until_ms = min(self._until_ms, until_ms)
+        self._from_ms, self._until_ms = covered(log, since_ms, until_ms)
+        self._stored = stored
         self._end_ms = log.last_ms
         self._trails = log.trails
         self._injected = injected
@@ -183,11 +145,16 @@ class _Comparison:
         # When a message came of which there are a record and a trail: the one time by which both sides count it.
         self._came: dict[int, int] = {}
         self._handed_over: set[str] = set(injected)
-        self._message_ids: set[str] = set()
+        # By Message-ID: how many hand-overs were not noted, what this host handed to the MTA, and when who tried what.
+        self._not_noted: Counter[str] = Counter()
         self._taken: dict[str, set[str]] = {}
+        self._tries: dict[tuple[str, str], int] = {}
         for trail in (trail for trails in log.trails.values() for trail in trails):
-            if trail.queued:
+            if trail.queued and _ours(trail):
                 self._taken.setdefault(trail.message_id, set()).add(trail.queue_id)
+            if trail.message_id and end_of(trail, log.last_ms) != "broken off":
+                tried = trail.message_id, trail.sender.lower()
+                self._tries[tried] = max(self._tries.get(tried, 0), trail.first_ms)
         self.log: Counter[str] = Counter()
         self.ledger: Counter[str] = Counter()
         self.explained: Counter[str] = Counter()
@@ -197,8 +164,8 @@ class _Comparison:
     def record(self, one: Known) -> None:
         """Hold one record of the ledger against the log."""
         self._handed_over.update(one.injections)
-        if "injected" in one.outcomes or one.injections:
-            self._message_ids.add(one.message_id)
+        if "injected" in one.outcomes and not one.injections and one.message_id:
+            self._not_noted[one.message_id] += max(1, one.injected)
         trail = self._trail_of(one)
         if trail is not None:
             self._seen.add(id(trail))
@@ -208,6 +175,9 @@ class _Comparison:
             return
         for outcome in one.outcomes:
             self.ledger[outcome] += 1
+        for digest in one.digests:
+            if not self._stored(digest):
+                self._blame("ledger", one.queue_id, one.id, one.received_ms, "kept, but the store lacks it")
         if trail is None:
             if one.outcomes - {"refused", "deferred"}:
                 self._blame("ledger", one.queue_id, one.id, one.received_ms, "the log has nothing of it")
@@ -237,19 +207,27 @@ class _Comparison:
 
     def _same(self, one: Known, trail: Trail, end: End) -> None:
         """Compare what the ledger says with how it ended."""
+        if end == "broken off" and "passed" in one.outcomes and not self._came_again(one, trail):
+            why = "passed, but the log says broken off, and has no later try"
+            self._blame("log", one.queue_id, one.id, one.received_ms, why)
+            return
         if why := _harmless(one, trail, end):
             self.explained[why] += 1
         if end in _NOT_TAKEN or why:
             return
-        if contradiction := _contradiction(one, end):
-            side: Literal["log", "ledger"] = "log" if end == "vanished" else "ledger"
+        if contradiction := _contradiction(one, trail, end):
+            side: Literal["log", "ledger"] = "log" if end in _LOST else "ledger"
             self._blame(side, one.queue_id, one.id, one.received_ms, contradiction)
         if "injected" in one.outcomes and not one.injections:
-            self._not_noted(one)
+            self._look_for(one)
         for queue_id in one.injections:
             self._handed(queue_id, one)
 
-    def _not_noted(self, one: Known) -> None:
+    def _came_again(self, one: Known, trail: Trail) -> bool:
+        """Whether the log has a later try of the same sender with the same Message-ID that got an answer."""
+        return self._tries.get((one.message_id, one.sender.lower()), 0) > trail.first_ms
+
+    def _look_for(self, one: Known) -> None:
         """Look for a hand-over that a crash kept from being noted: the log must have it, by its Message-ID."""
         if self._taken.get(one.message_id, set()) - {one.queue_id}:
             self.explained["handed over; a crash kept the queue id from being noted"] += 1
@@ -295,7 +273,8 @@ class _Comparison:
             self.explained["broken off: the session ended before the message was taken"] += 1
         elif end == "refused":
             self.explained["refused without a record: the sender was told"] += 1
-        elif trail.message_id and trail.message_id in self._message_ids:
+        elif self._not_noted[trail.message_id] > 0 and _ours(trail):
+            self._not_noted[trail.message_id] -= 1
             self.explained["handed over; a crash kept the queue id from being noted"] += 1
         elif INJECT in trail.name:
             self.explained["handed over, and nothing that the ledger has: filterd's own notices"] += 1
@@ -319,14 +298,17 @@ def compared(
     *,
     since_ms: int | None = None,
     until_ms: int | None = None,
+    stored: Callable[[str], bool] = lambda _: True,
 ) -> Reconciled:
-    """Return the comparison over the time that both cover. ``injected``: queue ids of hand-overs. Pure.
+    """Return the comparison over the time that both cover. ``injected``: queue ids of hand-overs.
+
+    ``stored`` says whether the store has a content. Pure but for it.
 
     Counted is what came from ``since_ms`` on and before ``until_ms``, without a minute at each end of the log.
     """
     since = max(log.first_ms, since_ms or 0)
     until = min(log.last_ms, until_ms) if until_ms is not None else log.last_ms
-    one = _Comparison(log, injected or {}, since_ms, until_ms)
+    one = _Comparison(log, injected or {}, since_ms, until_ms, stored)
     for record in records:
         one.record(record)
     one.rest()
@@ -338,18 +320,26 @@ def compared(
     )  # fmt: skip
 
 
-def of_hosts(records: Iterable[Known], log: MailLog) -> Iterator[Known]:
-    """Yield the records of the gateways whose log it is: a fleet shares one ledger."""
-    hosts = {trail.host.partition(".")[0] for trails in log.trails.values() for trail in trails}
-    for one in records:
-        if not one.gateway or not hosts or one.gateway.partition(".")[0] in hosts:
-            yield one
+def covered(log: MailLog, since_ms: int | None, until_ms: int | None) -> tuple[int, int]:
+    """Return from when and until before when messages are compared: half open, so that ranges adjoin."""
+    since = max(log.first_ms + EDGE_MS, since_ms or 0)
+    until = log.last_ms - EDGE_MS + 1
+    return since, until if until_ms is None else min(until, until_ms)
 
 
-def no_log(log: MailLog) -> str:
+def nothing_to_compare(log: MailLog, since_ms: int | None, until_ms: int | None) -> str:
     """Return why nothing can be compared, or ""."""
+    if not log.lines:
+        return "the log holds no line of Postfix or Sendmail: give the right --log, or run it as root, who may read the journal"
+    since, until = covered(log, since_ms, until_ms)
+    if since < until:
+        return ""
     return (
-        ""
-        if log.lines
-        else "the log holds no line of Postfix or Sendmail: give the right --log, or run it as root, who may read the journal"
+        f"the log reaches from {iso(log.first_ms)} to {iso(log.last_ms)}, and nothing of the range lies more than a minute "
+        "from both ends of it: give a longer log, or another --since and --until"
     )
+
+
+def _ours(trail: Trail) -> bool:
+    """Whether a message came from this host: a Message-ID is the sender's to choose."""
+    return INJECT in trail.name or _LOCAL.fullmatch(trail.client) is not None

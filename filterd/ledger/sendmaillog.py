@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 TAG: Final = re.compile(r"(sendmail|sm-mta|filterd-inject)\[\d+\]: (.*)", re.ASCII)
 # Year, month, day, hour, minute, second, a sequence of two, and the process (queue.c, assign_queueid).
 QUEUE_ID: Final = re.compile(r"([0-9A-Za-x]{8}\d{5,10}): (.*)", re.ASCII)
-_FROM: Final = re.compile(r"from=.*?, size=\d+, .*?nrcpts=\d+.*")
+_FROM: Final = re.compile(r"from=<?(.*?)>?, size=\d+, .*?nrcpts=\d+.*")
 _MESSAGE_ID: Final = re.compile(r", msgid=(.*?)(?:, (?:bodytype|proto|daemon|tls_verify|auth|relay)=|$)")
 _RELAY: Final = re.compile(r", relay=(?:(\S*) )?(\[[^\]]*\]|\S+)")
-_DELIVERY: Final = re.compile(r"to=.*, dsn=([245])\.\d+\.\d+, stat=(.*)")
+_DELIVERY: Final = re.compile(r"to=(.*?), (?:ctladdr=.*, )?delay=.*, dsn=([245])\.\d+\.\d+, stat=(.*)")
 _WAITS: Final = re.compile(r"to=.*, stat=queued")
 _MILTER: Final = re.compile(
     r"Milter: (data|eoh|body|header|from=.*?|), ?(reject|discard|tempfail)(?:=(\d)\d\d)?"
@@ -43,23 +43,28 @@ def note(trail: "Trail", text: str) -> None:
         else:
             trail.answer = "refused" if said[3] == "5" else "later"
             trail.ours = f" id={trail.queue_id}" in text
-    elif text == "Milter accept: message":
+    elif text == "Milter accept: message" or _WAITS.fullmatch(text):
         trail.queued = True
     elif text.startswith("Milter: quarantine="):
         trail.held = True
     elif (tried := _DELIVERY.fullmatch(text)) is not None:
         trail.queued = True
-        status = _STATUS[tried[1]]
-        trail.statuses[status] = trail.statuses.get(status, 0) + 1
-    elif _WAITS.fullmatch(text):
-        trail.queued = True
+        _delivered(trail, tried)
     elif _GIVEN_UP.match(text):
         trail.statuses["expired"] = trail.statuses.get("expired", 0) + 1
     elif text.startswith("done; delay="):
         trail.removed = True
 
 
+def _delivered(trail: "Trail", tried: "re.Match[str]") -> None:
+    # How many there are in all stands in the first line alone, and counts those whom a milter then leaves out.
+    for one in tried[1].split(","):
+        trail.tried(_STATUS[tried[2]], one.strip("<>"))
+
+
 def _came(trail: "Trail", text: str) -> None:
+    if (sender := _FROM.fullmatch(text)) is not None:
+        trail.sender = sender[1]
     if (message_id := _MESSAGE_ID.search(text)) is not None:
         trail.message_id = message_id[1]
     if (relay := _RELAY.search(text)) is not None:

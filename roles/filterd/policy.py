@@ -31,9 +31,10 @@ _OPEN: Final[Mapping[str, tuple[str, ...] | None]] = {
     "store": tuple(name for name in StoreSettings.__struct_fields__ if name not in {"directory", "key_file"}),
     "ledger": ("days", "timeout_s", "busy_s"),
     "recycle": None,
+    "log": ("details",),
 }
 # Tables that the template writes itself; it asks for their own lines with `lines`.
-_IN_TEMPLATE: Final = ("policy", "notify", "store")
+_IN_TEMPLATE: Final = ("policy", "notify", "store", "log")
 
 
 def chain(policy: Mapping[str, Any], name: str) -> tuple[str, ...]:

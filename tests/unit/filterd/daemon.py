@@ -113,7 +113,7 @@ def running(
     command = [sys.executable, "-m", "filterd.cli", "serve", "--config", str(home / "filterd.toml")]
     environment = {
         name: value for name, value in os.environ.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")
-    }
+    } | {"RUNTIME_DIRECTORY": str(home)}
     with (
         (home / "log").open("wb") as log,
         (home / "stderr").open("wb") as stderr,

@@ -9,7 +9,7 @@ from typing import Any, Self
 import msgspec
 
 from filterd.ledger.client import LedgerDownError
-from filterd.ledger.records import HEAD, Answer, MessageRecord, Record, Request, framed
+from filterd.ledger.records import HEAD, Answer, MessageRecord, Record, Request, TakeBack, framed
 
 _REQUEST = msgspec.msgpack.Decoder(Request)
 
@@ -47,6 +47,7 @@ class Server:
 
     def __init__(self, path: Path) -> None:
         self.records: list[MessageRecord] = []
+        self.taken_back: list[str] = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -74,6 +75,8 @@ class Server:
                 request: Any = _REQUEST.decode(source.read(*HEAD.unpack(head)))
                 if isinstance(request, Record):
                     self.records.append(request.message)
+                if isinstance(request, TakeBack):
+                    self.taken_back.append(request.message_id)
                 if (number := getattr(request, "number", None)) is not None:
                     with contextlib.suppress(OSError):
                         peer.sendall(framed(Answer(number=number)))

@@ -25,6 +25,7 @@ from tests.unit.filterd.test_ledger_actors import as_user
 from tests.unit.filterd.test_ledger_cli import Shell
 
 NOBODY: Final = "nobody"
+NO_REPORT: Final = ["report", "--anew", "--log", "/dev/null"]
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
 
 
@@ -57,7 +58,7 @@ def engine(home: Path) -> Iterator[Engine]:
 
 def run(home: Path, redirected: str, *command: str, **more: Any) -> tuple[int, bytes, bytes]:
     """Run a command as a shell does, with what is redirected."""
-    line = f'exec "$@" {redirected}'
+    line = f'{"" if "|" in redirected else "exec "}"$@" {redirected}'
     words = [sys.executable, "-m", "filterd.cli", *command, "--config", str(home / "filterd.toml")]
     # Buffered, as it is where nobody asks for something else.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -205,6 +206,8 @@ def as_nobody(home: Path, *command: str) -> int | None:
     [
         (">/dev/full", ["messages"], 3, b"filterd: standard output cannot be written: No space left on device\n"),
         (">/dev/full", ["stages"], 3, b"filterd: standard output cannot be written: No space left on device\n"),
+        (">/dev/full", NO_REPORT, 3, b"filterd: standard output cannot be written: No space left on device\n"),
+        ("| true; exit ${PIPESTATUS[0]}", NO_REPORT, 141, b""),
         (">/dev/full", ["check", "--json"], 3, b"filterd: standard output cannot be written: No space left on device\n"),
         (">/dev/full", ["messages", "--help"], 3, b"filterd: standard output cannot be written: No space left on device\n"),
         (">&-", ["messages"], 3, b"filterd: standard output cannot be written: Bad file descriptor\n"),
@@ -225,14 +228,30 @@ def test_streams_that_are_closed_or_full(
 
 
 def test_a_log_on_standard_input_may_be_no_utf8(home: Path) -> None:
-    lines = b"2026-10-01T00:00:00+00:00 mx1 postfix/master[1]: daemon started \xff\n"
+    lines = b"".join(
+        b"2026-10-01T0%d:00:00+00:00 mx1 postfix/master[1]: started \xff\n" % hour for hour in (0, 1)
+    )
     code, out, error = run(home, "", "reconcile", "--log", "-", input=lines)
     assert (code, error) == (0, b"")
     assert b"unexplained: 0" in out
 
 
+def test_a_log_of_a_report_may_be_no_utf8(home: Path) -> None:
+    lines = b"2026-10-01T00:00:00+00:00 mx1 postfix/master[1]: started \xff\n"
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict", "PYTHONUTF8": "0"}
+    code, out, error = run(home, "", "report", "--anew", "--log", "-", input=lines, env=strict)
+    assert (code, error, bool(out)) == (0, b"", True)
+
+
+def test_a_log_that_holds_nothing_to_compare_is_an_error(home: Path) -> None:
+    lines = b"2026-10-01T00:00:00+00:00 mx1 postfix/master[1]: started\n"
+    code, out, error = run(home, "", "reconcile", "--log", "-", input=lines)
+    assert (code, out, b"nothing of the range" in error) == (3, b"", True)
+
+
 def test_a_file_may_be_called_as_standard_input_is(home: Path) -> None:
-    (home / "-").write_text("2026-10-01T00:00:00+00:00 mx1 postfix/master[1]: daemon started\n")
+    lines = [f"2026-10-01T0{hour}:00:00+00:00 mx1 postfix/master[1]: started\n" for hour in (0, 1)]
+    (home / "-").write_text("".join(lines))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     code, out, error = run(home, "</dev/null", "reconcile", "--log", "./-", cwd=home, env=environment)
     assert (code, error, b"unexplained: 0" in out) == (0, b"", True)

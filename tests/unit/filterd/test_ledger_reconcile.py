@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
+from filterd.ledger.known import Known, gateways, injected_at, known, of_gateways
 from filterd.ledger.maillog import Line, MailLog, parsed
-from filterd.ledger.reconcile import Known, Reconciled, compared, injected_at, known, of_hosts
+from filterd.ledger.reconcile import Reconciled, compared
 from filterd.ledger.records import Injected
 from filterd.ledger.writer import Writer
 from tests.unit.filterd.entries import quarantined, record, write
@@ -200,7 +201,7 @@ def test_what_dns_lists_refused_at_the_door_is_counted() -> None:
         ("passed", (*TAKEN, ("qmgr", "from=<s@x.example>, status=expired, returned to sender"), ("qmgr", "removed")), "bounced"),
         ("passed", (*TAKEN, ("postsuper", "removed")), "removed by hand"),
         ("passed", (("smtpd", CLIENT), ("cleanup", LATER)), "later"),
-        ("passed", (("smtpd", CLIENT), ("cleanup", "message-id=<1@x>")), "broken off"),
+        ("quarantined", (("smtpd", CLIENT), ("cleanup", "message-id=<1@x>")), "broken off"),
         ("quarantined", (("smtpd", CLIENT), ("cleanup", DISCARD)), "discarded"),
         ("discarded", (("smtpd", CLIENT), ("cleanup", DISCARD)), "discarded"),
         ("quarantined", (("smtpd", CLIENT), ("cleanup", LATER)), "later"),
@@ -222,6 +223,8 @@ def test_what_agrees(outcome: str, steps: tuple[tuple[str, str], ...], end: str)
         ("passed", (("smtpd", CLIENT), ("cleanup", REFUSED)), ("ledger", "passed, but the log says refused")),
         ("passed", (*TAKEN, ("qmgr", "removed")), ("log", "taken, and neither delivered, bounced nor queued")),
         ("passed", TAKEN, ("log", "taken, and neither delivered, bounced nor queued")),
+        ("passed", (*TAKEN, ("smtp", DEFERRED), ("qmgr", "removed")), ("log", "taken, and neither delivered, bounced nor queued")),
+        ("passed", TAKEN[:2], ("log", "passed, but the log says broken off, and has no later try")),
         ("quarantined", DELIVERED, ("ledger", "quarantined, but the MTA took it (delivered)")),
         ("refused", DELIVERED, ("ledger", "refused, but the MTA took it (delivered)")),
         ("deferred", DELIVERED, ("ledger", "deferred, but the MTA took it (delivered)")),
@@ -359,7 +362,8 @@ def test_variants_that_were_handed_over() -> None:
 
 def test_a_hand_over_whose_note_was_lost_is_known_by_its_message_id() -> None:
     milter = story(LONG, ("smtpd", CLIENT), ("cleanup", DISCARD))
-    made = compared(log_of(milter, story(SHORT, *DELIVERED)), [one("injected")])
+    handed = (("smtpd", "client=localhost[127.0.0.1]"), *DELIVERED[1:])
+    made = compared(log_of(milter, story(SHORT, *handed)), [one("injected")])
     assert whys(made) == []
     assert sum(made.explained.values()) == 2
     assert whys(compared(log_of(milter), [one("injected")])) == [
@@ -393,6 +397,7 @@ def test_records_are_read_from_the_ledger(ledger: Engine, tmp_path: Path) -> Non
     log = log_of(
         story("4jXLFS2B5mzD5fN", ("smtpd", CLIENT), ("cleanup", DISCARD)), story(SHORT, *DELIVERED, minute=11)
     )
-    assert list(of_hosts([records[other.id]], log)) == []  # another gateway's, whose log this is not
-    mine = list(of_hosts(records.values(), log))
+    names = gateways(records.values(), log)
+    assert list(of_gateways([records[other.id]], names)) == []  # another gateway's, whose log this is not
+    mine = list(of_gateways(records.values(), names))
     assert whys(compared(log, mine)) == []
