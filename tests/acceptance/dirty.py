@@ -40,7 +40,7 @@ dpkg --remove exim4-daemon-light >/dev/null
 rm -rf $d $d.deb"""
 # Files that a deploy writes anew or gives another mode, each with a list by which its group, unlike what the mode says, gets
 # nothing (system.posix_acl_access of acl(5): owner rw, user odd r, group none, mask rw, others none); and one that nobody may change.
-LISTED: Final = ("/etc/motd", "/etc/crontab", "/var/spool/cron/crontabs/root")
+LISTED: Final = ("/etc/motd", "/etc/ssh/sshd_config", "/var/spool/cron/crontabs/root")
 FIXED: Final = "/etc/own-fixed"
 _LISTS: Final = f"""python3 - <<'END'
 import os, pwd, struct
