@@ -53,7 +53,7 @@ def advertised(routes: Iterable[str]) -> str:
     return found
 
 
-def lost_key(client: Any) -> str:
+def lost_key(client: Any) -> str:  # noqa: ANN401 - what a connector has
     """Return the kind of the host key that a session knows its host by, if no key that stays is known; else nothing.
 
     ``client`` is paramiko's, or what another connector has in its place.
@@ -71,5 +71,5 @@ def lost_key(client: Any) -> str:
     return str(used.get_name())
 
 
-def _stays(key: Any) -> bool:
+def _stays(key: Any) -> bool:  # noqa: ANN401 - of paramiko's, which gives no types
     return key.get_name() in _KEPT and (key.get_name() != "ssh-rsa" or key.get_bits() >= _RSA_BITS)

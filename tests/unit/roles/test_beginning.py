@@ -75,7 +75,17 @@ SHORT, LONG = paramiko.RSAKey.generate(2048), paramiko.RSAKey.generate(3072)
         (object(), ""),
         (SimpleNamespace(get_transport=lambda: None), ""),
     ],
-    ids=["alone", "unknown", "with-rsa", "with-short-rsa", "rsa", "short-rsa", "no-ssh", "other", "not-connected"],
+    ids=[
+        "alone",
+        "unknown",
+        "with-rsa",
+        "with-short-rsa",
+        "rsa",
+        "short-rsa",
+        "no-ssh",
+        "other",
+        "not-connected",
+    ],
 )
 def test_a_host_that_is_known_by_a_key_that_goes_is_told(client: Any, kind: str) -> None:
     assert lost_key(client) == kind
