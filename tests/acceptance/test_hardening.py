@@ -235,6 +235,8 @@ def refused(lab: LabState, gateway: GatewayHost, change: str, undo: str) -> str:
 
 
 def test_a_login_that_deploys_is_no_daemon_whatever_its_number(lab: LabState, gateway: GatewayHost) -> None:
+    # Whatever tests before have left.
+    assert deploy("apply", INVENTORY, lab=lab.name).returncode == 0
     shell = "getent passwd by-hand | cut -d: -f7"
     made = f"useradd --system --shell /bin/bash --groups {ADMINS} by-hand; echo by-hand:{GOOD} | chpasswd"
     with gateway.altered(made, "userdel by-hand"):
