@@ -170,7 +170,7 @@ BROKEN = {
         "echo 'TrustedUserCAKeys /etc/ssh/by-hand.pub' >/etc/ssh/sshd_config.d/zz-by-hand.conf",
         "rm /etc/ssh/sshd_config.d/zz-by-hand.conf",
         "hardening.ssh-own-keys",
-        ("hardening.ssh-own-keys:where sshd takes keys from",),
+        ("hardening.ssh-own-keys:where else sshd takes keys from",),
     ),
     "pam": (
         "echo 'UsePAM no' >/etc/ssh/sshd_config.d/00-a-by-hand.conf",

@@ -28,6 +28,10 @@ _EVERY_FILE = (
     'case " $files " in *" $f "*) continue ;; esac; [ -e "$f" ] || [ "$f" = /etc/ssh/sshd_config ] || continue; files="$files $f"; '
     'more="$more $(sed -n \'s/^[[:space:]]*include[[:space:]=]*//Ip\' "$f" | tr -d \'"\')"; done; todo=$(echo $more); done'
 )
+# What of sshd's options brings keys from elsewhere than the user's own .ssh or root's /etc/ssh.
+_OTHER_KEYS = r"""awk '
+/^(authorizedkeyscommand|authorizedprincipalscommand|authorizedprincipalsfile|trustedusercakeys) / && $2 != "none" { print }
+$1 == "authorizedkeysfile" { for (i = 2; i <= NF; i++) if ($i !~ /^(\.ssh|%h\/\.ssh|\/etc\/ssh)\// || $i ~ /\.\./) { print; next } }'"""
 
 DEFENCES = (
     Defence(
@@ -121,14 +125,10 @@ DEFENCES = (
         rows=("H13",),
         sets=(
             HostAnswer(
-                subject="where sshd takes keys from",
-                command="said=$(sshd -T) || exit 1; printf '%s\\n' \"$said\" | "
-                "grep -E '^(authorizedkeysfile|authorizedkeyscommand|trustedusercakeys|authorizedprincipals(file|command)) ' | sort",
-                # A directory below /etc/ssh is root's.
-                matches=r"authorizedkeyscommand none\nauthorizedkeysfile( (%h/)?\.ssh/[\w.-]+| /etc/ssh/[\w./%-]+)+\n"
-                r"authorizedprincipalscommand none\nauthorizedprincipalsfile none\ntrustedusercakeys none",
-                refuted_by="authorizedkeyscommand none\nauthorizedkeysfile /tmp/keys\nauthorizedprincipalscommand none\n"
-                "authorizedprincipalsfile none\ntrustedusercakeys none",
+                subject="where else sshd takes keys from",
+                command=f"said=$(sshd -T) || exit 1; printf '%s\\n' \"$said\" | {_OTHER_KEYS}",
+                matches="",
+                refuted_by="trustedusercakeys /etc/ssh/authority.pub",
             ),
         ),
         unseen="Whose keys are believed shows to who has one.",

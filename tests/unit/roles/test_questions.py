@@ -187,3 +187,24 @@ def test_options_that_sshd_would_not_read_are_not_written(tmp_path: Path, text: 
     done = asked(_INCLUDED, etc_ssh=tmp_path)
     assert (done.returncode == 0) is read
     assert read or "as its first line" in done.stderr
+
+
+KEYS = "authorizedkeysfile .ssh/authorized_keys %h/.ssh/more /etc/ssh/keys/%u\nauthorizedkeyscommand none\ntrustedusercakeys none\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (KEYS, ""),
+        (KEYS.replace("%h/.ssh/more", "/tmp/keys"), "authorizedkeysfile"),  # noqa: S108 - what is to be found
+        (KEYS.replace("/etc/ssh/keys", "/etc/ssh/../tmp"), "authorizedkeysfile"),
+        (KEYS.replace("command none", "command /usr/bin/ask"), "authorizedkeyscommand"),
+        (KEYS.replace("cakeys none", "cakeys /etc/ssh/ca.pub"), "trustedusercakeys"),
+        (f"{KEYS}authorizedprincipalsfile /etc/ssh/who\n", "authorizedprincipalsfile"),
+    ],
+)
+def test_keys_from_elsewhere_are_named(fake_host: FakeHost, text: str, answer: str) -> None:
+    fake_host.program("sshd", f"cat <<'END'\n{text}END")
+    assert fake_host.run(question("where else sshd takes keys from")).partition(" ")[0] == answer
+    fake_host.program("sshd", "exit 255")
+    fake_host.run(question("where else sshd takes keys from"), fails=True)
