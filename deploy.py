@@ -7,6 +7,7 @@ from roles.dns import deploy as dns
 from roles.filterd import deploy as filterd
 from roles.firewall import deploy as firewall
 from roles.hardening import deploy as hardening
+from roles.hardening.beginning import may_begin
 from roles.history import deploy as history
 from roles.integrity import deploy as integrity
 from roles.mta import deploy as mta
@@ -17,6 +18,7 @@ from roles.spamassassin import deploy as spamassassin
 from roles.updates import deploy as updates
 
 gateway, platform = prepared(host)
+may_begin(gateway)  # before the first change: what would shut out who administers
 
 history.begins(gateway, platform)  # before the first change: all of them can be taken back
 mta.may_begin(gateway, platform)  # before what belongs to another MTA is taken from it

@@ -17,9 +17,10 @@ from typing import Any
 
 from roles.errors import SettingError
 from roles.filterd.wheelhouse import release, wheelhouse
-from roles.history.asking import AskError, answers, run_there
+from roles.history.asking import AskError, answers
 from roles.history.baseline import BaselineError, differences, loaded, read, saved
-from roles.history.paths import TITLE
+from roles.history.paths import PROGRAMS_WRITTEN, TITLE
+from roles.history.programs import shown
 from roles.history.reverting import planned, reverted
 from roles.integrity import copies
 from roles.integrity.copies import CopyError
@@ -164,7 +165,8 @@ def _drift(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
 
 
 def _keeps_books(operation: dict[str, Any]) -> bool:
-    return str(operation["name"]).startswith(f"{TITLE} | ")
+    name = str(operation["name"])
+    return name.startswith(f"{TITLE} | ") and name != f"{TITLE} | {PROGRAMS_WRITTEN}"
 
 
 def _revert(parser: argparse.ArgumentParser, options: argparse.Namespace, hosts: dict[str, Any]) -> int:
@@ -187,7 +189,14 @@ def _baseline(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
         unlike = ", ".join(sorted(set(base) ^ set(hosts)))
         raise BaselineError(f"{options.from_baseline} and the inventory do not have the same hosts: {unlike}")
     since = min((each.taken for each in base.values()), default=0)
-    asked = answers(options.inventory, run_there("record", f"show {since}"), list(hosts))
+    managers = {name: row(typed(name, data)).manager.name for name, data in hosts.items()}
+    asked = {
+        name: answer
+        for manager in sorted(set(managers.values()))
+        for name, answer in answers(
+            options.inventory, shown(manager, since), [each for each in hosts if managers[each] == manager]
+        ).items()
+    }
     if silent := [f"{name}: {answer.text}" for name, answer in asked.items() if answer.code]:
         raise BaselineError("; ".join(silent))
     pictures = {name: read(answer.text) for name, answer in asked.items()}

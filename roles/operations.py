@@ -104,6 +104,14 @@ class BuiltStates(FactBase[list[str]]):
         return list(output)
 
 
+# Fails where somebody has made a file unchangeable (chattr(1)), which is no deploy's to take back.
+_CHANGEABLE = (
+    "fixed=$(lsattr -d -- {paths} 2>/dev/null | sed -n 's/^[^ ]*[ia][^ ]* *//p' | tr '\\n' ' '); "
+    '[ -z "$fixed" ] || {{ echo "somebody has made unchangeable what a deploy writes: $fixed- run chattr -ia on it and deploy again" '
+    ">&2; exit 1; }}"
+)
+
+
 @operation()
 def files_owned(files: Sequence[OwnedFile], check: str = "", built: Sequence[BuiltFile] = ()) -> Commands:
     """Make some files what they should be, all of them or none.
@@ -133,7 +141,9 @@ def files_owned(files: Sequence[OwnedFile], check: str = "", built: Sequence[Bui
         f"mv -f {path}.bastide-new {path}"
         for path in (*(file.path for file in files), *(file.path for file in built))
     )
-    yield shell(f"{moves}\nrm -rf {stage}")
+    # Before the first is moved: all of them or none.
+    changeable = _CHANGEABLE.format(paths=" ".join(shlex.quote(file.path) for file in files))
+    yield shell(f"{changeable}\n{moves}\nrm -rf {stage}")
 
 
 def _state(file: OwnedFile) -> str:

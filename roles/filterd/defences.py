@@ -7,6 +7,7 @@ from functools import partial
 from roles.claims import Arrival, Delivered, Verdict
 from roles.defence import Defence
 from roles.kinds import FileMode, FilterdOption, HostAnswer, UnitOption
+from roles.kinds.questions import counted
 from roles.mta.agents import AGENTS
 from roles.settings import STORE_KEY, Gateway
 
@@ -194,7 +195,9 @@ DEFENCES = (
         sets=(
             HostAnswer(
                 subject="files of filterd that others than root can write",
-                command="test -d /opt/filterd/current/ && find /opt/filterd ! -type l \\( -perm /022 -o ! -user root \\) | wc -l",
+                command=counted(
+                    "test -d /opt/filterd/current/ && find /opt/filterd ! -type l \\( -perm /022 -o ! -user root \\)"
+                ),
                 matches="0",
                 refuted_by="1",
             ),

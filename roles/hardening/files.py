@@ -22,9 +22,17 @@ from roles.platforms import Platform
 from roles.rendering import OwnedFile, lines, rendered
 from roles.settings import Gateway
 
+# Without its line, or with it inside of a Match block, sshd reads nothing of ours and says nothing of it.
+_INCLUDED = (
+    """awk 'tolower($1) == "match" { exit } """
+    """tolower($0) ~ /^[ \\t]*include[ \\t=].*sshd_config\\.d\\/(\\*|00-bastide\\.conf)/ { found = 1 } """
+    "END { exit !found }' /etc/ssh/sshd_config || { echo '/etc/ssh/sshd_config does not include /etc/ssh/sshd_config.d, where "
+    "what is set for sshd stands: write `Include /etc/ssh/sshd_config.d/*.conf` as its first line, and deploy again' >&2; exit 1; }"
+)
 # What each file's own reader says of it; $stage is where it is before it goes live.
 CHECKS = (
     # Never a configuration that sshd refuses, nor one that does not let the deploying login in again.
+    _INCLUDED,
     f"mkdir -p /run/sshd; sshd -t -f $stage{paths.SSHD}",
     "groups=$(sed -n 's/^AllowGroups //p' $stage" + paths.SSHD + "); who=${SUDO_USER:-$(id -un)}; found=; "
     'for g in $(id -Gn $who); do case " ${groups:-$g} " in *" $g "*) found=1 ;; esac; done; '

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from roles.history.paths import HISTORY
-
 COMMAND: Final = "BASTIDE_ASK_COMMAND"
 ANSWERS: Final = "BASTIDE_ASK_ANSWERS"
 _FILE: Final = Path(__file__).with_name("asked.py")
@@ -27,12 +25,6 @@ class Answer:
 
     text: str
     code: int
-
-
-def run_there(program: str, words: str) -> str:
-    """Return the command that runs one of the history's programs (roles/history/*.sh), or says that there is none."""
-    path = f"{HISTORY}/{program}"
-    return f"[ -e {path} ] || {{ echo 'no deploy has brought a record here: nothing is known of before'; exit 1; }}; sh {path} {words}"
 
 
 def answers(inventory: str, command: str, hosts: Sequence[str]) -> dict[str, Answer]:

@@ -6,32 +6,25 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from roles.history.paths import HISTORY, TITLE
+from roles.history.paths import HISTORY, PROGRAMS_WRITTEN, TITLE
+from roles.history.programs import sources
 from roles.operations import converged, files_owned, layer
 from roles.platforms import Platform
 from roles.rendering import OwnedFile
 from roles.settings import Gateway
 
-# Each stands on the host without its ending, and runs there with neither us nor Python; beside them stands what asks the host's
-# package manager.
-PROGRAMS: Final = ("record", "restore", "filter", "revert")
-PACKAGES: Final = "packages"
 _HERE: Final = Path(__file__).parent
 
 
 @layer(TITLE)
 def begins(_gateway: Gateway, platform: Platform) -> None:
     """Have the programs that record and revert; from here on the first change of a run records the host before it."""
-    sources = {
-        PACKAGES: f"{PACKAGES}.{platform.manager.name}.sh",
-        **{name: f"{name}.sh" for name in PROGRAMS},
-    }
     files = [
-        OwnedFile(path=f"{HISTORY}/{name}", content=(_HERE / source).read_text(), mode="700")
-        for name, source in sources.items()
+        OwnedFile(path=f"{HISTORY}/{name}", content=text, mode="700")
+        for name, text in sources(platform.manager.name).items()
     ]
     files_owned(
-        name="Write what records the host and takes it back",
+        name=PROGRAMS_WRITTEN,
         files=files,
         check="; ".join(f"sh -n $stage{file.path}" for file in files),
     )

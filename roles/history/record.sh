@@ -28,7 +28,9 @@ CONTENT="/etc /usr/local /usr/share/pam-configs /boot/grub/grub.cfg /var/lib/pam
 LARGEST=8192
 # What a run may add beside that, in KiB.
 ROOM=65536
-SECTIONS="files caps packages auto overrides diversions units active sysctl mounts firewall ipsets accounts listeners"
+SECTIONS="files caps acls flags packages auto overrides diversions units active sysctl mounts firewall ipsets accounts listeners programs"
+# These programs themselves: below the history nothing else is recorded.
+PROGRAMS="record restore filter revert packages"
 
 # What no picture holds: a pattern of find(1), and why.
 EXCLUDED="/proc/* the kernel's own
@@ -100,10 +102,31 @@ contents() {
 
 files() {
   contents | xargs -0 -r sha256sum -z 2>/dev/null | tr '\n\t\000' '\001\002\n' | sed "s#^\([0-9a-f]*\)  $ROOT/#\1\t/#" >"$1.sums" || true
-  walked | tr '\n\t\003\000' '\001\002\t\n' | sed "s#^$ROOT/#/#; s/ \$//" |
+  walked >"$1.walked"
+  tr '\n\t\003\000' '\001\002\t\n' <"$1.walked" | sed "s#^$ROOT/#/#; s/ \$//" |
     awk -F'\t' -v OFS='\t' 'FILENAME == ARGV[1] { sum[$2] = $1; next } !seen[$1]++ { print $1, $2 (($1 in sum) ? " " sum[$1] : "") }' "$1.sums" - |
     sort >"$1/files"
-  rm -f "$1.sums"
+  # Links have neither of these. Nothing that deploys change has a newline in its name.
+  sed -z -n '/\n/d; s/\x03[fd] .*//p' <"$1.walked" >"$1.paths"
+  acls "$1.paths" | sort -u >"$1/acls"
+  flags "$1.paths" | sort -u >"$1/flags"
+  rm -f "$1.sums" "$1.walked" "$1.paths"
+}
+
+# Print "path TAB entries" of those among some paths (a file of them, each ended by NUL) that have access control lists (acl(5)).
+# ls(1) marks these, and tar(1) reads what a host without getfacl(1) has too.
+acls() {
+  xargs -0 -r ls -ldgoN --time-style=+ -- <"$1" 2>/dev/null | sed -n 's/^[^ ]*+ [^/]*//p' | tr '\n' '\000' |
+    tar -cf - -P --acls --no-recursion --hard-dereference --ignore-failed-read --null --verbatim-files-from -T - 2>/dev/null |
+    tar -tvvvf - -P --acls --numeric-owner --quoting-style=literal 2>/dev/null | tr '\t' '\002' |
+    awk -v OFS='\t' '/^  a: / { print name, substr($0, 6); next } { name = $0; sub(/^[^ ]+ +[^ ]+ +[^ ]+ [^ ]+ [^ ]+ /, "", name); sub(/\/$/, "", name) }' |
+    sed "s#^$ROOT/#/#" || true
+}
+
+# The same of those that cannot be changed, or only be added to: "path TAB i, a or both" (chattr(1)).
+flags() {
+  ! have lsattr || xargs -0 -r lsattr -d -- <"$1" 2>/dev/null | tr '\t' '\002' |
+    awk -v OFS='\t' '$1 ~ /^[-A-Za-z]*[ia]/ { set = $1; gsub(/[^ia]/, "", set); print substr($0, index($0, " ") + 1), set }' | sed "s#^$ROOT/#/#" || true
 }
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -140,6 +163,9 @@ picture() {
   # A resolver's questions go out from high ports, which come and go.
   ! have ss || ss -Hlntup 2>/dev/null | awk -v OFS='\t' '{ n = $5; sub(/.*:/, "", n) } $1 == "udp" && n + 0 >= 32768 { next } { p = $7; sub(/^users:\(\("/, "", p); sub(/".*/, "", p); print $1 " " $5, p }' |
     sort -u >"$1/listeners"
+  for program in $PROGRAMS; do
+    [ ! -e "$H/$program" ] || printf '%s\t%s\n' "$H/$program" "$(stat -c '%a %u %g' "$H/$program") $(sha256sum <"$H/$program" | cut -c1-64)"
+  done | sort >"$1/programs"
 }
 
 # Print "key TAB value in the first TAB value in the second" of what differs between two texts of a section.

@@ -8,7 +8,14 @@ MERGED=" $ACCOUNTS "
 say() { printf '%s\n' "$*"; }
 # What could not be taken back, for the end.
 lacks() { printf '%s\n' "$*" | tee -a "$X/lacking"; }
-seen() { rm -rf "$X/now"; sh "$H/record" picture "$X/now"; }
+seen() {
+  rm -rf "$X/now"
+  sh "$H/record" picture "$X/now"
+  # What an older record did not know.
+  for section in acls flags; do
+    for place in changed ours; do [ ! -d "$H/$place" ] || [ -e "$H/$place/$section" ] || : >"$H/$place/$section"; done
+  done
+}
 plain() { case $1 in *"$(printf '\001')"* | *"$(printf '\002')"*) printf '%s' "$1" | tr '\001\002' '\n\t' ;; *) printf '%s' "$1" ;; esac; }
 
 # Print "key TAB before TAB after the last deploy TAB now" of what deploys have changed in a section.
@@ -46,13 +53,68 @@ data_kept() {
   done
 }
 
-# Give a path the mode and the owner of before: "type mode uid gid ...".
-owned() { # PATH WAS
-  target=$1
+# Print what a section says of a path: before the first deploy that changed it, else now; "-" for nothing.
+told() { # SECTION PATH
+  key=$(printf '%s' "$2" | tr '\n\t' '\001\002')
+  KEY=$key awk -F'\t' '$1 == ENVIRON["KEY"] { found = 1; print $2; exit } END { if (!found) print "-" }' "$H/changed/$1" "$X/now/$1"
+}
+
+# Give a file or a directory an access control list, "-" for none, and its mode, of which the group's part is the list's mask. An
+# empty one that tar(1) has given the list lends it: that takes nothing which not every host has.
+acl_given() { # PATH ENTRIES MODE
+  entries=$2
+  if [ "$entries" = - ]; then
+    chmod "$3" "$1"
+    case $(ls -ld --time-style=+ "$1") in ??????????+*) ;; *) return 0 ;; esac
+    entries=$(stat -c %A "$1" | tr sStT x-x- | sed 's/^.\(...\)\(...\)\(...\).*/user::\1,group::\2,other::\3/')
+  fi
+  rm -rf "$X/lent"
+  mkdir -p "$X/lent/in" "$X/lent/out"
+  if [ -d "$1" ]; then mkdir "$X/lent/in/it"; else : >"$X/lent/in/it"; fi
+  access=$(printf '%s' "$entries" | tr ',' '\n' | sed '/^default:/d')
+  default=$(printf '%s' "$entries" | tr ',' '\n' | sed -n 's/^default://p')
+  if tar -cf - --format=pax --pax-option="SCHILY.acl.access:=$access" ${default:+--pax-option="SCHILY.acl.default:=$default"} -C "$X/lent/in" it |
+    tar -xpf - --acls --no-same-owner -C "$X/lent/out" && cp -rT --attributes-only --preserve=mode "$X/lent/out/it" "$1"; then
+    chmod "$3" "$1"
+  else
+    lacks "$1: access control list $entries"
+  fi
+  rm -rf "$X/lent"
+}
+
+# Give a path the owner, the mode and the access control list of before: "type mode uid gid ...".
+owned() { # PATH WAS [THE PATH THAT IT IS TO HAVE]
+  target=$1 final=${3:-$1}
   # shellcheck disable=SC2086
   set -- $2
   chown -h "$3:$4" "$target"
-  [ "$1" = l ] || chmod "$2" "$target"
+  case $1 in
+    l) ;;
+    f | d) acl_given "$target" "$(told acls "$final")" "$2" ;;
+    *) chmod "$2" "$target" ;;
+  esac
+}
+
+# Make changeable what a revert has to change, or what stands in a directory that it has to.
+loosened() {
+  awk -F'\t' 'FILENAME == ARGV[1] { changed[$1] = 1; sub(/\/[^\/]*$/, "", $1); changed[$1] = 1; next } ($1 in changed) { print $1 }' \
+    "$H/changed/files" "$X/now/flags" | while read -r path; do chattr -ia -- "$(plain "$path")" || lacks "$path: it cannot be made changeable"; done
+}
+
+# Give lists and flags back that nothing else has given: those of what was not put back as a whole.
+acls_back() {
+  state acls | awk -F'\t' -v OFS='\t' '$2 != $4 { print $1, $2 }' | while IFS=$TAB read -r key was; do
+    path=$(plain "$key")
+    [ ! -e "$path" ] || [ -L "$path" ] || acl_given "$path" "$was" "$(stat -c %a "$path")"
+  done
+}
+flags_back() {
+  awk -F'\t' -v OFS='\t' 'FILENAME == ARGV[1] { want[$1] = $2; next } !($1 in want) { print $1, "-" } END { for (k in want) print k, want[k] }' \
+    "$X/expected/flags" "$X/now/flags" | while IFS=$TAB read -r key want; do
+    path=$(plain "$key")
+    [ -e "$path" ] || continue
+    if [ "$want" = - ]; then chattr -ia -- "$path"; else chattr "+$want" -- "$path"; fi || lacks "$path: flags $want"
+  done
 }
 
 put_back() { # PATH WAS
@@ -74,7 +136,7 @@ put_back() { # PATH WAS
         [ ! -d "$path" ] || set_aside "$path"
         mkdir -p "$(dirname "$path")"
         cp "$H/originals$path" "$path.bastide-new"
-        owned "$path.bastide-new" "$was"
+        owned "$path.bastide-new" "$was" "$path"
         # What is mounted on cannot be renamed away.
         mv -fT "$path.bastide-new" "$path" 2>/dev/null || { cat "$path.bastide-new" >"$path"; rm -f "$path.bastide-new"; }
       fi
@@ -99,6 +161,7 @@ removed() { # PATH IS
 
 # Put files back that are not as they were; what packages brought that are there still is left to the package manager.
 files_back() {
+  loosened
   brought >"$X/brought"
   : >"$X/stays"
   state files | awk -F'\t' -v OFS='\t' 'FILENAME == ARGV[1] { skip[$1] = 1; next } $2 != $4 && !($1 in skip) { print $1, $2, $4 }' \
@@ -108,6 +171,7 @@ files_back() {
   state caps | awk -F'\t' '$2 != $4' | while IFS=$TAB read -r path was _; do
     if [ "$was" = - ]; then setcap -r "$path"; else setcap "$was" "$path"; fi 2>/dev/null || lacks "$path: capabilities $was"
   done
+  acls_back
 }
 
 # Put back the accounts that deploys changed, line by line: what an administrator has added or changed since stays.
@@ -125,7 +189,7 @@ accounts_back() {
         }
         for (i = 1; i <= m; i++) print more[i]
       }' "$H/originals$path" "$H/ours$path" "$path" >"$path.bastide-new"
-    owned "$path.bastide-new" "$(awk -F'\t' -v k="$path" '$1 == k { print $2 }' "$H/changed/files")"
+    owned "$path.bastide-new" "$(awk -F'\t' -v k="$path" '$1 == k { print $2 }' "$H/changed/files")" "$path"
     if cmp -s "$path" "$path.bastide-new"; then rm "$path.bastide-new"; else mv -fT "$path.bastide-new" "$path"; fi
     printf '%s\t%s\n' "$path" "$(sha256sum <"$path" | cut -c1-64)"
   done >"$X/accounts"

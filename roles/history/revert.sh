@@ -80,9 +80,14 @@ kept() {
     tr '\n\001\002' '\000\n\t' >"$X/theirs"
   tar -cf "$X/theirs.tar" -C / --null --no-recursion --verbatim-files-from -T "$X/theirs"
   mkdir -p "$X/expected"
-  for section in files caps packages auto overrides diversions units; do
+  for section in files caps acls flags packages auto overrides diversions units; do
     awk -F'\t' -v OFS='\t' 'FILENAME == ARGV[1] { was[$1] = $2; next } !($1 in was) { print }
       END { for (k in was) if (was[k] != "-") print k, was[k] }' "$H/changed/$section" "$X/now/$section" >"$X/expected/$section"
+  done
+  # What goes takes with it what people have added to it.
+  for section in acls flags; do
+    awk -F'\t' 'FILENAME == ARGV[1] { if ($2 == "-") gone[$1] = 1; next } !($1 in gone)' "$H/changed/files" "$X/expected/$section" >"$X/expected/left"
+    mv "$X/expected/left" "$X/expected/$section"
   done
   sync -f "$X"
   printf '%s\n' "$X" >"$H/reverting.new"
@@ -94,7 +99,7 @@ different() {
   seen
   : >"$X/different"
   cat "$X/stays" "$X/needed" "$X/brought" >"$X/skipped"
-  for section in files caps packages auto overrides diversions units; do
+  for section in files caps acls flags packages auto overrides diversions units; do
     awk -F'\t' -v OFS='\t' -v s="$section" 'FILENAME == ARGV[1] { skip[$1] = 1; next } FILENAME == ARGV[2] { merged[$1] = $2; next }
       FILENAME == ARGV[3] { want[$1] = $2; if ($1 in merged) sub(/[^ ]*$/, merged[$1], want[$1]); next }
       { is[$1] = $2; if (want[$1] != $2 && !($1 in skip)) print s, $1, ($1 in want) && want[$1] != "" ? want[$1] : "-", $2 }
@@ -185,6 +190,8 @@ run() {
   accounts_back
   systemctl daemon-reload
   seen
+  acls_back
+  flags_back
   units_back
   different
   ended

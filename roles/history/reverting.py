@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from roles.history.asking import Answer, AskError, answers, run_there
+from roles.history.asking import Answer, AskError, answers
+from roles.history.programs import run_there
 
 # Between two questions; each is a new login, which is what the former packet filter has to let in.
 _PAUSE: Final = 1.0

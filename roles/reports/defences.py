@@ -4,6 +4,7 @@ from typing import Final
 
 from roles.defence import Defence
 from roles.kinds import FileMode, HostAnswer, UnitOption
+from roles.kinds.questions import counted
 
 SERVICE: Final = "bastide-report.service"
 TIMER: Final = "bastide-report.timer"
@@ -50,8 +51,10 @@ DEFENCES = (
             HostAnswer(
                 subject="files of reports that others can read",
                 # Before the first night there is no directory of them yet.
-                command=f"test -d {STATE} && {{ test ! -e {DIRECTORY} || "
-                f"find {DIRECTORY} \\( -perm /077 -o ! -user filterd \\); }} | wc -l",
+                command=counted(
+                    f"test -d {STATE} && {{ test ! -e {DIRECTORY} || "
+                    f"find {DIRECTORY} -ignore_readdir_race \\( -perm /077 -o ! -user filterd \\); }}"
+                ),
                 matches="0",
                 refuted_by="1",
             ),

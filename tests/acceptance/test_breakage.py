@@ -131,6 +131,60 @@ BROKEN = {
             "hardening.few-privileged-programs:programs that run as their owner and are on no list",
         ),
     ),
+    # On file systems of their own, as the task machine.partitions asks for them.
+    "setuid-elsewhere": (
+        "mkdir /home/by-hand; mount -t tmpfs -o mode=755 by-hand /home/by-hand; install -m 4755 /usr/bin/id '/home/by-hand/an id'",
+        "umount /home/by-hand; rmdir /home/by-hand",
+        "hardening.few-privileged-programs",
+        ("hardening.few-privileged-programs:programs that run as their owner and are on no list",),
+    ),
+    "writable-elsewhere": (
+        (
+            "mkdir /home/by-hand; mount -t tmpfs -o mode=777 by-hand /home/by-hand; touch /home/by-hand/all; chmod 666 /home/by-hand/all; "
+            "chown 61234 /home/by-hand/all"
+        ),
+        "umount /home/by-hand; rmdir /home/by-hand",
+        "hardening.sticky",
+        (
+            "hardening.sticky:directories that all may write, without the sticky bit",
+            "hardening.sticky:files that all may write",
+            "hardening.sticky:files without an owner or a group",
+        ),
+    ),
+    "su": (
+        "sed -i '1i -auth\\tsufficient pam_permit.so' /etc/pam.d/su",
+        "sed -i 1d /etc/pam.d/su",
+        "hardening.su",
+        ("hardening.su:what su asks first",),
+    ),
+    "match-elsewhere": (
+        (
+            "mkdir /etc/ssh/by-hand; printf 'Match User nobody\n PasswordAuthentication yes\n' >/etc/ssh/by-hand/a.conf; "
+            "echo 'include \"by-hand/*.conf\"' >/etc/ssh/sshd_config.d/zz-by-hand.conf"
+        ),
+        "rm -r /etc/ssh/by-hand /etc/ssh/sshd_config.d/zz-by-hand.conf",
+        "hardening.ssh-no-match",
+        ("hardening.ssh-no-match:Match blocks in sshd's files",),
+    ),
+    "authority": (
+        "echo 'TrustedUserCAKeys /etc/ssh/by-hand.pub' >/etc/ssh/sshd_config.d/zz-by-hand.conf",
+        "rm /etc/ssh/sshd_config.d/zz-by-hand.conf",
+        "hardening.ssh-own-keys",
+        ("hardening.ssh-own-keys:where else sshd takes keys from",),
+    ),
+    "pam": (
+        "echo 'UsePAM no' >/etc/ssh/sshd_config.d/00-a-by-hand.conf",
+        "rm /etc/ssh/sshd_config.d/00-a-by-hand.conf",
+        "hardening.ssh-pam",
+        ("hardening.ssh-pam:UsePAM",),
+    ),
+    # What cannot be counted is not none.
+    "uncounted": (
+        "mv /etc/ssh/moduli /etc/ssh/by-hand",
+        "mv /etc/ssh/by-hand /etc/ssh/moduli",
+        "hardening.ssh-host-keys",
+        ("hardening.ssh-host-keys:groups of less than 3072 bits",),
+    ),
     "mount": (
         "mount -o remount,bind,exec,nosuid,nodev /var/tmp",
         "mount -o remount,bind,noexec,nosuid,nodev /var/tmp",

@@ -226,6 +226,66 @@ def test_a_deploy_that_would_lock_its_own_login_out_is_refused(
     unchanged(deploy("apply", INVENTORY, lab=lab.name))
 
 
+def refused(lab: LabState, gateway: GatewayHost, change: str, undo: str) -> str:
+    """Return what a deploy says that is to be refused for what was done by hand."""
+    with gateway.altered(change, undo):
+        done = deploy("apply", INVENTORY, lab=lab.name)
+        assert done.returncode == 1
+    return done.stderr
+
+
+def test_a_login_that_deploys_is_no_daemon_whatever_its_number(lab: LabState, gateway: GatewayHost) -> None:
+    # Whatever tests before have left.
+    assert deploy("apply", INVENTORY, lab=lab.name).returncode == 0
+    shell = "getent passwd by-hand | cut -d: -f7"
+    made = f"useradd --system --shell /bin/bash --groups {ADMINS} by-hand; echo by-hand:{GOOD} | chpasswd"
+    with gateway.altered(made, "userdel by-hand"):
+        unchanged(deploy("apply", INVENTORY, lab=lab.name))
+        assert gateway.run(shell) == "/bin/bash\n"
+        gateway.run(f"gpasswd --delete by-hand {ADMINS}")
+        assert deploy("apply", INVENTORY, lab=lab.name).returncode == 0
+        assert gateway.run(shell) == "/usr/sbin/nologin\n"
+        assert gateway.run("passwd -S by-hand").split()[1] == "L"
+
+
+def test_a_deploy_that_would_take_the_only_way_out_is_refused(lab: LabState, gateway: GatewayHost) -> None:
+    said = refused(
+        lab,
+        gateway,
+        "ip -6 route show default >/run/by-hand; ip -6 route flush default; ip -6 route add default via fe80::1 dev wan0 proto ra",
+        "ip -6 route flush default; while read -r route; do ip -6 route add $route; done </run/by-hand; rm /run/by-hand",
+    )
+    assert "what a router advertises on wan0" in said
+
+
+def test_a_deploy_whose_options_sshd_would_not_read_is_refused(lab: LabState, gateway: GatewayHost) -> None:
+    kept = "/root/by-hand"
+    said = refused(
+        lab,
+        gateway,
+        f"cp -a /etc/ssh {kept}; sed -i '/^Include/d' /etc/ssh/sshd_config; echo '# by hand' >>{paths.SSHD}",
+        f"cp -a {kept}/. /etc/ssh/; rm -r {kept}",
+    )
+    assert "write `Include /etc/ssh/sshd_config.d/*.conf` as its first line" in said
+    # sshd is told once more, as its files are newer than what it was told of.
+    assert deploy("apply", INVENTORY, lab=lab.name).returncode == 0
+
+
+def test_a_file_that_somebody_made_unchangeable_is_named_and_none_is_moved(
+    lab: LabState, gateway: GatewayHost
+) -> None:
+    if not gateway.run("command -v chattr", check=False):
+        pytest.skip("the host has no chattr")
+    said = refused(
+        lab,
+        gateway,
+        "echo by hand >/etc/motd; echo by hand >>/etc/issue; chattr +i /etc/motd; cat /etc/issue >/run/by-hand",
+        "chattr -i /etc/motd; cmp /etc/issue /run/by-hand; rm /run/by-hand",
+    )
+    assert "somebody has made unchangeable what a deploy writes: /etc/motd" in said
+    assert deploy("apply", INVENTORY, lab=lab.name).returncode == 0
+
+
 DAEMONS = (
     *("clamav-daemon", "clamav-freshclam", "spamd", "unbound", "rsyslog"),
     *(("postfix@-",) if SETTINGS.mta == "postfix" else ("sendmail", "sm-client")),

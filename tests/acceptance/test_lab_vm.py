@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,7 @@ from tests.acceptance.labs import INVENTORY, deploy, traces, unchanged
 from tests.acceptance.lacking import lacks
 from tests.acceptance.letters import attachment, letter, mark, send
 from tests.acceptance.outside import Outside
+from tests.acceptance.test_deploy import varied
 
 pytestmark = pytest.mark.vm
 
@@ -115,6 +117,30 @@ def test_every_defence_is_seen_and_holds_after_a_reboot(
     assert audited(target) == []
     assert denials(gateway) == []
     assert deploy("drift", INVENTORY, lab=lab.name).returncode == 0
+
+
+def test_a_pinned_kernel_in_the_submenu_starts_without_the_password(
+    lab: LabState, gateway: GatewayHost, tmp_path: Path
+) -> None:
+    """hardening.grub-password: the menu is protected and nobody has to stand at the console for a reboot."""
+    hashed = f"grub.pbkdf2.sha512.10000.{'A' * 128}.{'B' * 128}"
+    inventory = varied(
+        tmp_path, f'data["hardening"] = {{**data.get("hardening", {{}}), "grub_password": {hashed!r}}}'
+    )
+    done = deploy("apply", inventory, lab=lab.name)
+    assert done.returncode == 0, done.stderr[-4000:]
+    unchanged(deploy("apply", inventory, lab=lab.name))
+    menu = gateway.run("cat /boot/grub/grub.cfg")
+    assert "password_pbkdf2 root" in menu
+    pinned = "/etc/default/grub.d/zz-by-hand.cfg"
+    with gateway.altered(
+        f"echo 'GRUB_DEFAULT=\"1>0\"' >{pinned}; update-grub 2>&1", f"rm {pinned}; update-grub 2>&1"
+    ):
+        assert 'set default="1>0"' in gateway.run("cat /boot/grub/grub.cfg")
+        rebooted(gateway)
+    revert = "dpkg-statoverride --remove /etc/grub.d/10_linux; chmod 755 /etc/grub.d/10_linux; rm /etc/grub.d/*_bastide; update-grub 2>&1"
+    gateway.run(revert)
+    unchanged(deploy("apply", INVENTORY, lab=lab.name))
 
 
 def test_the_packet_filter_stands_before_the_network(gateway: GatewayHost) -> None:

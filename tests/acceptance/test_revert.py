@@ -161,6 +161,14 @@ def test_what_stays_for_the_administrator_is_said_and_nothing_else(hosts: Hosts,
     }
 
 
+def test_lists_of_a_server_that_was_in_use_are_part_of_its_state(hosts: Hosts) -> None:
+    """What is compared below holds something: with none of these in it a revert that forgot them would pass."""
+    before = hosts.before[hosts.used.host.name]
+    for path in dirty.LISTED:
+        assert any(line.startswith(f"beyond {path} system.posix_acl_access ") for line in before), path
+    assert hosts.used.run(f"cat {HISTORY}/changed/acls").count("user:odd:r--,group::---,mask::rw-") >= 1
+
+
 def test_a_revert_says_first_what_it_would_do(hosts: Hosts) -> None:
     hosts.bare.run("\n".join(f"echo '{text.strip()}' >>{path}" for path, text in (BY_HAND | THEIRS).items()))
     before = hosts.bare.run(f"iptables-save | grep -c bastide; ls {HISTORY}")

@@ -51,9 +51,27 @@ COUNTING = r"\|".join(
 _FIND = " -o ".join(f"-path '{path}' -prune" for path in LEFT_OUT)
 # What begins or ends without anybody's doing.
 _PASSING = r"user-runtime-dir@\|user@\|systemd-tmpfiles-clean\|apt-daily\|e2scrub\|dpkg-db-backup\|fstrim"
+# What a mode does not say, read by the kernel's own calls: lists and capabilities (xattr(7)), and flags (FS_IOC_GETFLAGS: 0x10 is
+# immutable, 0x20 append-only).
+_BEYOND_MODES = """python3 -c '
+import fcntl, os, stat, sys
+for path in sys.stdin.buffer.read().split(b"\\0")[:-1]:
+    try:
+        for name in sorted(os.listxattr(path, follow_symlinks=False)):
+            print(os.fsdecode(path), name, os.getxattr(path, name, follow_symlinks=False).hex())
+        if stat.S_IFMT(os.lstat(path).st_mode) in (stat.S_IFREG, stat.S_IFDIR):
+            with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK)) as opened:
+                flags = bytearray(8)
+                fcntl.ioctl(opened, 0x80086601, flags)
+                if flags[0] & 0x30:
+                    print(os.fsdecode(path), "flags", flags[0] & 0x30)
+    except OSError:
+        pass
+'"""
 _ASKED = {
     "file": f"find / -xdev {_FIND} -o -printf '%p %y %m %U %G %l\\n'",
     "content": f"find / -xdev {_FIND} -o -type f -print0 | xargs -0 sha256sum",
+    "beyond": f"find / -xdev {_FIND} -o -print0 | {_BEYOND_MODES}",
     "package": "dpkg-query -W -f='${binary:Package} ${db:Status-Abbrev}${Version}\\n'",
     "auto": "sed -n 's/^Package: //p' /var/lib/apt/extended_states",
     "override": "dpkg-statoverride --list || true",

@@ -2,14 +2,45 @@
 
 from roles.defence import Defence
 from roles.kinds import HostAnswer, HostState, LoginDef
+from roles.kinds.questions import counted, everywhere
 from roles.platforms import row
+from roles.settings import Gateway
 
 _NO_SHELL = "/usr/sbin/nologin"
 _INSIDE = "Accounts are seen from the host alone."
 _ROOT_LOCKED = (
-    'if ! [ -s /root/.ssh/authorized_keys ] && [ -z "$(getent group {group} | cut -d: -f4)" ]; then '
-    "echo 'root has no key and group {group} no member: give one of them first' >&2; exit 1; fi; usermod --lock root"
+    "way=; [ ! -s /root/.ssh/authorized_keys ] || way=root; for u in $(getent group {group} | cut -d: -f4 | tr ',' ' '); do "
+    "case $(getent passwd $u | cut -d: -f7) in '' | */nologin | */false) ;; *) way=$u ;; esac; done; "
+    "[ \"$way\" ] || {{ echo 'root has no key and group {group} no member with a shell: give one of them first' >&2; exit 1; }}; "
+    "usermod --lock root"
 )
+# Who gets in by right though the number of the account is a daemon's (useradd --system): the login that deploys, and members of the
+# groups that may log in by ssh. Daemons that belong to group root are none of these.
+_OF_PEOPLE = (
+    'people() {{ [ "$1" != "${{SUDO_USER:-$(id -un)}}" ] || return 0; for g in $(id -Gn -- "$1"); do '
+    'case " {groups} " in *" $g "*) return 0 ;; esac; done; return 1; }}; '
+)
+_WITH_SHELL = "awk -F: '$3 > 0 && $3 < 1000 && $7 !~ /\\/(nologin|false)$/ { print $1 }' /etc/passwd"
+_OF_SYSTEM = "awk -F: '$3 > 0 && $3 < 1000 { print $1 }' /etc/passwd"
+
+
+def _of_people(gateway: Gateway) -> str:
+    groups = (row(gateway).group(name) for name in gateway.hardening.ssh_groups if name != "root")
+    return _OF_PEOPLE.format(groups=" ".join(groups))
+
+
+def _with_shell(gateway: Gateway) -> str:
+    """Return the question which daemons' accounts have a shell."""
+    return f'{_of_people(gateway)}all=$({_WITH_SHELL}) || exit 1; for u in $all; do people "$u" || echo "$u"; done'
+
+
+def _with_password(gateway: Gateway) -> str:
+    """Return the question which daemons' accounts have a password, or could not be asked for it."""
+    return (
+        f"{_of_people(gateway)}all=$({_OF_SYSTEM}) || exit 1; for u in $all; do "
+        'case $(passwd -S "$u" | cut -d\' \' -f2) in L | LK) ;; *) people "$u" || echo "$u" ;; esac; done'
+    )
+
 
 DEFENCES = (
     Defence(
@@ -26,20 +57,23 @@ DEFENCES = (
             ),
             HostAnswer(
                 subject="accounts with an empty password",
-                command="awk -F: '$2 == \"\"' /etc/shadow | wc -l",
+                command=counted("awk -F: '$2 == \"\"' /etc/shadow"),
                 matches="0",
                 refuted_by="1",
             ),
             HostAnswer(
                 subject="passwords that stand outside of shadow",
-                command="awk -F: '$2 != \"x\"' /etc/passwd | wc -l",
+                command=counted("awk -F: '$2 != \"x\"' /etc/passwd"),
                 matches="0",
                 refuted_by="1",
             ),
             HostAnswer(
                 subject="files of hosts that are trusted by name, and kept passwords",
-                command="find / -xdev '(' -name .rhosts -o -name .shosts -o -name hosts.equiv -o -name shosts.equiv -o -name .netrc "
-                "')' -print | wc -l",
+                command=counted(
+                    everywhere(
+                        "'(' -name .rhosts -o -name .shosts -o -name hosts.equiv -o -name shosts.equiv -o -name .netrc ')' -print"
+                    )
+                ),
                 matches="0",
                 refuted_by="1",
             ),
@@ -55,18 +89,17 @@ DEFENCES = (
         sets=(
             HostState(
                 subject="system accounts with a shell",
-                command="awk -F: '$3 > 0 && $3 < 1000 && $7 !~ /\\/(nologin|false)$/ { print $1 }' /etc/passwd",
+                command=_with_shell,
                 value="",
-                remedy="for u in $(awk -F: '$3 > 0 && $3 < 1000 && $7 !~ /\\/(nologin|false)$/ { print $1 }' /etc/passwd); do "
-                f"usermod --shell {_NO_SHELL} $u; done",
+                remedy=lambda gateway: (
+                    f"for u in $({_with_shell(gateway)}); do usermod --shell {_NO_SHELL} $u; done"
+                ),
             ),
             HostState(
                 subject="system accounts with a password",
-                command="awk -F: '$3 > 0 && $3 < 1000 { print $1 }' /etc/passwd | while read -r u; do passwd -S $u; done | "
-                "awk '$2 !~ /^LK?$/ { print $1 }'",
+                command=_with_password,
                 value="",
-                remedy="for u in $(awk -F: '$3 > 0 && $3 < 1000 { print $1 }' /etc/passwd); do "
-                "case $(passwd -S $u | cut -d' ' -f2) in L | LK) ;; *) usermod --lock $u ;; esac; done",
+                remedy=lambda gateway: f"for u in $({_with_password(gateway)}); do usermod --lock $u; done",
             ),
         ),
         unseen=_INSIDE,
@@ -145,8 +178,10 @@ DEFENCES = (
         sets=(
             HostAnswer(
                 subject="directories of root's path that others can write or that are no absolute paths",
-                command="sh -lc 'echo $PATH' | tr ':' '\\n' | while read -r d; do case $d in /*) "
-                "find -L $d -maxdepth 0 -perm /022 2>/dev/null || true ;; *) echo relative ;; esac; done | wc -l",
+                command=counted(
+                    "path=$(sh -lc 'echo $PATH') && [ \"$path\" ] || exit 1; printf '%s\\n' \"$path\" | tr ':' '\\n' | while read -r d; do "
+                    "case $d in /*) find -L $d -maxdepth 0 -perm /022 2>/dev/null || true ;; *) echo relative ;; esac; done"
+                ),
                 matches="0",
                 refuted_by="1",
             ),

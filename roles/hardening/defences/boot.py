@@ -4,6 +4,11 @@ from roles.defence import Defence
 from roles.hardening.paths import GRUB_USERS, GRUB_WRAPPED
 from roles.kinds import FileMode, HostAnswer, HostState
 
+# Entries are told by their identifiers, which no language changes; those of recovery end in a shell of root's.
+_MENU = """awk '/^set superusers="root"$/ { s = 1 } /^password_pbkdf2 root / { p = 1 }
+!/^[ \\t]*(menuentry|submenu) / { next } { free = / --unrestricted / } /^[ \\t]*menuentry / { n++ }
+/(gnulinux-simple-|-advanced-)/ { if (!free) print; next } free && /-recovery-/ { print }
+END { if (!s || !p) print "no password"; if (!n) print "no entries" }'"""
 _CONSOLE = "It takes somebody at the console."
 
 DEFENCES = (
@@ -62,8 +67,7 @@ DEFENCES = (
             FileMode(path=GRUB_USERS, mode="700"),
             HostState(
                 subject="entries of the boot menu that only the password starts, or that it does not protect",
-                command='awk \'/^set superusers="root"$/ { s = 1 } /^password_pbkdf2 root / { p = 1 } '
-                '/^menuentry .*gnu-linux/ && !/--unrestricted/ { print } END { if (!s || !p) print "no password" }\' /boot/grub/grub.cfg',
+                command=f"{_MENU} /boot/grub/grub.cfg",
                 value="",
                 # grub-mkconfig(8) runs what is executable; an override outlives an upgrade of the package.
                 remedy=f"dpkg-statoverride --list {GRUB_WRAPPED} >/dev/null || "

@@ -4,6 +4,7 @@ import shlex
 
 from roles.defence import Defence
 from roles.kinds import FileMode, HostAnswer, HostState
+from roles.kinds.questions import everywhere
 from roles.platforms import row
 from roles.settings import Gateway
 
@@ -77,7 +78,7 @@ def _left(gateway: Gateway) -> str:
 def _on_no_list(gateway: Gateway) -> str:
     """Return the question which programs run as their owner for everybody, and have no reason for it here."""
     known = " ".join(f"! -path {path}" for path in (*PRIVILEGED, *row(gateway).privileged))
-    return f"find / -xdev -type f -perm /6000 {known} -print"
+    return everywhere(f"-type f -perm /6000 {known} -print")
 
 
 def _narrowed(gateway: Gateway) -> str:

@@ -2,8 +2,15 @@
 
 from roles.defence import Defence
 from roles.kinds import HardLimit, HostAnswer, HostState, LoginDef
+from roles.kinds.questions import counted
 from roles.platforms import row
 from roles.settings import Gateway
+
+# The first lines of a PAM service's that a login passes, without blanks and comments (pam.conf(5)).
+_ASKED_FIRST = (
+    "sed -e ':a' -e '/\\\\$/N; s/\\\\\\n/ /; ta' /etc/pam.d/{service} | sed 's/#.*//; s/^[[:blank:]]*//; s/[[:blank:]]*$//' | "
+    "tr -s '[:blank:]' ' ' | grep -iE '^(-?auth |@include )' | head -n {lines}"
+)
 
 
 def _sudo_narrowed(gateway: Gateway) -> str:
@@ -42,10 +49,18 @@ DEFENCES = (
         rows=("H08",),
         sets=(
             HostAnswer(
-                subject="who may use su",
-                command="grep -hE '^auth' /etc/pam.d/su | tr -s '[:blank:]' ' ' | sed -n '2p'",
-                matches="auth required pam_wheel.so use_uid group=sudo",
-                refuted_by="auth required pam_permit.so",
+                subject="what su asks first",
+                # Each line for a login counts, also one that may be missing ("-"), and what another file brings.
+                command=_ASKED_FIRST.format(lines=2, service="su"),
+                matches="auth sufficient pam_rootok.so\nauth required pam_wheel.so use_uid group=sudo",
+                refuted_by="-auth sufficient pam_permit.so\nauth sufficient pam_rootok.so",
+            ),
+            HostAnswer(
+                subject="what `su -` asks first",
+                # A service of its own, which leads to that one.
+                command=f"[ -e /etc/pam.d/su-l ] || exit 1; {_ASKED_FIRST.format(lines=1, service='su-l')}",
+                matches="auth include su",
+                refuted_by="auth sufficient pam_permit.so",
             ),
         ),
         unseen="su is met by who is logged in.",
@@ -61,9 +76,11 @@ DEFENCES = (
         sets=(
             HostAnswer(
                 subject="defaults of sudo that are not set",
-                command="said=$(sudo -n -l) && for each in use_pty ignore_dot "
-                "logfile=/var/log/sudo.log timestamp_timeout=5 passwd_tries=3; do "
-                "case $said in *$each*) ;; *) echo $each ;; esac; done | wc -l",
+                command=counted(
+                    "said=$(sudo -n -l) || exit 1; for each in use_pty ignore_dot "
+                    "logfile=/var/log/sudo.log timestamp_timeout=5 passwd_tries=3; do "
+                    "case $said in *$each*) ;; *) echo $each ;; esac; done"
+                ),
                 matches="0",
                 refuted_by="1",
             ),

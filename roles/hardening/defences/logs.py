@@ -2,6 +2,7 @@
 
 from roles.defence import Defence
 from roles.kinds import AuditRules, FileMode, HostAnswer, JournaldOption, UnitOption
+from roles.kinds.questions import counted
 
 _INSIDE = "Records are written for the administrator; an outsider sees nothing of them."
 # Whoever has logged in, whatever he has become since; daemons have not.
@@ -34,7 +35,9 @@ DEFENCES = (
             JournaldOption("Compress", "yes"),
             HostAnswer(
                 subject="where the journal is written to",
-                command="find /var/log/journal -mindepth 2 -name system.journal | wc -l",
+                command=counted(
+                    "find /var/log/journal -ignore_readdir_race -mindepth 2 -name system.journal"
+                ),
                 matches="1",
                 refuted_by="0",
             ),

@@ -2,6 +2,7 @@
 
 from roles.defence import Defence
 from roles.kinds import HostAnswer, MountOptions
+from roles.kinds.questions import counted, everywhere
 
 _SHARED = ("nosuid", "nodev", "noexec")
 
@@ -26,21 +27,24 @@ DEFENCES = (
         sets=(
             HostAnswer(
                 subject="directories that all may write, without the sticky bit",
-                command="find / -xdev -type d -perm -0002 ! -perm -1000 -print | wc -l",
+                command=counted(everywhere("-type d -perm -0002 ! -perm -1000 -print")),
                 matches="0",
                 refuted_by="1",
             ),
             HostAnswer(
                 subject="files that all may write",
-                command="find / -xdev -type f -perm -0002 -print | wc -l",
+                command=counted(everywhere("-type f -perm -0002 -print")),
                 matches="0",
                 refuted_by="1",
             ),
             HostAnswer(
                 subject="files without an owner or a group",
                 # What systemd keeps for users that it makes for a run (DynamicUser=, systemd.exec(5)) is theirs in the next one.
-                command="find / -xdev -path '/var/*/private' -user root -perm 700 -prune -o "
-                "'(' -nouser -o -nogroup ')' -print | wc -l",
+                command=counted(
+                    everywhere(
+                        "-path '/var/*/private' -user root -perm 700 -prune -o '(' -nouser -o -nogroup ')' -print"
+                    )
+                ),
                 matches="0",
                 refuted_by="1",
             ),

@@ -3,6 +3,7 @@
 from roles.claims import SshAlgorithms, SshMethods, SshVersion
 from roles.defence import Defence
 from roles.kinds import HostAnswer, HostState, SshdOption
+from roles.kinds.questions import counted
 from roles.platforms import row
 
 # Key exchange, ciphers and MACs that have no known weakness and that OpenSSH 8.5 and later offers on all platforms. The first
@@ -21,6 +22,16 @@ CIPHERS = (
 )
 MACS = ("hmac-sha2-512-etm@openssh.com", "hmac-sha2-256-etm@openssh.com")
 HOST_KEYS = ("ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256")
+# Each file that sshd reads, as far as Include leads; what names no directory is in /etc/ssh (sshd_config(5)).
+_EVERY_FILE = (
+    'cd /etc/ssh || exit 1; files=; todo=/etc/ssh/sshd_config; while [ "$todo" ]; do more=; for f in $todo; do '
+    'case " $files " in *" $f "*) continue ;; esac; [ -e "$f" ] || [ "$f" = /etc/ssh/sshd_config ] || continue; files="$files $f"; '
+    'more="$more $(sed -n \'s/^[[:space:]]*include[[:space:]=]*//Ip\' "$f" | tr -d \'"\')"; done; todo=$(echo $more); done'
+)
+# What of sshd's options brings keys from elsewhere than the user's own .ssh or root's /etc/ssh.
+_OTHER_KEYS = r"""awk '
+/^(authorizedkeyscommand|authorizedprincipalscommand|authorizedprincipalsfile|trustedusercakeys) / && $2 != "none" { print }
+$1 == "authorizedkeysfile" { for (i = 2; i <= NF; i++) if ($i !~ /^(\.ssh|%h\/\.ssh|\/etc\/ssh)\// || $i ~ /\.\./) { print; next } }'"""
 
 DEFENCES = (
     Defence(
@@ -85,14 +96,45 @@ DEFENCES = (
         sets=(
             HostAnswer(
                 subject="Match blocks in sshd's files",
-                command="options=$(cat /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf) && "
-                """{ printf '%s' "$options" | grep -ciE '^[[:space:]]*match' || true; }""",
+                command=f"{_EVERY_FILE}; "
+                + counted(
+                    """text=$(cat $files) && { printf '%s\\n' "$text" | grep -iE '^[[:space:]]*match' || true; }"""
+                ),
                 matches="0",
                 refuted_by="1",
             ),
         ),
         unseen="Which user or address an exception is for, a stranger cannot guess.",
         weight=8,
+    ),
+    Defence(
+        id="hardening.ssh-pam",
+        title="sshd has PAM judge each login",
+        why="Without it limits, the umask and locked accounts count for no login by ssh, and root, whose password is locked here, gets "
+        "in by no key either.",
+        rows=("H13", "H08"),
+        sets=(SshdOption("UsePAM", "yes"),),
+        unseen="Who has no key does not come as far as PAM.",
+        weight=6,
+    ),
+    Defence(
+        id="hardening.ssh-own-keys",
+        title="Keys and authorities that sshd believes are root's or the user's own to give",
+        why="A command that is asked for keys, an authority that signs them, or a list in another place is a way in that no list of a "
+        "user's keys shows.",
+        rows=("H13",),
+        sets=(
+            HostAnswer(
+                subject="where else sshd takes keys from",
+                command=f"said=$(sshd -T) || exit 1; printf '%s\\n' \"$said\" | {_OTHER_KEYS}",
+                matches="",
+                refuted_by="trustedusercakeys /etc/ssh/authority.pub",
+            ),
+        ),
+        unseen="Whose keys are believed shows to who has one.",
+        level="moderate",
+        cost="A command or an authority that gives out keys for your logins stays, and is named as broken until you take it away.",
+        weight=6,
     ),
     Defence(
         id="hardening.ssh-limits",
@@ -180,7 +222,7 @@ DEFENCES = (
             ),
             HostState(
                 subject="groups of less than 3072 bits in /etc/ssh/moduli",
-                command="awk '!/^#/ && $5 < 3071' /etc/ssh/moduli | wc -l",
+                command=counted("awk '!/^#/ && $5 < 3071' /etc/ssh/moduli"),
                 value="0",
                 remedy="awk '/^#/ || $5 >= 3071' /etc/ssh/moduli >/etc/ssh/moduli.bastide-new && "
                 "[ -s /etc/ssh/moduli.bastide-new ] && chmod 644 /etc/ssh/moduli.bastide-new && "

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from roles.filterd.wheelhouse import wheelhouse
-from roles.history import deploy as history
+from roles.history.programs import PROGRAMS
 from roles.platforms import EL_9
 from roles.registry import DEFENCES
 from tests.unit.roles.examples import SETTINGS, gateway
@@ -53,7 +53,7 @@ def said(plan: Plan) -> Iterator[str]:
     yield from plan.asked
     for path, content in plan.uploads().items():
         yield path
-        if not any(path.endswith(f"bastide-history/{name}") for name in (*history.PROGRAMS, "packages")):
+        if not any(path.endswith(f"bastide-history/{name}") for name in (*PROGRAMS, "packages")):
             yield content
 
 

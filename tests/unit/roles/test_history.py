@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.roles.hosts import FakeHost
+from tests.unit.roles.lists import GUARDED, OPEN, given_list, needs_flags
 
 PROGRAMS = Path(__file__).parents[3] / "roles/history"
 # What the host is asked beside its files; each test has it answer as it likes.
@@ -131,6 +132,51 @@ def test_any_name_can_be_had_back(history: History, name: str) -> None:
     path.write_text("after\n")
     history.run("end", "r")
     assert history.original(f"etc/sub/{name}") == "before\n"
+
+
+def test_access_control_lists_are_recorded_beside_modes(history: History) -> None:
+    etc = history.root / "etc"
+    (etc / "a dir").mkdir()
+    (etc / "one").write_text("guarded\n")
+    given_list(etc / "one", GUARDED)
+    given_list(etc / "a dir", OPEN, default=True)
+    history.run("begin")
+    # What a rename brings has no list, and the group's part of the mode is no mask any more.
+    (etc / "new").write_text("guarded\n")
+    (etc / "new").chmod(0o660)
+    (etc / "new").replace(etc / "one")
+    given_list(etc / "a dir", GUARDED)
+    history.run("end", "r")
+    changed, ours = history.table("changed", "acls"), history.table("ours", "acls")
+    assert changed["/etc/one"] == "user::rw-,user:123456:r--,group::---,mask::rw-,other::---"
+    assert ours["/etc/one"] == "-"
+    assert changed["/etc/a dir"].endswith("default:group::rwx,default:mask::rwx,default:other::---")
+    assert ours["/etc/a dir"].endswith(",group::---,mask::rw-,other::---,default:" + OPEN_DEFAULT)
+
+
+OPEN_DEFAULT = "user::rw-,default:user:123456:r--,default:group::rwx,default:mask::rwx,default:other::---"
+
+
+@needs_flags
+def test_what_cannot_be_changed_is_recorded(history: History) -> None:
+    fixed = history.root / "etc/fixed file"
+    fixed.touch()
+    history.run("begin")
+    subprocess.run(["chattr", "+i", str(fixed)], check=True)
+    try:
+        history.run("end", "r")
+    finally:
+        subprocess.run(["chattr", "-i", str(fixed)], check=True)
+    assert history.table("ours", "flags") == {"/etc/fixed file": "i"}
+    assert history.table("changed", "flags") == {"/etc/fixed file": "-"}
+
+
+def test_the_programs_that_record_are_seen_themselves_and_no_file_of_a_revert(history: History) -> None:
+    history.run("begin")
+    (history.place / "record").write_text("echo all is well\n")
+    history.run("end", "r")
+    assert set(history.table("changed", "programs")) == {f"{history.place}/record"}
+    assert history.table("changed") == {}
 
 
 def test_originals_can_neither_be_run_nor_read_by_others(history: History) -> None:

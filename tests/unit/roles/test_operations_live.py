@@ -110,6 +110,16 @@ def test_a_link_is_replaced_and_what_it_points_to_is_not_touched(
     assert (live.read_text(), live.is_symlink(), target.read_text()) == ("two\n", False, "theirs\n")
 
 
+def test_what_somebody_made_unchangeable_is_named_before_the_first_file_moves(
+    planned: dict[str, Plan], root: Path, fake_host: FakeHost, tmp_path: Path
+) -> None:
+    (root / "etc/a/one.conf").unlink(missing_ok=True)
+    fake_host.program("checker")
+    fake_host.program("lsattr", f"echo '----i---------e------- {root}/etc/two.conf'")
+    replay(planned["files"], fake_host, ("/run/bastide", tmp_path / "run"), fails="lsattr")
+    assert not (root / "etc/a/one.conf").exists()
+
+
 def test_files_that_are_not_there_are_left_out(fake_host: FakeHost, tmp_path: Path) -> None:
     fact = FileStates()
     (tmp_path / "dir").mkdir()

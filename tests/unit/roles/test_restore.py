@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.roles.hosts import FakeHost
+from tests.unit.roles.lists import GUARDED, OPEN, given_list, list_of, needs_flags
 
 RESTORE = Path(__file__).parents[3] / "roles/history/restore.sh"
 FILTER = RESTORE.with_name("filter.sh")
@@ -24,6 +25,9 @@ class Place:
         for folder in ("changed", "ours", "originals"):
             (self.history / folder).mkdir(parents=True)
         (self.kept / "now").mkdir(parents=True)
+        (self.kept / "expected").mkdir()
+        for section in ("acls", "flags"):
+            self.table("", "", "", section)
 
     def run(self, script: str) -> str:
         head = f"set -eu; H={self.history}; X={self.kept}; . {PACKAGES}; . {RESTORE}; . {FILTER}\n"
@@ -78,6 +82,92 @@ def test_files_links_and_directories_are_put_back_with_their_modes(place: Place)
     assert (etc / "link").readlink() == Path("one two")
     assert (etc / "dir/sub").stat().st_mode & 0o777 == 0o750
     assert sorted(path.name for path in etc.iterdir()) == ["dir", "link", "one"]
+
+
+TEXT = "user::rw-,user:123456:r--,group::---,mask::rw-,other::---"
+
+
+def test_a_list_comes_back_with_its_mode_and_the_group_gets_nothing(place: Place) -> None:
+    path = place.root / "one"
+    original = place.history / f"originals{path}"
+    original.parent.mkdir(parents=True)
+    original.write_text("before\n")
+    path.write_text("after\n")
+    place.table(f"{path}\t{TEXT}\n", f"{path}\t-\n", "", "acls")
+    place.run(f"put_back {path} 'f 660 {ME} 0123'")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("before\n", 0o660)
+    assert list_of(path) == GUARDED
+
+
+def test_a_list_that_is_as_before_outlives_a_content_that_is_put_back(place: Place) -> None:
+    path = place.root / "a\\b c"
+    original = place.history / f"originals{path}"
+    original.parent.mkdir(parents=True)
+    original.write_text("before\n")
+    path.write_text("after\n")
+    given_list(path, GUARDED)
+    place.table("", "", f"{path}\t{TEXT}\n", "acls")
+    place.run(f"put_back '{path}' 'f 660 {ME} 0123'")
+    assert list_of(path) == GUARDED
+
+
+def test_lists_alone_are_put_back_and_what_a_directory_lends_is_taken(place: Place) -> None:
+    folder = place.root / "etc"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub").chmod(0o2770)
+    (folder / "one").touch(mode=0o660)
+    given_list(folder / "one", OPEN)
+    given_list(folder, OPEN, default=True)
+    was = "user::rwx,group::rwx,other::---,default:" + TEXT.replace(",", ",default:")
+    place.table(f"{folder}/sub\t{was}\n", "", f"{folder}/one\t{TEXT}\n", "acls")
+    place.run(f"acls_back; put_back {folder}/dir 'd 750 {ME}'; owned {folder}/one 'f 640 {ME}'")
+    assert list_of(folder / "sub", default=True) == GUARDED
+    assert (folder / "sub").stat().st_mode & 0o7777 == 0o2770
+    # A new directory inherits one, which it had not.
+    assert list_of(folder / "dir") is None
+    assert (folder / "dir").stat().st_mode & 0o777 == 0o750
+
+
+def test_a_list_that_deploys_gave_goes_again(place: Place) -> None:
+    path = place.root / "one"
+    path.touch()
+    given_list(path, OPEN)
+    place.table(f"{path}\t-\n", f"{path}\t{TEXT}\n", f"{path}\t{TEXT}\n", "acls")
+    place.run("acls_back")
+    assert list_of(path) is None
+    assert place.run("cat $X/lacking 2>/dev/null || true") == ""
+
+
+@needs_flags
+def test_what_people_made_unchangeable_is_changed_and_made_so_again(place: Place) -> None:
+    etc = place.root / "etc"
+    etc.mkdir()
+    path, gone = etc / "one", etc / "ours"
+    original = place.history / f"originals{path}"
+    original.parent.mkdir(parents=True)
+    original.write_text("before\n")
+    for each in (path, gone):
+        each.write_text("after\n")
+    sha = "0" * 64
+    place.table(
+        f"{path}\tf 644 {ME} {sha}\n{gone}\t-\n",
+        f"{path}\tf 644 {ME} 1\n{gone}\tf 644 {ME} 1\n",
+        f"{path}\tf 644 {ME} 1\n{gone}\tf 644 {ME} 1\n",
+    )
+    place.table("", "", f"{path}\ti\n{gone}\ti\n{etc}\ta\n", "flags")
+    for section in ("packages", "caps"):
+        place.table("", "", "", section)
+    (place.kept / "expected/flags").write_text(f"{path}\ti\n")
+    for each, flag in ((path, "+i"), (gone, "+i"), (etc, "+a")):
+        subprocess.run(["chattr", flag, str(each)], check=True)
+    try:
+        place.run("files_back; flags_back")
+        assert not gone.exists()
+        assert path.read_text() == "before\n"
+        shown = subprocess.run(["lsattr", "-d", str(path)], capture_output=True, text=True, check=True)
+        assert "i" in shown.stdout.split()[0]
+    finally:
+        subprocess.run(["chattr", "-ia", *map(str, (etc, *etc.iterdir()))], check=True)
 
 
 def test_a_content_that_was_not_kept_is_said_and_the_file_stays(place: Place) -> None:

@@ -1,6 +1,8 @@
 """The control host's side of a revert and of baselines: what hosts are asked, what is made of their answers."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,8 +10,10 @@ from typing import Any
 import pytest
 
 from roles.__main__ import main
-from roles.history import reverting
+from roles.history import programs, reverting
+from roles.history.programs import shown
 from tests.unit.roles.examples import settings
+from tests.unit.roles.hosts import FakeHost
 
 NAMES = ["mx1.example.org", "mx2.example.org"]
 HOSTS = [{"name": name, "data": settings(hostname=name, ssh_user="root")} for name in NAMES]
@@ -147,7 +151,7 @@ def test_a_baseline_is_saved_and_compared_with(fleet: Fleet, capsys: pytest.Capt
         fleet.answers(name, SHOWN.format(taken=1000, a="11"))
     assert drift(fleet, "--save-baseline", path) == 0
     assert drift(fleet, "--from-baseline", path) == 0
-    assert fleet.asked()[-1] == f"sh /var/lib/bastide-history/record show 1000 {' '.join(NAMES)}"
+    assert fleet.asked()[-1] == f'sh "$place/record" show 1000 {" ".join(NAMES)}'
     fleet.answers(NAMES[1], SHOWN.format(taken=2000, a="12"))
     capsys.readouterr()
     assert drift(fleet, "--from-baseline", path) == 2
@@ -158,6 +162,26 @@ def test_a_baseline_is_saved_and_compared_with(fleet: Fleet, capsys: pytest.Capt
     assert drift(fleet, "--from-baseline", path, "--json") == 2
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (told["in_sync"], [each["host"] for each in told["differences"]]) == (False, [NAMES[1]])
+
+
+def test_a_host_is_shown_by_this_machines_program_and_not_by_its_own(
+    tmp_path: Path, fake_host: FakeHost
+) -> None:
+    (tmp_path / "record").write_text("echo all is well\n")
+    # In the place of a shell, what is to be run.
+    fake_host.program("sh", 'echo "$2 $3"; cat "$1" "${1%/*}/packages"')
+    command = shown("apt", 1000).replace("/var/lib/bastide-history", str(tmp_path))
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"( {command} ) 2>&1; echo $?"],
+        env={**os.environ, "PATH": f"{fake_host.programs}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    here = Path(programs.__file__).parent
+    wanted = (here / "record.sh").read_text() + (here / "packages.apt.sh").read_text()
+    assert done.stdout == f"show 1000\n{wanted}0\n"
+    assert not list(tmp_path.glob("tmp.*"))
 
 
 def test_what_cannot_be_told_is_1(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from roles import inventory
 from roles.__main__ import main
 from roles.errors import SettingError
+from roles.history.paths import PROGRAMS_WRITTEN
 from roles.inventory import hosts_of
 from roles.settings import Gateway
 from tests.unit.roles.examples import settings
@@ -149,6 +150,21 @@ def test_drift_is_looked_for_without_yes_and_never_deployed(pyinfra: Pyinfra) ->
     pyinfra.answers("deploy", plan([]))
     pyinfra.run("drift")
     assert pyinfra.called()[-1] == f"{pyinfra.inventory} deploy.py --dry --json"
+
+
+def test_a_program_that_records_and_was_changed_is_drift_and_the_books_are_not(
+    pyinfra: Pyinfra, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = [
+        {"name": f"History | {name}", "hosts_with_change": NAMES[:1]}
+        for name in (PROGRAMS_WRITTEN, "File what this deploy changed")
+    ]
+    pyinfra.answers("deploy", json.dumps({"plan": items}))
+    assert pyinfra.run("drift") == 2
+    assert capsys.readouterr().out.splitlines() == [
+        f"mx1.example.org: History | {PROGRAMS_WRITTEN}",
+        "1 operations would change something on 2 hosts",
+    ]
 
 
 def test_drift_is_2_and_told_by_host_and_operation(

@@ -1,0 +1,75 @@
+"""Whether hardening may begin: what it would take away that an administrator comes by is named before anything changes."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from pyinfra import host
+from pyinfra.api import DeployError
+
+from roles.hardening.defences import DEFENCES
+from roles.operations import ShellAnswer
+from roles.settings import Gateway
+
+# hardening.ssh-host-keys leaves keys of these types (RFC 8709, RFC 4253 6.6), the second from so many bits on.
+_KEPT: Final = ("ssh-ed25519", "ssh-rsa")
+_RSA_BITS: Final = 3072
+# ip-route(8)'s word for a route that a router's advertisement gave, by the kernel or by a daemon that listens to them.
+_ADVERTISED: Final = "proto ra"
+
+
+def may_begin(gateway: Gateway) -> None:
+    """Raise DeployError where the hardening of this host would shut its administrators out, now or within the hour."""
+    standing = {each.id for each in DEFENCES if each.stands(gateway)}
+    if "hardening.ssh-host-keys" in standing and (kind := lost_key(getattr(host.connector, "client", None))):
+        raise DeployError(
+            f"{host.name}: this machine knows the host by its {kind} key alone, which hardening.ssh-host-keys takes from it: run "
+            f"`ssh-keyscan -t ed25519` on it, compare that with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there "
+            "(`ssh-keygen -A` makes one), add it to known_hosts, and deploy again"
+        )
+    if "hardening.no-router-advertisements" in standing:
+        routes = host.get_fact(ShellAnswer, command="ip -6 route show default")
+        if device := advertised(routes.splitlines()):
+            raise DeployError(
+                f"{host.name}: its only way out by IPv6 is what a router advertises on {device}, and "
+                "hardening.no-router-advertisements believes no router: the way would be gone within half an hour; write address and "
+                "default route of that interface into the host's network configuration, or, where it needs no IPv6, set "
+                f"net.ipv6.conf.{device}.accept_ra to 0 and delete that route, and deploy again"
+            )
+
+
+def advertised(routes: Iterable[str]) -> str:
+    """Return the interface of the default route that routers' advertisements gave, or nothing where there is another, or none.
+
+    ``routes`` are ip-route(8)'s lines; one with several hops has these in lines of their own behind it.
+    """
+    found = ""
+    ways = [line for line in routes if line.strip()]
+    for number, line in enumerate(ways):
+        if line.startswith("default "):
+            if f" {_ADVERTISED} " not in f"{line} ":
+                return ""
+            words = " ".join(ways[number : number + 2]).split()
+            found = found or (words[words.index("dev") + 1] if "dev" in words else "any interface")
+    return found
+
+
+def lost_key(client: Any) -> str:  # noqa: ANN401 - what a connector has
+    """Return the kind of the host key that a session knows its host by, if no key that stays is known; else nothing.
+
+    ``client`` is paramiko's, or what another connector has in its place.
+    """
+    transport = client.get_transport() if hasattr(client, "get_transport") else None
+    if transport is None:
+        return ""
+    used = transport.get_remote_server_key()
+    if _stays(used):
+        return ""
+    known = client.get_host_keys()
+    names = [name for name, keys in known.items() if used in keys.values()]
+    if any(_stays(key) for name in names for key in known[name].values()):
+        return ""
+    return str(used.get_name())
+
+
+def _stays(key: Any) -> bool:  # noqa: ANN401 - of paramiko's, which gives no types
+    return key.get_name() in _KEPT and (key.get_name() != "ssh-rsa" or key.get_bits() >= _RSA_BITS)
