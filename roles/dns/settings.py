@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -14,7 +14,7 @@ from roles.dns.lists import (
     octets,
     takes,
 )
-from roles.forms import is_fqdn
+from roles.forms import is_fqdn, network_problem
 
 # A zone's own name, not only a host's: labels may begin with an underscore, and `.` is the root.
 _ZONE = re.compile(
@@ -148,14 +148,8 @@ def list_problems(
             f"all scores together are {best}, below {threshold}: no client is ever refused; lower it or raise scores",
         )
     for network in allow:
-        try:
-            known = ip_network(network)
-        except ValueError as error:
-            yield "dnsbl_allow", f"{network!r} is not a network in CIDR form ({error})"
-            continue
-        # Python takes a mask too, and Postfix would skip the line (cidr_table(5)).
-        if "/" in network and not network.rpartition("/")[2].isdecimal():
-            yield "dnsbl_allow", f"{network!r} has a mask where CIDR has a length; write {str(known)!r}"
+        if problem := network_problem(network):
+            yield "dnsbl_allow", problem
     for address in resolvers:
         if lists and _is_public(address):
             problem = f"{address} is a public resolver, which block lists refuse or answer with error codes"

@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 
-from roles.forms import is_fqdn, is_mail_address
+from roles.forms import is_fqdn, is_mail_address, network_problem
 from roles.mta.rules import (
     AccessRule,
     ClientRule,
@@ -129,10 +129,8 @@ def _regexp_problem(text: str) -> str:
 
 
 def _client_problem(match: str) -> str:
-    network = network_of(match)
-    if network is not None:
-        mapped = network.version == 6 and network.network_address.ipv4_mapped  # noqa: PLR2004 - the family
-        return f"{match!r} is an IPv4 network in IPv6's spelling; write it in IPv4's" if mapped else ""
+    if network_of(match) is not None:
+        return network_problem(match)
     if "/" in match or ":" in match or re.fullmatch(r"[0-9.]+", match):
         return (
             f"{match!r} is no address or network; write it like 192.0.2.0/24 or 2001:db8::/32, host bits zero"
