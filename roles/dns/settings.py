@@ -87,7 +87,8 @@ class BlockList(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     test: Annotated[
         str,
         Meta(
-            description="Address that the list must hold when it works. RFC 5782 5 wants 127.0.0.2; empty: that one."
+            description="Address that the list must hold when it works, with an answer that this entry counts. RFC 5782 5 "
+            "wants 127.0.0.2; empty: that one, and where a zone stands here several times, with an answer that one of them counts."
         ),
     ] = ""
 
@@ -139,6 +140,14 @@ def list_problems(
     ids = [each.id for each in lists]
     for name in sorted({name for name in ids if ids.count(name) > 1}):
         yield "dnsbl", f"the id {name!r} is given twice; a refused client could not say which list it was"
+    zones = dict.fromkeys(entry.zone for entry in lists)
+    for name in sorted(
+        {zone.lower() for zone in zones if [each.lower() for each in zones].count(zone.lower()) > 1}
+    ):
+        yield (
+            "dnsbl",
+            f"the zone {name!r} is written with small letters here and with capitals there; write it in one way",
+        )
     for entry in lists:
         yield from (("dnsbl", f"{entry.id}: {problem}") for problem in _list_problems(entry))
     best = sum(entry.score for entry in lists if entry.score > 0)
