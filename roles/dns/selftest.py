@@ -2,9 +2,10 @@
 
 It goes to the host as this one file and uses Python's own library alone. ``apply`` tests the lists and takes them out of
 service or in again; ``differences`` says what that would change; ``status`` says what is out of service; ``answers``
-says whether the resolver answers. What is out of service answers "not listed", except for the test entries: so it is
-tested again each time, and comes back by itself. Several entries may tell the answers of one zone apart; one whose own
-test alone fails is in doubt, which is said and takes nothing out of service.
+says whether the resolver answers; ``logged`` how Postfix's log says that an entry holds a client. What is out of service
+answers "not listed", except for the test entries: so it is tested again each time, and comes back by itself. Several
+entries may tell the answers of one zone apart; one whose own test alone fails is in doubt, which is said and takes
+nothing out of service.
 """
 
 import argparse
@@ -196,6 +197,12 @@ def read(text: str) -> Judgement:
     return found
 
 
+def logged(entry: Declared) -> str:
+    """Return a regular expression of the line by which Postfix's dnsblog(8) says that an entry holds a client."""
+    answer = r"\.".join(f"({'|'.join(map(str, sorted(numbers)))})" for numbers in entry.counted)
+    return f"listed by domain {re.escape(entry.zone)} as {answer}$"
+
+
 def said(found: Judgement) -> dict[str, str]:
     """Return a sentence for each entry that something is wrong with, by its id."""
     return {
@@ -313,8 +320,17 @@ def _told(before: Judgement, after: Judgement) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns 0, or 1 where the resolver does not answer, with nothing changed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("command", choices=("apply", "differences", "status", "answers"))
-    command = parser.parse_args(arguments).command
+    parser.add_argument("command", choices=("apply", "differences", "status", "answers", "logged"))
+    parser.add_argument("id", nargs="?", default="", help="of `logged`: the entry")
+    given = parser.parse_args(arguments)
+    command = given.command
+    entries = declared(DECLARED.read_text()) if DECLARED.exists() else []
+    if command == "logged":
+        own = [entry for entry in entries if entry.id == given.id]
+        print("".join(f"{logged(entry)}\n" for entry in own), end="")
+        if not own:
+            print(f"no block list dnsbl.{given.id} is declared", file=sys.stderr)
+        return 0 if own else 1
     text = OUT.read_text() if OUT.exists() else ""
     before = read(text)
     if command == "status":
@@ -327,7 +343,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if command == "answers":
         return 0
-    entries = declared(DECLARED.read_text()) if DECLARED.exists() else []
     after = verdicts(entries, asked)
     wanted = rendered(entries, after)
     changes = _told(before, after) or ([f"{OUT} is to be written"] if wanted != text else [])

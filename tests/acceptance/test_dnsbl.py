@@ -83,6 +83,10 @@ def test_a_listed_client_is_refused_in_the_rules_name(wan: Outside) -> None:
     reply = asked(wan, LISTED)
     assert reply.startswith("550 5.7.1 ")
     assert "dnsbl.lab-block" in reply
+    # A16: the id finds it in the log.
+    found = gateway.run("sleep 1; refused-by dnsbl.lab-block --since=-2min")
+    assert str(WAN4[LISTED]) in found
+    assert "blocked using dnsbl.lab-block" in found
     # The zone may hold a vendor's key.
     assert blocklists.BLOCK_LIST not in reply
 

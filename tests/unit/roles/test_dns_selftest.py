@@ -75,9 +75,9 @@ def test_an_allow_lists_test_entry_need_not_be_trusted() -> None:
 
 def test_what_is_out_of_service_is_written_so_that_it_can_be_tested_and_read_again() -> None:
     state = Judgement(out={"one": "why: so", "two": "too"}, doubted={"half": "it: does not"})
-    fine = entry(name="fine", zone="other.example.org")
+    other = entry(name="fine", zone="other.example.org")
     text = selftest.rendered(
-        [entry(), entry(name="two"), fine, entry(name="half", zone="third.example.org")], state
+        [entry(), entry(name="two"), other, entry(name="half", zone="third.example.org")], state
     )
     assert selftest.read(text) == state
     zones = [[*line.split('"')[1::2], line.split()[-1]] for line in text.splitlines() if "local-zone" in line]
