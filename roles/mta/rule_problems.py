@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 from roles.forms import is_fqdn, is_mail_address, network_problem
+from roles.mta.literals import address_of
 from roles.mta.rules import (
     AccessRule,
     ClientRule,
@@ -141,10 +142,7 @@ def _client_problem(match: str) -> str:
 
 
 def _is_helo(match: str) -> bool:
-    if match.startswith("[") and match.endswith("]"):
-        inner = match[1:-1].removeprefix("IPv6:")  # RFC 5321 4.1.3
-        return network_of(inner) is not None and "/" not in inner
-    return _GLOB.fullmatch(match) is not None
+    return address_of(match) is not None or _GLOB.fullmatch(match) is not None
 
 
 def _address_problem(match: str, *, sender: bool) -> str:

@@ -11,6 +11,9 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
+from roles.mta import literals
+from roles.mta.literals import address_of
+
 Network = IPv4Network | IPv6Network
 
 RuleId = Annotated[
@@ -92,7 +95,8 @@ class HeloRule(AccessRule, frozen=True, kw_only=True, forbid_unknown_fields=True
     match: Annotated[
         str,
         Meta(
-            description="Host name in which `*` stands for anything, `[address]`, or `/regular expression/`."
+            description="Host name in which `*` stands for anything, with a dot at its end or without, `[address]` in any "
+            "spelling, or `/regular expression/` over what the client wrote."
         ),
     ]
 
@@ -200,7 +204,11 @@ def pattern(rule: AccessRule) -> str:
             if not local
             else f"^{_quoted(match)}$"
         )
-    return "^" + ".*".join(_quoted(piece) for piece in match.split("*")) + "$"
+    if isinstance(rule, HeloRule) and (address := address_of(match)):
+        return literals.expression(address)
+    # A name with a dot at its end is the same name (RFC 1034 3.1). DNS's answer about a client comes without.
+    end = r"\.*$" if isinstance(rule, HeloRule) else "$"
+    return "^" + ".*".join(_quoted(piece) for piece in match.rstrip(".").split("*")) + end
 
 
 def _quoted(text: str) -> str:

@@ -79,7 +79,7 @@ def _new(gateway: GatewayHost) -> None:
     forgotten(gateway)
 
 
-def test_a_listed_client_is_refused_in_the_rules_name(wan: Outside) -> None:
+def test_a_listed_client_is_refused_in_the_rules_name(wan: Outside, gateway: GatewayHost) -> None:
     reply = asked(wan, LISTED)
     assert reply.startswith("550 5.7.1 ")
     assert "dnsbl.lab-block" in reply
