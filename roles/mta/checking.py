@@ -41,7 +41,7 @@ done"""
 _UNREADABLE = "Bad search filter|Bad parameter|Invalid DN|unsupported|bad (string|numerical|boolean)"
 DIRECTORIES: Final = f"""for directory in $stage{LDAP_FILES}; do
   [ -e $directory ] || continue
-  said=$(postmap -q postmaster@$(sed -n 's/^domain = //p' $directory) ldap:$directory 2>&1 >/dev/null) || true
+  said=$(postmap -q postmaster@$(sed -n 's/^domain = \\([^ ]*\\).*/\\1/p' $directory) ldap:$directory 2>&1 >/dev/null) || true
   if echo "$said" | grep -q -E '{_UNREADABLE}'; then
     echo "$said" | sed "s#$stage##g" >&2
     echo "mend what that file describes, in the setting recipients; what is live stays as it was" >&2

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from filterd.domains import in_ascii
 from roles.forms import is_fqdn, is_mail_address
 
 _ONE_LINE: Final = re.compile(r"[ -~]*")
@@ -91,7 +92,9 @@ def _placed(domain: str, check: RecipientCheck) -> Iterator[tuple[str, str]]:
         cut = ((number, line.partition("#")[0].strip()) for number, line in enumerate(lines, 1))
         given += [(f"the file {check.file!r}, line {number}: ", line) for number, line in cut if line]
     for place, entry in given:
-        yield place, (entry if "@" in entry else f"{entry}@{domain}").lower()
+        local, at, named = entry.rpartition("@")
+        # Letters beyond ASCII belong to the domain alone: mailboxes of the kind need a next hop that knows SMTPUTF8.
+        yield place, (f"{local}@{in_ascii(named)}" if at else f"{entry}@{domain}").lower()
 
 
 def password_of(ldap: Ldap) -> str:
