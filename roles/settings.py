@@ -82,6 +82,14 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="By relayed domain, how its mailboxes are known; domains that are not named ask their next hop."
         ),
     ] = {}
+    recipient_delimiter: Annotated[
+        Literal["", "+", "-", "="],
+        Meta(
+            description="What parts a mailbox from a tag of its owner's choice: with `+`, mail for `alice+shop@` is taken where "
+            "`alice@` is known by list or directory. One for all domains, that of your mail server; a next hop that is asked "
+            "judges by itself. Empty: a tag is a part of the name."
+        ),
+    ] = ""
     own_domains_proven: Annotated[
         bool,
         Meta(
