@@ -14,6 +14,7 @@ from roles.mta.access import access_tables
 from roles.mta.known import directory_files, known, verified
 from roles.mta.rules import today
 from roles.mta.sendmail import _configuration
+from roles.mta.tls.policy import next_hop_policies
 from roles.settings import Gateway
 from tests.unit.roles.examples import gateway
 
@@ -125,6 +126,12 @@ def test_b13_postfix_knows_a_domain_in_both_spellings() -> None:
         "/etc/postfix/directions/senders.pcre"
     ]
     assert re.search(senders.splitlines()[3].split("/")[1], f"alice@{U}")
+
+
+def test_b13_tls_that_a_domain_must_have_is_asked_for_either_spelling() -> None:
+    chosen = gateway(tls={"mandatory": {U: {"level": "encrypt"}}})
+    policies = next_hop_policies(chosen)
+    assert (policies[A], policies[U]) == ("encrypt", "encrypt")
 
 
 @pytest.mark.parametrize("changes", [{"mta": "sendmail"}, {"mta_rules": {"headers_7bit": True}}])
