@@ -37,6 +37,12 @@ WIDEST_ACCEPT = {4: 8, 6: 16}
 # Neither has anything to do with the other, nor with anybody's mail: what matches both matches everything.
 _ANYBODY = ("qz7.invalid", "x4@w9.test")
 _LONGEST = 500
+# What stands for itself in an expression: a character behind a backslash, and all between brackets.
+_LITERAL = re.compile(r"\\.|\[\^?\]?(?:\\.|[^]\\])*\]")
+# pcre2pattern(3), "Repetition": since 10.43 the lower bound may be left out, and blanks may stand within the braces.
+_TWO_WAYS = re.compile(
+    r"\{((?: *, *\d+ *)|(?: +\d+ *(?:, *\d* *)?)|(?:\d+ +(?:, *\d* *)?)|(?:\d+,(?: +\d* *|\d+ +)))\}"
+)
 _LABEL = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])", re.IGNORECASE)
 _GLOB = re.compile(r"[A-Za-z0-9*_.-]{1,253}")
 
@@ -124,6 +130,13 @@ def _regexp_problem(text: str) -> str:
             re.compile(text)
     except (re.error, RecursionError, OverflowError, Warning) as error:
         return f"/{text}/ is no regular expression: {error}; mend it, or put \\ in front of what is meant literally"
+    if found := _TWO_WAYS.search(_LITERAL.sub("", text)):
+        low, _, high = found[1].replace(" ", "").partition(",")
+        plain = f"{{{low or '0'},{high}}}" if "," in found[1] else f"{{{low}}}"
+        return (
+            f"/{text}/ has {found[0]!r}, a count to PCRE2 10.43 and plain text to those before; write {plain}, or \\{found[0]} "
+            "where the text itself is meant"
+        )
     if not text or text.endswith("\\"):
         return f"/{text}/ is no regular expression: it is empty, or its last slash is escaped"
     return ""

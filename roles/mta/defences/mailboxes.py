@@ -56,9 +56,8 @@ DEFENCES = (
             ),
             PostfixMap(LIST, known),
             SendmailMap("/etc/mail/recipients", known),
-            # One name is not another with a tag but where that was declared; the tag goes with the mail.
+            # One name is not another with a tag but where that was declared.
             MainCf("recipient_delimiter", lambda gateway: gateway.recipient_delimiter),
-            MainCf("ownreq_special", "no"),
             MainCf("propagate_unmatched_extensions", ""),
             SendmailPatterns(subaddress_map),
             SendmailRule("Listed", listed),
