@@ -43,10 +43,11 @@ def in_a_labels(data: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def spellings(gateway: "Gateway", domain: str) -> tuple[str, ...]:
-    """Return how an envelope may name a domain, given in A-labels: also in U-labels where the MTA takes such."""
-    takes = gateway.mta == "postfix" and not gateway.mta_rules.headers_7bit
-    return tuple(dict.fromkeys((domain, in_unicode(domain)))) if takes else (domain,)
+def spellings(gateway: "Gateway", *domains: str) -> tuple[str, ...]:
+    """Return how an envelope may name domains, given in A-labels: also in U-labels where the MTA takes such."""
+    if gateway.mta != "postfix" or gateway.mta_rules.headers_7bit:
+        return domains
+    return tuple(dict.fromkeys(name for domain in domains for name in (domain, in_unicode(domain))))
 
 
 def _is_list(value: object) -> bool:

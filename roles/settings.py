@@ -23,7 +23,7 @@ from roles.integrity.settings import Integrity
 from roles.international import in_a_labels, spellings
 from roles.mta.directions import Outbound, Queue
 from roles.mta.limits import Limits, RelayNetwork
-from roles.mta.recipients import RecipientCheck, server_of
+from roles.mta.recipients import Delimiter, RecipientCheck, server_of
 from roles.mta.rules import MtaRules
 from roles.mta.tls.settings import Tls
 from roles.problems import problems
@@ -34,8 +34,7 @@ Mta = Literal["postfix", "sendmail"]
 # Rows of roles/platforms.py.
 PlatformName = Literal["debian12", "debian13", "el9"]
 
-# Data of the same inventory that is not ours to type: pyinfra's connectors (ssh_*, fake_*) and global arguments (_*),
-# and where the audit stands (audit_*, read by audit/vantage.py).
+# Data of the same inventory that is not ours to type: pyinfra's connectors and global arguments (_*), and audit/vantage.py's.
 FOREIGN_PREFIXES = ("ssh_", "fake_", "_", "audit_")
 
 # Where the engines listen; the distributions' units and our configuration agree on these.
@@ -82,14 +81,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="By relayed domain, how its mailboxes are known; domains that are not named ask their next hop."
         ),
     ] = {}
-    recipient_delimiter: Annotated[
-        Literal["", "+", "-", "="],
-        Meta(
-            description="What parts a mailbox from a tag of its owner's choice: with `+`, mail for `alice+shop@` is taken where "
-            "`alice@` is known by list or directory. One for all domains, that of your mail server; a next hop that is asked "
-            "judges by itself. Empty: a tag is a part of the name."
-        ),
-    ] = ""
+    recipient_delimiter: Delimiter = ""
     own_domains_proven: Annotated[
         bool,
         Meta(
@@ -389,8 +381,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def sender_domains(self) -> tuple[str, ...]:
         """The domains of the house, by which its mail is known, as an envelope may name them, in a fixed order."""
-        named = sorted({*self.relay_domains, *self.outbound.sender_domains})
-        return tuple(name for domain in named for name in spellings(self, domain))
+        return spellings(self, *sorted({*self.relay_domains, *self.outbound.sender_domains}))
 
     @property
     def directory_ports(self) -> tuple[int, ...]:

@@ -20,6 +20,16 @@ _LDAP_PORTS: Final = {"ldap": 389, "ldaps": 636}
 Line = Annotated[str, Meta(pattern=r"\A[ -~]*\Z", max_length=1000)]
 
 
+Delimiter = Annotated[
+    Literal["", "+", "-", "="],
+    Meta(
+        description="What parts a mailbox from a tag of its owner's choice: with `+`, mail for `alice+shop@` is taken where "
+        "`alice@` is known by list or directory. One for all domains, that of your mail server; a next hop that is asked "
+        "judges by itself. Empty: a tag is a part of the name."
+    ),
+]
+
+
 class Ldap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A directory that is asked for each recipient (ldap_table(5)). While it does not answer, mail waits at its sender."""
 
