@@ -49,11 +49,8 @@ class Shelf:
 
         They are at most so many, and later than some that was kept: before the first there was nothing to report on.
         """
-        kept = [
-            date.fromisoformat(named[1])
-            for path in self._directory.glob("*")
-            if (named := _NAME.fullmatch(path.name))
-        ]
+        named = (_NAME.fullmatch(path.name) for path in self._directory.glob("*.json"))
+        kept = [date.fromisoformat(name[1]) for name in named if name is not None]
         before = (day - timedelta(days=back) for back in range(most - 1, 0, -1))
         missed = (one for one in before if kept and one > min(kept) and not self._done(one, mailed=mailed))
         return (*missed, day)
