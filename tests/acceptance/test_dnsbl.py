@@ -145,7 +145,13 @@ def with_broken_lists(lab: LabState, tmp_path: Path) -> Iterator[list[str]]:
     entries = [
         *({"id": name, "zone": zone, "score": 9} for name, (zone, _why) in BROKEN.items()),
         # Another entry of a zone that works, whose own test is not listed there.
-        {"id": "lab-half", "zone": blocklists.BLOCK_LIST, "answers": "127.0.0.9", "test": "127.0.0.9"},
+        {
+            "id": "lab-half",
+            "zone": blocklists.BLOCK_LIST,
+            "answers": "127.0.0.9",
+            "test": "127.0.0.9",
+            "score": 1,
+        },
     ]
     inventory = varied(tmp_path, f"data['dnsbl'] = [*data['dnsbl'], *{json.loads(json.dumps(entries))!r}]")
     said = []
