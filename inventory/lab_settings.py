@@ -57,6 +57,7 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
         # The protected server and the audit's vantage; the rest of lan may not relay.
         "relay_networks": [{"network": "198.18.0.0/26"}],
         "recipients": RECIPIENTS,
+        "recipient_delimiter": "+",
         "mta_rules": rules,
         "mta_limits": LIMITS,
         "relay_domains": {

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         gateways = _chosen(options.inventory, options.host)
-        made = plan(gateways, dict(_keys(options.certificate, gateways)))
+        made = plan(gateways, _keys(options.certificate, gateways))
     except SettingError as error:
         print(f"publish: {error}", file=sys.stderr)
         return COULD_NOT_RUN
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="[HOSTNAME=]FILE",
-        help="a gateway's certificate (PEM), for its TLSA record; repeatable",
+        help="a gateway's certificate (PEM), for its TLSA record; repeatable, also with the one that it gets next",
     )
     add("--check", action="store_true", help="ask a resolver which of the records are live and right")
     add(
@@ -92,9 +92,9 @@ def _chosen(inventory: str, names: Sequence[str]) -> list[Gateway]:
     return [typed(name, data) for name, data in hosts.items() if not names or name in names]
 
 
-def _keys(given: Sequence[str], gateways: Sequence[Gateway]) -> list[tuple[str, str]]:
-    """Return (gateway's name, SHA-256 of its certificate's public key) for each certificate."""
-    found = []
+def _keys(given: Sequence[str], gateways: Sequence[Gateway]) -> dict[str, list[str]]:
+    """Return the SHA-256 of each certificate's public key, by the gateway's name."""
+    found: dict[str, list[str]] = {}
     for text in given:
         name, equals, file = text.rpartition("=")
         if not equals and len(gateways) != 1:
@@ -102,7 +102,7 @@ def _keys(given: Sequence[str], gateways: Sequence[Gateway]) -> list[tuple[str, 
         name = name or gateways[0].hostname
         if name not in {gateway.hostname for gateway in gateways}:
             raise SettingError(f"--certificate {text}: no gateway of the inventory is called {name}")
-        found.append((name, _digest(Path(file))))
+        found.setdefault(name, []).append(_digest(Path(file)))
     return found
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -44,15 +45,16 @@ class Plan(Struct, frozen=True, kw_only=True):
     lacking: tuple[str, ...]
 
 
-def plan(gateways: Sequence[Gateway], keys: Mapping[str, str]) -> Plan:
+def plan(gateways: Sequence[Gateway], keys: Mapping[str, Sequence[str]]) -> Plan:
     """Return what is to be published of these gateways together; a domain's MX records name all that relay it.
 
-    ``keys`` are SHA-256 digests (hexadecimal) of certificates' public keys by the gateway's name, for DANE.
+    ``keys`` are SHA-256 digests (hexadecimal) of certificates' public keys by the gateway's name, for DANE; a gateway whose
+    key is about to change has two, since the new one must be known before it is used (RFC 7671 8.1).
     """
     domains = sorted({domain for gateway in gateways for domain in gateway.domains})
     records: list[Record] = []
     for gateway in gateways:
-        records += _of_gateway(gateway, keys.get(gateway.hostname, ""))
+        records += _of_gateway(gateway, keys.get(gateway.hostname, ()))
     policies: dict[str, str] = {}
     for domain in domains:
         serving = [gateway for gateway in gateways if domain in gateway.relay_domains]
@@ -74,7 +76,7 @@ def policy(gateways: Sequence[Gateway]) -> str:
     return "".join(f"{line}\r\n" for line in lines)
 
 
-def _of_gateway(gateway: Gateway, key: str) -> Iterator[Record]:
+def _of_gateway(gateway: Gateway, keys: Sequence[str]) -> Iterator[Record]:
     name = f"{gateway.hostname}."
     for text in gateway.publish.addresses:
         address = ip_address(text)
@@ -88,7 +90,7 @@ def _of_gateway(gateway: Gateway, key: str) -> Iterator[Record]:
         )
     # It greets with its own name, and its bounces have no other sender (RFC 7208 2.4).
     yield Record(owner=name, type="TXT", value="v=spf1 a -all", about="SPF of the gateway's own name")
-    if key:
+    for key in dict.fromkeys(keys):
         # RFC 7672 3.1.1: the end entity's public key, so that a renewed certificate with the same key needs no change.
         yield Record(
             owner=f"_25._tcp.{name}",
@@ -117,7 +119,7 @@ def _of_domain(domain: str, gateways: Sequence[Gateway]) -> Iterator[Record]:
             value=f"v=DKIM1; k={kind}; p={data}",
             about="DKIM: the key that signatures are checked with",
         )
-    reports = f"mailto:{gateways[0].administrator_address}"
+    reports = _mailto(gateways[0].administrator_address)
     yield Record(
         owner=f"_dmarc.{name}",
         type="TXT",
@@ -145,9 +147,16 @@ def _of_domain(domain: str, gateways: Sequence[Gateway]) -> Iterator[Record]:
     yield Record(
         owner=f"_smtp._tls.{name}",
         type="TXT",
-        value=f"v=TLSRPTv1; rua=mailto:{gateways[0].tls_report_address}",
+        value=f"v=TLSRPTv1; rua={_mailto(gateways[0].tls_report_address)}",
         about="TLS-RPT: where reports go",
     )
+
+
+def _mailto(address: str) -> str:
+    """Return an address as a URI (RFC 6068 2) that stands in a record: `!` and `,` mean something there (RFC 7489 6.2)."""
+    local_part, _, domain = address.rpartition("@")
+    escaped = quote(local_part, safe="$'*+")
+    return f"mailto:{escaped}@{domain}"
 
 
 def _within(name: str, domain: str) -> bool:
@@ -155,7 +164,7 @@ def _within(name: str, domain: str) -> bool:
     return name == domain or name.endswith(f".{domain}")
 
 
-def _lacking(gateways: Sequence[Gateway], keys: Mapping[str, str]) -> Iterator[str]:
+def _lacking(gateways: Sequence[Gateway], keys: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for gateway in gateways:
         if not gateway.publish.addresses:
             yield f"{gateway.hostname}: `publish.addresses` is empty, so its A, AAAA and PTR records cannot be told"

@@ -54,6 +54,27 @@ def is_address(text: str) -> bool:
     return address.version == 4 or address.scope_id is None  # noqa: PLR2004 - the packet filter knows no scopes
 
 
+def network_problem(text: str) -> str:
+    """Return what is wrong with a network of any setting, and the remedy, or an empty text.
+
+    Python reads masks, lengths with zeros in front and scopes too; of cidr_table(5), iptables and Sendmail each skips or
+    refuses another part of these, and some without a word that stops a deploy.
+    """
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        return (
+            f"{text!r} is not a network in CIDR form ({error}); write it like 192.0.2.0/24 or 2001:db8::/32"
+        )
+    if network.version == 6 and network.network_address.scope_id is not None:  # noqa: PLR2004 - the family
+        return f"{text!r} has a scope, which is one host's own matter; write the network without"
+    if network.version == 6 and network.network_address.ipv4_mapped:  # noqa: PLR2004 - the family
+        return f"{text!r} is an IPv4 network in IPv6's spelling; write it in IPv4's"
+    if "/" in text and text.partition("/")[2] != str(network.prefixlen):
+        return f"{text!r} has a mask or zeros where CIDR has a length; write {str(network)!r}"
+    return ""
+
+
 def address_argument(text: str) -> str:
     """Return an IP address of a command line, as argparse's ``type``; raises ArgumentTypeError for anything else."""
     if not is_address(text):

@@ -15,6 +15,7 @@ from roles.forms import (
     is_address,
     is_fqdn,
     is_mail_address,
+    network_problem,
 )
 from roles.hardening.settings import hardening_problems
 from roles.integrity.settings import integrity_problems
@@ -121,10 +122,8 @@ def _dns_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
 
 def _policy_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     for network in gateway.internal_networks:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            yield "internal_networks", f"{network!r} is not a network in CIDR form ({error})"
+        if problem := network_problem(network):
+            yield "internal_networks", problem
             return
     if gateway.notify_admin and not is_mail_address(gateway.notify_admin):
         yield (
@@ -162,12 +161,9 @@ def _database_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
 
 def _network_problem(network: str) -> str:
     """Return what is wrong with an administrators' network, or an empty text."""
-    try:
-        parsed = ipaddress.ip_network(network)
-    except ValueError as error:
-        return f"{network!r} is not a network in CIDR form ({error})"
-    if isinstance(parsed, ipaddress.IPv6Network) and parsed.network_address.ipv4_mapped:
-        return f"{network} is an IPv4 network in IPv6 spelling; write it in IPv4's"
+    if problem := network_problem(network):
+        return problem
+    parsed = ipaddress.ip_network(network)
     if parsed.prefixlen < SHORTEST_PREFIX[parsed.version]:
         return f"{network} lets a good part of the internet at sshd; name the networks that administrators come from"
     return ""

@@ -20,9 +20,10 @@ from roles.firewall.settings import Firewall, zone_of
 from roles.forms import HTTP_PORT, SMTP_PORT, next_hop_port, next_hops
 from roles.hardening.settings import Hardening, Level
 from roles.integrity.settings import Integrity
+from roles.international import in_a_labels, spellings
 from roles.mta.directions import Outbound, Queue
 from roles.mta.limits import Limits, RelayNetwork
-from roles.mta.recipients import RecipientCheck, server_of
+from roles.mta.recipients import Delimiter, RecipientCheck, server_of
 from roles.mta.rules import MtaRules
 from roles.mta.tls.settings import Tls
 from roles.problems import problems
@@ -33,8 +34,7 @@ Mta = Literal["postfix", "sendmail"]
 # Rows of roles/platforms.py.
 PlatformName = Literal["debian12", "debian13", "el9"]
 
-# Data of the same inventory that is not ours to type: pyinfra's connectors (ssh_*, fake_*) and global arguments (_*),
-# and where the audit stands (audit_*, read by audit/vantage.py).
+# Data of the same inventory that is not ours to type: pyinfra's connectors and global arguments (_*), and audit/vantage.py's.
 FOREIGN_PREFIXES = ("ssh_", "fake_", "_", "audit_")
 
 # Where the engines listen; the distributions' units and our configuration agree on these.
@@ -71,7 +71,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             description="Domains that the gateway accepts mail for, each with its next hop in the words of transport(5): "
             "`[198.51.100.7]:25`, `[mail.internal.example]` or a domain whose MX is asked. Several stand with commas between "
-            "them, in the order in which they are tried.",
+            "them, in the order in which they are tried. A domain beyond ASCII may be written as it is read.",
             min_length=1,
         ),
     ]
@@ -81,6 +81,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="By relayed domain, how its mailboxes are known; domains that are not named ask their next hop."
         ),
     ] = {}
+    recipient_delimiter: Delimiter = ""
     own_domains_proven: Annotated[
         bool,
         Meta(
@@ -300,7 +301,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """
         own = {key: value for key, value in data.items() if not key.startswith(FOREIGN_PREFIXES)}
         try:
-            gateway = msgspec.convert(completed(own), cls)
+            gateway = msgspec.convert(in_a_labels(completed(own)), cls)
         except msgspec.ValidationError as error:
             raise SettingError(explained(str(error), cls.__struct_fields__)) from error
         for name, problem in problems(gateway):
@@ -379,8 +380,8 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def sender_domains(self) -> tuple[str, ...]:
-        """The domains of the house, by which its mail is known, in a fixed order."""
-        return tuple(sorted({*self.relay_domains, *self.outbound.sender_domains}))
+        """The domains of the house, by which its mail is known, as an envelope may name them, in a fixed order."""
+        return spellings(self, *sorted({*self.relay_domains, *self.outbound.sender_domains}))
 
     @property
     def directory_ports(self) -> tuple[int, ...]:

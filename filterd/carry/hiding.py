@@ -17,6 +17,10 @@ from .heading import Heading
 
 # RFC 6376 3.5, RFC 8617 4.1.2: the fields that a signature covers.
 _COVERED: Final = re.compile(rb"(?:\A|;)[ \t\r\n]*h[ \t\r\n]*=([^;]*)")
+# RFC 5321 4.4: a comment without one in it, and the address behind `for`; then who wrote the line.
+_ASIDE: Final = re.compile(rb"\([^()]*\)|<[^<>]*>")
+_DEEPEST: Final = 4  # comments in one another: an MTA writes two at most
+_BY: Final = re.compile(rb"(?:\A|[\s;])by\s+([^\s;]+)", re.IGNORECASE)
 # RFC 6376 3.5: white space may stand between the names.
 _BLANKS: Final = re.compile(rb"\s+")
 
@@ -59,6 +63,18 @@ def _stays(envelope: Envelope, config: Config) -> bool:
 
 def _inner(traces: Sequence[bytes], host: bytes | None) -> int:
     """Return how many Received lines stand above the first that this gateway wrote."""
-    mine = re.compile(rb"[\s)]by\s+" + re.escape(host) + rb"[\s;(]", re.IGNORECASE) if host else None
-    written = (at for at, trace in enumerate(traces) if mine is not None and mine.search(b" " + trace + b" "))
+    written = (at for at, trace in enumerate(traces) if host and _writer(trace) == host.lower())
     return next(written, len(traces))
+
+
+def _writer(trace: bytes) -> bytes:
+    """Return the host that a Received line says it was written by, in lower case; nothing where it says so in no plain way.
+
+    In front stands the client's name of itself (HELO), in which a client may write anything: blanks, another `by`, half of a
+    comment. What the writer says comes last; of a line whose comments do not end, nothing is believed.
+    """
+    plain = trace
+    for _ in range(_DEEPEST):
+        plain = _ASIDE.sub(b" ", plain)
+    named = _BY.findall(plain)
+    return named[-1].lower() if named and not re.search(rb"[()<>]", plain) else b""

@@ -256,7 +256,11 @@ def _ledger(commands: "Commands[argparse.ArgumentParser]") -> None:
             f"--{name}", dest="format", action="store_const", const=name, help=f"print it as {name}"
         )
     one.add_argument("--anew", action="store_true", help="make it anew, also where one is kept")
-    one.add_argument("--keep", action="store_true", help="make it and keep it, and remove what is too old")
+    one.add_argument(
+        "--keep",
+        action="store_true",
+        help="make it and keep it, also those of up to six days before that were missed, and remove what is too old",
+    )
     one.add_argument("--mail", action="store_true", help="mail it; with --keep once a day")
     one.add_argument(
         "--log", metavar="FILE", help="a log of the MTA in place of the journal; - is standard input"

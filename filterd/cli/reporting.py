@@ -24,6 +24,9 @@ from .codes import GOOD
 from .desk import desk
 from .output import printing
 
+# A gateway that was away for longer gets no heap of letters about days on which it did nothing.
+_MADE_UP_DAYS = 7
+
 
 class ReportError(FilterdError):
     """The report could not be kept."""
@@ -40,23 +43,36 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("nobody is to get the report: set [report] address or [notify] admin")
     shelf = Shelf(Path(config.report.directory))
     kept = None if options.anew or options.keep or options.log else _kept(shelf, day)
+    nightly = options.keep and not (options.day or options.log)
+    # A gateway that was off in some nights, or whose ledger was away, makes up for them.
+    days = _lacking(shelf, day, mailed=options.mail) if nightly else (day,)
     # The log first, and as who one is: whoever may read it need not be the ledger's owner, and the other way round.
     with _lines(options.log) as lines:
-        door, mta = (Door(), "") if kept else read_log(config, day_of(day), lines)
+        read = [(Door(), "") if kept else read_log(config, day_of(one), lines) for one in days]
     with desk(options) as at, _told(config):
         at.allow("search")
-        figures = kept or gathered(at.config, at.engine, day, door, mta)
-        if options.keep:
-            shelf.keep(figures)
-            shelf.tidy(config.report.days, today)
-        if options.mail and not (options.keep and shelf.mailed(day)):
-            _mail(figures, config)
+        for one, (door, mta) in zip(days, read, strict=True):
+            figures = kept or gathered(at.config, at.engine, one, door, mta)
             if options.keep:
-                shelf.note_mailed(day)
+                shelf.keep(figures)
+            if options.mail and not (options.keep and shelf.mailed(one)):
+                _mail(figures, config)
+                if options.keep:
+                    shelf.note_mailed(one)
+        if options.keep:
+            shelf.tidy(config.report.days, today)
     if not (options.keep or options.mail) or options.format:
         with printing():
             print(_shown(figures, options.format or "text"))
     return GOOD
+
+
+def _lacking(shelf: Shelf, day: date, *, mailed: bool) -> tuple[date, ...]:
+    """Return the days to report on, the last one ``day``; who may not look what is kept is told when he keeps his."""
+    try:
+        return shelf.lacking(day, _MADE_UP_DAYS, mailed=mailed)
+    except OSError:
+        return (day,)
 
 
 def _kept(shelf: Shelf, day: date) -> Figures | None:

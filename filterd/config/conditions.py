@@ -9,6 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from filterd.domains import in_ascii
+
 from .actions import is_address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -144,7 +146,12 @@ def bare(address: bytes) -> str:
     plain = (_ESCAPED.sub(r"\1", "".join(piece.split())) for piece in pieces[::2])
     quoted = (_ESCAPED.sub(r"\1", piece) for piece in pieces[1::2])
     text = "".join(itertools.chain.from_iterable(itertools.zip_longest(plain, quoted, fillvalue="")))
-    return text.lower().removesuffix(".") or NULL_SENDER
+    text = text.lower().removesuffix(".")
+    if not text.isascii():
+        # RFC 6531: the same domain, whether its labels are written in ASCII or as they are read.
+        user, at, domain = text.rpartition("@")
+        text = f"{user}{at}{in_ascii(domain)}" if at else text
+    return text or NULL_SENDER
 
 
 def unwrapped(address: bytes) -> str:

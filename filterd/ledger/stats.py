@@ -12,7 +12,8 @@ from . import schema as s
 By = Literal["verdict", "rule", "dnsbl", "outcome", "sender", "recipient", "client", "hour", "day"]
 BY: Final[tuple[By, ...]] = get_args(By)
 MOST: Final = 1000  # rows
-_HOUR_MS: Final = 3_600_000
+# Each zone is so many quarters of an hour away from UTC: what falls into one is of one hour and one day everywhere.
+_QUARTER_MS: Final = 900_000
 # SpamAssassin's rules about DNS lists of addresses (RCVD_IN_*), of names (DBL), and of links (URIBL_*, SURBL).
 _DNSBL: Final = ("RCVD_IN_", "URIBL_", "DKIMWL_", "SURBL_", "HASHBL_")
 # Its verdicts on the answer, not on the message.
@@ -133,17 +134,21 @@ def _rules(connection: Connection, of: Range, limit: int) -> tuple[Counted, ...]
 
 
 def _times(connection: Connection, by: By, of: Range, limit: int) -> tuple[Counted, ...]:
-    """Count by hour; days are put together here, as they begin by the gateway's zone and not by the database's."""
+    """Count by quarter of an hour; hours and days are put together here: they begin by the gateway's zone, not the database's."""
     m = s.MESSAGES.c
     # Explicitly whole: PostgreSQL and SQLite agree on no other division.
-    hour = (m.received_ms - m.received_ms % _HOUR_MS).label("hour")
+    quarter = (m.received_ms - m.received_ms % _QUARTER_MS).label("quarter")
     query = (
-        select(hour, func.count(), func.sum(m.size)).where(*of.where()).group_by(hour).order_by(hour.desc())
+        select(quarter, func.count(), func.sum(m.size))
+        .where(*of.where())
+        .group_by(quarter)
+        .order_by(quarter.desc())
     )
     sums: dict[str, list[int]] = {}
     for at, many, size in connection.execute(query):
         moment = datetime.fromtimestamp(int(at) / 1000, UTC).astimezone()
-        key = moment.isoformat(timespec="minutes") if by == "hour" else str(moment.date())
+        hour = moment.replace(minute=0).isoformat(timespec="minutes")
+        key = hour if by == "hour" else str(moment.date())
         if key not in sums and len(sums) == limit:
             break
         one = sums.setdefault(key, [0, 0])

@@ -43,9 +43,16 @@ _BUILT: Final = re.compile(r"^filterd_signatures_built_seconds(?:\{[^}]*\})? ([0
 
 def day_of(day: date) -> Range:
     """Return the day as the gateway's clock has it, from midnight to midnight."""
-    begin = datetime.combine(day, datetime.min.time()).astimezone()
-    end = datetime.combine(day + timedelta(days=1), datetime.min.time()).astimezone()
-    return Range(since_ms=int(begin.timestamp() * 1000), until_ms=int(end.timestamp() * 1000))
+    return Range(since_ms=_begin_ms(day), until_ms=_begin_ms(day + timedelta(days=1)))
+
+
+def _begin_ms(day: date) -> int:
+    """Return when a day begins; where the clock leaps over midnight, as in Chile and in Lebanon, with its first moment."""
+    midnight = datetime.combine(day, datetime.min.time())
+    # Of a time that there is not, Python makes one before the leap and one behind it (PEP 495).
+    moments = sorted(midnight.replace(fold=fold).timestamp() for fold in (0, 1))
+    begin = next(at for at in moments if datetime.fromtimestamp(at, UTC).astimezone().date() == day)
+    return int(begin * 1000)
 
 
 def read_log(config: Config, of: Range, lines: Iterable[str] | None = None) -> tuple[Door, str]:
@@ -146,7 +153,7 @@ def gathered(config: Config, engine: Engine, day: date, door: Door, mta: str) ->
     )
 
 
-# Hours are UTC's: a day has 25 of them where it ends an hour's change or begins within an hour, and 26 where it does both.
+# Hours are the clock's: a day has 25 of them where it is put back, and 26 where that is by half of one.
 _HOURS: Final = 26
 _COUNTED: Final[tuple[By, ...]] = ("verdict", "outcome", "rule", "dnsbl", "sender", "recipient", "client")
 

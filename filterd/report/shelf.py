@@ -44,6 +44,20 @@ class Shelf:
         ):
             self._put(self._directory / f"{of.day}.{ending}", content)
 
+    def lacking(self, day: date, most: int, *, mailed: bool) -> tuple[date, ...]:
+        """Return the days up to one, oldest first, of which there is no report yet, or that was not ``mailed``; always the last.
+
+        They are at most so many, and later than some that was kept: before the first there was nothing to report on.
+        """
+        named = (_NAME.fullmatch(path.name) for path in self._directory.glob("*.json"))
+        kept = [date.fromisoformat(name[1]) for name in named if name is not None]
+        before = (day - timedelta(days=back) for back in range(most - 1, 0, -1))
+        missed = (one for one in before if kept and one > min(kept) and not self._done(one, mailed=mailed))
+        return (*missed, day)
+
+    def _done(self, day: date, *, mailed: bool) -> bool:
+        return self.mailed(day) if mailed else (self._directory / f"{day}.json").exists()
+
     def mailed(self, day: date) -> bool:
         """Whether a day's report has been mailed."""
         return (self._directory / f"{day}.mailed").exists()

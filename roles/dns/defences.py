@@ -158,7 +158,7 @@ DEFENCES = (
         rows=("A14", "P18"),
         sets=(
             HostAnswer(
-                subject="block lists that are out of service",
+                subject="block lists that are out of service or in doubt",
                 command=f"python3 -I {PROGRAM} status",
                 matches="",
                 refuted_by="dnsbl.zen is out of service: it answers 127.255.255.254: it refuses our resolver",

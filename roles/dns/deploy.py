@@ -121,6 +121,7 @@ def _tests(gateway: Gateway) -> list[OwnedFile]:
             "id": entry.id,
             "zone": entry.zone.rstrip("."),
             "test": entry.test or "127.0.0.2",
+            "own": bool(entry.test),
             "allows": entry.score < 0,
             "counted": [sorted(numbers) for numbers in octets(entry.filter)],
         }

@@ -1,9 +1,11 @@
-"""Tests of block lists, run on the gateway: a list that fails is taken out of service at the resolver, for every asker.
+"""Tests of block lists, run on the gateway: a zone that fails is taken out of service at the resolver, for every asker.
 
 It goes to the host as this one file and uses Python's own library alone. ``apply`` tests the lists and takes them out of
 service or in again; ``differences`` says what that would change; ``status`` says what is out of service; ``answers``
-says whether the resolver answers. What is out of service answers "not listed", except for the test entries: so it is
-tested again each time, and comes back by itself.
+says whether the resolver answers; ``logged`` how Postfix's log says that an entry holds a client. What is out of service
+answers "not listed", except for the test entries: so it is tested again each time, and comes back by itself. Several
+entries may tell the answers of one zone apart; one whose own test alone fails is in doubt, which is said and takes
+nothing out of service.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import subprocess
 import sys
 import syslog
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +45,7 @@ ATTEMPTS = 3
 PAUSE_SECONDS = 2.0
 AT_A_TIME = 8
 
-_OUT_LINE = re.compile(r" *# out (\S+): (.*)")
+_STATE_LINE = re.compile(r" *# (out|doubted) (\S+): (.*)")
 
 
 class Answer(NamedTuple):
@@ -58,13 +60,25 @@ Ask = Callable[[str], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One declared list; ``counted`` are the numbers that each of an answer's four may be, ``allows`` an allow list."""
+    """One declared entry of a list, of which a zone may have several.
+
+    ``counted`` are the numbers that each of an answer's four may be, ``allows`` an allow list; ``own``: the test is this
+    entry's own, and must show it.
+    """
 
     id: str
     zone: str
     test: str
     allows: bool
     counted: tuple[frozenset[int], ...]
+    own: bool = False
+
+
+class Judgement(NamedTuple):
+    """Why entries are out of service with their whole zone, and why others are in doubt, each by its id."""
+
+    out: dict[str, str]
+    doubted: dict[str, str]
 
 
 def declared(text: str) -> list[Declared]:
@@ -75,6 +89,7 @@ def declared(text: str) -> list[Declared]:
             id=entry["id"],
             zone=entry["zone"],
             test=entry["test"],
+            own=entry["own"],
             allows=entry["allows"],
             counted=tuple(frozenset(numbers) for numbers in entry["counted"]),
         )
@@ -82,18 +97,37 @@ def declared(text: str) -> list[Declared]:
     ]
 
 
-def failing(entry: Declared, ask: Ask) -> str:
-    """Return why a list must not be used, or an empty text."""
-    listed, never = ask(entry_name(entry.test, entry.zone)), ask(entry_name(NEVER_LISTED, entry.zone))
-    found = _silent_or_odd(listed) or _silent_or_odd(never)
+def judged(entries: Sequence[Declared], ask: Ask) -> Judgement:
+    """Return what is wrong with the entries of one zone.
+
+    A zone is to be believed whole or not at all: no question may get an error code or no answer, what is never listed must not
+    be, and some test entry must be, with an answer that one of the zone's entries counts. An entry of a zone that is
+    believed may still lack its own: then it counts too little, and never too much, so it is said and the zone stays.
+    """
+    zone = entries[0].zone
+    never = ask(entry_name(NEVER_LISTED, zone))
+    tests = {test: ask(entry_name(test, zone)) for test in dict.fromkeys(entry.test for entry in entries)}
+    found = next((why for answer in (*tests.values(), never) if (why := _silent_or_odd(answer))), "")
     if not found and never.addresses:
         found = f"it lists {NEVER_LISTED}, and so perhaps every address"
-    if not found and not listed.addresses:
-        found = f"it does not list its test entry {entry.test}"
-    if not found and not entry.allows and not any(_counts(entry, address) for address in listed.addresses):
-        said = ", ".join(listed.addresses)
-        found = f"it answers its test entry with {said}, which `answers` does not count"
-    return found
+    unshown = {entry.id: why for entry in entries if (why := _unshown(entry, tests[entry.test]))}
+    if not found and len(unshown) == len(entries):
+        found = unshown[entries[0].id]
+    if found:
+        return Judgement(out={entry.id: found for entry in entries}, doubted={})
+    return Judgement(
+        out={},
+        doubted={entry.id: unshown[entry.id] for entry in entries if entry.own and entry.id in unshown},
+    )
+
+
+def _unshown(entry: Declared, listed: Answer) -> str:
+    """Return why an entry's test does not show that it works, or an empty text; an allow list's need not be trusted."""
+    if not listed.addresses:
+        return f"it does not list its test entry {entry.test}"
+    if entry.allows or any(_counts(entry, address) for address in listed.addresses):
+        return ""
+    return f"it answers its test entry with {', '.join(listed.addresses)}, which `answers` does not count"
 
 
 def _silent_or_odd(answer: Answer) -> str:
@@ -119,36 +153,65 @@ def _counts(entry: Declared, address: str) -> bool:
     )
 
 
-def verdicts(entries: Sequence[Declared], ask: Ask) -> dict[str, str]:
-    """Return why each list that fails does, by its id; they are tested side by side."""
+def verdicts(entries: Sequence[Declared], ask: Ask) -> Judgement:
+    """Return what is wrong with which entry; the zones are tested side by side."""
+    zones: dict[str, list[Declared]] = {}
+    for entry in entries:
+        zones.setdefault(entry.zone.lower(), []).append(entry)
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        reasons = list(pool.map(lambda entry: failing(entry, ask), entries))
-    return {entry.id: reason for entry, reason in zip(entries, reasons, strict=True) if reason}
+        found = list(pool.map(lambda own: judged(own, ask), zones.values()))
+    out = {name: why for each in found for name, why in each.out.items()}
+    doubted = {name: why for each in found for name, why in each.doubted.items()}
+    return Judgement(
+        *({entry.id: own[entry.id] for entry in entries if entry.id in own} for own in (out, doubted))
+    )
 
 
-def rendered(entries: Sequence[Declared], out: Mapping[str, str]) -> str:
+def rendered(entries: Sequence[Declared], found: Judgement) -> str:
     """Return unbound's configuration that takes lists out of service (unbound.conf(5), local-zone)."""
     lines = [
-        f"# Written by {Path(__file__).name}; `status` reads it. Which block lists are out of service, and why.",
+        f"# Written by {Path(__file__).name}; `status` reads it. Which block lists are out of service or in doubt, and why.",
         "server:",
+        *(f"    # doubted {name}: {why}" for name, why in found.doubted.items()),
     ]
     zones: set[str] = set()
     for entry in entries:
-        if entry.id not in out:
+        if entry.id not in found.out:
             continue
-        lines.append(f"    # out {entry.id}: {out[entry.id]}")
-        if entry.zone not in zones:
-            zones.add(entry.zone)
+        lines.append(f"    # out {entry.id}: {found.out[entry.id]}")
+        if entry.zone.lower() not in zones:
+            zones.add(entry.zone.lower())
             lines.append(f'    local-zone: "{entry.zone}." always_nxdomain')
         for address in (entry.test, NEVER_LISTED):
             line = f'    local-zone: "{entry_name(address, entry.zone)}." always_transparent'
-            lines += [line] if line not in lines else []
+            lines += [line] if line.lower() not in map(str.lower, lines) else []
     return "\n".join(lines) + "\n"
 
 
-def out_of_service(text: str) -> dict[str, str]:
-    """Return the reason of each list that such a configuration takes out of service."""
-    return {match[1]: match[2] for match in map(_OUT_LINE.fullmatch, text.splitlines()) if match}
+def read(text: str) -> Judgement:
+    """Return what such a configuration says of which entry."""
+    found = Judgement(out={}, doubted={})
+    for match in map(_STATE_LINE.fullmatch, text.splitlines()):
+        if match:
+            (found.out if match[1] == "out" else found.doubted)[match[2]] = match[3]
+    return found
+
+
+def logged(entry: Declared) -> str:
+    """Return a regular expression of the line by which Postfix's dnsblog(8) says that an entry holds a client."""
+    answer = r"\.".join(f"({'|'.join(map(str, sorted(numbers)))})" for numbers in entry.counted)
+    return f"listed by domain {re.escape(entry.zone)} as {answer}$"
+
+
+def said(found: Judgement) -> dict[str, str]:
+    """Return a sentence for each entry that something is wrong with, by its id."""
+    return {
+        **{name: f"dnsbl.{name} is out of service: {why}" for name, why in found.out.items()},
+        **{
+            name: f"dnsbl.{name} is in doubt, its zone in service: {why}"
+            for name, why in found.doubted.items()
+        },
+    }
 
 
 def asked(name: str, kind: int = TYPE_A) -> Answer:
@@ -230,44 +293,56 @@ def _put(text: str) -> None:
     fresh.replace(OUT)
 
 
-def _noted(out: Mapping[str, str]) -> None:
-    """Say in a note which lists are out of service; without any there is no note."""
-    if not out:
+def _noted(found: Judgement) -> None:
+    """Say in a note which lists are out of service or in doubt; without any there is no note."""
+    if not any(found):
         NOTE.unlink(missing_ok=True)
         return
     NOTE.parent.mkdir(parents=True, exist_ok=True)
     fresh = NOTE.with_name(f".{NOTE.name}")
-    fresh.write_text("out of service: " + "; ".join(f"{name}: {why}" for name, why in out.items()) + "\n")
+    parts = [
+        f"{state}: " + "; ".join(f"{name}: {why}" for name, why in own.items())
+        for state, own in (("out of service", found.out), ("in doubt", found.doubted))
+        if own
+    ]
+    fresh.write_text("; ".join(parts) + "\n")
     fresh.chmod(0o644)
     fresh.replace(NOTE)
 
 
-def _told(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """Return a line for each list that goes out of service, comes back, or fails for another reason."""
-    gone = [
-        f"dnsbl.{name} is out of service: {why}" for name, why in after.items() if before.get(name) != why
-    ]
-    return gone + [f"dnsbl.{name} is in service again" for name in before if name not in after]
+def _told(before: Judgement, after: Judgement) -> list[str]:
+    """Return a line for each entry that something else is wrong with than before, or nothing any more."""
+    former, now = said(before), said(after)
+    gone = [line for name, line in now.items() if former.get(name) != line]
+    return gone + [f"dnsbl.{name} is in service again" for name in former if name not in now]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns 0, or 1 where the resolver does not answer, with nothing changed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("command", choices=("apply", "differences", "status", "answers"))
-    command = parser.parse_args(arguments).command
+    parser.add_argument("command", choices=("apply", "differences", "status", "answers", "logged"))
+    parser.add_argument("id", nargs="?", default="", help="of `logged`: the entry")
+    given = parser.parse_args(arguments)
+    command = given.command
+    entries = declared(DECLARED.read_text()) if DECLARED.exists() else []
+    if command == "logged":
+        own = [entry for entry in entries if entry.id == given.id]
+        print("".join(f"{logged(entry)}\n" for entry in own), end="")
+        if not own:
+            print(f"no block list dnsbl.{given.id} is declared", file=sys.stderr)
+        return 0 if own else 1
     text = OUT.read_text() if OUT.exists() else ""
-    before = out_of_service(text)
+    before = read(text)
     if command == "status":
-        print("".join(f"dnsbl.{name} is out of service: {why}\n" for name, why in before.items()), end="")
+        print("".join(f"{line}\n" for line in said(before).values()), end="")
         return 0
     root = asked(".", TYPE_NS)
     if root.code != NOERROR:
-        said = "no answer came" if root.code < 0 else f"it answered with code {root.code}"
-        print(f"the resolver cannot find the root's name servers: {said}", file=sys.stderr)
+        why = "no answer came" if root.code < 0 else f"it answered with code {root.code}"
+        print(f"the resolver cannot find the root's name servers: {why}", file=sys.stderr)
         return 1
     if command == "answers":
         return 0
-    entries = declared(DECLARED.read_text()) if DECLARED.exists() else []
     after = verdicts(entries, asked)
     wanted = rendered(entries, after)
     changes = _told(before, after) or ([f"{OUT} is to be written"] if wanted != text else [])

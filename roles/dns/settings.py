@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -14,7 +14,7 @@ from roles.dns.lists import (
     octets,
     takes,
 )
-from roles.forms import is_fqdn
+from roles.forms import is_fqdn, network_problem
 
 # A zone's own name, not only a host's: labels may begin with an underscore, and `.` is the root.
 _ZONE = re.compile(
@@ -87,7 +87,8 @@ class BlockList(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     test: Annotated[
         str,
         Meta(
-            description="Address that the list must hold when it works. RFC 5782 5 wants 127.0.0.2; empty: that one."
+            description="Address that the list must hold when it works, with an answer that this entry counts. RFC 5782 5 "
+            "wants 127.0.0.2; empty: that one, and where a zone stands here several times, with an answer that one of them counts."
         ),
     ] = ""
 
@@ -139,6 +140,14 @@ def list_problems(
     ids = [each.id for each in lists]
     for name in sorted({name for name in ids if ids.count(name) > 1}):
         yield "dnsbl", f"the id {name!r} is given twice; a refused client could not say which list it was"
+    zones = dict.fromkeys(entry.zone for entry in lists)
+    for name in sorted(
+        {zone.lower() for zone in zones if [each.lower() for each in zones].count(zone.lower()) > 1}
+    ):
+        yield (
+            "dnsbl",
+            f"the zone {name!r} is written with small letters here and with capitals there; write it in one way",
+        )
     for entry in lists:
         yield from (("dnsbl", f"{entry.id}: {problem}") for problem in _list_problems(entry))
     best = sum(entry.score for entry in lists if entry.score > 0)
@@ -148,14 +157,8 @@ def list_problems(
             f"all scores together are {best}, below {threshold}: no client is ever refused; lower it or raise scores",
         )
     for network in allow:
-        try:
-            known = ip_network(network)
-        except ValueError as error:
-            yield "dnsbl_allow", f"{network!r} is not a network in CIDR form ({error})"
-            continue
-        # Python takes a mask too, and Postfix would skip the line (cidr_table(5)).
-        if "/" in network and not network.rpartition("/")[2].isdecimal():
-            yield "dnsbl_allow", f"{network!r} has a mask where CIDR has a length; write {str(known)!r}"
+        if problem := network_problem(network):
+            yield "dnsbl_allow", problem
     for address in resolvers:
         if lists and _is_public(address):
             problem = f"{address} is a public resolver, which block lists refuse or answer with error codes"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from roles.forms import network_problem
+
 if TYPE_CHECKING:
     from roles.settings import Gateway
 
@@ -194,10 +196,8 @@ def _reached_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
 
 
 def _network_problem(text: str) -> str:
-    try:
-        network = ip_network(text)
-    except ValueError as error:
-        return f"{text!r} is not a network in CIDR form ({error}); write it like 192.0.2.0/24"
-    if network.prefixlen == 0:
+    if problem := network_problem(text):
+        return problem
+    if ip_network(text).prefixlen == 0:
         return f"{text!r} is the whole internet; name the networks that are meant"
     return ""

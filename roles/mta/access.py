@@ -105,7 +105,7 @@ def _line(kind: str, rule: AccessRule) -> str:
         action = _ACTIONS[rule.verb] + _said(rule)
     if kind == "cidr":
         return f"{rule.match} {action}"
-    return f"/{_delimited(pattern(rule))}/ {_literal(action)}"
+    return f"/{_delimited(pattern(rule, international=True))}/ {_literal(action)}"
 
 
 def _said(rule: AccessRule | ContentRule, would: str = "") -> str:

@@ -1,8 +1,9 @@
 """Declared recipients as Postfix's tables: text from data, nothing else but the operator's own files read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from roles.international import spellings
 from roles.mta.recipients import Ldap, RecipientCheck, listed, password_of
 from roles.mta.tls.settings import SYSTEM_AUTHORITIES
 from roles.platforms import row
@@ -25,18 +26,24 @@ def _by(method: str, gateway: Gateway) -> Iterator[tuple[str, RecipientCheck | N
             yield domain, check
 
 
+def spelled(gateway: Gateway, entries: Mapping[str, str]) -> dict[str, str]:
+    """Return entries by domain, in order, with one for each spelling that an envelope may have of it."""
+    return {name: entries[domain] for domain in sorted(entries) for name in spellings(gateway, domain)}
+
+
 def verified(gateway: Gateway) -> dict[str, str]:
     """Return the entries of the access(5) map that has next hops asked: the domains that need it."""
-    return {domain: "reject_unverified_recipient" for domain, _ in _by("next_hop", gateway)}
+    return spelled(gateway, {domain: "reject_unverified_recipient" for domain, _ in _by("next_hop", gateway)})
 
 
 def known(gateway: Gateway) -> dict[str, str]:
     """Return the entries of the list of recipients; domains whose next hop is asked stand there as a whole."""
     addresses = [
-        address
+        f"{address.rpartition('@')[0]}@{name}"
         for domain, check in _by("list", gateway)
         if check is not None
         for address in listed(domain, check)
+        for name in spellings(gateway, domain)
     ]
     # The value is not looked at (postconf(5), relay_recipient_maps), but must not be empty.
     return {**{f"@{domain}": "OK" for domain in verified(gateway)}, **dict.fromkeys(addresses, "OK")}
@@ -64,12 +71,15 @@ def listed_map(gateway: Gateway) -> str:
     return " ".join([LIST, *(f"proxy:ldap:{_directory(domain)}" for domain in directories(gateway))])
 
 
-def directory_text(domain: str, ldap: Ldap, authorities: str = SYSTEM_AUTHORITIES) -> str:
-    """Return what ldap_table(5) has to know of one domain's directory, with the file of those who sign for its server."""
+def directory_text(domains: Sequence[str], ldap: Ldap, authorities: str = SYSTEM_AUTHORITIES) -> str:
+    """Return what ldap_table(5) has to know of one domain's directory, with the file of those who sign for its server.
+
+    ``domains`` are the domain's spellings.
+    """
     settings = {
         "server_host": " ".join(ldap.servers),
         "version": "3",
-        "domain": domain,
+        "domain": " ".join(domains),
         "search_base": ldap.base,
         "query_filter": ldap.filter,
         "result_attribute": ldap.attribute,
@@ -88,7 +98,7 @@ def directory_files(gateway: Gateway) -> dict[str, str]:
     """Return the texts of the directories' files by their paths."""
     authorities = row(gateway).here(SYSTEM_AUTHORITIES)
     return {
-        _directory(domain): directory_text(domain, ldap, authorities)
+        _directory(domain): directory_text(spellings(gateway, domain), ldap, authorities)
         for domain, ldap in directories(gateway).items()
     }
 

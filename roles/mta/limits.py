@@ -6,6 +6,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from roles.forms import network_problem
+
 # A network that may relay, or that no limit bounds, is somebody's own; larger ones need a reason that can be read.
 PLAIN_PREFIX: Final = {4: 16, 6: 48}
 
@@ -77,10 +79,10 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def limit_problems(limits: Limits, networks: Sequence[RelayNetwork]) -> Iterator[tuple[str, str]]:
     """Give (setting, what is wrong and the remedy) for limits and relaying networks."""
     for entry in networks:
-        if problem := network_problem(entry.network, entry.reason, "relay through the gateway"):
+        if problem := _network_problem(entry.network, entry.reason, "relay through the gateway"):
             yield "relay_networks", problem
     for text in limits.exempt:
-        if problem := network_problem(text, None, "send without limits"):
+        if problem := _network_problem(text, None, "send without limits"):
             yield "mta_limits.exempt", problem
     if limits.errors_slow > limits.errors:
         yield (
@@ -89,17 +91,14 @@ def limit_problems(limits: Limits, networks: Sequence[RelayNetwork]) -> Iterator
         )
 
 
-def network_problem(text: str, reason: str | None, deed: str) -> str:
+def _network_problem(text: str, reason: str | None, deed: str) -> str:
     """Return what is wrong with a network that is let do something, and the remedy, or an empty text.
 
     ``reason`` is None where none can be given.
     """
-    try:
-        network = ip_network(text)
-    except ValueError as error:
-        return f"{text!r} is not a network in CIDR form ({error}); write it like 192.0.2.0/24"
-    if network.version == 6 and network.network_address.ipv4_mapped:  # noqa: PLR2004 - the family
-        return f"{text!r} is an IPv4 network in IPv6's spelling; write it in IPv4's"
+    if problem := network_problem(text):
+        return problem
+    network = ip_network(text)
     if network.prefixlen == 0:
         return f"{text!r} lets the whole internet {deed}; name the networks that are yours"
     plain = PLAIN_PREFIX[network.version]

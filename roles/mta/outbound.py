@@ -144,7 +144,7 @@ def _trace(gateway: Gateway) -> Iterator[str]:
         yield "# mta.outbound-trace: of the line that the gateway itself writes, what names the host inside."
         by = rf"(by {re.escape(gateway.hostname)}\s.*)"
         for addresses in _together(address_pattern(network) for network in networks):
-            yield rf"/^Received: from \S+ \(\S+ \[(?:{addresses})\]\)\s.*\b{by}$/ REPLACE Received: $1"
+            yield rf"/^Received: from .+ \(\S+ \[(?:{addresses})\]\)\s.*\b{by}$/ REPLACE Received: $1"
 
 
 def address_pattern(network: IPv4Network | IPv6Network) -> str:

@@ -84,7 +84,7 @@ def _files(gateway: Gateway) -> Iterator[OwnedFile]:
         ],
         "texts": refusals(gateway.dnsbl),
         "services": outbound.SERVICES,
-        "transport": outbound.transport(gateway),
+        "transport": known.spelled(gateway, outbound.transport(gateway)),
     }
     for name in FILES:
         yield OwnedFile(

@@ -11,12 +11,23 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from filterd.domains import in_ascii
 from roles.forms import is_fqdn, is_mail_address
 
 _ONE_LINE: Final = re.compile(r"[ -~]*")
 _LDAP_PORTS: Final = {"ldap": 389, "ldaps": 636}
 # postconf(5) reads a parameter from one line; what stands in a value must not begin another.
 Line = Annotated[str, Meta(pattern=r"\A[ -~]*\Z", max_length=1000)]
+
+
+Delimiter = Annotated[
+    Literal["", "+", "-", "="],
+    Meta(
+        description="What parts a mailbox from a tag of its owner's choice: with `+`, mail for `alice+shop@` is taken where "
+        "`alice@` is known by list or directory. One for all domains, that of your mail server; a next hop that is asked "
+        "judges by itself. Empty: a tag is a part of the name."
+    ),
+]
 
 
 class Ldap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,7 +102,9 @@ def _placed(domain: str, check: RecipientCheck) -> Iterator[tuple[str, str]]:
         cut = ((number, line.partition("#")[0].strip()) for number, line in enumerate(lines, 1))
         given += [(f"the file {check.file!r}, line {number}: ", line) for number, line in cut if line]
     for place, entry in given:
-        yield place, (entry if "@" in entry else f"{entry}@{domain}").lower()
+        local, at, named = entry.rpartition("@")
+        # Letters beyond ASCII belong to the domain alone: mailboxes of the kind need a next hop that knows SMTPUTF8.
+        yield place, (f"{local}@{in_ascii(named)}" if at else f"{entry}@{domain}").lower()
 
 
 def password_of(ldap: Ldap) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from roles.dns.defences import PROGRAM
 from roles.rendering import OwnedFile, rendered
 from roles.settings import Gateway
 
@@ -10,4 +11,6 @@ _COMMAND: Final = "/usr/local/sbin/refused-by"
 
 def refused_by(gateway: Gateway) -> OwnedFile:
     """Return the command as a file."""
-    return OwnedFile(path=_COMMAND, content=rendered("mta", "refused-by.j2", gateway), mode="755")
+    return OwnedFile(
+        path=_COMMAND, content=rendered("mta", "refused-by.j2", gateway, selftest=PROGRAM), mode="755"
+    )

@@ -4,7 +4,8 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 
-from roles.forms import is_fqdn, is_mail_address
+from roles.forms import is_fqdn, is_mail_address, network_problem
+from roles.mta.literals import address_of
 from roles.mta.rules import (
     AccessRule,
     ClientRule,
@@ -36,6 +37,12 @@ WIDEST_ACCEPT = {4: 8, 6: 16}
 # Neither has anything to do with the other, nor with anybody's mail: what matches both matches everything.
 _ANYBODY = ("qz7.invalid", "x4@w9.test")
 _LONGEST = 500
+# What stands for itself in an expression: a character behind a backslash, and all between brackets.
+_LITERAL = re.compile(r"\\.|\[\^?\]?(?:\\.|[^]\\])*\]")
+# pcre2pattern(3), "Repetition": since 10.43 the lower bound may be left out, and blanks may stand within the braces.
+_TWO_WAYS = re.compile(
+    r"\{((?: *, *\d+ *)|(?: +\d+ *(?:, *\d* *)?)|(?:\d+ +(?:, *\d* *)?)|(?:\d+,(?: +\d* *|\d+ +)))\}"
+)
 _LABEL = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])", re.IGNORECASE)
 _GLOB = re.compile(r"[A-Za-z0-9*_.-]{1,253}")
 
@@ -123,16 +130,21 @@ def _regexp_problem(text: str) -> str:
             re.compile(text)
     except (re.error, RecursionError, OverflowError, Warning) as error:
         return f"/{text}/ is no regular expression: {error}; mend it, or put \\ in front of what is meant literally"
+    if found := _TWO_WAYS.search(_LITERAL.sub("", text)):
+        low, _, high = found[1].replace(" ", "").partition(",")
+        plain = f"{{{low or '0'},{high}}}" if "," in found[1] else f"{{{low}}}"
+        return (
+            f"/{text}/ has {found[0]!r}, a count to PCRE2 10.43 and plain text to those before; write {plain}, or \\{found[0]} "
+            "where the text itself is meant"
+        )
     if not text or text.endswith("\\"):
         return f"/{text}/ is no regular expression: it is empty, or its last slash is escaped"
     return ""
 
 
 def _client_problem(match: str) -> str:
-    network = network_of(match)
-    if network is not None:
-        mapped = network.version == 6 and network.network_address.ipv4_mapped  # noqa: PLR2004 - the family
-        return f"{match!r} is an IPv4 network in IPv6's spelling; write it in IPv4's" if mapped else ""
+    if network_of(match) is not None:
+        return network_problem(match)
     if "/" in match or ":" in match or re.fullmatch(r"[0-9.]+", match):
         return (
             f"{match!r} is no address or network; write it like 192.0.2.0/24 or 2001:db8::/32, host bits zero"
@@ -143,10 +155,7 @@ def _client_problem(match: str) -> str:
 
 
 def _is_helo(match: str) -> bool:
-    if match.startswith("[") and match.endswith("]"):
-        inner = match[1:-1].removeprefix("IPv6:")  # RFC 5321 4.1.3
-        return network_of(inner) is not None and "/" not in inner
-    return _GLOB.fullmatch(match) is not None
+    return address_of(match) is not None or _GLOB.fullmatch(match) is not None
 
 
 def _address_problem(match: str, *, sender: bool) -> str:

@@ -11,6 +11,10 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
+from filterd.domains import in_unicode
+from roles.mta import literals
+from roles.mta.literals import address_of
+
 Network = IPv4Network | IPv6Network
 
 RuleId = Annotated[
@@ -92,7 +96,8 @@ class HeloRule(AccessRule, frozen=True, kw_only=True, forbid_unknown_fields=True
     match: Annotated[
         str,
         Meta(
-            description="Host name in which `*` stands for anything, `[address]`, or `/regular expression/`."
+            description="Host name in which `*` stands for anything, with a dot at its end or without, `[address]` in any "
+            "spelling, or `/regular expression/` over what the client wrote."
         ),
     ]
 
@@ -185,8 +190,11 @@ def is_regexp(match: str) -> bool:
     return len(match) > 1 and match.startswith("/") and match.endswith("/")
 
 
-def pattern(rule: AccessRule) -> str:
-    """Return the regular expression of a rule that names no network: searched for, without case, in name or address."""
+def pattern(rule: AccessRule, *, international: bool = False) -> str:
+    """Return the regular expression of a rule that names no network: searched for, without case, in name or address.
+
+    ``international``: a domain in A-labels is found in U-labels too.
+    """
     match = rule.match
     if is_regexp(match):
         return match[1:-1]
@@ -195,17 +203,31 @@ def pattern(rule: AccessRule) -> str:
             return "^<>$"
         local, _, domain = match.rpartition("@")
         # `@.example.org` is all below example.org; `@example.org` that domain alone.
-        return (
-            f"{'@.+' if domain.startswith('.') else '@'}{_quoted(domain)}$"
-            if not local
-            else f"^{_quoted(match)}$"
-        )
-    return "^" + ".*".join(_quoted(piece) for piece in match.split("*")) + "$"
+        other = in_unicode(domain)
+        quoted = _quoted(domain)
+        if international and other != domain:
+            quoted = f"({quoted}|{_either_case(other)})"
+        if not local:
+            return f"{'@.+' if domain.startswith('.') else '@'}{quoted}$"
+        return f"^{_quoted(local)}\\@{quoted}$"
+    if isinstance(rule, HeloRule) and (address := address_of(match)):
+        return literals.expression(address)
+    # A name with a dot at its end is the same name (RFC 1034 3.1). DNS's answer about a client comes without.
+    end = r"\.*$" if isinstance(rule, HeloRule) else "$"
+    return "^" + ".*".join(_quoted(piece) for piece in match.rstrip(".").split("*")) + end
 
 
 def _quoted(text: str) -> str:
     """Return a text as a regular expression for itself; letters, digits and blanks mean the same in each dialect."""
     return re.sub(r"([^A-Za-z0-9_ -])", r"\\\1", text)
+
+
+def _either_case(domain: str) -> str:
+    """Return the expression of a domain in U-labels: Postfix's tables of expressions know the case of ASCII's letters alone."""
+    return "".join(
+        _quoted(each) if each.isascii() else f"({'|'.join(dict.fromkeys((each, each.upper())))})"
+        for each in domain
+    )
 
 
 class MtaRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -231,16 +231,29 @@ def _hit(name: str, points: int, text: str) -> tuple[str, ...]:
     )
 
 
-# A recipient of a relayed domain must stand in the list, by itself or by its domain.
-LISTED: Final = (
-    "R$*\t$: $&{Recipient}",
-    "R$* @ $*\t$: $1 @ $2 $| $(mailertable $2 $: NO $)",
-    "R$* $| NO\t$@ OK",
-    "R$* @ $* $| $*\t$: $1 @ $2 $| $(recipients $1@$2 $: NO $)",
-    "R$* @ $* $| NO\t$: $1 @ $2 $| $(recipients @$2 $: NO $)",
-    'R$* $| NO\t$#error $@ 5.1.1 $: "550 User unknown (rule mta.recipient-listed)"',
-    "R$*\t$@ OK",
-)
+def subaddress_map(gateway: Gateway) -> dict[str, str]:
+    """Return the map that gives a mailbox in front of its owner's tag: at the first delimiter, as Postfix does it."""
+    delimiter = gateway.recipient_delimiter
+    return {"untagged": f"regex -s1 ^([^{delimiter}]+)[{delimiter}]"} if delimiter else {}
+
+
+def listed(gateway: Gateway) -> tuple[str, ...]:
+    """Return the ruleset by which a recipient of a relayed domain must stand in the list, by itself or by its domain."""
+    untagged = (
+        "R$* @ $* $| NO\t$: $1 @ $2 $| NO $| $(untagged $1 $: NO $)",
+        "R$* $| NO $| NO\t$: $1 $| NO",
+        "R$* @ $* $| NO $| $+\t$: $1 @ $2 $| $(recipients $3@$2 $: NO $)",
+    )
+    return (
+        "R$*\t$: $&{Recipient}",
+        "R$* @ $*\t$: $1 @ $2 $| $(mailertable $2 $: NO $)",
+        "R$* $| NO\t$@ OK",
+        "R$* @ $* $| $*\t$: $1 @ $2 $| $(recipients $1@$2 $: NO $)",
+        *(untagged if gateway.recipient_delimiter else ()),
+        "R$* @ $* $| NO\t$: $1 @ $2 $| $(recipients @$2 $: NO $)",
+        'R$* $| NO\t$#error $@ 5.1.1 $: "550 User unknown (rule mta.recipient-listed)"',
+        "R$*\t$@ OK",
+    )
 
 
 def called(ruleset: str) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from lab.plan import LabState
 from roles.settings import Mta
 from tests.acceptance.gateway import ROOT, SETTINGS, GatewayHost
@@ -73,10 +75,19 @@ def test_unusable_settings_change_nothing(lab: LabState, tmp_path: Path) -> None
     assert deploy("drift", INVENTORY, lab=lab.name).returncode == 0
 
 
-# What no daemon takes, in the file that it reads first; how each MTA's files are checked.
-BAD: dict[Mta, tuple[str, str]] = {
-    "postfix": ("no_such_option = 1\n", "check=checking.CONFIGURATION"),
-    "sendmail": ("LOCAL_CONFIG\nO no_such_option=1\n", "check=sendmail.CHECK, built=sendmail.BUILT"),
+# How each MTA's files are checked.
+CHECKED: dict[Mta, str] = {
+    "postfix": "check=checking.CONFIGURATION",
+    "sendmail": "check=sendmail.CHECK, built=sendmail.BUILT",
+}
+# What no daemon takes, by the file that it stands in, and what is said of it.
+BAD: dict[Mta, dict[str, tuple[str, str]]] = {
+    "postfix": {
+        "/etc/postfix/main.cf": ("no_such_option = 1\n", "no_such_option"),
+        "/etc/postfix/transport": ("lonely\n", "expected format"),
+        "/etc/postfix/postscreen_access": ("192.0.2.1/24 permit\n", "non-null host address bits"),
+    },
+    "sendmail": {"/etc/mail/gateway.mc": ("LOCAL_CONFIG\nO no_such_option=1\n", "no_such_option")},
 }
 BAD_DEPLOY = """
 from dataclasses import replace
@@ -95,17 +106,18 @@ files_owned(
 """
 
 
+@pytest.mark.parametrize("path", BAD[SETTINGS.mta])
 def test_a_bad_configuration_never_reaches_the_live_directory(
-    lab: LabState, gateway: GatewayHost, tmp_path: Path
+    lab: LabState, gateway: GatewayHost, tmp_path: Path, path: str
 ) -> None:
-    line, checked = BAD[SETTINGS.mta]
+    line, said = BAD[SETTINGS.mta][path]
     live = gateway.run(gateway.mta.live)
-    text = BAD_DEPLOY.replace("MTA", SETTINGS.mta).replace("CHECKED", checked)
+    text = BAD_DEPLOY.replace("MTA", SETTINGS.mta).replace("CHECKED", CHECKED[SETTINGS.mta])
     bad = tmp_path / "bad.py"
-    bad.write_text(f"BAD = {line!r}\nOWNED = {gateway.mta.owned!r}\n{text}")
+    bad.write_text(f"BAD = {line!r}\nOWNED = {path!r}\n{text}")
     done = pyinfra(str(bad), lab=lab.name)
     assert done.returncode == 1, done.stdout
-    assert "no_such_option" in done.stdout + done.stderr
+    assert said in done.stdout + done.stderr
     assert gateway.run(gateway.mta.live) == live
     assert deploy("drift", INVENTORY, lab=lab.name).returncode == 0
 

@@ -39,6 +39,8 @@ def test_a_directory_knows_who_there_is(
             done = deploy("apply", inventory(tmp_path, "(mail=%s)"), lab=lab.name)
             assert done.returncode == 0, done.stderr[-3000:]
             assert rcpt(wan, ALICE, "erin@listed.bastide.example").startswith("250 ")
+            assert rcpt(wan, ALICE, "erin+shop@listed.bastide.example").startswith("250 ")
+            assert rcpt(wan, ALICE, "bob+erin@listed.bastide.example").startswith("550 ")
             said = rcpt(wan, ALICE, "bob@listed.bastide.example")
             assert said.startswith("550 ")
             assert said.endswith("(rule mta.recipient-listed)")

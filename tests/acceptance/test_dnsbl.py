@@ -79,10 +79,14 @@ def _new(gateway: GatewayHost) -> None:
     forgotten(gateway)
 
 
-def test_a_listed_client_is_refused_in_the_rules_name(wan: Outside) -> None:
+def test_a_listed_client_is_refused_in_the_rules_name(wan: Outside, gateway: GatewayHost) -> None:
     reply = asked(wan, LISTED)
     assert reply.startswith("550 5.7.1 ")
     assert "dnsbl.lab-block" in reply
+    # A16: the id finds it in the log.
+    found = gateway.run("sleep 1; refused-by dnsbl.lab-block --since=-2min")
+    assert str(WAN4[LISTED]) in found
+    assert "blocked using dnsbl.lab-block" in found
     # The zone may hold a vendor's key.
     assert blocklists.BLOCK_LIST not in reply
 
@@ -138,7 +142,17 @@ def test_an_early_talker_never_reaches_the_mta(target: Target, gateway: GatewayH
 def with_broken_lists(lab: LabState, tmp_path: Path) -> Iterator[list[str]]:
     """Deploy lists that do not work beside those that do, and give pyinfra's words of two runs."""
     (tmp_path / "deploy.py").write_text(DEPLOY)
-    entries = [{"id": name, "zone": zone, "score": 9} for name, (zone, _why) in BROKEN.items()]
+    entries = [
+        *({"id": name, "zone": zone, "score": 9} for name, (zone, _why) in BROKEN.items()),
+        # Another entry of a zone that works, whose own test is not listed there.
+        {
+            "id": "lab-half",
+            "zone": blocklists.BLOCK_LIST,
+            "answers": "127.0.0.9",
+            "test": "127.0.0.9",
+            "score": 1,
+        },
+    ]
     inventory = varied(tmp_path, f"data['dnsbl'] = [*data['dnsbl'], *{json.loads(json.dumps(entries))!r}]")
     said = []
     try:
@@ -163,7 +177,10 @@ def test_lists_that_fail_are_out_of_service_until_they_work(
         # Said in each run, and by the audit.
         assert all(told in said for said in with_broken_lists)
     assert "dnsbl.lab-block " not in status
-    assert _state(target, "dns.lists-tested:block lists that are out of service").state == "broken"
+    assert "dnsbl.lab-half is in doubt, its zone in service: it does not list its test entry" in status
+    assert (
+        _state(target, "dns.lists-tested:block lists that are out of service or in doubt").state == "broken"
+    )
     _changed_nothing(with_broken_lists[1])
     # The MTA asks them all the same, and hears "not listed"; those that work refuse as before.
     forgotten(gateway)

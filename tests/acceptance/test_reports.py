@@ -154,6 +154,25 @@ def test_the_report_is_mailed_once_and_kept(gateway: GatewayHost) -> None:
     assert gateway.run(f"filterd report --day {day} --html").startswith("<!DOCTYPE html>")
 
 
+def test_b6_nights_that_were_missed_are_made_up_for_once(gateway: GatewayHost) -> None:
+    """As on a gateway that was off in two nights: what was kept last is three days old."""
+    third, second, first = gateway.run('for n in 3 2 1; do date -d "-$n days" +%F; done').split()
+    known = {day: len(gateway.received(f"report of {day}")) for day in (third, second, first)}
+    gateway.run(
+        f"rm -rf {_DIRECTORY}; install -d -m 700 -o filterd -g filterd {_DIRECTORY}; "
+        f"for ending in json mailed; do install -m 600 -o filterd -g filterd /dev/null {_DIRECTORY}/{third}.$ending; done; "
+        f"systemctl start {_SERVICE}"
+    )
+    for day in (second, first):
+        gateway.awaited(f"report of {day}", known[day] + 1)
+    kept = set(gateway.run(f"ls {_DIRECTORY}").split())
+    assert {f"{day}.{ending}" for day in (second, first) for ending in ("json", "mailed")} <= kept
+    gateway.run(f"systemctl start {_SERVICE}")
+    gateway.sent_on()
+    again = {day: len(gateway.received(f"report of {day}")) for day in known}
+    assert again == {third: known[third], second: known[second] + 1, first: known[first] + 1}
+
+
 def test_the_service_reads_the_log_in_its_sandbox(gateway: GatewayHost, wan: Outside) -> None:
     """It makes yesterday's report, of which a lab has no mail: here it is let make this day's, kept nowhere."""
     unique = mark()

@@ -62,6 +62,21 @@ def test_a_refusal_names_its_rule_and_the_log_search_finds_it(
     assert f"198.51.100.{by}]" in found[-1]
 
 
+def test_b11_a_tag_is_taken_where_its_mailbox_is_known_and_behind_the_declared_delimiter(
+    wan: Outside,
+) -> None:
+    for name in ("bob", "carol+shop", "Bob+a+b"):
+        assert rcpt(wan, ALICE, f"{name}@listed.bastide.example").startswith("250 "), name
+    for name in ("dave", "dave+shop", "bob-shop", "bob=shop", "+shop", "bo+b"):
+        said = rcpt(wan, ALICE, f"{name}@listed.bastide.example")
+        assert said.endswith("(rule mta.recipient-listed)"), (name, said)
+
+
+@pytest.mark.parametrize("helo", ["localhost.", "LOCALHOST."])
+def test_b12_a_dot_at_its_end_hides_no_helo_name(helo: str, wan: Outside) -> None:
+    assert rcpt(wan, ALICE, BOB, helo=helo).endswith("(rule mta.helo.local)")
+
+
 def test_the_log_search_finds_no_other_rule(gateway: GatewayHost) -> None:
     assert refused_by(gateway, "mta.client.hostin") == []
     assert gateway.run("refused-by nonsense 2>&1; echo $?", check=False).strip().endswith("2")

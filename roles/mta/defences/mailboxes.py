@@ -7,17 +7,18 @@ from roles.kinds import (
     PostfixMap,
     Restriction,
     SendmailMap,
+    SendmailPatterns,
     SendmailRule,
     TableRestrictions,
 )
 from roles.mta.known import LDAP_FILES, LIST, VERIFIED, directories, known, listed_map, verified
-from roles.mta.rulesets import LISTED, called, put_off_unless_answered
+from roles.mta.rulesets import called, listed, put_off_unless_answered, subaddress_map
 from roles.settings import Gateway
 
 
 def _lists(gateway: Gateway) -> bool:
     """Say whether some relayed domain's mailboxes are known without its next hop."""
-    return len(verified(gateway)) < len(gateway.relay_domains)
+    return any(check.method != "next_hop" for check in gateway.recipients.values())
 
 
 def _verifies(gateway: Gateway) -> tuple[str, ...]:
@@ -55,7 +56,11 @@ DEFENCES = (
             ),
             PostfixMap(LIST, known),
             SendmailMap("/etc/mail/recipients", known),
-            SendmailRule("Listed", LISTED),
+            # One name is not another with a tag but where that was declared.
+            MainCf("recipient_delimiter", lambda gateway: gateway.recipient_delimiter),
+            MainCf("propagate_unmatched_extensions", ""),
+            SendmailPatterns(subaddress_map),
+            SendmailRule("Listed", listed),
             SendmailRule("Local_check_relay", called("Listed")),
         ),
         unseen="Which mailboxes do not exist only the list says; the acceptance tests ask the lab's.",

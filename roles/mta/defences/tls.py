@@ -10,6 +10,7 @@ from roles.kinds import (
     PostfixMap,
     SendmailFeature,
     SendmailMc,
+    SendmailRule,
     UnitOption,
 )
 from roles.kinds.sendmail import asked, option
@@ -20,6 +21,7 @@ from roles.mta.tls.policy import (
     MTA_STS_ADDRESS,
     MTA_STS_UNIT,
     PAIR,
+    RECIPIENT_RULES,
     SCRIPT,
     SERVER_SSL_OPTIONS,
     TIMER,
@@ -201,6 +203,7 @@ DEFENCES = (
             MainCf("smtp_tls_CApath", ""),
             MainCf("smtp_tls_fingerprint_digest", "sha256"),
             AccessEntry(recipient_requirements),
+            SendmailRule("Local_tls_rcpt", RECIPIENT_RULES),
             # Names beside the common name count (RFC 6125 6.4).
             SendmailFeature(
                 feature="check_cert_altnames",

@@ -19,6 +19,7 @@ from roles.kinds import (
 from roles.kinds.sendmail import only_counted, option
 from roles.mta.agents import AGENTS
 from roles.mta.injection import OVERRIDES
+from roles.mta.known import spelled
 from roles.mta.outbound import DECLARED, overrides, transport
 from roles.mta.routing import mailertable, virtusertable
 from roles.rendering import restriction_lists
@@ -114,7 +115,7 @@ def of(records: Sequence[Defence]) -> tuple[Defence, ...]:
                 MainCf("smtpd_milter_maps", ""),
                 PostfixMap(
                     "texthash:/etc/postfix/transport",
-                    transport,
+                    lambda gateway: spelled(gateway, transport(gateway)),
                 ),
                 HostAnswer(
                     mta="postfix",

@@ -3,6 +3,7 @@
 from typing import Final
 
 from roles.forms import next_hops
+from roles.international import spellings
 from roles.mta.tls.settings import NextHopTls
 from roles.settings import Gateway
 
@@ -21,6 +22,8 @@ CIPHERS: Final = (
 
 # What Sendmail calls strong enough; every suite above is.
 _LEAST_BITS: Final = 128
+
+_TAG: Final = "Mandatory"
 
 MTA_STS_ADDRESS: Final = "127.0.0.1:8461"
 MTA_STS_UNIT: Final = "postfix-mta-sts-resolver.service"
@@ -51,7 +54,13 @@ def next_hop_policies(gateway: Gateway) -> dict[str, str]:
     hops = {
         hop: wanted.get(domain) for domain, named in gateway.relay_domains.items() for hop in next_hops(named)
     }
-    others = {domain: policy for domain, policy in wanted.items() if domain not in gateway.relay_domains}
+    # Postfix looks a domain up as the recipient's address has it.
+    others = {
+        name: policy
+        for domain, policy in wanted.items()
+        if domain not in gateway.relay_domains
+        for name in spellings(gateway, domain)
+    }
     return {hop: _words(policy) for hop, policy in sorted({**hops, **others}.items())}
 
 
@@ -65,14 +74,27 @@ def _words(policy: NextHopTls | None) -> str:
 
 
 def recipient_requirements(gateway: Gateway) -> dict[str, str]:
-    """Return what TLS to each domain must be, as entries of Sendmail's access database (cf/README, "STARTTLS").
+    """Return what TLS to each domain must be, as entries of Sendmail's access database, in its words (cf/README, "STARTTLS").
 
-    A failure of any of them is temporary: the mail waits.
+    A failure of any of them is temporary: the mail waits. The tag is our own: what stands under Sendmail's (TLS_Rcpt) binds
+    all that is below a domain, too, and Postfix looks up the domain alone.
     """
     return {
-        f"TLS_Rcpt:{domain}": f"TEMP+{_requirement(gateway, domain, policy)}"
+        f"{_TAG}:{domain}": f"TEMP+{_requirement(gateway, domain, policy)}"
         for domain, policy in sorted(gateway.tls.mandatory.items())
     }
+
+
+# Called for each recipient, before Sendmail's own rules and what MTA-STS asks (cf/README, LOCAL_TLS_RCPT).
+RECIPIENT_RULES: Final = (
+    "R$*\t$: $(macro {TLS_Name} $@ $&{server_name} $) $>CanonAddr $1",
+    "R$* < @ $+ . >\t$1 < @ $2 >",
+    f"R$* < @ $+ >\t$: $2 $| $(access {_TAG}:$2 $: NO $)",
+    "R$* $| NO\t$@ OK",
+    'R$* $| $* <TMPF>\t$#error $@ 4.3.0 $: "451 What TLS this domain must have is not known now (rule mta.tls-mandatory)"',
+    "R$* $| $+\t$@ $>TLS_connection $&{verify} $| <$2>",
+    "R$*\t$@ OK",
+)
 
 
 def _requirement(gateway: Gateway, domain: str, policy: NextHopTls) -> str:

@@ -114,7 +114,10 @@ class Tls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = SYSTEM_AUTHORITIES
     mandatory: Annotated[
         dict[str, NextHopTls],
-        Meta(description="Domains, relayed ones too, to which mail goes by such TLS or not at all."),
+        Meta(
+            description="Domains, relayed ones too, to which mail goes by such TLS or not at all: to recipients at the domain itself, "
+            "whichever servers its MX records name; a domain below it is another."
+        ),
     ] = {}
     mta_sts: Annotated[
         bool,

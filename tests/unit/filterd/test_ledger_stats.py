@@ -1,6 +1,9 @@
 """Counts over the ledger."""
 
+import time
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Engine
@@ -62,6 +65,43 @@ def test_hours_and_days_are_those_of_the_gateway(filled: Engine) -> None:
     assert sum(one.bytes for one in days) == 4 * len(CONTENT)
     assert days[0].key == iso(START)[:10]
     assert hours[0].key[:10] == iso(START)[:10]
+
+
+@pytest.mark.parametrize(
+    ("zone", "hours", "days"),
+    [
+        # 23:20, 23:40 and 00:10 of a zone that is half an hour off; UTC's hour would put the second and third together.
+        (
+            "Asia/Kolkata",
+            [("2026-10-01T23:00+05:30", 2), ("2026-10-02T00:00+05:30", 1)],
+            [("2026-10-01", 2), ("2026-10-02", 1)],
+        ),
+        (
+            "Asia/Kathmandu",
+            [("2026-10-01T23:00+05:45", 2), ("2026-10-02T00:00+05:45", 1)],
+            [("2026-10-01", 2), ("2026-10-02", 1)],
+        ),
+    ],
+)
+def test_b7_hours_and_days_begin_by_the_clock_of_any_zone(
+    zone: str,
+    hours: list[tuple[str, int]],
+    days: list[tuple[str, int]],
+    ledger: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        midnight = int(datetime(2026, 10, 2, tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+        minutes = [(midnight + each * 60_000 - START) // 60_000 for each in (-40, -20, 10)]
+        write(ledger, *(record(minute) for minute in minutes))
+        with ledger.connect() as connection:
+            assert [(one.key, one.messages) for one in counted(connection, "hour", Range())] == hours
+            assert [(one.key, one.messages) for one in counted(connection, "day", Range())] == days
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_range_bounds_all_counts(filled: Engine) -> None:

@@ -1,6 +1,7 @@
 """What goes out: bursts, and what of the header stays in the house."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -156,6 +157,45 @@ def test_what_came_from_the_world_keeps_its_way() -> None:
 def test_a_name_that_only_ends_like_ours_is_not_the_gateway() -> None:
     forged = b"Received: from pc.lan by notmx.house.example; x\r\n"
     assert left(forged + REST) == REST
+
+
+@pytest.mark.parametrize(
+    "helo",
+    [
+        *(
+            b"my pc",
+            b"x by mx.house.example y",
+            b"x by mx.house.example (ESMTP) id 1; then",
+            b"by mx.house.example",
+        ),
+        *(
+            b"x) by mx.house.example (",
+            b"x ( by mx.house.example",
+            b"(((((x) by mx.house.example (((",
+            b"<x by mx.house.example",
+        ),
+    ],
+)
+def test_a_name_with_blanks_hides_no_line_of_the_inside_among_our_own(helo: bytes) -> None:
+    forged = (
+        b"Received: from "
+        + helo
+        + b" (pc.lan [10.0.0.9])\r\n\tby mail.house.example (Postfix)\r\n\tfor <b@x>; today\r\n"
+    )
+    assert left(forged + REST) == REST
+    own = (
+        b"Received: from "
+        + helo.translate(None, b"()<")
+        + b" (b [192.0.2.1])\r\n\tby MX.house.example (x (y)) with SMTP; then\r\n"
+    )
+    assert left(forged + own + OUTER + REST) == own + OUTER + REST
+
+
+def test_a_line_of_comments_costs_no_time() -> None:
+    deep = b"Received: from x " + b"(" * 30_000 + b")" * 30_000 + b" by mx.house.example; x\r\n"
+    begin = time.monotonic()
+    assert left(deep + REST) == REST
+    assert time.monotonic() - begin < 2
 
 
 @pytest.mark.parametrize(

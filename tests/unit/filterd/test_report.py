@@ -2,7 +2,9 @@
 
 import email
 import re
-from datetime import UTC, date, datetime
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from email import policy as mime
 from email.message import EmailMessage
 from html.parser import HTMLParser
@@ -286,6 +288,84 @@ def test_a_day_goes_from_midnight_to_midnight_by_the_local_clock() -> None:
     one, next_one = day_of(date(2026, 3, 28)), day_of(date(2026, 3, 29))
     assert one.until_ms == next_one.since_ms
     assert datetime.fromtimestamp((one.since_ms or 0) / 1000).hour == 0  # noqa: DTZ006 - the local clock is meant
+
+
+@pytest.fixture
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The gateway's clock goes by another zone."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+# The night of a change of the clock, how long the day behind it is, and when it begins.
+CHANGES = [
+    ("Europe/Berlin", date(2026, 3, 29), 23.0, "00:00"),
+    ("Europe/Berlin", date(2026, 10, 25), 25.0, "00:00"),
+    ("America/Santiago", date(2025, 9, 7), 23.0, "01:00"),
+    ("Asia/Beirut", date(2025, 3, 30), 23.0, "01:00"),
+    ("America/Havana", date(2025, 11, 2), 25.0, "00:00"),
+    ("Asia/Kolkata", date(2026, 3, 29), 24.0, "00:00"),
+    ("Australia/Lord_Howe", date(2026, 4, 5), 24.5, "00:00"),
+]
+
+
+@pytest.mark.parametrize(("zone", "day", "hours", "begins"), CHANGES, indirect=["zone"])
+def test_b7_a_day_begins_with_its_first_moment_also_over_changes_of_the_clock(
+    zone: str, day: date, hours: float, begins: str
+) -> None:
+    own, before, behind = (day_of(day + timedelta(days=at)) for at in (0, -1, 1))
+    assert own.since_ms is not None
+    assert own.until_ms is not None
+    assert (before.until_ms, own.until_ms) == (own.since_ms, behind.since_ms)
+    assert (own.until_ms - own.since_ms) / 3_600_000 == hours, zone
+    first = datetime.fromtimestamp(own.since_ms / 1000, UTC).astimezone()
+    last = datetime.fromtimestamp((own.since_ms - 1) / 1000, UTC).astimezone()
+    assert (first.date(), last.date()) == (day, day - timedelta(days=1))
+    assert f"{first:%H:%M}" == begins
+
+
+def kept_on(shelf: Shelf, *days: int, mailed: bool = True) -> None:
+    for day in days:
+        shelf.keep(figures(day=f"2026-11-{day:02}"))
+        if mailed:
+            shelf.note_mailed(date(2026, 11, day))
+
+
+@pytest.mark.parametrize(
+    ("kept", "lacking"),
+    [
+        ((), [21]),  # the first night: there was nothing to report on
+        ((20,), [21]),
+        ((17,), [18, 19, 20, 21]),
+        ((17, 19), [18, 20, 21]),
+        ((2,), [15, 16, 17, 18, 19, 20, 21]),  # bounded
+        ((2, 20, 21), [15, 16, 17, 18, 19, 21]),
+    ],
+)
+def test_b6_nights_that_were_missed_are_made_up_for_within_a_bound(
+    kept: tuple[int, ...], lacking: list[int], tmp_path: Path
+) -> None:
+    shelf = Shelf(tmp_path / "reports")
+    kept_on(shelf, *kept)
+    found = shelf.lacking(date(2026, 11, 21), 7, mailed=True)
+    assert [one.day for one in found] == lacking
+    for one in found:
+        kept_on(shelf, one.day)
+    # Each once; the last one is always looked at.
+    assert [one.day for one in shelf.lacking(date(2026, 11, 21), 7, mailed=True)] == [21]
+    assert [one.day for one in shelf.lacking(date(2026, 11, 22), 7, mailed=True)] == [22]
+
+
+def test_b6_a_report_that_was_kept_and_not_mailed_is_still_to_be_mailed(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "reports")
+    kept_on(shelf, 18)
+    kept_on(shelf, 19, mailed=False)
+    day = date(2026, 11, 20)
+    assert [one.day for one in shelf.lacking(day, 7, mailed=True)] == [19, 20]
+    assert [one.day for one in shelf.lacking(day, 7, mailed=False)] == [20]
 
 
 @pytest.mark.parametrize(

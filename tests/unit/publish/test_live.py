@@ -60,6 +60,14 @@ def test_a_tlsa_record_that_is_not_validated_is_worth_nothing() -> None:
     assert states(wanted, answers("3 1 1 cd", secure=True)) == ["wrong"]
 
 
+def test_while_keys_change_both_records_are_looked_for() -> None:
+    wanted = [record("TLSA", "3 1 1 ab"), record("TLSA", "3 1 1 cd")]
+    assert states(wanted, answers("3 1 1 ab", "3 1 1 CD", secure=True)) == ["live", "live"]
+    assert states(wanted, answers("3 1 1 ab", secure=True)) == ["live", "missing"]
+    assert states(wanted, answers("3 1 1 ef", secure=True)) == ["wrong", "wrong"]
+    assert states(wanted, answers("3 1 1 ab", "3 1 1 cd")) == ["wrong", "wrong"]
+
+
 def test_every_gateways_mx_is_looked_for_in_one_question() -> None:
     asked = []
 

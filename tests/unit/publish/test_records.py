@@ -25,9 +25,29 @@ TWO = gateway(
 )
 
 
-def values(owner: str, kind: str, *gateways: object, keys: dict[str, str] | None = None) -> list[str]:
+def values(owner: str, kind: str, *gateways: object, keys: dict[str, list[str]] | None = None) -> list[str]:
     made = plan(gateways or (ONE,), keys or {})  # type: ignore[arg-type] # gateways, as the names say
     return [each.value for each in made.records if (each.owner, each.type) == (owner, kind)]
+
+
+@pytest.mark.parametrize(
+    ("local_part", "written"),
+    [
+        ("dmarc!10m", "dmarc%2110m"),
+        ("a+b", "a+b"),
+        ("50%", "50%25"),
+        ("a/b?c=d&e#f", "a%2Fb%3Fc%3Dd%26e%23f"),
+        ("it's", "it's"),
+    ],
+)
+def test_an_address_for_reports_is_a_uri_that_means_it_alone(local_part: str, written: str) -> None:
+    chosen = gateway(administrator=f"{local_part}@example.org", publish=PUBLISHED)
+    assert values("_dmarc.example.org.", "TXT", chosen) == [
+        f"v=DMARC1; p=quarantine; rua=mailto:{written}@example.org"
+    ]
+    assert values("_smtp._tls.example.org.", "TXT", chosen) == [
+        f"v=TLSRPTv1; rua=mailto:{written}@example.org"
+    ]
 
 
 def test_a_gateway_has_addresses_that_have_its_name() -> None:
@@ -89,14 +109,15 @@ def test_what_is_not_wanted_or_not_known_is_left_out_and_said() -> None:
 
 def test_a_key_at_hand_makes_a_tlsa_record() -> None:
     digest = "ab" * 32
-    assert values("_25._tcp.mx1.example.org.", "TLSA", keys={"mx1.example.org": digest}) == [
+    assert values("_25._tcp.mx1.example.org.", "TLSA", keys={"mx1.example.org": [digest]}) == [
         f"3 1 1 {digest}"
     ]
-    assert not [said for said in plan((ONE,), {"mx1.example.org": digest}).lacking if "TLSA" in said]
+    assert not [said for said in plan((ONE,), {"mx1.example.org": [digest]}).lacking if "TLSA" in said]
 
 
 def test_the_text_is_read_by_another_librarys_zone_parser() -> None:
-    made = plan((ONE, TWO), {"mx1.example.org": "ab" * 32})
+    made = plan((ONE, TWO), {"mx1.example.org": ["ab" * 32, "cd" * 32, "ab" * 32]})
+    assert sum(each.type == "TLSA" for each in made.records) == 2
     text = "".join(f"{each.line()}\n" for each in made.records)
     zone = dns.zone.from_text(text, origin=".", relativize=False, check_origin=False)
     long = zone.find_rdataset("s1._domainkey.example.org.", "TXT")[0]

@@ -82,6 +82,7 @@ def test_a14_dead_lists_are_refused_with_the_reason(dead: str) -> None:
         ({"dnsbl": [one(answers="[0..255].0.0.2")]}, "within 127.0.0.0/8"),
         ({"dnsbl": [one(answers="127.0.0")]}, "four numbers or ranges"),
         ({"dnsbl": [one(), one()]}, "given twice"),
+        ({"dnsbl": [one(), one(id="two", zone="BL.example.org")]}, "write it in one way"),
         ({"dnsbl": [one(score=0)]}, "decides nothing"),
         ({"dnsbl": [one(reason="a\r\nb")]}, "reply line"),
         ({"dnsbl": [one(test="::1")]}, "IPv4"),

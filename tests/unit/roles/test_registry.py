@@ -32,6 +32,7 @@ GATEWAY = gateway(
     dhcp=True,
     firewall={"zones": ZONES},
     recipients={"example.org": {"method": "ldap", "ldap": DIRECTORY}},
+    recipient_delimiter="+",
     tls={"certificate": "acme", "mandatory": {"partner.example": {"level": "encrypt"}}},
     mta_rules={
         word: [{"id": "one", "match": match, "verb": "reject", "reason": "An example."}]

@@ -28,6 +28,7 @@ from roles.kinds import (
 from roles.mta.agents import AGENTS
 from roles.mta.defences import DEFENCES as MTA
 from roles.mta.injection import INJECTION
+from roles.mta.known import spelled
 from roles.mta.outbound import SERVICES, transport
 from roles.rendering import filterd_options, lines, rendered, restriction_lists
 from roles.settings import Mta
@@ -134,7 +135,7 @@ def test_settings_reach_the_parameters_that_follow_from_them() -> None:
 
 
 def test_the_transport_table_has_a_line_a_domain_and_no_other() -> None:
-    text = rendered("mta", "postfix/transport.j2", GATEWAY, transport=transport(GATEWAY))
+    text = rendered("mta", "postfix/transport.j2", GATEWAY, transport=spelled(GATEWAY, transport(GATEWAY)))
     assert [line for line in text.splitlines() if not line.startswith("#")] == [
         "example.net relay:mail.internal.example.net:2525",
         "example.org relay:[192.0.2.25]:25",

@@ -11,8 +11,9 @@ import pytest
 from lab import ca
 from lab.plan import LabState, plan_lab
 from roles.errors import SettingError
+from roles.mta.sendmail import _configuration
 from roles.mta.tls import deploy
-from roles.mta.tls.policy import CIPHERS, DIRECTORY, SCRIPT, next_hop_policies
+from roles.mta.tls.policy import CIPHERS, DIRECTORY, SCRIPT, next_hop_policies, recipient_requirements
 from roles.settings import Gateway
 from tests.unit.roles.examples import gateway
 
@@ -284,3 +285,18 @@ def test_the_way_of_proof_is_told_to_the_acme_client() -> None:
         assert wanted in unit
         assert ("CAP_NET_BIND_SERVICE" in unit) is not bool(acme)
         assert ("EnvironmentFile=/etc/bastide/dns.env" in unit) is bool(acme)
+
+
+def test_b8_under_sendmail_a_domain_is_bound_alone_as_under_postfix() -> None:
+    chosen = gateway(mta="sendmail", tls={"mandatory": {"partner.example": {"level": "encrypt"}}})
+    # Sendmail's own tag would bind what is below the domain, too: its look-up goes on with what stands behind the first dot.
+    assert recipient_requirements(chosen) == {"Mandatory:partner.example": "TEMP+ENCR:128"}
+    texts = _configuration(chosen)
+    for name in ("gateway.mc", "injection.mc"):
+        assert "define(`_LOCAL_TLS_RCPT_')dnl" in texts[name]
+        ruleset = texts[name].partition("SLocal_tls_rcpt")[2]
+        assert "$(access Mandatory:$2 $: NO $)" in ruleset.partition("\nS")[0]
+    assert "TLS_Rcpt" not in texts["access"]
+    postfix = next_hop_policies(gateway(tls={"mandatory": {"partner.example": {"level": "encrypt"}}}))
+    assert postfix["partner.example"] == "encrypt"
+    assert not any(name.startswith(".") for name in postfix)

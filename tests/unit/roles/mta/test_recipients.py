@@ -1,13 +1,16 @@
 """Recipients and limits: what is refused, and what Postfix is given."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from roles.errors import SettingError
+from roles.kinds import MainCf
 from roles.mta.defences.relay import own_networks
 from roles.mta.known import directory_files, known, listed_map, verified
+from roles.mta.rulesets import listed, subaddress_map
 from roles.registry import DEFENCES
 from tests.unit.roles.examples import gateway
 
@@ -90,8 +93,33 @@ def test_a_list_of_addresses_and_a_file(tmp_path: Path) -> None:
 
 def test_domains_that_are_not_named_ask_their_next_hop() -> None:
     assert verified(gateway()) == dict.fromkeys(("example.net", "example.org"), "reject_unverified_recipient")
-    (listed,) = [each for each in DEFENCES if each.id == "mta.recipient-listed"]
-    assert not listed.stands(gateway())
+    (record,) = [each for each in DEFENCES if each.id == "mta.recipient-listed"]
+    assert not record.stands(gateway())
+
+
+@pytest.mark.parametrize("delimiter", ["", "+", "-", "="])
+def test_b11_a_tag_is_parted_by_the_declared_delimiter_alone(delimiter: str) -> None:
+    check = {"example.org": {"method": "list", "addresses": ["alice"]}}
+    chosen = gateway(recipients=check, recipient_delimiter=delimiter)
+    (record,) = [each for each in DEFENCES if each.id == "mta.recipient-listed"]
+    (line,) = [
+        each.line(chosen)
+        for each in record.sets
+        if isinstance(each, MainCf) and each.line(chosen).startswith("recipient_delimiter")
+    ]
+    assert line.strip() == f"recipient_delimiter = {delimiter}".strip()
+    maps = subaddress_map(chosen)
+    assert bool(maps) == bool(delimiter)
+    assert any("untagged" in rule for rule in listed(chosen)) == bool(delimiter)
+    for sign in "+-=":
+        for name in (f"alice{sign}tag", f"alice{sign}a{sign}b"):
+            found = [re.match(text.removeprefix("regex -s1 "), name) for text in maps.values()]
+            assert [match[1] for match in found if match] == (["alice"] if sign == delimiter else [])
+        assert not any(re.match(text.removeprefix("regex -s1 "), f"{sign}tag") for text in maps.values())
+
+
+def test_a_delimiter_is_one_that_a_mail_server_has() -> None:
+    assert "recipient_delimiter" in refusal(recipient_delimiter="a")
 
 
 def test_a_directory_is_asked_for_its_own_domain_alone(tmp_path: Path) -> None:
