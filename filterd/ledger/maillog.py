@@ -76,7 +76,8 @@ class Trail(Struct, kw_only=True):
     by filterd, whose replies name the queue id) or the MTA; ``queued``: it was taken.
     ``statuses`` counts deliveries: sent, bounced, deferred, expired …. ``by_hand``: postsuper removed it.
     ``nrcpt`` is for how many recipients it was taken (0: not known), ``ended`` are those who have it, or never will,
-    ``named`` those as the client named them of whom the log says anything.
+    ``named`` those as the client named them of whom the log says anything. ``passed`` is for how many of ``nrcpt`` the
+    ledger says that it passed (0: it does not): Postfix counts those too whom the filter took out.
     """
 
     queue_id: str
@@ -95,8 +96,15 @@ class Trail(Struct, kw_only=True):
     statuses: dict[str, int] = field(default_factory=dict)
     sender: str = ""
     nrcpt: int = 0
+    passed: int = 0
     ended: set[tuple[str, str]] = field(default_factory=set)
     named: set[str] = field(default_factory=set)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the log has an end for all of its recipients."""
+        meant = min(self.passed, self.nrcpt) if self.passed else self.nrcpt
+        return bool(self.ended) and len(self.ended) >= meant
 
     @property
     def recipients(self) -> int:

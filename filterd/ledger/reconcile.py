@@ -74,12 +74,12 @@ def end_of(trail: Trail, until_ms: int) -> End:
     elif not trail.queued and not trail.held:
         end = "broken off"
     elif trail.statuses.get("expired") or (
-        trail.statuses.get("bounced") and (not trail.removed or len(trail.ended) >= trail.nrcpt)
+        trail.statuses.get("bounced") and (not trail.removed or trail.whole)
     ):
         end = "bounced"
     elif trail.removed:
         gone: End = "in part" if trail.ended else "vanished"
-        end = "delivered" if trail.ended and len(trail.ended) >= trail.nrcpt else gone
+        end = "delivered" if trail.whole else gone
         end = "removed by hand" if trail.by_hand else end
     elif trail.held:
         end = "held"
@@ -170,6 +170,7 @@ class _Comparison:
         if trail is not None:
             self._seen.add(id(trail))
             self._came[id(trail)] = one.received_ms
+            trail.passed = one.passed
         self._handed_at_once(one)
         if not self._within(one.received_ms):
             return

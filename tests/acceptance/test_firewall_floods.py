@@ -173,11 +173,11 @@ def test_administrators_and_the_audit_scan_unharmed(wan: Outside, gateway: Gatew
 
 
 def test_an_ipv6_scanner_is_banned_with_its_whole_network(wan: Outside, gateway: GatewayHost) -> None:
-    # Each packet of the scan comes from another address of one /64.
-    sources = [f"2001:db8:52::{number:x}" for number in range(1, 61)]
+    # Each packet of the scan comes from another address of one /64, which is no bogon.
+    sources = [f"2a0f:52::{number:x}" for number in range(1, 61)]
     done_in(wan.netns, "syns", sources=sources, target=gateway.host.wan6, ports=CLOSED, count=60, rate=100)
-    assert banned(gateway, "2001:db8:52::ffff")
-    assert not banned(gateway, "2001:db8:53::1")
+    assert banned(gateway, "2a0f:52::ffff")
+    assert not banned(gateway, "2a0f:53::1")
 
 
 @pytest.mark.parametrize(

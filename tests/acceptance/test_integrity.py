@@ -124,7 +124,8 @@ def quiet(gateway: GatewayHost) -> Iterator[GatewayHost]:
 def test_a_deploy_leaves_a_baseline_and_a_signed_copy_and_a_second_one_does_not_look(
     quiet: GatewayHost,
 ) -> None:
-    unchanged(deploy("apply", INVENTORY, lab=quiet.lab.name))
+    # The first mends whatever tests before have left by hand.
+    assert deploy("apply", INVENTORY, lab=quiet.lab.name).returncode == 0
     chain = quiet.run(f"wc -l <{HOME}/chain")
     copy = directory_of(quiet.lab.name) / "integrity" / quiet.host.name
     assert (copy / "chain.sig").read_text().startswith("-----BEGIN SSH SIGNATURE-----")

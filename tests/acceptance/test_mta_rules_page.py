@@ -23,10 +23,13 @@ CONTENT = "mta.content-rules"
 
 
 def together() -> dict[str, Any]:
-    """Return all examples as one gateway's settings: lists one after the other, tables merged."""
+    """Return all examples as one gateway's settings: lists one after the other, tables merged, values as they are."""
     made: dict[str, Any] = {}
     for example in EXAMPLES:
         for setting, table in example.items():
+            if not isinstance(table, dict):
+                made[setting] = table
+                continue
             own = made.setdefault(setting, {})
             for name, value in table.items():
                 own[name] = [*own.get(name, ()), *value] if isinstance(value, list) else value

@@ -129,6 +129,14 @@ REMOVED = ("qmgr", "removed")
 OLD = "to=<a@x.example>, orig_to=<b@x.example>, "
 
 
+def test_who_was_taken_out_by_the_filter_needs_no_end() -> None:
+    # Postfix's nrcpt counts those too whom a milter has deleted.
+    kept = msgspec.structs.replace(one("passed", "quarantined"), passed=1)
+    made = compared(log_of(story(LONG, *TWO, ("smtp", to("b@x.example")), REMOVED)), [kept])
+    assert whys(made) == []
+    assert made.log == {"delivered": 1}
+
+
 @pytest.mark.parametrize(
     ("steps", "found"),
     [
