@@ -139,7 +139,8 @@ def taken(text: bytes, name: str, *, here: bool = True) -> Config:
 
     try:
         given = tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # Of numbers of thousands of digits, and of tables without end, the library says something else than that they are no TOML.
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{name} is not TOML ({error}): correct that line") from error
     try:
         config = msgspec.convert(given, Config, strict=True)

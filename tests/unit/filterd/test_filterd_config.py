@@ -57,6 +57,8 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
         ("[clamd]\ntimeout_s = 300", r"\[clamd\] timeout_s = 300 is longer than \[milter\] scan_timeout_s"),
         ("[milter]\nprogress_s = 240", r"progress_s is not below"),
         ("[milter\n", r"is not TOML"),
+        ("workers = " + "9" * 5000, r"is not TOML"),
+        ("workers = " + "[" * 100_000, r"is not TOML"),
         ("a = 1\n[milter]\na\n", r"is not TOML"),
     ],
 )
