@@ -272,9 +272,11 @@ class LedgerProcess:
     def _opened(self) -> Writer:
         if self._writer is None:
             self._stuck_s = _UPGRADE_S
-            self._engine = database.prepared(self._config.ledger, upgrade=migrating.elsewhere)
+            try:
+                self._engine = database.prepared(self._config.ledger, upgrade=migrating.elsewhere)
+            finally:
+                self._stuck_s = _STUCK_S
             self._writer = Writer(self._engine)
-            self._stuck_s = _STUCK_S
             self._watch.opened(self._engine)
         return self._writer
 

@@ -81,9 +81,8 @@ def _compare(leaves: list[_Leaf], entities: list[Entity], mail: Content, harvest
     if sum(kind in _OF_FIELDS for kind, _, _ in leaves) == len(within):
         leaves = [leaf for leaf in leaves if leaf[0] not in _OF_FIELDS]
         entities = [one for one in entities if not f"{one.path}.".startswith(within)]
-    theirs = [_same(content) for _, _, content in leaves if _same(content)]
-    ours = [_same(one.decoded.first) for one in entities if one.shape == "leaf"]
-    ours = [content for content in ours if content]
+    theirs = list(filter(None, (_same(content) for _, _, content in leaves)))
+    ours = list(filter(None, (_same(one.decoded.first) for one in entities if one.shape == "leaf")))
     if set(theirs) != set(ours):
         harvest.note("integrity.parsers-disagree", mail, f"{len(ours)} and {len(theirs)} leaves")
 

@@ -74,12 +74,8 @@ def log_of(*lines: Iterable[str]) -> MailLog:
 
 
 def one(
-    *outcomes: str,
-    queue_id: str = LONG,
-    injections: tuple[str, ...] = (),
-    at: int = AT,
-    message_id: str = "<1@sender.example>",
-) -> Known:
+    *outcomes: str, queue_id: str = LONG, injections: tuple[str, ...] = (), at: int = AT, message_id: str = "<1@sender.example>"
+) -> Known:  # fmt: skip
     return Known(
         id="m1", queue_id=queue_id, received_ms=at, gateway="mx1.bastide.example", message_id=message_id,
         outcomes=frozenset(outcomes), injections=injections,
