@@ -49,7 +49,7 @@ def line(text: str, limit: int = LINE_LIMIT) -> str:
 def wanted(check: Kind | Claim | Lacking, gateway: Gateway) -> str:
     """Return in words what a check wants to see."""
     if isinstance(check, Lacking):
-        return "what this MTA cannot have"
+        return f"what the setting {check.setting} takes out" if check.setting else "what this MTA cannot have"
     if is_kind(check):
         return check.wanted(gateway) or "nothing"
     return _WANTED[type(check)](check)

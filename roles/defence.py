@@ -18,10 +18,11 @@ _HEAVIEST = 10
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """In the place of checks that cannot hold: the MTA or the platform cannot have the defence, or the operator lets it only warn."""
+    """In the place of checks that cannot hold: the MTA or the platform cannot have the defence, or an operator's ``setting`` says so."""
 
     why: str
     about: str = "not-available"
+    setting: str = ""
 
     def title(self) -> str:
         """Return what stands behind the defence's id in the item's."""
@@ -31,7 +32,10 @@ class Lacking:
 _ONLY_WARNS = Lacking(
     "By the setting `mta_rules.warn_only` what it would refuse is counted in the log and let in.",
     "only-warns",
+    "mta_rules.warn_only",
 )
+
+_LEFT_OUT = "hardening.left_out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +102,16 @@ class Defence:
         return found
 
     def stands(self, gateway: Gateway) -> bool:
-        """Say whether this gateway has the defence: its level asks for it, it is meant for it, and its MTA can."""
+        """Say whether this gateway has the defence: its level asks for it, it is meant for it, nobody left it out, its MTA can."""
+        return self._wanted(gateway) and not self.left_out(gateway) and self.lacking(gateway) is None
+
+    def _wanted(self, gateway: Gateway) -> bool:
         asked = LEVELS.index(self.level) <= LEVELS.index(gateway.hardening_level)
-        meant = self.when is None or self.when(gateway)
-        return asked and meant and self.lacking(gateway) is None
+        return asked and (self.when is None or self.when(gateway))
+
+    def left_out(self, gateway: Gateway) -> str:
+        """Return this gateway's operator's reason for having it not, or nothing."""
+        return gateway.hardening.left_out.get(self.id, "")
 
     def lacking(self, gateway: Gateway) -> str | None:
         """Return why this gateway's MTA or platform cannot have the defence; None: they can."""
@@ -120,7 +130,10 @@ class Defence:
             held = tuple(check for check in every if applies(check, gateway))
             return (*held, _ONLY_WARNS) if warns else held
         why = self.lacking(gateway)
-        return (Lacking(why),) if why is not None else ()
+        if why is not None:
+            return (Lacking(why),)
+        reason = self.left_out(gateway) if self._wanted(gateway) else ""
+        return (Lacking(f"Left out by its operator: {reason}", "left-out", _LEFT_OUT),) if reason else ()
 
     @property
     def layer(self) -> str:

@@ -21,6 +21,9 @@ class Manager(Protocol):
     def installed(self, names: Sequence[str]) -> str:
         """Return the script that installs packages without their recommendations, and starts nothing that they bring."""
 
+    def fetched(self, names: Sequence[str]) -> str:
+        """Return the script that brings what `installed` would unpack, and installs nothing."""
+
     def has(self, package: str) -> str:
         """Return the command that succeeds where a package is installed."""
 
@@ -50,6 +53,19 @@ def _quoted(names: Sequence[str]) -> str:
 _POLICY: Final = "/usr/sbin/policy-rc.d"
 
 
+def _from_archive(names: Sequence[str], *options: str) -> str:
+    """Return the script that has apt-get(8) install packages, by lists that are an hour old at most."""
+    told = " ".join((*options, "install", _quoted(names)))
+    return f"""export DEBIAN_FRONTEND=noninteractive
+fresh=$(find /var/cache/apt/pkgcache.bin -mmin -60 2>/dev/null || true)
+[ "$fresh" ] || apt-get -q update
+install() {{
+  apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold {told}
+}}
+# Whatever asks apt writes its cache anew, also where the lists were never fetched.
+install || {{ [ "$fresh" ] && apt-get -q update && install; }}"""
+
+
 @dataclass(frozen=True, slots=True)
 class Apt(Manager):
     """Debian's.
@@ -72,7 +88,7 @@ class Apt(Manager):
 
     @override
     def installed(self, names: Sequence[str]) -> str:
-        wanted = _quoted([name for name in names if name != _POLICY])
+        wanted = [name for name in names if name != _POLICY]
         left = f"rm -f {_POLICY}\n" if _POLICY in names else ""
         if not wanted:
             return left
@@ -82,14 +98,12 @@ if ! [ -e {_POLICY} ] || grep -q bastide {_POLICY}; then
   chmod 755 {_POLICY}
   trap 'rm -f {_POLICY}' EXIT
 fi
-fresh=$(find /var/cache/apt/pkgcache.bin -mmin -60 2>/dev/null || true)
-[ "$fresh" ] || apt-get -q update
 dpkg --configure -a
-install() {{
-  apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold install {wanted}
-}}
-# Whatever asks apt writes its cache anew, also where the lists were never fetched.
-install || {{ [ "$fresh" ] && apt-get -q update && install; }}"""
+{_from_archive(wanted)}"""
+
+    @override
+    def fetched(self, names: Sequence[str]) -> str:
+        return _from_archive(names, "--download-only")
 
     @override
     def has(self, package: str) -> str:
@@ -136,6 +150,20 @@ install || {{ [ "$fresh" ] && apt-get -q update && install; }}"""
         )
 
 
+def _from_repositories(names: Sequence[str], *options: str) -> str:
+    """Return the script that has dnf(8) install packages."""
+    told = " ".join(("--setopt=install_weak_deps=False", *options))
+    return f"""install() {{ dnf -q -y {told} "$@" install {_quoted(names)}; }}
+# What it knows of the repositories may be two days old.
+install || said=$(install --refresh 2>&1) || {{
+  echo "$said" >&2
+  case $said in *'No match for argument'*)
+    echo 'enable EPEL and CRB: `dnf install epel-release`, `dnf config-manager --set-enabled crb`' >&2 ;;
+  esac
+  exit 1
+}}"""
+
+
 @dataclass(frozen=True, slots=True)
 class Dnf(Manager):
     """EL's. It starts nothing; a preset may enable a unit. RPM keeps no modes: an upgrade's are put right by the next deploy."""
@@ -151,16 +179,11 @@ class Dnf(Manager):
 
     @override
     def installed(self, names: Sequence[str]) -> str:
-        wanted = _quoted(names)
-        return f"""install() {{ dnf -q -y --setopt=install_weak_deps=False "$@" install {wanted}; }}
-# What it knows of the repositories may be two days old.
-install || said=$(install --refresh 2>&1) || {{
-  echo "$said" >&2
-  case $said in *'No match for argument'*)
-    echo 'enable EPEL and CRB: `dnf install epel-release`, `dnf config-manager --set-enabled crb`' >&2 ;;
-  esac
-  exit 1
-}}"""
+        return _from_repositories(names)
+
+    @override
+    def fetched(self, names: Sequence[str]) -> str:
+        return _from_repositories(names, "--downloadonly")
 
     @override
     def has(self, package: str) -> str:

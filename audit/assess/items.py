@@ -121,12 +121,11 @@ def _item(
     settings: tuple[Setting, ...] = tuple(
         _setting(kind, above, answers, contained=contained) for kind in _settings(defence, gateway)
     )
-    only_warns = [check for check in defence.checks(gateway) if isinstance(check, Lacking)]
-    if settings and only_warns:
-        settings = (
-            *settings,
-            Setting(name="mta_rules.warn_only", state="no", wanted="refused", seen=only_warns[0].why),
-        )
+    settings += tuple(
+        Setting(name=check.setting, state="no", wanted="in force", seen=check.why)
+        for check in defence.checks(gateway)
+        if isinstance(check, Lacking) and check.setting
+    )
     state, reason = _state(defence, gateway, settings)
     return Item(
         id=defence.id,
@@ -147,7 +146,7 @@ def _state(defence: Defence, gateway: Gateway, settings: Sequence[Setting]) -> t
     """Return an item's state, and why it is that where its settings do not say it."""
     if gateway.mta in defence.lacks:
         return "not applicable", defence.lacks[gateway.mta]
-    if not defence.stands(gateway):
+    if not defence.stands(gateway) and not settings:
         return "not declared", _UNDECLARED
     if not settings:
         return ("not seen", _OUTSIDE) if defence.claims else ("not declared", _UNDECLARED)

@@ -33,7 +33,8 @@ def may_begin(gateway: Gateway) -> None:
                 f"{host.name}: its only way out by IPv6 is what a router advertises on {device}, and "
                 "hardening.no-router-advertisements believes no router: the way would be gone within half an hour; write address and "
                 "default route of that interface into the host's network configuration, or, where it needs no IPv6, set "
-                f"net.ipv6.conf.{device}.accept_ra to 0 and delete that route, and deploy again"
+                f"net.ipv6.conf.{device}.accept_ra to 0 and delete that route; or have the setting `hardening.left_out` name that "
+                "defence with your reason. Then deploy again"
             )
 
 

@@ -1,7 +1,8 @@
 """Settings of the operating system's defences."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
@@ -68,6 +69,15 @@ class Hardening(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "its entries unattended, and changes none without that password. Empty: whoever is at the console may change them."
         ),
     ] = ""
+    left_out: Annotated[
+        dict[str, Annotated[str, Meta(pattern=r"\S", max_length=300)]],
+        Meta(
+            description="Defences of this layer that the host is not to have, each by its id with your reason: "
+            '`{"hardening.ssh-own-keys": "our authority signs the administrators\' keys"}`. The audit names them as not '
+            "available with that reason, never as held, and the score goes without them. What a deploy set before stays set "
+            "until the next start or your own change."
+        ),
+    ] = {}
 
 
 def hardening_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
@@ -84,12 +94,24 @@ def hardening_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
             yield "hardening.time_servers", f"{server!r} is neither a host name nor an address"
     if any(not (each.isprintable() or each == "\n") for each in own.banner) or "\\" in own.banner:
         yield "hardening.banner", "it has control characters or a backslash, which agetty(8) would replace"
+    yield from _unknown_defences(own.left_out)
     yield from _log_problems(own.remote_log)
     if own.grub_password and not _GRUB_HASH.fullmatch(own.grub_password):
         yield (
             "hardening.grub_password",
             "it is not what grub-mkpasswd-pbkdf2 prints; run it and copy from grub.pbkdf2. on",
         )
+
+
+def _unknown_defences(left_out: Iterable[str]) -> Iterator[tuple[str, str]]:
+    from roles.hardening.defences import DEFENCES  # noqa: PLC0415 - records are made of what is defined here
+
+    known = [defence.id for defence in DEFENCES]
+    for name in left_out:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            meant = f"did you mean `{near[0]}`?" if near else "`python -m audit assess` names them"
+            yield "hardening.left_out", f"{name!r} is no defence of the hardening layer; {meant}"
 
 
 def _log_problems(log: RemoteLog) -> Iterator[tuple[str, str]]:

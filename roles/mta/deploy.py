@@ -11,7 +11,7 @@ from roles.settings import Gateway
 def may_begin(gateway: Gateway, platform: Platform) -> None:
     """End the deploy before it changes anything if a switch from the other MTA has to wait for a human."""
     if all(platform.mta.values()):
-        switch_allowed(gateway.mta, gateway.next_hop_ports)
+        switch_allowed(gateway.mta, gateway.next_hop_ports, platform)
 
 
 @layer("MTA")

@@ -33,7 +33,7 @@ COPY = f"/var/spool/postfix{RESOLV_CONF}"
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have Postfix relay for the declared domains; it answers only after its configuration is ours."""
     if platform.mta["sendmail"]:
-        old_queue_written_down("postfix", gateway.next_hop_ports)
+        old_queue_written_down("postfix", gateway.next_hop_ports, platform)
     converged(
         name="Have no unit of Sendmail's",
         question=f"cd {UNITS} && ls {SENDMAIL} 2>/dev/null",

@@ -164,7 +164,7 @@ BUILT: Final = (
 
 def apply(gateway: Gateway, platform: Platform) -> None:
     """Have Sendmail relay for the declared domains; it answers only after its configuration is ours."""
-    old_queue_written_down("sendmail", gateway.next_hop_ports)
+    old_queue_written_down("sendmail", gateway.next_hop_ports, platform)
     packages_installed(name="Install Sendmail", packages=platform.mta["sendmail"], manager=platform.manager)
     tls.written(gateway, platform)
     converged(

@@ -1,14 +1,10 @@
 """A client outside: SMTP dialogues with exact bytes, spoken from one of the lab's networks.
 
-The tests' own process stays where it is; ``Outside`` starts ``python -m tests.acceptance.outside`` in the network's
-namespace, which reads steps as JSON and answers with the replies.
+The tests' own process stays where it is; a thread of it enters the network's namespace for the length of a dialogue.
 """
 
-import asyncio
-import json
 import re
-import subprocess
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +12,13 @@ from audit.errors import NoSightError
 from audit.place import V4, Place
 from audit.probes.smtp import Talk, talk
 from lab.plan import LabState
+from tests.acceptance.within import within
 
 ROOT = Path(__file__).parents[2]
 CLOSED = "closed"
 # filterd asks two engines, one of them slow on a loaded machine.
 REPLY_SECONDS = 90.0
+_DIALOGUE_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +67,8 @@ class Outside:
 
         Without ``persist`` the dialogue ends at the first refusal.
         """
-        text = json.dumps([self.address, self.source, [[step.send, step.reply] for step in steps], persist])
-        command = ["ip", "netns", "exec", self.netns, sys.executable, "-m", "tests.acceptance.outside"]
-        done = subprocess.run(
-            command, input=text, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
-        )
-        replies: list[str] = json.loads(done.stdout)
-        return replies
+        said = _spoken(self.address, self.source, steps, persist=persist)
+        return within(self.netns, said, _DIALOGUE_SECONDS)
 
     def sent(self, message: bytes, recipient: str = "bob@bastide.example") -> str:
         """Send one message and return the last reply: to the end of data, or to what was refused before."""
@@ -93,7 +86,7 @@ def seen_from(lab: LabState, side: str, gateway: str = "gw1") -> Outside:
     )
 
 
-async def _spoken(address: str, source: str, steps: list[tuple[str, bool]], *, persist: bool) -> list[str]:
+async def _spoken(address: str, source: str, steps: Sequence[Step], *, persist: bool) -> list[str]:
     place = Place(
         vantage="test",
         hostname="",
@@ -107,13 +100,13 @@ async def _spoken(address: str, source: str, steps: list[tuple[str, bool]], *, p
     replies: list[str] = []
     async with talk(place, 25) as peer:
         replies.append(await _answer(peer))
-        for send, waits in steps:
+        for step in steps:
             try:
-                await peer.send(send.encode("latin-1"))
+                await peer.send(step.send.encode("latin-1"))
             except OSError:
                 replies.append(CLOSED)
                 break
-            if waits:
+            if step.reply:
                 replies.append(await _answer(peer))
                 if replies[-1] == CLOSED or not (persist or replies[-1].startswith(("2", "3"))):
                     break
@@ -125,8 +118,3 @@ async def _answer(peer: Talk) -> str:
         return await peer.reply("this step", REPLY_SECONDS)
     except NoSightError:
         return CLOSED
-
-
-if __name__ == "__main__":
-    address, source, steps, persist = json.load(sys.stdin)
-    print(json.dumps(asyncio.run(_spoken(address, source, steps, persist=persist))))

@@ -1,21 +1,15 @@
-"""Who speaks a dialogue: exact bytes out, replies in. Run as a program in one of the lab's networks.
-
-``python -m tests.acceptance.speaker`` reads where to connect and what to do as JSON, and prints what it heard.
-"""
+"""Who speaks a dialogue: exact bytes out, replies in."""
 
 import asyncio
 import contextlib
-import json
 import ssl
-import subprocess
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from audit.errors import NoSightError
 from audit.probes.smtp import MAX_LINE, Talk
 from tests.acceptance.dialogue import CLOSED, SILENCE, Dialogue, Heard, Step
-from tests.acceptance.outside import ROOT, Outside
+from tests.acceptance.outside import Outside
+from tests.acceptance.within import within
 
 # A reply that nothing asked for is there at once: it was made when the one before it was.
 SURPLUS_SECONDS = 0.3
@@ -112,21 +106,5 @@ async def spoken(
 def heard(dialogue: Dialogue, place: Outside) -> Heard:
     """Speak a dialogue in one of the lab's networks, and return what was heard."""
     source = f"{place.source.rpartition('.')[0]}.{dialogue.host}" if dialogue.host else place.source
-    told = json.dumps([place.address, source, [asdict(step) for step in dialogue.steps]])
-    done = subprocess.run(
-        ["ip", "netns", "exec", place.netns, sys.executable, "-m", "tests.acceptance.speaker"],
-        input=told,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=DIALOGUE_SECONDS,
-    )
-    replies, surplus, whole = json.loads(done.stdout)
-    return Heard(replies=tuple(replies), surplus=surplus, whole=whole)
-
-
-if __name__ == "__main__":
-    address, source, steps = json.load(sys.stdin)
-    said = asyncio.run(spoken([Step(**step) for step in steps], address, 25, source))
-    print(json.dumps([said.replies, said.surplus, said.whole]))
+    said = spoken(dialogue.steps, place.address, 25, source)
+    return within(place.netns, said, DIALOGUE_SECONDS)

@@ -82,6 +82,19 @@ def test_a_queue_file_that_cannot_be_read_stops_the_switch_before_anything_is_st
     assert len(gateway.awaited(unique)) == 1
 
 
+def test_where_the_new_mtas_packages_are_not_to_be_had_the_old_one_goes_on(
+    lab: LabState, wan: Outside, gateway: GatewayHost, tmp_path: Path
+) -> None:
+    before = gateway.run(_LISTENS[SETTINGS.mta])
+    with gateway.altered("mount -t tmpfs tmpfs /srv/mirror", "umount /srv/mirror"):
+        done = deploy("apply", varied(tmp_path, as_mta(OTHER)), lab=lab.name)
+    assert done.returncode == 1
+    assert "has been started again" not in done.stdout + done.stderr
+    assert gateway.run(_LISTENS[SETTINGS.mta]) == before
+    known(wan)
+    assert send(wan, letter(mark(), PLAIN)).startswith("250 ")
+
+
 def test_where_a_queue_cannot_be_written_down_the_old_mta_is_at_work_again(
     lab: LabState, wan: Outside, gateway: GatewayHost, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from roles.firewall.owners import MTA_USERS
 from roles.mta.agents import AGENTS
 from roles.operations import converged, files_owned
+from roles.platforms import Platform
 from roles.rendering import OwnedFile
 from roles.settings import Mta
 
@@ -107,17 +108,22 @@ again() {{
 }}"""
 
 
-def _asked(mta: Mta, ports: Ports) -> str:
-    """Return the script that asks whether a queue can be carried; an MTA that a run which died had stopped is started if not."""
+def _asked(mta: Mta, ports: Ports, platform: Platform) -> str:
+    """Return the script that asks whether a queue can be carried and brings the packages of the MTA that comes.
+
+    An archive that does not answer is found while the old MTA still takes mail. If a run that died had stopped that one, it is
+    started where the answer is no.
+    """
     return f"""{_started_again(mta, ports)}
 [ ! -e {_BEFORE}/units ] || trap 'way -I; again' {_ENDS}
 {_MAY[mta]}
+{platform.manager.fetched(platform.mta[_OTHER[mta]])}
 trap - {_ENDS}"""
 
 
-def _written_down(mta: Mta, ports: Ports) -> str:
+def _written_down(mta: Mta, ports: Ports, platform: Platform) -> str:
     """Return the script that stops an MTA and writes down its queue; where that fails, the MTA runs again."""
-    return f"""{_asked(mta, ports)}
+    return f"""{_asked(mta, ports, platform)}
 install -d -m 700 {_BEFORE}
 [ -e {_BEFORE}/units ] || {{
   for unit in {" ".join(AGENTS[mta].units)}; do ! systemctl is-active --quiet $unit || echo $unit; done >{_BEFORE}/units.new
@@ -140,8 +146,8 @@ def _installed(mta: Mta) -> str:
     )
 
 
-def switch_allowed(mta: Mta, ports: Ports) -> None:
-    """Have the deploy end before its first change where the other MTA's queue needs a human.
+def switch_allowed(mta: Mta, ports: Ports, platform: Platform) -> None:
+    """Have the deploy end before its first change where the other MTA's queue needs a human, or this one's packages are not to be had.
 
     Later layers name the new MTA's users: stopped between them, a host would have the old one's daemons, and no way out for them.
     """
@@ -158,17 +164,17 @@ def switch_allowed(mta: Mta, ports: Ports) -> None:
         name="Ask whether the queue of the other MTA can be carried over",
         question=_installed(_OTHER[mta]),
         wanted="none",
-        remedy=f"command -v python3 >/dev/null || exit 0\n{_asked(_OTHER[mta], ports)}",
+        remedy=f"command -v python3 >/dev/null || exit 0\n{_asked(_OTHER[mta], ports, platform)}",
     )
 
 
-def old_queue_written_down(mta: Mta, ports: Ports) -> None:
+def old_queue_written_down(mta: Mta, ports: Ports, platform: Platform) -> None:
     """Have the other MTA's queue written down, and that one stopped, where it is installed. ``ports`` are those of next hops."""
     converged(
         name="Write down the queue of the other MTA and stop it",
         question=_installed(_OTHER[mta]),
         wanted="none",
-        remedy=_written_down(_OTHER[mta], ports),
+        remedy=_written_down(_OTHER[mta], ports, platform),
     )
 
 

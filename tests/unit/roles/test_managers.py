@@ -40,6 +40,16 @@ class TestEach:
         assert "/x/y" in called
         assert "wheel" in called
 
+    def test_what_is_fetched_is_not_installed(self, manager: Manager, host: FakeHost) -> None:
+        host.program("apt-get")
+        host.run(manager.fetched(["a", "b-c"]))
+        called = host.called()[-1]
+        assert called.endswith("install a b-c")
+        assert {"--download-only", "--downloadonly"} & set(called.split())
+        host.program("apt-get", "exit 100")
+        host.program("dnf", "exit 1")
+        host.run(manager.fetched(["a"]), fails=True)
+
 
 def test_dnf_names_what_is_there_of_what_is_not_wanted(host: FakeHost) -> None:
     assert host.run(DNF.there(["a", "gone"])).split() == ["a"]
