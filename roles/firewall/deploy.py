@@ -99,14 +99,11 @@ def _named_by_rules(gateway: Gateway, platform: Platform) -> None:
 
 def _kernel(gateway: Gateway) -> None:
     """Set how much the kernel keeps of connections, now and at boot."""
-    files_owned(
-        name="Write the kernel's room for connections",
-        files=[
-            _file(MODULES_FILE, "modules.conf.j2", gateway, modules=MODULES),
-            _file(SYSCTL_FILE, "sysctl.conf.j2", gateway, sysctls=list(lines(DEFENCES, Sysctl, gateway))),
-        ],
-    )
-    parameters_set(gateway, DEFENCES, SYSCTL_FILE)
+    files = [
+        _file(MODULES_FILE, "modules.conf.j2", gateway, modules=MODULES),
+        _file(SYSCTL_FILE, "sysctl.conf.j2", gateway, sysctls=list(lines(DEFENCES, Sysctl, gateway))),
+    ]
+    parameters_set(gateway, DEFENCES, files, SYSCTL_FILE)
 
 
 def _file(path: str, template: str, gateway: Gateway, **values: object) -> OwnedFile:

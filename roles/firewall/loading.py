@@ -8,15 +8,12 @@ from pyinfra.api import (
     FactBase,
     FileUploadCommand,
     FunctionCommand,
-    OperationError,
-    QuoteString,
-    State,
     StringCommand,
     operation,
 )
-from pyinfra.api.host import Host
 from typing_extensions import override
 
+from roles.confirming import armed, confirmation
 from roles.firewall.ruleset import BOOT_DIRECTORY, canonical
 from roles.kinds.packets import STRIPPED, TOOLS
 from roles.operations import shell
@@ -78,20 +75,26 @@ def ruleset_loaded(
             f"{tool}-restore --test {BOOT_DIRECTORY}/rules.v{family}.new" for family, tool in TOOLS.items()
         )
     )
-    yield shell(_armed(confirm_seconds))
+    yield shell(armed(ROLLBACK, _save(), _load("before"), confirm_seconds))
     # Until a rule asks for connection states the kernel keeps none, and the session that runs this would be no known
     # connection to the new rules. A rule without a target changes nothing but that; the next packets make it known.
     yield shell(
         "; ".join(f"{tool} -w 10 -I INPUT -m conntrack --ctstate ESTABLISHED" for tool in TOOLS.values())
     )
     yield shell(_load("new"))
-    yield FunctionCommand(_confirm, (), {"seconds": confirm_seconds})
+    yield confirmation(ROLLBACK, confirm_seconds, "ruleset")
     yield shell("\n".join(_still_live(family) for family in TOOLS))
     yield shell(
         "; ".join(
             f"mv -f {BOOT_DIRECTORY}/rules.v{family}.new {BOOT_DIRECTORY}/rules.v{family}" for family in TOOLS
         )
         + "; sync"
+    )
+
+
+def _save() -> str:
+    return "; ".join(
+        f"{tool}-save -t filter >{BOOT_DIRECTORY}/rules.v{family}.before" for family, tool in TOOLS.items()
     )
 
 
@@ -105,48 +108,3 @@ def _still_live(family: int) -> str:
     """Return the script that fails unless the new ruleset is what the kernel holds: the timer may have won the race."""
     live = f"{TOOLS[family]}-save -t filter | {STRIPPED}"
     return f'[ "$({live})" = "$({STRIPPED} <{BOOT_DIRECTORY}/rules.v{family}.new)" ] || {{ echo "the former rules are back" >&2; exit 1; }}'
-
-
-def _armed(seconds: int) -> str:
-    """Return the script that keeps the present rulesets and starts the timer that puts them back."""
-    save = "; ".join(
-        f"{tool}-save -t filter >{BOOT_DIRECTORY}/rules.v{family}.before" for family, tool in TOOLS.items()
-    )
-    # An unconfirmed timer of an earlier run must not fire into this one, nor its rulesets be taken for the former ones.
-    return (
-        f"if systemctl --quiet is-active {ROLLBACK}.timer; then systemctl start {ROLLBACK}.service; systemctl stop {ROLLBACK}.timer; fi\n"
-        f"{save}\nsync\n"
-        f"systemd-run --quiet --collect --unit={ROLLBACK} --on-active={seconds} --timer-property=AccuracySec=1s "
-        f"sh -c '{_load('before')}'"
-    )
-
-
-def _confirm(state: State, host: Host, seconds: int) -> None:
-    """Stop the rollback timer through a connection that the new rules had to let in.
-
-    Raises OperationError when no such connection comes up, or the timer has fired; then the former rules are back or
-    will be within ``seconds``.
-    """
-    fresh = type(host.connector)(state, host)
-    stop = f"systemctl is-active --quiet {ROLLBACK}.timer && systemctl stop {ROLLBACK}.timer"
-    try:
-        fresh.connect()
-        command = StringCommand("sh", "-c", QuoteString(stop))
-        done, _output = fresh.run_shell_command(
-            command,
-            print_output=False,
-            print_input=False,
-            _sudo=bool(host.data.get("_sudo")),
-            _timeout=seconds,
-        )
-    except Exception as error:
-        raise OperationError(
-            f"the new ruleset does not let this session in ({error}); the former one comes back within {seconds} seconds"
-        ) from error
-    finally:
-        if getattr(fresh, "client", None) is not None:
-            fresh.disconnect()
-    if not done:
-        raise OperationError(
-            f"the new ruleset was not confirmed within {seconds} seconds; the former one is back"
-        )

@@ -8,6 +8,7 @@ from pyinfra import host
 from pyinfra.api import FactBase, FileUploadCommand, StringCommand, operation
 from typing_extensions import override
 
+from roles.confirming import logins_confirmed
 from roles.hardening import paths
 from roles.hardening.defences import DEFENCES
 from roles.hardening.files import CHECKS, files, sysctl_file
@@ -15,7 +16,6 @@ from roles.kinds import IN_CONTAINER, HostState
 from roles.operations import (
     ShellAnswer,
     converged,
-    files_owned,
     layer,
     packages_installed,
     shell,
@@ -37,10 +37,16 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         packages=_packages(gateway, platform),
         manager=platform.manager,
     )
-    files_owned(name="Write the kernel parameters", files=[sysctl_file(gateway)])
-    parameters_set(gateway, DEFENCES, paths.SYSCTL)
+    parameters_set(gateway, DEFENCES, [sysctl_file(gateway)], paths.SYSCTL)
     own = list(files(gateway, platform))
-    files_owned(name="Write the system's configuration", files=own, check=platform.here("; ".join(CHECKS)))
+    logins_confirmed(
+        name="Write the system's configuration",
+        files=own,
+        check=platform.here("; ".join(CHECKS)),
+        daemon=platform.unit("ssh.service"),
+        guarding=[file.path for file in own if file.path.startswith(paths.OF_LOGINS)],
+        seconds=gateway.firewall_confirm_seconds,
+    )
     states_converged(
         name="Bring about what no file says",
         states=[

@@ -5,6 +5,8 @@
 SYSCTL = "/etc/sysctl.d/zz-bastide.conf"
 # sshd takes the first value that it reads, and reads these in the order of their names.
 SSHD = "/etc/ssh/sshd_config.d/00-bastide.conf"
+# Below these stands who may log in, and become root.
+OF_LOGINS = ("/etc/ssh/", "/etc/sudoers.d/", "/etc/security/", "/etc/pam.d/")
 LOGIN_DEFS = "/etc/login.defs"
 # The last one, as above: Debian 13 has a syslog.conf of its own among these, which sends the journal on.
 JOURNALD = "/etc/systemd/journald.conf.d/zz-bastide.conf"

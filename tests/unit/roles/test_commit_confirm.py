@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from pyinfra.api import OperationError
 
+from roles.confirming import confirm
 from roles.firewall.defences import DEFENCES
-from roles.firewall.loading import ROLLBACK, _confirm
+from roles.firewall.loading import ROLLBACK
 from roles.firewall.ruleset import ruleset
 from roles.operations import PRELUDE
 from tests.unit.roles.examples import gateway
@@ -85,7 +86,7 @@ def test_the_order_is_test_arm_load_confirm_persist(first: Plan) -> None:
     assert load == (
         "iptables-restore -w 10 /etc/iptables/rules.v4.new; ip6tables-restore -w 10 /etc/iptables/rules.v6.new"
     )
-    assert first.texts("call") == ["_confirm"]
+    assert first.texts("call") == ["confirm"]
     assert "iptables-save" in still
     assert "ip6tables-save" in still
     assert persist.startswith("mv -f /etc/iptables/rules.v4.new /etc/iptables/rules.v4; mv -f ")
@@ -216,7 +217,7 @@ class TestConfirm:
         """Confirm through a host whose own connection is the first one made; return the fresh ones."""
         host: Any = SimpleNamespace(connector=Connector(None, None), data=data)
         state: Any = None
-        _confirm(state, host, seconds=45)
+        confirm(state, host, ROLLBACK, seconds=45, what="ruleset")
         return Connector.made[1:]
 
     def test_a_fresh_connection_stops_the_timer_and_is_closed(self) -> None:
