@@ -100,7 +100,7 @@ def _kept(paths: Sequence[str]) -> str:
     names = " ".join(paths)
     return (
         f"rm -rf {_FORMER}; install -d -m 700 {_FORMER}\n"
-        f"for p in {names}; do ! [ -e $p ] || cp -p --parents $p {_FORMER}; done"
+        f"for p in {names}; do [ ! -e $p ] || {{ mkdir -p {_FORMER}${{p%/*}}; cp -p $p {_FORMER}$p; }}; done"
     )
 
 

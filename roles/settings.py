@@ -190,7 +190,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             ge=15,
             le=600,
-            description="Seconds after which a new ruleset undoes itself unless a fresh ssh session confirmed it.",
+            description="Seconds after which a new ruleset, or what else could shut you out, is undone unless a new login confirms it.",
         ),
     ] = 30
     message_size_limit: Annotated[

@@ -111,7 +111,7 @@ def came_back(gateway: GatewayHost, question: str, wanted: str) -> None:
         time.sleep(1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def as_deployed(lab: LabState) -> Iterator[None]:
     """Leave the gateway as a deploy leaves it, and see that there was nothing to mend but what a test altered."""
     yield
