@@ -63,7 +63,7 @@ install() {{
   apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold {told}
 }}
 # Whatever asks apt writes its cache anew, also where the lists were never fetched.
-install || {{ [ "$fresh" ] && apt-get -q update && install; }}"""
+install || {{ [ "$fresh" ] && apt-get -q update && install; }} || exit 1"""
 
 
 @dataclass(frozen=True, slots=True)
