@@ -56,14 +56,15 @@ _POLICY: Final = "/usr/sbin/policy-rc.d"
 def _from_archive(names: Sequence[str], *options: str) -> str:
     """Return the script that has apt-get(8) install packages, by lists that are an hour old at most."""
     told = " ".join((*options, "install", _quoted(names)))
+    # A script that goes on may call install(1).
     return f"""export DEBIAN_FRONTEND=noninteractive
 fresh=$(find /var/cache/apt/pkgcache.bin -mmin -60 2>/dev/null || true)
 [ "$fresh" ] || apt-get -q update
-install() {{
+brought() {{
   apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold {told}
 }}
 # Whatever asks apt writes its cache anew, also where the lists were never fetched.
-install || {{ [ "$fresh" ] && apt-get -q update && install; }} || exit 1"""
+brought || {{ [ "$fresh" ] && apt-get -q update && brought; }} || exit 1"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +154,9 @@ dpkg --configure -a
 def _from_repositories(names: Sequence[str], *options: str) -> str:
     """Return the script that has dnf(8) install packages."""
     told = " ".join(("--setopt=install_weak_deps=False", *options))
-    return f"""install() {{ dnf -q -y {told} "$@" install {_quoted(names)}; }}
+    return f"""brought() {{ dnf -q -y {told} "$@" install {_quoted(names)}; }}
 # What it knows of the repositories may be two days old.
-install || said=$(install --refresh 2>&1) || {{
+brought || said=$(brought --refresh 2>&1) || {{
   echo "$said" >&2
   case $said in *'No match for argument'*)
     echo 'enable EPEL and CRB: `dnf install epel-release`, `dnf config-manager --set-enabled crb`' >&2 ;;
