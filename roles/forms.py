@@ -9,8 +9,11 @@ _FQDN = re.compile(
     r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.IGNORECASE
 )
 # transport(5): [host]:port without MX look-up, or a bare domain whose MX is asked.
-_NAME = r"[0-9A-Za-z]([0-9A-Za-z.-]*[0-9A-Za-z])?"
-_NEXT_HOP = re.compile(rf"(\[([0-9A-Fa-f.:]+|{_NAME})\]|{_NAME})(:\d{{1,5}})?")
+_NAME = re.compile(
+    r"(?=.{1,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?",
+    re.IGNORECASE,
+)
+_NEXT_HOP = re.compile(r"(?:\[(?P<host>[^]\[]+)\]|(?P<domain>[^]\[:]+))(:(0|[1-9]\d{0,4}))?")
 _LOCAL_PART = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
 
 SMTP_PORT = 25
@@ -30,8 +33,24 @@ def is_mail_address(text: str) -> bool:
 
 
 def is_next_hop(text: str) -> bool:
-    """Say whether a text is a next hop in the words of transport(5)."""
-    return _NEXT_HOP.fullmatch(text) is not None
+    """Say whether a text is a next hop in the words of transport(5): between brackets an address or a name, else a domain."""
+    found = _NEXT_HOP.fullmatch(text)
+    if found is None:
+        return False
+    if found["host"]:
+        return is_address(found["host"]) or _named(found["host"])
+    return _named(found["domain"])
+
+
+def next_hop_host(hop: str) -> str:
+    """Return the address, name or domain of a next hop, in lower case and without brackets and port."""
+    found = _NEXT_HOP.fullmatch(hop)
+    return (found["host"] or found["domain"]).lower() if found else ""
+
+
+def _named(text: str) -> bool:
+    """Say whether a text can be a host's name; one whose last label is a number is an address (RFC 1123 2.1), and none here."""
+    return _NAME.fullmatch(text) is not None and not text.rpartition(".")[2].isdigit()
 
 
 def next_hops(text: str) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     yield from recipient_problems(gateway.recipients, gateway.relay_domains)
     yield from rules_problems(gateway.mta_rules)
     yield from limit_problems(gateway.mta_limits, gateway.relay_networks)
-    yield from direction_problems(gateway.outbound, gateway.queue, gateway.relay_domains)
+    yield from direction_problems(gateway.outbound, gateway.queue, gateway.relay_domains, gateway.hostname)
     yield from report_problems(gateway.reports)
     yield from update_problems(gateway.updates)
     yield from integrity_problems(gateway.integrity)
@@ -74,6 +74,11 @@ def _name_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
             "administrator",
             f"{gateway.administrator!r} is not a mail address; write it like postmaster@example.org",
         )
+    elif odd := re.search(r"[^\w.+=@-]", gateway.administrator):
+        yield (
+            "administrator",
+            f"{gateway.administrator!r} has {odd[0]!r}, which means something else to m4 and to shells; name an alias without",
+        )
     if gateway.administrator.rpartition("@")[2].lower() == gateway.hostname.lower():
         yield (
             "administrator",
@@ -85,7 +90,7 @@ def _domain_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     for domain, hop in gateway.relay_domains.items():
         if not is_fqdn(domain) or domain != domain.lower():
             yield "relay_domains", f"{domain!r} is not a domain name in lower case; write it like example.org"
-        if problem := hops_problem(hop, domain, gateway.relay_domains):
+        if problem := hops_problem(hop, domain, gateway.relay_domains, gateway.hostname):
             yield "relay_domains", problem
 
 

@@ -11,7 +11,7 @@ from filterd.anatomy import HeaderEdit
 from filterd.config import Config
 from filterd.config.conditions import bare
 from filterd.message import Envelope
-from filterd.policy.groups import direction
+from filterd.policy.groups import direction, within
 
 from .heading import Heading
 
@@ -21,6 +21,7 @@ _COVERED: Final = re.compile(rb"(?:\A|;)[ \t\r\n]*h[ \t\r\n]*=([^;]*)")
 _ASIDE: Final = re.compile(rb"\([^()]*\)|<[^<>]*>")
 _DEEPEST: Final = 4  # comments in one another: an MTA writes two at most
 _BY: Final = re.compile(rb"(?:\A|[\s;])by\s+([^\s;]+)", re.IGNORECASE)
+_LITERAL: Final = re.compile(rb"\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]")
 # RFC 6376 3.5: white space may stand between the names.
 _BLANKS: Final = re.compile(rb"\s+")
 
@@ -28,9 +29,9 @@ _BLANKS: Final = re.compile(rb"\s+")
 def hidden(heading: Heading, envelope: Envelope, config: Config) -> tuple[HeaderEdit, ...]:
     """Return the fields that do not leave the house, the last first; none of mail that stays in it.
 
-    What a signature covers stays, or the signature would break. Of Received lines those go that hosts inside wrote: all
-    above the topmost one of this gateway, which the world wrote before. What stays in the house keeps all of them: they
-    are how a loop is noticed (RFC 5321 6.3).
+    What a signature covers stays, or the signature would break. Of Received lines those go that hosts inside wrote, and this
+    gateway about them: all above its topmost one about a client outside, which the world wrote before. What stays in the house
+    keeps all of them: they are how a loop is noticed (RFC 5321 6.3).
     """
     own = config.outbound
     if (
@@ -47,7 +48,7 @@ def hidden(heading: Heading, envelope: Envelope, config: Config) -> tuple[Header
     }
     counts = {name.lower(): heading.names.count(name.lower().encode("ascii")) for name in own.hide_headers}
     if own.hide_trace:
-        counts["received"] = _inner(heading.traces, envelope.host)
+        counts["received"] = _inner(heading.traces, envelope.host, config.policy.internal_networks)
     return tuple(
         HeaderEdit(name=name, index=index, value=None)
         for name, count in counts.items()
@@ -61,10 +62,24 @@ def _stays(envelope: Envelope, config: Config) -> bool:
     return all(bare(who).rpartition("@")[2] in domains for who in envelope.recipients)
 
 
-def _inner(traces: Sequence[bytes], host: bytes | None) -> int:
-    """Return how many Received lines stand above the first that this gateway wrote."""
-    written = (at for at, trace in enumerate(traces) if host and _writer(trace) == host.lower())
+def _inner(traces: Sequence[bytes], host: bytes | None, inside: tuple[str, ...]) -> int:
+    """Return how many Received lines stand above the first that this gateway wrote about a client outside.
+
+    Mail that came from the house, stayed in it and is sent on from there has passed the gateway more than once.
+    """
+    written = (
+        at
+        for at, trace in enumerate(traces)
+        if host and _writer(trace) == host.lower() and not within(_client(trace), inside)
+    )
     return next(written, len(traces))
+
+
+def _client(trace: bytes) -> bytes:
+    """Return the client's address that a line of the gateway's own names: the last one in front of `by` (RFC 5321 4.4, TCP-info)."""
+    begins = [match.start() for match in _BY.finditer(trace)]
+    found = _LITERAL.findall(trace[: begins[-1]] if begins else b"")
+    return found[-1] if found else b""
 
 
 def _writer(trace: bytes) -> bytes:

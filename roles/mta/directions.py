@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from roles.forms import HIGHEST_PORT, is_fqdn, is_next_hop, next_hop_port, next_hops
+from roles.forms import HIGHEST_PORT, SMTP_PORT, is_fqdn, is_next_hop, next_hop_host, next_hop_port, next_hops
 
 # RFC 6648 or not: fields by which software tells the world about the inside. A signed one stays (RFC 6376 5.4).
 HIDDEN: Final = (
@@ -101,10 +102,12 @@ class Queue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def direction_problems(
-    outbound: Outbound, queue: Queue, domains: Mapping[str, str]
+    outbound: Outbound, queue: Queue, domains: Mapping[str, str], hostname: str
 ) -> Iterator[tuple[str, str]]:
     """Give (setting, what is wrong and the remedy) for what goes out, and for the queue."""
-    if outbound.smarthost and (problem := hops_problem(outbound.smarthost, "what goes out", domains)):
+    if outbound.smarthost and (
+        problem := hops_problem(outbound.smarthost, "what goes out", domains, hostname)
+    ):
         yield "outbound.smarthost", problem
     for domain in outbound.sender_domains:
         if not is_fqdn(domain) or domain != domain.lower():
@@ -134,21 +137,39 @@ def direction_problems(
         )
 
 
-def hops_problem(text: str, of: str, domains: Mapping[str, str]) -> str:
+def hops_problem(text: str, of: str, domains: Mapping[str, str], hostname: str) -> str:
     """Return what is wrong with the next hops of something, and the remedy, or an empty text."""
     hops = next_hops(text)
     if not hops or text != text.strip():
         return f"{of} has no next hop; write it as transport(5) does, like [198.51.100.7]:25"
     for hop in hops:
-        if not is_next_hop(hop):
-            return (
-                f"next hop {hop!r} of {of} is not of transport(5)'s form; write it like [198.51.100.7]:25, several of them "
-                "behind each other with commas"
-            )
-        if hop.partition(":")[0] in domains:
-            return f"the next hop of {of} is {hop!r}, whose MX is this gateway; name the mail server itself"
-        if not 1 <= next_hop_port(hop) <= HIGHEST_PORT:
-            return f"next hop {hop!r} of {of} names a port that does not exist"
+        if problem := _hop_problem(hop, of, domains, hostname):
+            return problem
     if len(set(hops)) < len(hops):
         return f"a next hop of {of} stands there twice; leave one of them out"
     return ""
+
+
+def _hop_problem(hop: str, of: str, domains: Mapping[str, str], hostname: str) -> str:
+    if not is_next_hop(hop):
+        return (
+            f"next hop {hop!r} of {of} is not of transport(5)'s form; write it like [198.51.100.7]:25, several of them "
+            "behind each other with commas"
+        )
+    if not hop.startswith("[") and next_hop_host(hop) in domains:
+        return f"the next hop of {of} is {hop!r}, whose MX is this gateway; name the mail server itself"
+    if _is_this_host(hop, hostname):
+        return f"the next hop of {of} is {hop!r}, which is this gateway; name the mail server itself"
+    if not 1 <= next_hop_port(hop) <= HIGHEST_PORT:
+        return f"next hop {hop!r} of {of} names a port that does not exist"
+    return ""
+
+
+def _is_this_host(hop: str, hostname: str) -> bool:
+    """Say whether a next hop is where the gateway itself takes mail; on another port something else may be."""
+    host = next_hop_host(hop)
+    try:
+        own = ip_address(host).is_loopback or ip_address(host).is_unspecified
+    except ValueError:
+        own = host in ("localhost", hostname.lower())
+    return own and next_hop_port(hop) == SMTP_PORT

@@ -12,6 +12,8 @@ from roles.settings import Gateway
 LIST_FILE: Final = "/etc/postfix/recipients"
 # Looked up for each recipient and perhaps large: indexed, built beside and renamed (docs/decisions/0001).
 LIST: Final = f"lmdb:{LIST_FILE}"
+# Makes the index of it in the stage.
+INDEXED: Final = f"postmap -c $stage/etc/postfix lmdb:$stage{LIST_FILE}; chmod 644 $stage{LIST_FILE}.lmdb"
 VERIFIED_FILE: Final = "/etc/postfix/verified_domains"
 VERIFIED: Final = f"texthash:{VERIFIED_FILE}"
 LDAP_FILES: Final = "/etc/postfix/directory-*.cf"

@@ -17,7 +17,7 @@ from roles.mta.tls import deploy as tls
 from roles.mta.tls.policy import next_hop_policies
 from roles.operations import converged, files_owned, packages_installed, unit_current
 from roles.platforms import Platform
-from roles.rendering import OwnedFile, lines, named_refusals, rendered, restriction_lists
+from roles.rendering import BuiltFile, OwnedFile, lines, named_refusals, rendered, restriction_lists
 from roles.settings import Gateway
 
 UNITS = "/etc/systemd/system"
@@ -42,16 +42,21 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     )
     packages_installed(name="Install Postfix", packages=platform.mta["postfix"], manager=platform.manager)
     tls.written(gateway, platform)
-    _list_built(gateway)
     _directories_described(gateway)
     files = list(_files(gateway))
-    files_owned(name="Write Postfix's configuration", files=files, check=checking.CONFIGURATION)
+    # The list of recipients goes live with the rest, or not at all: whom a refused deploy takes out of it is still somebody.
+    check = f"{known.INDEXED}\n{checking.CONFIGURATION}" if gateway.recipients else checking.CONFIGURATION
+    files_owned(name="Write Postfix's configuration", files=files, check=check, built=_built(gateway))
     tls.kept(gateway)  # before it runs: from the first session on STARTTLS is offered
     unit_current(
         name="Run Postfix with its configuration",
         unit="postfix.service",
         files=[
-            *(file.path for file in files if file.path.startswith(DIRECTORY)),
+            *(
+                file.path
+                for file in files
+                if file.path.startswith(DIRECTORY) and file.path != known.LIST_FILE
+            ),
             *known.directory_files(gateway),
         ],
         on_change="reload",
@@ -98,33 +103,25 @@ def _files(gateway: Gateway) -> Iterator[OwnedFile]:
         yield OwnedFile(path=f"{access.DIRECTORY}/{name}", content=text)
     for name, text in outbound.files(gateway).items():
         yield OwnedFile(path=f"{outbound.DIRECTORY}/{name}", content=text)
+    if gateway.recipients:
+        text = known.table_text(known.known(gateway), "postconf(5), relay_recipient_maps")
+        yield OwnedFile(path=known.LIST_FILE, content=text, mode="640")
     if domains := known.verified(gateway):
         yield OwnedFile(path=known.VERIFIED_FILE, content=known.table_text(domains, "access(5)"))
 
 
-def _list_built(gateway: Gateway) -> None:
-    """Have the indexed list of recipients hold what is declared, before a configuration names it.
-
-    It is built beside the live one and renamed (lmdb_table(5)); Postfix's processes look whether the file is another.
-    """
+def _built(gateway: Gateway) -> list[BuiltFile]:
+    """Return the indexed list of recipients; Postfix's processes look whether the file is another (lmdb_table(5))."""
     if not gateway.recipients:
-        return
-    text = known.table_text(known.known(gateway), "postconf(5), relay_recipient_maps")
-    files_owned(
-        name="Write the list of recipients", files=[OwnedFile(path=known.LIST_FILE, content=text, mode="640")]
-    )
+        return []
     entries = "\n".join(sorted(f"{key}\t{value}" for key, value in known.known(gateway).items()))
-    converged(
-        name="Index the list of recipients",
-        question=f"postmap -s {known.LIST} | LC_ALL=C sort | sha256sum | cut -c1-64",
-        wanted=sha256(f"{entries}\n".encode()).hexdigest(),
-        # A package that has once been upgraded writes no main.cf when it comes back (debconf's answer is "No configuration"), and
-        # without one postmap does nothing. Ours comes next.
-        remedy=f"[ -e {DIRECTORY}/main.cf ] || : >{DIRECTORY}/main.cf; "
-        f"cp {known.LIST_FILE} {known.LIST_FILE}.new; postmap lmdb:{known.LIST_FILE}.new; "
-        f"chmod 644 {known.LIST_FILE}.new.lmdb; mv -f {known.LIST_FILE}.new.lmdb {known.LIST_FILE}.lmdb; "
-        f"rm -f {known.LIST_FILE}.new",
-    )
+    wanted = sha256(f"{entries}\n".encode()).hexdigest()
+    return [
+        BuiltFile(
+            path=f"{known.LIST_FILE}.lmdb",
+            current=f'[ "$(postmap -s {known.LIST} | LC_ALL=C sort | sha256sum | cut -c1-64)" = {wanted} ]',
+        )
+    ]
 
 
 def _directories_described(gateway: Gateway) -> None:

@@ -60,8 +60,8 @@ def posix(text: str) -> str:
 
 
 def _named(rule: AccessRule) -> str:
-    """Return the name of a rule's map: a letter, and then letters and digits alone."""
-    return f"{rule.word}_{rule.id.replace('-', '_')}"
+    """Return the name of a rule's map: a letter, and then letters and digits alone; none that a map of ours has."""
+    return f"rule_{rule.word}_{rule.id.replace('-', '_')}"
 
 
 def access_patterns(rules: Sequence[AccessRule], on: date) -> dict[str, str]:

@@ -208,7 +208,7 @@ HANDS: Final[Mapping[Mta, Hands]] = {
         stray=(
             (
                 "cp -p /etc/mail/sendmail.cf /root/sendmail.cf.kept; "
-                "sed -i 's/^\\(Kclient_partner regex -aMATCH\\) .*/\\1 ^198[.]51[.]100[.]/' /etc/mail/sendmail.cf"
+                "sed -i 's/^\\(Krule_client_partner regex -aMATCH\\) .*/\\1 ^198[.]51[.]100[.]/' /etc/mail/sendmail.cf"
             ),
             "mv /root/sendmail.cf.kept /etc/mail/sendmail.cf",
         ),

@@ -154,6 +154,17 @@ def test_what_came_from_the_world_keeps_its_way() -> None:
     assert left(INNER + OWN + OUTER + REST) == OWN + OUTER + REST
 
 
+@pytest.mark.parametrize("seen", [b"pc.lan [10.0.0.9]", b"[10.0.0.9]", b"unknown [10.0.0.9] (may be forged)"])
+@pytest.mark.parametrize("helo", [b"pc", b"[192.0.2.1]", b"x by y [192.0.2.1]"])
+def test_mail_of_the_house_that_has_passed_the_gateway_before_names_nobody_inside(
+    helo: bytes, seen: bytes
+) -> None:
+    # From a host inside by the gateway to the mail server, which sends it on to the world.
+    first = b"Received: from " + helo + b" (" + seen + b")\r\n\tby mx.house.example (x) with SMTP; then\r\n"
+    assert left(INNER + first + INNER + REST) == REST
+    assert left(INNER + first + INNER + OWN + OUTER + REST) == OWN + OUTER + REST
+
+
 def test_a_name_that_only_ends_like_ours_is_not_the_gateway() -> None:
     forged = b"Received: from pc.lan by notmx.house.example; x\r\n"
     assert left(forged + REST) == REST

@@ -148,6 +148,14 @@ def test_a_relayed_domain_that_is_none_is_refused(domain: str) -> None:
         "[a]:25\nevil.example relay:[b]",
         "[192.0.2.1]:123456",
         "mail.example.org:smtp:25",
+        "[192.0.2.1]:00025",
+        "192.0.2.10",
+        "[999.1.1.1]",
+        "[:::::]:2525",
+        "[a..b]",
+        "[fe80::1%eth0]",
+        "a-.example",
+        "1.2.3",
     ],
 )
 def test_a_next_hop_that_transport_does_not_know_is_refused(hop: str) -> None:
@@ -168,6 +176,31 @@ def test_a_next_hop_with_an_impossible_port_is_refused(hop: str) -> None:
 )
 def test_next_hops_in_the_words_of_transport_are_taken(hop: str) -> None:
     assert gateway(relay_domains={"example.org": hop}).relay_domains == {"example.org": hop}
+
+
+@pytest.mark.parametrize(
+    "hop", ["[mx1.example.org]", "MX1.example.org:25", "[127.0.0.1]", "[::1]:25", "[localhost]", "[0.0.0.0]"]
+)
+def test_a_next_hop_that_is_the_gateway_itself_is_refused(hop: str) -> None:
+    assert "is this gateway" in refusal(relay_domains={"example.org": hop})
+    assert "is this gateway" in refusal(outbound={"smarthost": hop})
+
+
+@pytest.mark.parametrize("hop", ["[127.0.0.1]:10025", "[mail]", "[_x.example.org]", "MAIL.example.net"])
+def test_what_only_looks_like_it_is_taken(hop: str) -> None:
+    assert gateway(relay_domains={"example.org": hop}).relay_domains == {"example.org": hop}
+
+
+def test_a_relayed_domain_is_no_next_hop_in_whatever_letters() -> None:
+    assert "whose MX is this gateway" in refusal(relay_domains={"example.org": "EXAMPLE.org"})
+
+
+@pytest.mark.parametrize("local", ["o'brien", "a$b", "a#b", "a`b", "a%b", "a|b", "a&b", "a*b"])
+def test_an_administrator_whose_address_means_something_else_to_what_reads_it_is_refused(local: str) -> None:
+    said = refusal(administrator=f"{local}@example.org")
+    assert said.startswith("setting `administrator`:")
+    assert repr(local[1]) in said
+    assert gateway(administrator="a.b+c=d_e-f@example.org")
 
 
 @pytest.mark.parametrize("name", ["relay_domains", "admin_networks"])

@@ -79,7 +79,7 @@ def test_an_expression_in_sendmails_words(text: str, wanted: str) -> None:
 def test_a_map_takes_what_the_rule_means(word: str, match: str, takes: list[str], leaves: list[str]) -> None:
     maps, _ = made(word, rule(word, match=match))
     ((name, text),) = maps.items()
-    assert name == f"{word}_one"
+    assert name == f"rule_{word}_one"
     assert text.startswith("regex -aMATCH ")
     pattern = re.compile(text.removeprefix("regex -aMATCH ").replace("$$", "$"))
     assert all(pattern.search(each) for each in takes)
@@ -107,7 +107,7 @@ def test_a_rule_that_warns_counts_and_leaves_the_next_its_turn(verb: str) -> Non
     assert first.startswith(f'R$* $| MATCH\t$: $1 $(counted "would {verb}: ')
     assert "(rule mta.client.one)" in first
     assert not any("$#" in line for line in lines[: lines.index(first) + 1])
-    assert sum("client_two" in line for line in lines) == 1
+    assert sum("rule_client_two" in line for line in lines) == 1
 
 
 @pytest.mark.parametrize(("verb", "mailer"), [("discard", "$#discard"), ("hold", "$#error $@ quarantine")])
@@ -128,8 +128,8 @@ def test_rules_stand_in_the_declared_order_and_those_that_ran_out_not_at_all() -
         rule(id="old", match="198.51.100.1", expires="2026-05-31"),
         rule(id="today", match="198.51.100.2", expires="2026-06-01"),
     )
-    assert list(maps) == ["client_one", "client_net", "client_today"]
-    asked = [found[1] for line in lines if (found := re.search(r"\$\((client_\w+) ", line))]
+    assert list(maps) == ["rule_client_one", "rule_client_net", "rule_client_today"]
+    asked = [found[1] for line in lines if (found := re.search(r"\$\((rule_client_\w+) ", line))]
     assert asked == list(maps)
 
 
