@@ -10,6 +10,7 @@ from roles.claims import (
     Claim,
     Delivered,
     DnsSilence,
+    FalseEnds,
     Greeting,
     Handshake,
     Reply,
@@ -149,6 +150,7 @@ _WANTED: Mapping[type, Callable[[Any], str]] = {
     ),
     TlsRenegotiation: lambda _claim: "refused",
     StarttlsInjection: lambda _claim: "nothing, or refused",
+    FalseEnds: lambda _claim: "no other line end around a dot ends a message",
     SshMethods: lambda claim: f"exactly {', '.join(sorted(claim.exactly))}",
     SshAlgorithms: lambda claim: f"nothing beside {', '.join(sorted(claim.within))}",
 }

@@ -238,6 +238,23 @@ class Verdict(_Refutable[str]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FalseEnds(_Refutable[frozenset[str]]):
+    """The line ends around a dot, other than CR LF (RFC 5321 4.1.1.4), behind which the server takes commands again: none.
+
+    They are named as audit/probes/mail.py has them; behind one of them whoever sends may smuggle in a message of his own.
+    """
+
+    refuted_by: frozenset[str]
+    vantage: Vantage = "wan"
+
+    def title(self) -> str:
+        return "false-ends-of-data"
+
+    def holds(self, seen: frozenset[str]) -> bool:
+        return not seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """One message on both sides of the gateway: as sent, and as it reached the next hop (None: it did not).
 

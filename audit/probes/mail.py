@@ -1,6 +1,7 @@
 """Whole messages: how the gateway judges them, and how they reach the next hop."""
 
 import asyncio
+import contextlib
 import json
 import secrets
 import time
@@ -13,13 +14,30 @@ from audit.errors import NoSightError, UnseenError
 from audit.place import Place
 from audit.probes.smtp import Talk, talk
 from audit.samples import SAMPLES, Letter, Sample
-from roles.claims import Arrival, Delivered, Verdict
+from roles.claims import Arrival, Delivered, FalseEnds, Verdict
 
 # Scanners look at the whole message before the reply to the end of data; RFC 5321 4.5.3.2.6 grants ten minutes, an
 # audit does not wait that long.
 VERDICT_SECONDS = 60.0
 ARRIVAL_SECONDS = 15.0
 _POLL_SECONDS = 0.05
+# What some server or other has taken for CR LF . CR LF (CVE-2023-51764, -51765, -51766), by what is written so.
+FALSE_ENDS = {
+    "LF . LF": b"\n.\n",
+    "LF . CRLF": b"\n.\r\n",
+    "CRLF . LF": b"\r\n.\n",
+    "LF . CR": b"\n.\r",
+    "CR . CR": b"\r.\r",
+    "CR . LF": b"\r.\n",
+    "CR . CRLF": b"\r.\r\n",
+    "CRLF . CR": b"\r\n.\r",
+    "CRLF . CRCRLF": b"\r\n.\r\r\n",
+    "CRLF . NUL CRLF": b"\r\n.\0\r\n",
+    "CRLF NUL . CRLF": b"\r\n\0.\r\n",
+    "CRLF . blank CRLF": b"\r\n. \r\n",
+    "CRLF .. CRLF": b"\r\n..\r\n",
+    "LFCR . LFCR": b"\n\r.\n\r",
+}
 # The unique id stands in the first headers, behind a few trace headers.
 _HEAD = 65536
 
@@ -31,6 +49,35 @@ async def verdict(claim: Verdict, place: Place) -> str:
     async with talk(place, place.smtp_port) as peer:
         await _opened(peer, place, sample, letter)
         return await _content(peer, sample, letter)
+
+
+async def false_ends(claim: FalseEnds, place: Place) -> frozenset[str]:
+    """Return which of FALSE_ENDS end a message; each stands in one of its own that no gateway takes.
+
+    Raises NoSightError where an envelope was refused: then nothing was seen.
+    """
+    del claim
+    return frozenset([name for name, octets in FALSE_ENDS.items() if await _ends(octets, place)])
+
+
+async def _ends(octets: bytes, place: Place) -> bool:
+    """Say whether these octets end a message: the command behind them is answered then, beside the message."""
+    sample, letter = SAMPLES["eicar-base64"], _letter(place)
+    # Between the header and the first part, where no reader looks.
+    head, _, parts = samples.build("eicar-base64", letter).partition(b"\r\n\r\n")
+    async with talk(place, place.smtp_port) as peer:
+        await _opened(peer, place, sample, letter, octets=len(head + parts) + 1000)
+        # Where it hangs up while we send, what it said before that is read below.
+        with contextlib.suppress(OSError):
+            await peer.send(head + b"\r\n\r\nfirst" + octets + b"RSET\r\n\r\n" + _doubled(parts) + b".\r\n")
+        await peer.reply(f"the end of data behind {octets!r}", VERDICT_SECONDS)
+        # Answers come in the order of what was asked: what has one line answers that command, or what came behind it, and not
+        # this one. It may also say that the server ends the session (RFC 5321 3.8).
+        try:
+            said = await peer.command(f"EHLO {place.helo}")
+        except (NoSightError, OSError):
+            return False
+        return "\n" not in said and not said.startswith("421")
 
 
 async def delivered(claim: Delivered, place: Place) -> Arrival:
@@ -57,8 +104,10 @@ def _letter(place: Place) -> Letter:
     )
 
 
-async def _opened(peer: Talk, place: Place, sample: Sample, letter: Letter) -> None:
-    """Go through the dialogue up to the 354 that asks for content."""
+async def _opened(
+    peer: Talk, place: Place, sample: Sample, letter: Letter, octets: int | None = None
+) -> None:
+    """Go through the dialogue up to the 354 that asks for content; ``octets``: its size, where it is not the sample's."""
     await _accepted(await peer.reply("the connection"), "the connection", "2")
     offered = await peer.command(f"EHLO {place.helo}")
     await _accepted(offered, "EHLO", "2")
@@ -68,7 +117,7 @@ async def _opened(peer: Talk, place: Place, sample: Sample, letter: Letter) -> N
         and "\n" in offered
         and any(line[4:].upper().startswith("SIZE") for line in offered.splitlines())
     ):
-        mail += f" SIZE={sum(len(piece) for piece in sample.pieces(letter))}"
+        mail += f" SIZE={octets or sum(len(piece) for piece in sample.pieces(letter))}"
     for line, code in ((mail, "2"), (f"RCPT TO:<{letter.recipient}>", "2"), ("DATA", "354")):
         await _accepted(await peer.command(line), line, code)
 

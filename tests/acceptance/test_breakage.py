@@ -256,6 +256,12 @@ OF_MTA = {
             "mta.no-exceptions",
             ("mta.no-exceptions:texthash:/etc/postfix/transport",),
         ),
+        "smuggling": (
+            "postconf -e smtpd_forbid_bare_newline=no; postfix reload",
+            "postconf -e smtpd_forbid_bare_newline=normalize; postfix reload",
+            "mta.no-smuggling",
+            ("mta.no-smuggling:smtpd_forbid_bare_newline", "mta.no-smuggling:false-ends-of-data"),
+        ),
         "relay": (
             "postconf -e 'mynetworks=198.51.100.0/24'; postfix reload",
             "postconf -e 'mynetworks=127.0.0.0/8 [::1]/128 198.18.0.0/26'; postfix reload",
@@ -285,6 +291,13 @@ OF_MTA = {
             *table("mailertable", "elsewhere.example\\thop25:[198.18.0.25]"),
             "mta.no-exceptions",
             ("mta.no-exceptions:/etc/mail/mailertable",),
+        ),
+        "smuggling": (
+            *by_hand(
+                "sed -i 's/^Srv_Features:.*/Srv_Features:\\tO G U/' access; makemap hash access.db <access"
+            ),
+            "mta.no-smuggling",
+            ("mta.no-smuggling:false-ends-of-data",),
         ),
         "relay": (
             *table("access", "Connect:198.51.100\\tRELAY"),

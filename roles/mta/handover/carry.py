@@ -29,6 +29,8 @@ _LONG: Final = 300  # seconds that a program of an MTA's may take for an answer
 _LOOKS: Final = 3
 _BETWEEN_S: Final = 2.0
 SPOOL: Final = Path("/var/spool/postfix")
+# By what Postfix hides hosts inside from the world, in the Received line that it wrote itself (smtp_header_checks).
+TRACE: Final = Path("/etc/postfix/directions/trace.pcre")
 QUEUE: Final = Path("/var/spool/mqueue")
 SUBMITTED: Final = Path("/var/spool/mqueue-client")
 # Where Postfix has what it has accepted, and nobody holds.
@@ -234,8 +236,26 @@ def _of_postfix(path: Path, listed: Mapping[str, frozenset[str]]) -> Taken | Non
             f"{path.name} has recipients that `postqueue -j` does not know: somebody has written them into its envelope; "
             f"look at it by `postcat -q {path.name}`, remove it by `postsuper -d {path.name}`, and deploy again"
         )
-    content = _run("postcat", "-h", "-b", "-q", path.name)
-    return path.name, envelope, crlf(content), partial(_run, "postsuper", "-d", path.name)
+    content = crlf(_hidden(_run("postcat", "-h", "-b", "-q", path.name)))
+    return path.name, envelope, content, partial(_run, "postsuper", "-d", path.name)
+
+
+def _hidden(content: bytes) -> bytes:
+    """Return a content whose topmost line of the way names no host inside, as Postfix's own way out would write it.
+
+    Sendmail writes such a line anew for what it received itself alone. What stays in the house loses the host's name, too.
+    """
+    head, between, body = content.partition(b"\n\n")
+    first = re.search(rb"^Received:[^\n]*(?:\n[ \t][^\n]*)*", head, re.MULTILINE)
+    if first is None or not TRACE.exists():
+        return content
+    line = first[0]
+    asked = ["postmap", "-q", os.fsdecode(line), f"pcre:{TRACE}"]
+    said = subprocess.run(asked, check=False, capture_output=True, timeout=_LONG)
+    if said.returncode not in (0, 1):
+        raise CannotCarryError(f"{TRACE} cannot be asked: {said.stderr.decode('utf-8', 'replace').strip()}")
+    verb, _, instead = said.stdout.rstrip(b"\n").partition(b" ")
+    return head.replace(line, instead, 1) + between + body if verb == b"REPLACE" and instead else content
 
 
 def sendmail_queue() -> Iterator[Taken]:

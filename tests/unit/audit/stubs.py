@@ -26,6 +26,7 @@ class Manners:
     cuts_early: bool = True
     farewell: bytes = b"554 5.5.0 Error: SMTP protocol synchronization\r\n"
     enforces_size: bool = True
+    ends: tuple[bytes, ...] = (b"\r\n.\r\n",)
     judge: Callable[[bytes], bytes] = field(default_factory=lambda: judged)
     spool: Path | None = None
     rewrite: Callable[[bytes], bytes] = field(default=lambda content: content)
@@ -87,13 +88,13 @@ class Stub:
         if verb == b"DATA":
             self.writer.write(b"354 Go on\r\n")
             return await self._content()
-        return b"500 5.5.2 What?\r\n"
+        return b"250 2.0.0 Ok\r\n" if verb == b"RSET" else b"500 5.5.2 What?\r\n"
 
     async def _content(self) -> bytes:
-        lines: list[bytes] = []
-        while (line := await self.reader.readuntil(b"\n")) != b".\r\n":
-            lines.append(line.removeprefix(b"."))
-        content = b"".join(lines)
+        lines = [b"\r\n"]
+        while not b"".join(lines[-2:]).endswith(self.manners.ends):
+            lines.append(await self.reader.readuntil(b"\n"))
+        content = b"".join(line.removeprefix(b".") for line in lines[1:-1])
         reply = self.manners.judge(content)
         if reply.startswith(b"2") and self.manners.spool:
             self._keep(self.manners.spool, content)

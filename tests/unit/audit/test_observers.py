@@ -14,7 +14,18 @@ from audit import evidence
 from audit.errors import UnseenError
 from audit.probes import OBSERVERS, Observation, mail, observe, smtp, tcp
 from roles import claims
-from roles.claims import Answers, Arrival, Claim, Delivered, Greeting, Reply, Scan, SshAlgorithms, Verdict
+from roles.claims import (
+    Answers,
+    Arrival,
+    Claim,
+    Delivered,
+    FalseEnds,
+    Greeting,
+    Reply,
+    Scan,
+    SshAlgorithms,
+    Verdict,
+)
 from tests.unit.audit import stubs
 from tests.unit.audit.stubs import Manners
 
@@ -107,6 +118,17 @@ CASES = [
             bad=_smtp(judge=lambda _content: b"250 Ok\r\n"),
         )
         for sample in ("eicar", "eicar-base64", "eicar-zip", "gtube", "oversize")
+    ),
+    *(
+        Case(
+            name=f"false-end-{number}",
+            claim=lambda _port: FalseEnds(refuted_by=frozenset({"LF . LF"})),
+            good=_smtp(),
+            bad=_smtp(ends=(b"\r\n.\r\n", end)),
+        )
+        for number, end in enumerate(
+            (b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\n", b"\r\n.\r\r\n", b"\r\n. \r\n")
+        )
     ),
     *(
         Case(

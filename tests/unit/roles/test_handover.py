@@ -1,7 +1,8 @@
 """What is carried from one MTA's queue to the other's: envelopes as the queues keep them, and what is held back."""
 
+import subprocess
 from pathlib import Path
-from subprocess import CalledProcessError
+from subprocess import CalledProcessError, CompletedProcess
 
 import pytest
 
@@ -269,3 +270,42 @@ def test_what_cannot_be_read_of_sendmail_is_named_before_anything_is_stopped(
     (queue / "qf2").write_bytes(b"V8\nS<a@b.example>\n")
     assert carry.main(["may", "sendmail"]) == 1
     assert f"{queue}/qf2 cannot be read: it is not a whole queue file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "wanted"),
+    [
+        (
+            b"REPLACE Received: by mx.example (x) id 4zx; today\n",
+            0,
+            b"Received: by mx.example (x) id 4zx; today\n",
+        ),
+        (b"", 1, b"Received: from pc.lan (x [10.0.0.9])\n\tby mx.example (x) id 4zx; today\n"),
+    ],
+)
+def test_the_line_that_postfix_wrote_itself_names_no_host_inside(
+    said: bytes, code: int, wanted: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = b"Received: from pc.lan (x [10.0.0.9])\n\tby mx.example (x) id 4zx; today\n"
+    rest = b"Received: from a by b; then\nSubject: x\n\nReceived: from pc.lan\n"
+    asked = []
+
+    def run(words: list[str], **_options: object) -> CompletedProcess[bytes]:
+        asked.append(words)
+        return CompletedProcess(words, code, said, b"")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(carry, "TRACE", tmp_path / "trace.pcre")
+    assert carry._hidden(own + rest) == own + rest  # nothing is declared that is to be hidden
+    carry.TRACE.touch()
+    assert carry._hidden(b"X-One: 1\n" + own + rest) == b"X-One: 1\n" + wanted + rest
+    assert asked == [["postmap", "-q", own.decode().removesuffix("\n"), f"pcre:{carry.TRACE}"]]
+
+
+def test_a_table_that_cannot_be_asked_stops_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carry, "TRACE", tmp_path)
+    monkeypatch.setattr(
+        subprocess, "run", lambda words, **_options: CompletedProcess(words, 75, b"", b"open: no")
+    )
+    with pytest.raises(carry.CannotCarryError, match="cannot be asked: open: no"):
+        carry._hidden(b"Received: x\n\n")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roles.kinds import SendmailRule
+from roles.kinds import SendmailPatterns, SendmailRule
 from roles.kinds.sendmail import only_counted
 from roles.mta.rulesets import (
     access_patterns,
@@ -222,6 +222,26 @@ def test_each_refusal_of_our_rulesets_names_its_record_or_its_list() -> None:
                     names = (rf"\(rule {re.escape(defence.id)}\)$", r"\(rule mta\.\w+\.one\)$", r"dnsbl\.one")
                     assert any(re.search(name, said[1]) for name in names), line
     assert seen > 10
+
+
+def test_no_rule_and_no_list_takes_the_name_of_a_map_of_ours() -> None:
+    # Of two K lines of one name Sendmail takes the last: a rule `form` about HELO refused whatever had the form of a name.
+    for taken in ("form", "full", "own", "sender", "client"):
+        chosen = gateway(
+            mta="sendmail",
+            dnsbl=[listed()],
+            recipient_delimiter="+",
+            mta_rules={"helo_form": "known", **{word: [rule(word, id=taken)] for word in MATCHES}},
+        )
+        names = [
+            name
+            for defence in DEFENCES
+            if defence.stands(chosen)
+            for setting in defence.sets
+            if isinstance(setting, SendmailPatterns)
+            for name in setting.maps(chosen)
+        ]
+        assert len(names) == len(set(names)) > len(MATCHES)
 
 
 def test_a_record_that_only_warns_refuses_nothing() -> None:
