@@ -6,6 +6,7 @@ import pytest
 
 from tests.acceptance.dkim import new_key, signed, verifies
 from tests.acceptance.gateway import GatewayHost
+from tests.acceptance.lacking import missing
 from tests.acceptance.letters import BOB, mark, own, send
 from tests.acceptance.outside import Outside
 
@@ -23,6 +24,12 @@ AWKWARD = {
     "no-line-end-behind-the-last-boundary": (MIXED, b"--=_b\r\n\r\npart\r\n--=_b--\r\n \t\r\n"),
     "from-at-line-start": (TEXT, b"From here on\r\n>From there\r\nFrom \r\n"),
     "many-headers": (TEXT + b"".join(b"X-Field-%d: value %d\r\n" % (n, n) for n in range(200)), b"text\r\n"),
+    # Sendmail writes these anew (mta.headers-unchanged).
+    "address-lists": (
+        b'Cc: a@one.example,b@two.example ,  "c, d" <c@three.example>,\r\n\td@four.example (e, f),\r\n'
+        b" Group: g@five.example,h@six.example;\r\nReply-To: <i@seven.example>,<j@eight.example>\r\n" + TEXT,
+        b"text\r\n",
+    ),
     "folds": (
         TEXT + b"X-Fold: one\r\n two\r\n\tthree  \r\n    four\r\nx-lower:no blank\r\nX-Tab:\tvalue\t\r\n"
         b"X-Empty:\r\nX-Twice: b\r\nX-Twice: a\r\n",
@@ -36,6 +43,8 @@ AWKWARD = {
 def test_awkward_mail_arrives_as_it_was_signed(
     case: str, form: str, wan: Outside, gateway: GatewayHost
 ) -> None:
+    if case == "address-lists" and (why := missing("mta.headers-unchanged")):
+        pytest.skip(why)
     unique = mark()
     headers, body = AWKWARD[case]
     message = signed(
