@@ -100,6 +100,9 @@ def _scanned(claim: Scan, place: Place) -> Answers:
         answered = _asked(wire, claim.scanner, ports, ROUNDS)
         if claim.expects == "declared":
             answered |= _asked(wire, claim.scanner, declared - answered, DECLARED_ROUNDS)
+        elif answered:
+            # A late packet of another conversation may look like an answer; a port that answers does so again.
+            answered &= _asked(wire, claim.scanner, answered, DECLARED_ROUNDS)
     return Answers(answered=answered, declared=declared)
 
 
