@@ -49,7 +49,7 @@ def figures(**changes: Any) -> Figures:
 
 def test_both_forms_of_the_report_show_what_was_held_discarded_and_warned_of() -> None:
     rows = {name: (Row(key=f"mta.{name}.x", messages=7),) for name in ("held", "discarded", "warned")}
-    made = figures(door=Door(**rows))
+    made = figures(door=Door(held=rows["held"], discarded=rows["discarded"], warned=rows["warned"]))
     for text in (as_text(made), as_html(made)):
         for title in ("Held by the MTA", "Discarded by the MTA", "Only warned of by the MTA"):
             assert title in text

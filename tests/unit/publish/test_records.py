@@ -44,7 +44,8 @@ def values(owner: str, kind: str, *gateways: object, keys: dict[str, list[str]] 
     ],
 )
 def test_an_address_for_reports_is_a_uri_that_means_it_alone(local_part: str, written: str) -> None:
-    chosen = gateway(administrator=f"{local_part}@example.org", publish=PUBLISHED)
+    # The setting takes fewer characters; what makes a URI of an address does not rely on that.
+    chosen = msgspec.structs.replace(ONE, administrator=f"{local_part}@example.org")
     assert values("_dmarc.example.org.", "TXT", chosen) == [
         f"v=DMARC1; p=quarantine; rua=mailto:{written}@example.org"
     ]
