@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from publish.live import AskError, Finding, asking, published
-from publish.records import Plan, plan
+from publish.records import ContradictionError, Plan, plan
 from roles.errors import SettingError
 from roles.forms import address_argument
 from roles.inventory import hosts_of, typed
@@ -21,7 +21,8 @@ from roles.settings import Gateway
 LIVE, FINDINGS, COULD_NOT_RUN = 0, 2, 3
 EPILOG = """exit codes:
   0  the records were printed; with --check each of them is live and right
-  2  with --check: a record or policy is missing or wrong; also a wrong command line
+  2  gateways of one domain contradict each other in `publish`; with --check: a record or policy is missing or wrong; also a
+     wrong command line
   3  the inventory cannot be used, or the resolver gave no answer about a record and none is missing or wrong
 """
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made = plan(gateways, _keys(options.certificate, gateways))
     except SettingError as error:
         print(f"publish: {error}", file=sys.stderr)
-        return COULD_NOT_RUN
+        return FINDINGS if isinstance(error, ContradictionError) else COULD_NOT_RUN
     for sentence in made.lacking:
         print(f"publish: {sentence}", file=sys.stderr)
     if not options.check:

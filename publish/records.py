@@ -7,11 +7,19 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from roles.errors import SettingError
 from roles.settings import Gateway
 
 TTL_SECONDS = 3600
 # RFC 1035 3.3.14: a TXT record is one or more texts of up to 255 octets.
 _LONGEST_TEXT = 255
+# What `publish` says of a domain, not of the gateway itself: all that relay it must say the same.
+_OF_A_DOMAIN = ("spf", "spf_others", "dkim", "dmarc", "mta_sts", "mta_sts_max_age")
+_REPORTS = {"DMARC": "administrator_address", "TLS-RPT": "tls_report_address"}
+
+
+class ContradictionError(SettingError):
+    """Gateways of one domain that would publish different things of it; the text names them, the setting and the remedy."""
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -38,7 +46,7 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """Everything that is to be published: records, the text of each domain's MTA-STS policy, and what cannot be told."""
+    """Everything that is to be published: records, the text of each domain's MTA-STS policy, and what cannot be told for sure."""
 
     records: tuple[Record, ...]
     policies: dict[str, str]
@@ -50,18 +58,55 @@ def plan(gateways: Sequence[Gateway], keys: Mapping[str, Sequence[str]]) -> Plan
 
     ``keys`` are SHA-256 digests (hexadecimal) of certificates' public keys by the gateway's name, for DANE; a gateway whose
     key is about to change has two, since the new one must be known before it is used (RFC 7671 8.1).
+    Raises ContradictionError where gateways of one domain do not agree on it.
     """
     domains = sorted({domain for gateway in gateways for domain in gateway.domains})
     records: list[Record] = []
     for gateway in gateways:
         records += _of_gateway(gateway, keys.get(gateway.hostname, ()))
     policies: dict[str, str] = {}
+    lacking = list(_lacking(gateways, keys))
     for domain in domains:
         serving = [gateway for gateway in gateways if domain in gateway.relay_domains]
+        _agreed(domain, serving)
+        lacking += _divided(domain, serving)
         records += _of_domain(domain, serving)
         if serving[0].publish.mta_sts != "none":
             policies[domain] = policy(serving)
-    return Plan(records=tuple(records), policies=policies, lacking=tuple(_lacking(gateways, keys)))
+    return Plan(records=tuple(records), policies=policies, lacking=tuple(lacking))
+
+
+def _agreed(domain: str, gateways: Sequence[Gateway]) -> None:
+    """Raise ContradictionError unless all say the same of a domain: what is published would hang on their order."""
+    first = gateways[0]
+    for other in gateways[1:]:
+        for name in _OF_A_DOMAIN:
+            one, two = getattr(first.publish, name), getattr(other.publish, name)
+            if one != two:
+                # Keys are too long for a sentence.
+                said = "" if name == "dkim" else f" ({_written(one)} and {_written(two)})"
+                raise ContradictionError(
+                    f"{domain}: {first.hostname} and {other.hostname} relay it and differ in `publish.{name}`{said}; "
+                    "give both the same"
+                )
+
+
+def _written(value: object) -> str:
+    return repr(list(value) if isinstance(value, tuple) else value)
+
+
+def _divided(domain: str, gateways: Sequence[Gateway]) -> Iterator[str]:
+    """Give a sentence for each kind of report that gateways of a domain would have sent to different addresses."""
+    first = gateways[0]
+    for kind, name in _REPORTS.items():
+        chosen = getattr(first, name)
+        other = next((each for each in gateways if getattr(each, name).lower() != chosen.lower()), None)
+        if other is not None:
+            setting = "`administrator`" if kind == "DMARC" else "`tls.report_address`"
+            yield (
+                f"{domain}: {kind} reports go to {chosen} as {first.hostname} says, not to {getattr(other, name)} as "
+                f"{other.hostname} does; give both the same {setting}"
+            )
 
 
 def policy(gateways: Sequence[Gateway]) -> str:

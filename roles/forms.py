@@ -3,6 +3,7 @@
 import argparse
 import ipaddress
 import re
+from collections.abc import Iterable
 
 # RFC 1123 2.1 host name with at least one dot: SMTP names itself by a fully qualified name (RFC 5321 4.1.1.1).
 _FQDN = re.compile(
@@ -15,6 +16,10 @@ _NAME = re.compile(
 )
 _NEXT_HOP = re.compile(r"(?:\[(?P<host>[^]\[]+)\]|(?P<domain>[^]\[:]+))(:(0|[1-9]\d{0,4}))?")
 _LOCAL_PART = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
+
+# All addresses of IPv6 that are the internet's.
+_GLOBAL = ipaddress.IPv6Network("2000::/3")
+_HALF = "is half the internet or more; name the networks that are meant"
 
 SMTP_PORT = 25
 HTTP_PORT = 80
@@ -91,6 +96,27 @@ def network_problem(text: str) -> str:
         return f"{text!r} is an IPv4 network in IPv6's spelling; write it in IPv4's"
     if "/" in text and text.partition("/")[2] != str(network.prefixlen):
         return f"{text!r} has a mask or zeros where CIDR has a length; write {str(network)!r}"
+    return ""
+
+
+def internet_problem(texts: Iterable[str]) -> str:
+    """Return what is wrong with networks that together are half the internet or more, and the remedy, or an empty text.
+
+    Of IPv6 the internet is 2000::/3 (RFC 4291 2.4). What is no network is told elsewhere.
+    """
+    networks = [ipaddress.ip_network(text) for text in texts if not network_problem(text)]
+    if any(network.prefixlen <= 1 for network in networks):
+        return f"{next(str(each) for each in networks if each.prefixlen <= 1)} {_HALF}"
+    four = ipaddress.collapse_addresses(each for each in networks if each.version == 4)  # noqa: PLR2004 - the family
+    six = ipaddress.collapse_addresses(
+        each
+        for each in networks
+        if each.version == 6 and (each.subnet_of(_GLOBAL) or each.supernet_of(_GLOBAL))  # noqa: PLR2004 - the family
+    )
+    if sum(each.num_addresses for each in four) >= 2**31:
+        return f"its IPv4 networks together are {_HALF.removeprefix('is ')}"
+    if sum(each.num_addresses for each in six) >= _GLOBAL.num_addresses // 2:
+        return f"its IPv6 networks together are {_HALF.removeprefix('is ')}"
     return ""
 
 

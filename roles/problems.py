@@ -12,6 +12,7 @@ from roles.filterd import policy
 from roles.firewall.settings import firewall_problems
 from roles.forms import (
     SMTP_PORT,
+    internet_problem,
     is_address,
     is_fqdn,
     is_mail_address,
@@ -130,6 +131,10 @@ def _policy_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
         if problem := network_problem(network):
             yield "internal_networks", problem
             return
+    # By these mail is outbound, and so is that of `relay_networks`.
+    if problem := internet_problem(gateway.outbound_networks):
+        yield "internal_networks", problem
+        return
     if gateway.notify_admin and not is_mail_address(gateway.notify_admin):
         yield (
             "notify_admin",

@@ -18,7 +18,7 @@ from audit.errors import AuditError
 from audit.report import writable
 from audit.target import Target
 from publish.live import AskError, Finding, asking, published
-from publish.records import plan
+from publish.records import ContradictionError, plan
 from roles.defence import Defence
 from roles.forms import address_argument
 from roles.hardening.settings import LEVELS
@@ -123,7 +123,10 @@ def _published(targets: Sequence[Target], resolver: str | None) -> dict[str, lis
         raise AuditError(f"the resolver {resolver} gives no answer: {error}") from error
     gateways = [target.gateway for target in targets]
     # A domain's MX records are those of all gateways together, so they are judged together too.
-    every = published(plan(gateways, {}), ask)
+    try:
+        every = published(plan(gateways, {}), ask)
+    except ContradictionError as error:
+        raise AuditError(str(error)) from error
     return {
         target.name: [each for each in every if (each.owner, each.type) in _own(target)] for target in targets
     }

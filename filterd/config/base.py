@@ -11,8 +11,8 @@ AbsolutePath = Annotated[str, Meta(pattern="^/", max_length=4096)]
 SocketPath = Annotated[str, Meta(pattern="^/", max_length=90)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Many = Annotated[int, Meta(ge=1, le=10_000)]
-Name = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
-RuleId = Annotated[str, Meta(pattern="^[a-z0-9-]+\\.[a-z0-9-]+$")]
+Name = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9-]{0,31}\Z")]
+RuleId = Annotated[str, Meta(pattern=r"\A[a-z0-9-]+\.[a-z0-9-]+\Z")]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -96,7 +96,7 @@ class ContentRule(Section, frozen=True, kw_only=True):
 
     name: Name
     pattern: Annotated[str, Meta(min_length=1, max_length=1000)]
-    where: tuple[Annotated[str, Meta(pattern="^(subject|body|name|header:[!-9;-~]{1,100})$")], ...] = (
+    where: tuple[Annotated[str, Meta(pattern=r"\A(subject|body|name|header:[!-9;-~]{1,100})\Z")], ...] = (
         "subject",
         "body",
     )

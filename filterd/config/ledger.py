@@ -22,7 +22,7 @@ class LedgerSettings(Section, frozen=True, kw_only=True):
     url: Annotated[str, Meta(pattern="^(sqlite:////|postgresql\\+psycopg://)", max_length=1024)] = (
         "sqlite:////var/lib/filterd/ledger/ledger.db"
     )
-    password_file: Annotated[str, Meta(pattern="^(/.*)?$", max_length=4096)] = ""
+    password_file: Annotated[str, Meta(pattern=r"\A(/.*)?\Z", max_length=4096)] = ""
     socket: SocketPath = "/run/filterd/ledger.sock"  # between filterd's own processes
     timeout_s: Seconds = 20  # what a message waits for its record; then it is answered 451
     days: Annotated[int, Meta(ge=1, le=3650)] = (
@@ -58,13 +58,13 @@ class StoreSettings(Section, frozen=True, kw_only=True):
     class_days: dict[Verdict, Days] = field(default_factory=dict)  # of quarantined messages of a class
     great_bytes: Annotated[int, Meta(ge=0)] = 10 * MIB  # messages longer than this …
     great_days: Days = 0  # … stay so long; 0: as the others
-    key_file: Annotated[str, Meta(pattern="^(/.*)?$", max_length=4096)] = (
+    key_file: Annotated[str, Meta(pattern=r"\A(/.*)?\Z", max_length=4096)] = (
         ""  # 32 bytes in hex: encrypted at rest
     )
     warn_free_percent: Annotated[int, Meta(ge=0, le=90)] = (
         10  # of the volumes of store, ledger and spool: less raises an alert; 0: none
     )
-    operators: Annotated[str, Meta(pattern="^([a-z_][a-z0-9_-]{0,31})?$")] = (
+    operators: Annotated[str, Meta(pattern=r"\A([a-z_][a-z0-9_-]{0,31})?\Z")] = (
         ""  # unix group whose members list, show and release spam, bulk and banned; "": nobody
     )
     four_eyes: tuple[Verdict, ...] = (

@@ -28,8 +28,10 @@ class MetricsSettings(Section, frozen=True, kw_only=True):
     The same is served on the sockets that systemd hands over (``filterd-metrics.socket``).
     """
 
-    socket: Annotated[str, Meta(pattern="^(/.*)?$", max_length=90)] = "/run/filterd/metrics.sock"  # "": none
-    mode: Annotated[str, Meta(pattern="^0[0-7]{3}$")] = "0660"
+    socket: Annotated[str, Meta(pattern=r"\A(/.*)?\Z", max_length=90)] = (
+        "/run/filterd/metrics.sock"  # "": none
+    )
+    mode: Annotated[str, Meta(pattern=r"\A0[0-7]{3}\Z")] = "0660"
     group: Annotated[str, Meta(max_length=64)] = ""  # "" leaves the group as the directory gives it
 
 
@@ -40,6 +42,6 @@ class HoldSettings(Section, frozen=True, kw_only=True):
     a crash and a reboot. A file that cannot be asked for counts as there.
     """
 
-    file: Annotated[str, Meta(pattern="^(/.*)?$", max_length=4096)] = (
+    file: Annotated[str, Meta(pattern=r"\A(/.*)?\Z", max_length=4096)] = (
         "/var/lib/bastide-updates/hold"  # "": none
     )

@@ -7,7 +7,7 @@ from msgspec import Meta
 from .base import Section
 
 Most = Annotated[int, Meta(ge=0, le=1_000_000)]
-HeaderName = Annotated[str, Meta(pattern="^[!-9;-~]{1,100}$")]
+HeaderName = Annotated[str, Meta(pattern=r"\A[!-9;-~]{1,100}\Z")]
 
 
 class OutboundSettings(Section, frozen=True, kw_only=True):

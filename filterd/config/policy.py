@@ -111,7 +111,7 @@ class PolicySettings(Section, frozen=True, kw_only=True):
     # How often a message that cannot be inspected is put off; then it goes into quarantine, if its chain would only put
     # it off again. 0: for ever. A sender that comes back as Postfix does has by then tried for about seven hours.
     tries: Annotated[int, Meta(ge=0, le=1000)] = 12
-    tag_subject: Annotated[str, Meta(max_length=64, pattern="^[ -~]*$")] = (
+    tag_subject: Annotated[str, Meta(max_length=64, pattern=r"\A[ -~]*\Z")] = (
         "[{verdict}] "  # of `tag subject`; {verdict} is the class
     )
     chains: Chains = Chains()
@@ -122,7 +122,7 @@ class NotifySettings(Section, frozen=True, kw_only=True):
 
     admin: str = ""  # address; "": nobody
     sender_address: str = ""  # the From of notices; "": postmaster at the gateway's name
-    language: Annotated[str, Meta(pattern="^[a-z]{2}(-[A-Z]{2})?$")] = "en"
+    language: Annotated[str, Meta(pattern=r"\A[a-z]{2}(-[A-Z]{2})?\Z")] = "en"
     templates: AbsolutePath = "/etc/filterd/templates"
     per_hour: Annotated[int, Meta(ge=1, le=100_000)] = 60  # notices to one address
     stamps: dict[Name, str] = field(default_factory=dict)  # texts of `stamp <name>`

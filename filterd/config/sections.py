@@ -11,7 +11,7 @@ class MilterSettings(Section, frozen=True, kw_only=True):
     """``[milter]``: where the MTA finds the filter, and what one peer may take up. Times in seconds."""
 
     socket: SocketPath = "/var/spool/postfix/filterd/milter.sock"
-    socket_mode: Annotated[str, Meta(pattern="^0[0-7]{3}$")] = "0660"
+    socket_mode: Annotated[str, Meta(pattern=r"\A0[0-7]{3}\Z")] = "0660"
     socket_group: Annotated[str, Meta(max_length=64)] = (
         "postfix"  # "" leaves the group as the directory gives it
     )
@@ -47,7 +47,7 @@ class SpamdSettings(Section, frozen=True, kw_only=True):
     """``[spamd]``: the spam engine. Of a message longer than ``max_bytes`` it gets the first ``start_bytes``."""
 
     socket: SocketPath = "/run/spamd/spamd.sock"
-    user: Annotated[str, Meta(pattern="^[A-Za-z0-9._@-]{0,64}$")] = ""
+    user: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._@-]{0,64}\Z")] = ""
     timeout_s: Seconds = 90
     max_concurrent: Many = 5
     max_bytes: Annotated[int, Meta(ge=1024, le=64 * MIB)] = 512 * 1024
@@ -73,7 +73,7 @@ class ExecScanner(Section, frozen=True, kw_only=True):
     group of ``signature`` (a regular expression) in its output.
     """
 
-    name: Annotated[str, Meta(pattern="^[a-z0-9-]{1,32}$")]
+    name: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,32}\Z")]
     command: Annotated[tuple[str, ...], Meta(min_length=1, max_length=64)]
     clean: tuple[int, ...] = (0,)
     infected: tuple[int, ...] = (1,)

@@ -4,7 +4,7 @@ Source: Sendmail's Operations Guide 2.1 (the log); what is logged from which lev
 """
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from .maillog import Trail
@@ -23,7 +23,11 @@ _MILTER: Final = re.compile(
     r"Milter: (data|eoh|body|header|from=.*?|), ?(reject|discard|tempfail)(?:=(\d)\d\d)?"
 )
 _GIVEN_UP: Final = re.compile(r"(?:sender notify|return to sender|postmaster notify): Cannot send ")
-_REFUSED: Final = re.compile(r"ruleset=(\w+), .*reject=\d\d\d")
+# What a ruleset decides (parseaddr.c, rscheck): its name, what it was asked about, who asked, and the decision.
+_RULESET: Final = re.compile(r"(?:[0-9A-Za-z]{1,40}: )?ruleset=(\w{1,40}), arg1=(.*)", re.ASCII)
+_DECIDED: Final = re.compile(
+    r"(?:, relay=[^,\"<>]{0,300})?, (?:(reject)=(?=[45]\d\d[ -])|(quarantine)=|(discard)$)"
+)
 _STATUS: Final = {"2": "sent", "4": "deferred", "5": "bounced"}
 _MAX_CLIENT: Final = 300
 
@@ -72,7 +76,31 @@ def _came(trail: "Trail", text: str) -> None:
         trail.client = f"{relay[1] or ''}{relay[2]}"[:_MAX_CLIENT]
 
 
+class Decision(NamedTuple):
+    """What a ruleset decided about a client, sender or recipient: reject, quarantine or discard, in which words."""
+
+    ruleset: str
+    verb: str
+    said: str
+
+
+def decided(text: str) -> Decision | None:
+    """Return what a line says that a ruleset decided; None if it is another line.
+
+    The address that it was asked about may hold the same words, and the reply may name that address once more: so the real
+    ones are the last, or those in the middle of the two.
+    """
+    line = _RULESET.fullmatch(text)
+    found = list(_DECIDED.finditer(line[2])) if line is not None else []
+    if line is None or not found:
+        return None
+    real, (middle, odd) = found[-1], divmod(len(found), 2)
+    if odd and line[2][: found[middle].start()].strip("<>") in line[2][found[middle].end() :]:
+        real = found[middle]
+    return Decision(line[1], real[1] or real[2] or real[3], line[2][real.end() :])
+
+
 def at_the_door(text: str) -> str:
     """Return by which ruleset a client, sender or recipient was refused, or ""."""
-    found = _REFUSED.search(text)
-    return f"reject {found[1]}" if found else ""
+    found = decided(text)
+    return f"reject {found.ruleset}" if found is not None and found.verb == "reject" else ""

@@ -1,4 +1,7 @@
-"""What the MTA refused by itself, read from its log: by rule, by list of addresses, in total. Pure."""
+"""What the MTA did by itself, read from its log: refused, held, discarded, warned of, by rule and list of addresses. Pure.
+
+Sources: smtpd_check.c (log_whatsup), cleanup_message.c (cleanup_act_log), postscreen(8); sendmaillog.py.
+"""
 
 import re
 from collections import Counter
@@ -7,18 +10,32 @@ from datetime import datetime
 from typing import Final
 
 from filterd.ledger.maillog import ENVELOPE, block_list, parsed
+from filterd.ledger.sendmaillog import decided
 
 from .figures import Door, Row
 
-# A refusal of Postfix's smtpd and postscreen (also of a rule that only warns), and one of Sendmail's rulesets.
+# What Postfix's smtpd and postscreen do (also by a rule that only warns), and what cleanup does by header_checks(5).
 _POSTFIX: Final = re.compile(
-    r"(?:\S+: )?(reject|reject_warning): ([A-Z-]+) from \S*\[[^]\s]*\](?::\d+)?: (.*)"
+    r"(?:[0-9A-Za-z]+: )?(reject|reject_warning|hold|discard): ([A-Z-]+) from \S*\[[^]\s]*\](?::\d+)?: (.*)"
 )
-_SENDMAIL: Final = re.compile(r"(?:\S+: )?ruleset=\S+, .*?reject=(.*)")
-# What a rule of Sendmail's that only warns would have said, and to whom.
-_WOULD: Final = re.compile(
-    r"(?:\S+: )?would (?:reject|defer|refuse|discard|hold|count): (.*), relay=\[[^\]\s]*\]"
+_CLEANUP: Final = re.compile(
+    r"[0-9A-Za-z]+: (reject|warning|hold|discard): (header|mime-header|nested-header|body) (.*)"
 )
+# What a rule of Sendmail's that only warns would have said, and what one says of mail that it drops; and to whom.
+_COUNTED: Final = re.compile(
+    r"(?:([0-9A-Za-z]+): )?(would (?:reject|defer|refuse|discard|hold|count)|discarded): (.*), relay=\[[^\]\s]*\]"
+)
+_DEEDS: Final = {
+    "reject": "refused",
+    "reject_warning": "warned",
+    "warning": "warned",
+    "hold": "held",
+    "quarantine": "held",
+    "discard": "discarded",
+    "discarded": "discarded",
+}
+# Characters. Postfix cuts its lines (msg_syslog.c, 2000), and at the end of one that is cut stands a peer's text.
+_WHOLE: Final = 1900
 # At the end of the reply: what stands before it may be an address of the peer's making.
 _RULE: Final = re.compile(r"\(rule ([a-z0-9][a-z0-9._-]{0,79})\)$")
 _CODE: Final = re.compile(r"([45]\d\d)[ -](?:([45]\.\d{1,3}\.\d{1,3}) )?")
@@ -28,7 +45,7 @@ _MOST: Final = 10_000  # different keys; more are of an attacker's making
 
 
 class DoorLog:
-    """Counts refusals. ``refusals`` is the text of the table by which the MTA's words name their rule, or ""."""
+    """Counts what was done. ``refusals`` is the text of the table by which the MTA's words name their rule, or ""."""
 
     def __init__(self, refusals: str, now: datetime) -> None:
         self._now = now
@@ -38,9 +55,9 @@ class DoorLog:
             if (found := _WORDS.match(line)) is not None
         ]
         self._lines = self._refused = 0
-        self._rules: Counter[str] = Counter()
         self._lists: Counter[str] = Counter()
-        self._warned: Counter[str] = Counter()
+        self._deeds: dict[str, Counter[str]] = {deed: Counter() for deed in _DEEDS.values()}
+        self._messages: set[tuple[str, str, str]] = set()
 
     def read(self, lines: Iterable[str]) -> None:
         """Take the lines of a log."""
@@ -52,24 +69,43 @@ class DoorLog:
 
     def _take(self, text: str) -> None:
         if (found := _POSTFIX.match(text)) is not None:
-            warned, stage, said = found[1] == "reject_warning", found[2], found[3]
-        elif (sent := _SENDMAIL.match(text)) is not None:
-            warned, stage, said = False, "", sent[1]
-        elif (would := _WOULD.fullmatch(text)) is not None:
-            warned, stage, said = True, "", would[1]
-        else:
-            return
+            self._replied(_DEEDS[found[1]], found[2], found[3])
+        elif (found := _CLEANUP.match(text)) is not None:
+            # Behind all that the sender wrote stands the rule's own text.
+            rule = _RULE.search(found[3]) if len(text) < _WHOLE else None
+            self._count(_DEEDS[found[1]], rule[1] if rule is not None else f"{found[2]} other")
+        elif (sent := decided(text)) is not None:
+            if sent.verb == "reject":
+                self._replied("refused", "", sent.said)
+            elif sent.verb == "quarantine":
+                self._once(text.partition(": ")[0], "held", self._key(sent.said, "", ""))
+        elif (counted := _COUNTED.fullmatch(text)) is not None and counted[2] == "discarded":
+            self._once(counted[1], "discarded", self._key(counted[3], "", ""))
+        elif counted is not None:
+            self._replied("warned", "", counted[3])
+
+    def _replied(self, deed: str, stage: str, said: str) -> None:
+        """Count what was done at a command, by the words of the reply."""
         listed = block_list(said)
         said, *behind = said.split(ENVELOPE)
         # Where an address holds these words too, nobody can tell where the reply ends: it is counted by its code.
-        key = self._key(said, stage, listed) if len(behind) <= 1 else _answered(said, stage)
-        if warned:
-            _count(self._warned, key)
+        self._count(deed, self._key(said, stage, listed) if len(behind) <= 1 else _answered(said, stage))
+        if listed and deed == "refused":
+            _add(self._lists, listed)
+
+    def _once(self, queue_id: str | None, deed: str, key: str) -> None:
+        """Count a message: Sendmail says at each of its recipients that it will be held or dropped."""
+        message = (queue_id or "", deed, key)
+        if message in self._messages:
             return
-        self._refused += 1
-        if listed:
-            _count(self._lists, listed)
-        _count(self._rules, key)
+        if len(self._messages) >= _MOST:
+            self._messages.clear()
+        self._messages.add(message)
+        self._count(deed, key)
+
+    def _count(self, deed: str, key: str) -> None:
+        self._refused += deed == "refused"
+        _add(self._deeds[deed], key)
 
     def _key(self, said: str, stage: str, listed: str) -> str:
         """Return the rule behind a refusal, or else how it was answered."""
@@ -87,9 +123,11 @@ class DoorLog:
         return Door(
             lines=self._lines,
             refused=self._refused,
-            rules=_rows(self._rules, limit),
+            rules=_rows(self._deeds["refused"], limit),
             lists=_rows(self._lists, limit),
-            warned=_rows(self._warned, limit),
+            warned=_rows(self._deeds["warned"], limit),
+            held=_rows(self._deeds["held"], limit),
+            discarded=_rows(self._deeds["discarded"], limit),
             note=note,
         )
 
@@ -100,7 +138,7 @@ def _answered(said: str, stage: str) -> str:
     return f"{stage} {code[1]} {code[2] or ''}".strip() if code is not None else f"{stage} other".strip()
 
 
-def _count(counts: Counter[str], key: str) -> None:
+def _add(counts: Counter[str], key: str) -> None:
     counts[key if key in counts or len(counts) < _MOST else "others"] += 1
 
 

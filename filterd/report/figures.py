@@ -31,7 +31,7 @@ class Part(Struct, frozen=True, kw_only=True):
 
 
 class Door(Struct, frozen=True, kw_only=True):
-    """What the MTA refused before it had a message, by its log: by rule, by list of addresses, only warned of.
+    """What the MTA did by itself, by its log: refused by rule and by list of addresses, only warned of, held, discarded.
 
     ``lines`` is how many lines of the log there were; ``note`` says what is missing.
     """
@@ -41,6 +41,8 @@ class Door(Struct, frozen=True, kw_only=True):
     rules: tuple[Row, ...] = ()
     lists: tuple[Row, ...] = ()
     warned: tuple[Row, ...] = ()
+    held: tuple[Row, ...] = ()
+    discarded: tuple[Row, ...] = ()
     note: str = ""
 
 

@@ -110,17 +110,22 @@ def _door(of: Figures) -> Iterator[Section]:
         note=door.note,
         bad=bool(door.note),
     )
+    yield Section(
+        title="Refused by list of addresses",
+        head=("List", "Refusals", "Share"),
+        rows=tuple((one.key, str(one.messages), share(one.messages, door.refused)) for one in door.lists),
+        numbers=frozenset({1, 2}),
+    )
     for title, rows in (
-        ("Refused by list of addresses", door.lists),
         ("Only warned of by the MTA", door.warned),
+        ("Held by the MTA", door.held),
+        ("Discarded by the MTA", door.discarded),
     ):
         yield Section(
             title=title,
-            head=("List" if rows is door.lists else "Rule", "Refusals", "Share"),
-            rows=tuple((one.key, str(one.messages), share(one.messages, door.refused)) for one in rows)
-            if rows is door.lists
-            else tuple((one.key, str(one.messages), "") for one in rows),
-            numbers=frozenset({1, 2}),
+            head=("Rule", "Hits"),
+            rows=tuple((one.key, str(one.messages)) for one in rows),
+            numbers=frozenset({1}),
         )
 
 

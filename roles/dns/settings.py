@@ -14,7 +14,7 @@ from roles.dns.lists import (
     octets,
     takes,
 )
-from roles.forms import is_fqdn, network_problem
+from roles.forms import internet_problem, is_fqdn, network_problem
 
 # A zone's own name, not only a host's: labels may begin with an underscore, and `.` is the root.
 _ZONE = re.compile(
@@ -59,7 +59,7 @@ class BlockList(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id: Annotated[
         str,
         Meta(
-            pattern="^[a-z0-9][a-z0-9-]{0,30}$",
+            pattern=r"\A[a-z0-9][a-z0-9-]{0,30}\Z",
             description="Name of this entry; a refused client reads `dnsbl.` and this. A vendor's key never stands in it.",
         ),
     ]
@@ -159,6 +159,8 @@ def list_problems(
     for network in allow:
         if problem := network_problem(network):
             yield "dnsbl_allow", problem
+    if problem := internet_problem(allow):
+        yield "dnsbl_allow", problem
     for address in resolvers:
         if lists and _is_public(address):
             problem = f"{address} is a public resolver, which block lists refuse or answer with error codes"

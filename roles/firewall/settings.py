@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from roles.forms import network_problem
+from roles.forms import internet_problem, network_problem
 
 if TYPE_CHECKING:
     from roles.settings import Gateway
@@ -153,6 +153,9 @@ def firewall_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
             if problem := _network_problem(text):
                 yield f"firewall.{name}", problem
                 return
+        if problem := internet_problem(getattr(firewall, name)):
+            yield f"firewall.{name}", problem
+            return
     yield from _zone_problems(gateway)
 
 
@@ -176,7 +179,8 @@ def _zone_problem(zone: Zone, interfaces: list[str]) -> str:
         return f"{zone.interface!r} cannot be its interface; write it like eth0"
     if interfaces.count(zone.interface) > 1:
         return f"its interface {zone.interface} is another zone's too; give each zone its own"
-    return next((problem for text in zone.networks if (problem := _network_problem(text))), "")
+    wrong = next((problem for text in zone.networks if (problem := _network_problem(text))), "")
+    return wrong or internet_problem(zone.networks)
 
 
 def _reached_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:

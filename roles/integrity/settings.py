@@ -20,7 +20,7 @@ class Integrity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     at: Annotated[
         str,
         Meta(
-            pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$",
+            pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]\Z",
             description="Time of day of the look, by the gateway's clock; best after the nightly upgrades.",
         ),
     ] = "05:30"

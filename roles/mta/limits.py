@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from roles.forms import network_problem
+from roles.forms import internet_problem, network_problem
 
 # A network that may relay, or that no limit bounds, is somebody's own; larger ones need a reason that can be read.
 PLAIN_PREFIX: Final = {4: 16, 6: 48}
@@ -81,9 +81,13 @@ def limit_problems(limits: Limits, networks: Sequence[RelayNetwork]) -> Iterator
     for entry in networks:
         if problem := _network_problem(entry.network, entry.reason, "relay through the gateway"):
             yield "relay_networks", problem
+    if problem := internet_problem(entry.network for entry in networks):
+        yield "relay_networks", problem
     for text in limits.exempt:
         if problem := _network_problem(text, None, "send without limits"):
             yield "mta_limits.exempt", problem
+    if problem := internet_problem(limits.exempt):
+        yield "mta_limits.exempt", problem
     if limits.errors_slow > limits.errors:
         yield (
             "mta_limits.errors_slow",

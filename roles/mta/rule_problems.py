@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from roles.forms import is_fqdn, is_mail_address, network_problem
 from roles.mta.literals import address_of
+from roles.mta.rule_order import never_reached
 from roles.mta.rules import (
     AccessRule,
     ClientRule,
     ContentRule,
     HeloRule,
     MtaRules,
-    Network,
     Rule,
     SenderRule,
     is_regexp,
@@ -72,15 +72,10 @@ def rule_problems(setting: str, rules: Sequence[Rule]) -> Iterator[tuple[str, st
         seen.setdefault(rule.name, number)
         for problem in _problems(rule):
             yield setting, f"{where}: {problem}"
-    for number, rule in enumerate(rules, 1):
-        for earlier_number, earlier in enumerate(rules[: number - 1], 1):
-            if shadows(earlier, rule):
-                first = f"entry {earlier_number} ({earlier.name})"
-                yield (
-                    setting,
-                    f"entry {number} ({rule.name}) is never reached: {first} matches all that it does; move it up, or remove it",
-                )
-                break
+    for number, first in never_reached(rules):
+        rule, earlier = rules[number - 1], rules[first - 1]
+        problem = f"entry {number} ({rule.name}) is never reached: entry {first} ({earlier.name}) matches all that it does"
+        yield setting, f"{problem}; move it up, or remove it"
 
 
 def _problems(rule: Rule) -> Iterator[str]:
@@ -166,6 +161,8 @@ def _address_problem(match: str, *, sender: bool) -> str:
     below = domain.startswith(".") and _LABEL.fullmatch(domain[1:])
     if at and not local and (below or is_fqdn(domain.removeprefix("."))):
         return ""
+    if "*" in domain:
+        return f"{match!r} has `*` behind the @; write @.example.org for all domains below one, or a /regular expression/"
     return f"{match!r} is neither an address nor a domain; write it like alice@example.org, @example.org or @.example.org"
 
 
@@ -176,45 +173,3 @@ def accepts_anybody(rule: AccessRule) -> bool:
         return network.prefixlen < WIDEST_ACCEPT[network.version]
     expression = re.compile(pattern(rule), re.IGNORECASE)
     return all(expression.search(anybody) for anybody in _ANYBODY) or rule.match.strip("*.") == ""
-
-
-def shadows(earlier: Rule, later: Rule) -> bool:
-    """Say whether the later rule is never reached; what regular expressions have in common is not asked."""
-    if earlier.mode == "warn" or earlier.expires < later.expires or type(earlier) is not type(later):
-        return False
-    if isinstance(earlier, ContentRule) and isinstance(later, ContentRule):
-        warns = (earlier.verb == "warn") != (later.verb == "warn" or later.mode == "warn")
-        return earlier.part == later.part and earlier.match == later.match and not warns
-    if not (isinstance(earlier, AccessRule) and isinstance(later, AccessRule)):
-        return False
-    first, second = _network(earlier), _network(later)
-    if first is not None or second is not None:
-        return first is not None and second is not None and _holds(first, second)
-    return _covers(earlier, later)
-
-
-def _network(rule: AccessRule) -> Network | None:
-    return network_of(rule.match) if isinstance(rule, ClientRule) else None
-
-
-def _holds(first: Network, second: Network) -> bool:
-    return (
-        first.version == second.version
-        and first.prefixlen <= second.prefixlen
-        and second.network_address in first
-    )
-
-
-def _covers(earlier: AccessRule, later: AccessRule) -> bool:
-    """Say whether a name or address pattern matches all that another does, which is a plain one."""
-    if earlier.match.lower() == later.match.lower():
-        return True
-    if is_regexp(later.match) or "*" in later.match:
-        return False
-    domain = later.match.rpartition("@")[2]
-    # A whole domain stands for each address in it; one below it for each domain there.
-    plain = {"@": f"\0@{domain}", "@.": f"\0@\0{domain}"}
-    kind = later.match.removesuffix(domain.removeprefix("."))
-    if is_regexp(earlier.match) and kind in plain:
-        return False
-    return re.search(pattern(earlier), plain.get(kind, later.match), re.IGNORECASE | re.DOTALL) is not None

@@ -109,8 +109,8 @@ class SenderRule(AccessRule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     match: Annotated[
         str,
         Meta(
-            description="Address, `@domain`, `@.domain` (all below it), `<>` (the null sender of bounces), or "
-            "`/regular expression/` over the address."
+            description="Address (`*` in front of the @ stands for anything), `@domain`, `@.domain` (all below it), `<>` (the null sender "
+            "of bounces), or `/regular expression/` over the address."
         ),
     ]
 
@@ -122,7 +122,8 @@ class RecipientRule(AccessRule, frozen=True, kw_only=True, forbid_unknown_fields
     match: Annotated[
         str,
         Meta(
-            description="Address, `@domain`, `@.domain` (all below it), or `/regular expression/` over the address."
+            description="Address (`*` in front of the @ stands for anything), `@domain`, `@.domain` (all below it), or `/regular "
+            "expression/` over the address."
         ),
     ]
 
@@ -209,12 +210,17 @@ def pattern(rule: AccessRule, *, international: bool = False) -> str:
             quoted = f"({quoted}|{_either_case(other)})"
         if not local:
             return f"{'@.+' if domain.startswith('.') else '@'}{quoted}$"
-        return f"^{_quoted(local)}\\@{quoted}$"
+        return f"^{_globbed(local)}\\@{quoted}$"
     if isinstance(rule, HeloRule) and (address := address_of(match)):
         return literals.expression(address)
     # A name with a dot at its end is the same name (RFC 1034 3.1). DNS's answer about a client comes without.
     end = r"\.*$" if isinstance(rule, HeloRule) else "$"
-    return "^" + ".*".join(_quoted(piece) for piece in match.rstrip(".").split("*")) + end
+    return f"^{_globbed(match.rstrip('.'))}{end}"
+
+
+def _globbed(text: str) -> str:
+    """Return a text as a regular expression in which `*` stands for anything."""
+    return ".*".join(_quoted(piece) for piece in text.split("*"))
 
 
 def _quoted(text: str) -> str:

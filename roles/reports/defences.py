@@ -14,6 +14,7 @@ UNITS: Final = "/etc/systemd/system"
 # filterd's own default ([report] directory); what it writes is below the one directory that it may write in.
 STATE: Final = "/var/lib/filterd"
 DIRECTORY: Final = f"{STATE}/reports"
+PFLOGSUMM: Final = "/usr/sbin/pflogsumm"  # as filterd/report/gather.py runs it
 
 DEFENCES = (
     Defence(
@@ -29,6 +30,27 @@ DEFENCES = (
         ),
         unseen="It is mail for the administrator alone; the acceptance tests have it made, and count what it says.",
         weight=4,
+    ),
+    Defence(
+        id="reports.summary",
+        title="What the MTA's log says of a day is summed up",
+        why="What was delivered, deferred and sent back, by host and by hour, stands in the MTA's log alone.",
+        rows=("A25",),
+        sets=(
+            HostAnswer(
+                subject="whether pflogsumm sums up a log",
+                command=f"{PFLOGSUMM} --syslog-name=postfix /dev/null | grep -c '^Grand Totals'",
+                matches="1",
+                refuted_by="0",
+                mta="postfix",
+            ),
+        ),
+        unseen="It is a part of mail for the administrator alone; the acceptance tests look for the day's senders in it.",
+        lacks={
+            "sendmail": "pflogsumm(1) knows Postfix's log alone; in its place stand the ledger's figures, and filterd's own count of "
+            "what Sendmail's log says was refused, held and discarded (reports.daily)."
+        },
+        weight=2,
     ),
     Defence(
         id="reports.waiting",

@@ -15,7 +15,7 @@ class Reports(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     at: Annotated[
         str,
         Meta(
-            pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$",
+            pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]\Z",
             description="Time of day at which it is made, by the gateway's clock.",
         ),
     ] = "00:15"

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 _TIME = Meta(
-    pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$",
+    pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]\Z",
     description="Time of day, by the gateway's clock, at which updates begin; see `window_minutes`.",
 )
 _REBOOT = Meta(
-    pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$",
+    pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]\Z",
     description="Time of day, by the gateway's clock, of a reboot that updates ask for.",
 )
 # Debian Policy 5.6.1: what a package's name is made of.

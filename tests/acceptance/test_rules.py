@@ -1,5 +1,6 @@
 """Declared rules and choices through a live MTA: each verb, the log that names the rule, the dry run."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -115,6 +116,32 @@ def test_what_a_rule_holds_waits_for_a_person(wan: Outside, gateway: GatewayHost
     delivered(gateway, unique)
 
 
+def counted(gateway: GatewayHost, table: str, rule: str) -> int:
+    """Return how often this day's report counts a rule so far (``table``: warned, held or discarded)."""
+    found = json.loads(gateway.run("filterd report --day $(date +%F) --anew --json"))
+    return sum(int(row["messages"]) for row in found["door"][table] if row["key"] == rule)
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "rule"),
+    [
+        ("warned", "win-2026", "mta.sender.numbered"),
+        ("held", "review", "mta.sender.review"),
+        ("discarded", "trap", "mta.sender.trap"),
+    ],
+)
+def test_the_days_report_counts_what_a_rule_does(
+    table: str, name: str, rule: str, wan: Outside, gateway: GatewayHost
+) -> None:
+    # A15, A26
+    before = counted(gateway, table, rule)
+    said = send(wan, letter(mark(), PLAIN), sender=f"{name}@sender.example")
+    assert said.startswith("250 ")
+    if table == "held":
+        gateway.run(gateway.mta.release.format(id=queue_id(said)))
+    assert counted(gateway, table, rule) == before + 1
+
+
 # Header checks: how a message is marked for each rule of inventory/lab_rules.py, and what becomes of it.
 def marked(header: str, unique: str) -> bytes:
     return f"{header}\r\n".encode() + letter(unique, PLAIN)
@@ -161,6 +188,8 @@ def test_a_header_that_is_counted(
     (record,) = delivered(gateway, unique)
     assert words.encode() in record.content
     assert any("warning: header Subject" in each and logged in each for each in refused_by(gateway, rule))
+    # A15: a dry run is counted.
+    assert counted(gateway, "warned", rule) > 0
 
 
 @needs("mta.content-rules")

@@ -81,7 +81,7 @@ DEFENCES = (
     Defence(
         id="mta.recipient-verified",
         title="Only mailboxes that the next hop knows are taken mail for",
-        why="What the next hop refuses later must be bounced, and the bounce goes to whoever was named as the sender. What it could "
+        why="What the next hop refuses later is lost: a bounce would hit whoever was named as the sender (mta.backscatter). What it could "
         "not say while it was down, and that it knows nobody of that name, is asked again after two minutes: by Postfix's own "
         "measure a mailbox that was first written to in such a minute, or is new, would be put off for three hours.",
         rows=("A01", "R17"),
@@ -101,8 +101,8 @@ DEFENCES = (
         unseen="Which mailboxes do not exist only the next hop knows; the acceptance tests ask the lab's.",
         when=lambda gateway: bool(verified(gateway)),
         lacks={
-            "sendmail": "Sendmail asks no next hop while its client waits; in its place the next hop refuses, and the "
-            "bounce goes to a sender whom SPF and the domain checks let through; declare the mailboxes to have none.",
+            "sendmail": "Sendmail asks no next hop while its client waits; in its place the next hop refuses later, and "
+            "the notice goes to the administrator, or to a sender of the house (mta.backscatter); declare the mailboxes to have none.",
         },
         weight=7,
     ),

@@ -71,7 +71,9 @@ CONTENT = (
     Defence(
         id="mta.content-rules",
         title="Headers and lines that the operator names are refused, removed, held or counted",
-        why="A flood of one kind is stopped by a word of its headers before any engine is asked; what must be decoded is filterd's.",
+        why="A flood of one kind is stopped by a word of its headers before any engine is asked; what must be decoded is filterd's. "
+        "header_checks(5) knows a verb `filter` as well, which hands a message to a content filter behind the queue: here every "
+        "message goes through filterd before it is taken, whose `[[content]]` rules are that filter, so there is no such verb.",
         rows=("A15", "A16"),
         sets=(
             MainCf("header_checks", lambda g: check_map(g, "header_checks")),

@@ -6,6 +6,7 @@ import pytest
 
 from filterd.ledger.maillog import MailLog, Trail, parsed
 from filterd.ledger.reconcile import end_of
+from filterd.ledger.sendmaillog import decided
 
 NOW = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
 ID = "6AMFrFW5011199"
@@ -79,6 +80,39 @@ def test_what_is_refused_at_the_door_is_counted_by_its_ruleset() -> None:
     text = "ruleset=check_rcpt, arg1=<eve@elsewhere.example>, relay=x [192.0.2.1], reject=550 5.7.1 Relaying denied"
     list(log.read([f"2026-11-22T15:53:16+0000 mx1 sendmail[1]: {ID}: {text}\n"]))
     assert dict(log.refused_at_the_door) == {"reject check_rcpt": 1}
+
+
+# What quotes an address may hold is much, and each of these lines is of a message that was taken.
+@pytest.mark.parametrize(
+    "text",
+    [
+        CAME.replace("alice@sender.example", '"ruleset=a, reject=554"@x'),
+        CAME.replace("alice@sender.example", '"ruleset=a, arg1=b, relay=c [192.0.2.1], reject=554 no"@x'),
+        'ruleset=check_rcpt, arg1=<"a, reject=554 no"@x>, relay=x [192.0.2.1], quarantine=Held (rule mta.client.x)',
+        'ruleset=check_rcpt, arg1=<"a, reject=554 no"@x>, relay=x [192.0.2.1], discard',
+    ],
+)
+def test_18_what_a_sender_writes_makes_no_line_of_the_door(text: str) -> None:
+    log = MailLog(NOW)
+    list(log.read([f"2026-11-22T15:53:16+0000 mx1 sendmail[1]: {ID}: {text}\n"]))
+    assert not log.refused_at_the_door
+    assert list(log.trails) == [ID]
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "verb"),
+    [
+        ("a@x", "reject=550 5.7.1 <a@x>... Relaying denied", "reject"),
+        ('"b, quarantine=c"@x', 'reject=550 5.7.1 <"b, quarantine=c"@x>... Relaying denied', "reject"),
+        ('"b, quarantine=c"@x', "reject=550 5.7.1 Relaying denied", "reject"),
+        ('"b, reject=550 c"@x', "quarantine=Held", "quarantine"),
+        ('"b, reject=550 c, reject=550 c"@x', "quarantine=Held", "quarantine"),
+    ],
+)
+def test_a_rulesets_decision_is_not_what_an_address_says(address: str, said: str, verb: str) -> None:
+    found = decided(f"{ID}: ruleset=check_rcpt, arg1=<{address}>, relay=x [192.0.2.1], {said}")
+    assert found is not None
+    assert (found.ruleset, found.verb, found.said) == ("check_rcpt", verb, said.partition("=")[2])
 
 
 @pytest.mark.parametrize("tag", ["sm-client[1]", "cron[1]", "sendmail", "sendmail[x]"])

@@ -90,6 +90,21 @@ def test_a_certificates_key_is_named_as_openssl_names_it(
     assert f"_25._tcp.mx1.example.org. 3600 IN TLSA 3 1 1 {digest}\n" in capsys.readouterr().out
 
 
+def test_7_gateways_that_contradict_each_other_publish_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = settings(hostname="mx2.example.org", publish={"dmarc": "reject"})
+    monkeypatch.setattr(command, "hosts_of", lambda _inventory: {**HOSTS, "two": two})
+    assert command.main(["inventory.py"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        "publish: example.net: mx1.example.org and mx2.example.org relay it and differ in `publish.dmarc` ('none' and 'reject'); "
+        "give both the same\n"
+    )
+    assert command.main(["inventory.py", "--host", "two"]) == command.LIVE
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -1,12 +1,14 @@
 """The records to publish: what they say, in a form that a name server reads."""
 
 import hashlib
+import re
 
 import dns.zone
+import msgspec
 import pytest
 
 from publish import records
-from publish.records import Record, plan
+from publish.records import ContradictionError, Record, plan
 from roles.errors import SettingError
 from tests.unit.roles.examples import gateway
 
@@ -21,7 +23,8 @@ ONE = gateway(publish=PUBLISHED)
 TWO = gateway(
     hostname="mx2.example.org",
     relay_domains={"example.org": "[192.0.2.25]:25"},
-    publish={"addresses": ["203.0.113.8"], "preference": 20, "mta_sts": "enforce"},
+    administrator="postmaster@example.net",
+    publish={**PUBLISHED, "addresses": ["203.0.113.8"], "preference": 20},
 )
 
 
@@ -41,7 +44,8 @@ def values(owner: str, kind: str, *gateways: object, keys: dict[str, list[str]] 
     ],
 )
 def test_an_address_for_reports_is_a_uri_that_means_it_alone(local_part: str, written: str) -> None:
-    chosen = gateway(administrator=f"{local_part}@example.org", publish=PUBLISHED)
+    # The setting takes fewer characters; what makes a URI of an address does not rely on that.
+    chosen = msgspec.structs.replace(ONE, administrator=f"{local_part}@example.org")
     assert values("_dmarc.example.org.", "TXT", chosen) == [
         f"v=DMARC1; p=quarantine; rua=mailto:{written}@example.org"
     ]
@@ -79,6 +83,50 @@ def test_who_gets_a_domains_dmarc_reports_says_that_they_are_welcome() -> None:
     below = gateway(administrator="postmaster@office.example.org", publish=PUBLISHED)
     assert not values("example.org._report._dmarc.office.example.org.", "TXT", below)
     assert values("example.net._report._dmarc.office.example.org.", "TXT", below) == ["v=DMARC1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("dmarc", "none", "('quarantine' and 'none')"),
+        ("spf", [], "(['include:_spf.example.com'] and [])"),
+        ("spf_others", "~all", "('-all' and '~all')"),
+        ("mta_sts", "testing", "('enforce' and 'testing')"),
+        ("mta_sts_max_age", 86_400, "(604800 and 86400)"),
+        ("dkim", {}, "`publish.dkim`; give"),
+    ],
+)
+def test_7_gateways_of_one_domain_that_say_different_things_of_it_are_named(
+    name: str, value: object, said: str
+) -> None:
+    other = gateway(
+        hostname="mx2.example.org",
+        relay_domains={"example.org": "[192.0.2.25]:25"},
+        publish={**PUBLISHED, name: value},
+    )
+    for order in ((ONE, other), (other, ONE)):
+        with pytest.raises(ContradictionError) as raised:
+            plan(order, {})
+        words = str(raised.value)
+        assert f"`publish.{name}`" in words
+        assert "example.org: " in words
+        assert {"mx1.example.org", "mx2.example.org"} <= set(words.split())
+    with pytest.raises(ContradictionError, match=re.escape(said)):
+        plan((ONE, other), {})
+    # Of domains of their own they may say what they like.
+    apart = msgspec.structs.replace(other, relay_domains={"example.com": "[192.0.2.25]:25"})
+    assert plan((ONE, apart), {})
+
+
+def test_7_reports_that_two_gateways_would_have_sent_to_two_addresses_are_said() -> None:
+    other = msgspec.structs.replace(TWO, administrator="hostmaster@example.org")
+    said = [each for each in plan((ONE, other), {}).lacking if "reports go to" in each]
+    assert said == [
+        f"example.org: {kind} reports go to postmaster@example.net as mx1.example.org says, not to hostmaster@example.org as "
+        f"mx2.example.org does; give both the same `{setting}`"
+        for kind, setting in (("DMARC", "administrator"), ("TLS-RPT", "tls.report_address"))
+    ]
+    assert not [each for each in plan((ONE, TWO), {}).lacking if "reports" in each]
 
 
 def test_the_policys_id_changes_with_the_policy() -> None:

@@ -58,3 +58,47 @@ def test_b9_no_setting_takes_a_network_that_one_of_its_readers_would_skip(name: 
 def test_every_setting_takes_networks_and_addresses_of_both_families(name: str, text: str) -> None:
     assert network_problem(text) == ""
     gateway(**SETTINGS[name](text))
+
+
+def listed(name: str, texts: list[str]) -> dict[str, Any]:
+    """Return a setting that takes networks with several of them."""
+    if name == "relay_networks":
+        return {name: [{"network": each, "reason": "x"} for each in texts]}
+    layer, dot, rest = name.partition(".")
+    return {layer: {rest: texts}} if dot else {name: texts}
+
+
+@pytest.mark.parametrize(
+    "name", ["relay_networks", "internal_networks", "dnsbl_allow", "firewall.never_banned"]
+)
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["0.0.0.0/1", "128.0.0.0/1"],
+        ["128.0.0.0/1"],
+        ["0.0.0.0/2", "128.0.0.0/2"],
+        [f"{first}.0.0.0/8" for first in range(64, 192)],
+        ["::/1"],
+        ["8000::/1"],
+        ["2000::/3"],
+        ["2000::/4"],
+        ["2000::/5", "3000::/5"],
+        ["0.0.0.0/0"],
+        ["::/0"],
+    ],
+    ids=lambda texts: texts[0],
+)
+def test_13_no_setting_takes_half_the_internet_in_one_or_in_parts(name: str, texts: list[str]) -> None:
+    with pytest.raises(SettingError, match=r"half the internet or more|the whole internet") as raised:
+        gateway(**listed(name, texts))
+    assert f"`{name}" in str(raised.value)
+
+
+def test_13_what_is_outbound_is_looked_at_together() -> None:
+    with pytest.raises(SettingError, match="`internal_networks`"):
+        gateway(**listed("relay_networks", ["0.0.0.0/2"]), **listed("internal_networks", ["64.0.0.0/2"]))
+
+
+def test_13_large_networks_that_are_somebodys_are_taken() -> None:
+    own = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "2001:db8::/32", "0.0.0.0/2"]
+    assert gateway(**listed("relay_networks", own), **listed("dnsbl_allow", own))

@@ -7,6 +7,7 @@ import pytest
 
 from audit import __main__ as audit
 from audit.assess import assessment, command
+from audit.errors import AuditError
 from audit.probes.host import Answer
 from audit.target import Target
 from publish.live import AskError, Found
@@ -228,3 +229,9 @@ def test_each_host_has_findings_of_its_own_records(monkeypatch: pytest.MonkeyPat
     # Mail for the domain comes by both, and so both are asked for.
     wanted = [each.wanted for each in found["a"] if each.type == "MX"]
     assert wanted == ["10 a.example.org.", "10 b.example.org."]
+    # What both say of the domain must be the same.
+    strict = Target.of("b", data("b", "192.0.2.2") | {"publish": {"dmarc": "reject"}})
+    with pytest.raises(
+        AuditError, match=r"a\.example\.org and b\.example\.org relay it and differ in `publish\.dmarc`"
+    ):
+        command._published([targets[0], strict], "192.0.2.53")
