@@ -58,7 +58,7 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
         "relay_networks": [{"network": "198.18.0.0/26"}],
         "recipients": RECIPIENTS,
         "recipient_delimiter": "+",
-        "mta_rules": rules,
+        "mta_rules": {**rules, "smtputf8": True},
         "mta_limits": LIMITS,
         "relay_domains": {
             "bastide.example": next_hop,

@@ -45,7 +45,7 @@ def in_a_labels(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def spellings(gateway: "Gateway", *domains: str) -> tuple[str, ...]:
     """Return how an envelope may name domains, given in A-labels: also in U-labels where the MTA takes such."""
-    if gateway.mta != "postfix" or gateway.mta_rules.headers_7bit:
+    if gateway.mta != "postfix" or not gateway.mta_rules.smtputf8:
         return domains
     return tuple(dict.fromkeys(name for domain in domains for name in (domain, in_unicode(domain))))
 

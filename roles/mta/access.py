@@ -11,6 +11,10 @@ from roles.mta.rules import AccessRule, ClientRule, ContentRule, in_force, netwo
 from roles.settings import Gateway
 
 DIRECTORY: Final = "/etc/postfix/rules"
+# Refused before any table is asked for it.
+LONG: Final = "long.pcre"
+PATH: Final = 256 - 2  # octets, without the brackets
+KEY: Final = 511  # octets of a key of LMDB's
 _HEAD: Final = "# Written by Bastide; changes are undone by the next deploy. See {manual}.\n"
 _MANUALS: Final = {"cidr": "cidr_table(5)", "pcre": "pcre_table(5)"}
 # access(5); enhanced codes of RFC 3463 3.8. What a rule that warns would do, its text says.
@@ -170,4 +174,18 @@ def check_map(gateway: Gateway, parameter: str) -> str:
 
 def rule_files(gateway: Gateway) -> dict[str, str]:
     """Return the texts of all tables by the names of their files."""
-    return {table.file: table.text for table in tables(gateway)}
+    return {LONG: _too_long(), **{table.file: table.text for table in tables(gateway)}}
+
+
+def _too_long() -> str:
+    """Return the table of addresses longer than a path is (RFC 5321 4.5.3.1.3).
+
+    Letters beyond ASCII have up to four octets, and where Postfix counts letters a key of its lmdb tables may have 511 octets.
+    """
+    said = "REJECT 5.1.3 Address too long (rule mta.address-length)"
+    return (
+        _HEAD.format(manual=_MANUALS["pcre"])
+        + rf"""/^.{{{PATH + 1},}}$/ {said}
+/^(?=.*[^\x00-\x7f]).{{{KEY // 4 + 1},}}$/ {said}
+"""
+    )

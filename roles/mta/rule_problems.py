@@ -51,6 +51,8 @@ def rules_problems(rules: MtaRules) -> Iterator[tuple[str, str]]:
     """Give (setting, what is wrong and the remedy) for all that is declared of one gateway's rules."""
     for word in ("client", "helo", "sender", "recipient", "content"):
         yield from rule_problems(f"mta_rules.{word}", getattr(rules, word))
+    if rules.headers_7bit and rules.smtputf8:
+        yield "mta_rules.headers_7bit", "it refuses what `smtputf8` invites; leave one of them out"
     for name in rules.warn_only:
         if name not in WARNABLE:
             yield (

@@ -261,7 +261,15 @@ class MtaRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     headers_7bit: Annotated[
         bool,
         Meta(
-            description="Refuse headers with bytes beyond ASCII. SMTPUTF8 (RFC 6531) is then not offered: it is made of them."
+            description="Refuse headers with bytes beyond ASCII; not together with `smtputf8`, which is made of them."
+        ),
+    ] = False
+
+    smtputf8: Annotated[
+        bool,
+        Meta(
+            description="Under Postfix: offer SMTPUTF8 (RFC 6531), for addresses beyond ASCII. Only where every next hop offers it as "
+            "well: what one does not take comes back, and a sender outside is told nothing of that. Sendmail never offers it."
         ),
     ] = False
 

@@ -59,7 +59,7 @@ def _postfix() -> Iterator[Waiting]:
 
 
 def _sendmail() -> Iterator[Waiting]:
-    for path in (one for queue in QUEUES for one in queue.rglob("[qh]f*")):
+    for path in (one for queue in QUEUES for one in queue.rglob("[qhQ]f*")):
         try:
             found = of_sendmail(path.read_text("utf-8", "replace"))
         except FileNotFoundError:

@@ -1,5 +1,6 @@
 """Which recipients there are: what the next hop would refuse later is refused at once."""
 
+from roles.claims import Reply
 from roles.defence import Defence
 from roles.kinds import (
     FileMode,
@@ -11,6 +12,8 @@ from roles.kinds import (
     SendmailRule,
     TableRestrictions,
 )
+from roles.mta.access import DIRECTORY, LONG
+from roles.mta.defences.dialogue import EHLO, MAIL
 from roles.mta.known import LDAP_FILES, LIST, VERIFIED, directories, known, listed_map, verified
 from roles.mta.rulesets import called, listed, put_off_unless_answered, subaddress_map
 from roles.settings import Gateway
@@ -41,6 +44,28 @@ def _domain_asked(gateway: Gateway) -> tuple[str, ...]:
 
 
 DEFENCES = (
+    Defence(
+        id="mta.address-length",
+        title="Addresses longer than SMTP allows are asked for nowhere",
+        why="RFC 5321 ends a path at 256 octets. A key of more than 511 ends the service of Postfix's that asks the next hop, again and "
+        "again while its client waits: one stranger's command would keep everybody's mail out.",
+        rows=("A24", "P18"),
+        sets=(
+            TableRestrictions(
+                "smtpd_recipient_restrictions", lambda _: (f"check_recipient_access pcre:{DIRECTORY}/{LONG}",)
+            ),
+        ),
+        claims=tuple(
+            Reply(
+                about=f"recipient-of-{length}",
+                lines=(EHLO, MAIL, f"RCPT TO:<{'a' * length}@{{domain}}>"),
+                matches=r"5\d\d[ -](?s:.*)",
+                refuted_by="250 2.1.5 Ok",
+            )
+            for length in (250, 505, 900)
+        ),
+        weight=8,
+    ),
     Defence(
         id="mta.recipient-listed",
         title="Mailboxes of domains with a list or a directory are those that stand there",
@@ -117,7 +142,7 @@ DEFENCES = (
             Restriction(
                 "smtpd_recipient_restrictions",
                 "reject_unknown_recipient_domain",
-                says="Recipient address rejected: Domain not found",
+                says=r"Recipient address rejected: Domain (not found|\S+ does not accept mail \(nullMX\))",
             ),
             SendmailRule("Local_check_relay", _domain_asked),
         ),

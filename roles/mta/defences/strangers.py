@@ -145,11 +145,14 @@ DEFENCES = (
         id="mta.sender-domain",
         title="A sender's domain is one that could be answered",
         why="Nobody can be told at an address whose domain does not exist. DNS is sometimes wrong, so the refusal is never "
-        "for good: 550 at NXDOMAIN, as often advised, has lost honest mail.",
+        "for good: 550 at NXDOMAIN, as often advised, has lost honest mail. Postfix refuses for good a domain that says itself that it "
+        "takes no mail (RFC 7505); Sendmail takes its mail.",
         rows=("A08", "A13"),
         sets=(
             Restriction(
-                _LIST, "reject_unknown_sender_domain", says="Sender address rejected: Domain not found"
+                _LIST,
+                "reject_unknown_sender_domain",
+                says=r"Sender address rejected: Domain (not found|\S+ does not accept mail \(nullMX\))",
             ),
             MainCf("unknown_address_reject_code", "450"),
             MainCf("unknown_address_tempfail_action", "defer_if_permit"),

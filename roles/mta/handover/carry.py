@@ -40,6 +40,15 @@ _HELD: Final = {
     "postfix": (SPOOL / "hold", "*", "on hold", "`postsuper -H` or `postsuper -d`"),
     "sendmail": (QUEUE, "hf*", "in quarantine", "`sendmail -qQ -Q` or removing them"),
 }
+# What Sendmail could neither deliver nor tell anybody of: it keeps it under this name, tries it no more, and mailq(1) shows none.
+_LOST: Final = {
+    "sendmail": (
+        QUEUE,
+        "Qf*",
+        "given up, and nobody was told",
+        "removing them, or renaming each to begin with qf,",
+    ),
+}
 # Where what the host's own programs wrote waits for filterd, and what brings it on. Nothing is carried that was not filtered.
 _OWN: Final = {
     "postfix": (
@@ -327,10 +336,10 @@ def may(mta: str) -> None:
 
 def _decided(mta: str) -> None:
     """Raise CannotCarryError for what nobody has let go, or filtered, yet: it would be let go."""
-    directory, pattern, name, remedy = _HELD[mta]
-    held = _ids(directory, pattern)
-    if held:
-        raise CannotCarryError(f"{len(held)} messages are {name} ({held[0].name} …): {remedy} first")
+    for directory, pattern, name, remedy in (kind[mta] for kind in (_HELD, _LOST) if mta in kind):
+        held = _ids(directory, pattern)
+        if held:
+            raise CannotCarryError(f"{len(held)} messages are {name} ({held[0]} …): {remedy} first")
     directory, pattern, remedy = _OWN[mta]
     deadline = time.monotonic() + _OWN_MAIL_S
     while own := _ids(directory, pattern):

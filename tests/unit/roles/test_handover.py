@@ -217,6 +217,7 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(carry, "QUEUE", made)
     monkeypatch.setattr(carry, "_BETWEEN_S", 0.01)
     monkeypatch.setitem(carry._HELD, "sendmail", (made, *carry._HELD["sendmail"][1:]))
+    monkeypatch.setitem(carry._LOST, "sendmail", (made, *carry._LOST["sendmail"][1:]))
     (tmp_path / "own").mkdir()
     monkeypatch.setitem(carry._OWN, "sendmail", (tmp_path / "own", *carry._OWN["sendmail"][1:]))
     monkeypatch.setattr(carry, "_OWN_MAIL_S", 0.3)
@@ -248,8 +249,17 @@ def test_what_is_held_is_named_and_stops_it(
     (queue / "qf1").rename(queue / "hf1")
     for words in (["may", "sendmail"], ["out", "sendmail", str(tmp_path / "handover")]):
         assert carry.main(words) == 1
-        assert "1 messages are in quarantine (hf1" in capsys.readouterr().err
+        assert f"1 messages are in quarantine ({queue}/hf1" in capsys.readouterr().err
     assert (queue / "hf1").exists()
+
+
+def test_what_sendmail_gave_up_is_named_and_stops_it(
+    queue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (queue / "qf1").rename(queue / "Qf1")
+    for words in (["may", "sendmail"], ["out", "sendmail", str(tmp_path / "handover")]):
+        assert carry.main(words) == 1
+        assert f"1 messages are given up, and nobody was told ({queue}/Qf1" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("queue")

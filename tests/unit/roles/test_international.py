@@ -23,7 +23,9 @@ LDAP = {"servers": ["ldaps://ldap.example.org"], "base": "dc=example"}
 
 
 def house(**changes: Any) -> Gateway:
-    return gateway(**{"relay_domains": {U: "[192.0.2.25]:25", "example.org": "[192.0.2.26]:25"}, **changes})
+    domains = {U: "[192.0.2.25]:25", "example.org": "[192.0.2.26]:25"}
+    rules = {"smtputf8": True, **changes.pop("mta_rules", {})}
+    return gateway(**{"relay_domains": domains, "mta_rules": rules, **changes})
 
 
 @pytest.mark.parametrize(
@@ -129,12 +131,12 @@ def test_b13_postfix_knows_a_domain_in_both_spellings() -> None:
 
 
 def test_b13_tls_that_a_domain_must_have_is_asked_for_either_spelling() -> None:
-    chosen = gateway(tls={"mandatory": {U: {"level": "encrypt"}}})
+    chosen = gateway(tls={"mandatory": {U: {"level": "encrypt"}}}, mta_rules={"smtputf8": True})
     policies = next_hop_policies(chosen)
     assert (policies[A], policies[U]) == ("encrypt", "encrypt")
 
 
-@pytest.mark.parametrize("changes", [{"mta": "sendmail"}, {"mta_rules": {"headers_7bit": True}}])
+@pytest.mark.parametrize("changes", [{"mta": "sendmail"}, {"mta_rules": {"smtputf8": False}}])
 def test_where_no_envelope_holds_u_labels_tables_hold_none(changes: dict[str, Any]) -> None:
     assert spellings(house(**changes), A) == (A,)
     if "mta" in changes:

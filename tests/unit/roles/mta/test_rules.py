@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from roles.errors import SettingError
-from roles.mta.access import access_tables, check_map, content_tables, entries, rule_files
+from roles.mta.access import LONG, access_tables, check_map, content_tables, entries, rule_files
 from roles.mta.rule_problems import WARNABLE
 from roles.mta.rules import MtaRules, expired, in_force
 from roles.registry import DEFENCES
@@ -309,16 +309,39 @@ def test_what_has_run_out_is_in_no_table() -> None:
             "content": [rule("content", expires="2020-01-01")],
         }
     )
-    assert rule_files(late) == {}
+    assert list(rule_files(late)) == [LONG]
     assert check_map(late, "header_checks") == ""
     assert not any(
-        "rules/" in entry for pairs in restriction_lists(DEFENCES, late).values() for _, entry in pairs
+        "rules/" in entry and LONG not in entry
+        for pairs in restriction_lists(DEFENCES, late).values()
+        for _, entry in pairs
     )
 
 
 def test_no_rules_are_no_tables() -> None:
-    assert rule_files(gateway()) == {}
+    assert list(rule_files(gateway())) == [LONG]
     assert MtaRules().every() == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "refused"),
+    [
+        ("a" * 242 + "@example.org", False),  # 254 octets: RFC 5321 4.5.3.1.3
+        ("a" * 243 + "@example.org", True),
+        ("a" * 600 + "@example.org", True),
+        ("ü" * 115 + "@example.org", False),
+        ("ü" * 116 + "@example.org", True),
+        ("\U0001f4e7" * 116 + "@example.org", True),
+    ],
+)
+def test_an_address_is_refused_before_it_is_a_key_that_no_table_can_have(
+    address: str, *, refused: bool
+) -> None:
+    lines = [line for line in rule_files(gateway())[LONG].splitlines() if line.startswith("/")]
+    found = [re.search(line.split("/")[1], address) for line in lines]
+    assert any(found) is refused
+    # However it counts, what is let by is a key.
+    assert refused or len(address.encode()) <= 511
 
 
 def lists(**rules: Any) -> dict[str, list[str]]:
@@ -391,8 +414,13 @@ def test_each_refusal_of_a_restriction_names_its_record() -> None:
         assert found[0].endswith(f"\\c (rule {record})")
 
 
-def test_seven_bits_switch_smtputf8_off() -> None:
+def test_smtputf8_is_offered_where_it_was_declared_and_never_with_headers_of_seven_bits() -> None:
     # A19
-    (defence,) = [each for each in DEFENCES if each.id == "mta.headers-7bit"]
-    assert not defence.stands(gateway())
-    assert defence.stands(gateway(mta_rules={"headers_7bit": True}))
+    (offered,) = [each for each in DEFENCES if each.id == "mta.smtputf8"]
+    assert offered.stands(gateway())
+    assert not offered.stands(gateway(mta_rules={"smtputf8": True}))
+    (seven,) = [each for each in DEFENCES if each.id == "mta.headers-7bit"]
+    assert not seven.stands(gateway())
+    assert seven.stands(gateway(mta_rules={"headers_7bit": True}))
+    with pytest.raises(SettingError, match="headers_7bit"):
+        gateway(mta_rules={"headers_7bit": True, "smtputf8": True})
