@@ -45,15 +45,17 @@ class Desk:
 
 
 @contextlib.contextmanager
-def desk(options: argparse.Namespace, *, current: bool = True) -> Iterator[Desk]:
+def desk(options: argparse.Namespace, *, current: bool = True, makes: bool = False) -> Iterator[Desk]:
     """Open the ledger that the configuration names; ``current``: with the tables that this release needs.
+
+    ``makes``: it need not be there yet.
 
     Raises ConfigError, LedgerError, RefusedError; whatever goes wrong with the database within is a LedgerError.
     """
     _encodable(options)
     _may_choose(options.config)
     config = load(options.config)
-    directory = _directory(config)
+    directory = _directory(config, makes=makes)
     actor = _actor(getattr(options, "actor", ""), config, _owner(directory))
     become_owner(directory)
     engine = database.opened(config.ledger, patient=True)
@@ -78,14 +80,21 @@ def _encodable(options: argparse.Namespace) -> None:
                 raise UsageError(f"{name}: {text!a} is no UTF-8; write * for what is not")
 
 
-def _directory(config: Config) -> Path:
-    """Return the directory whose owner the ledger's is."""
+def _directory(config: Config, *, makes: bool) -> Path:
+    """Return the directory whose owner the ledger's is; ``makes``: or that will be in it."""
     file = ledger_file(config)
-    if file is not None and os.access(file.parent, os.X_OK) and not file.is_file():
+    if file is not None and not makes and os.access(file.parent, os.X_OK) and not file.is_file():
         raise LedgerError(
             f"there is no ledger at {file}: start filterd, which makes it, or give another --config"
         )
-    return Path(config.store.directory) if file is None else file.parent
+    place = Path(config.store.directory) if file is None else file.parent
+    if makes or file is None:
+        # A store is made with the first content that is kept.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            place.stat()
+            return place
+        return place.parent
+    return place
 
 
 def _owner(directory: Path) -> int:

@@ -266,13 +266,18 @@ def _ledger(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--log", metavar="FILE", help="a log of the MTA in place of the journal; - is standard input"
     )
     one.set_defaults(module="reporting")
-    top = commands.add_parser("ledger", help="the ledger's tables: status, upgrade, downgrade")
+    top = commands.add_parser("ledger", help="the ledger's tables: status, upgrade, downgrade, move")
     top.set_defaults(module="tables")
     deeds = top.add_subparsers(dest="deed", required=True, metavar="DEED")
     deeds.add_parser("status", parents=[_shared()], help="say what revision and how many rows they have")
     deeds.add_parser("upgrade", parents=[_shared()], help="bring them to this release's revision")
     one = deeds.add_parser("downgrade", parents=[_shared()], help="bring them back for an older release")
     one.add_argument("revision", type=_row, metavar="REV", help="number of the revision")
+    one = deeds.add_parser(
+        "move", parents=[_shared()], help="move all that another ledger of this gateway holds into this one"
+    )
+    one.add_argument("source", metavar="URL", help="where it is: as [ledger] url was before")
+    one.add_argument("--as", dest="actor", default="", metavar="NAME", help="who does it (root only)")
 
 
 def _client(text: str) -> str:

@@ -182,16 +182,24 @@ class Blobs:
 
         Else a new or restored database, which knows none of them, would have them all swept. Raises OSError.
         """
-        mark = self._directory / _OWNER
-        self._directory.mkdir(mode=0o700, exist_ok=True)
+        if owner := self.owner():
+            return owner == ledger
+        self.give_to(ledger)
+        return True
+
+    def owner(self) -> str:
+        """Return the name of the ledger whose contents these are; "" for none yet. Raises OSError."""
         with contextlib.suppress(FileNotFoundError):
             # An empty one was begun when there was no room for it.
-            if owner := mark.read_text(encoding="ascii").strip():
-                return owner == ledger
+            return (self._directory / _OWNER).read_text(encoding="ascii").strip()
+        return ""
+
+    def give_to(self, ledger: str) -> None:
+        """Make the contents those of the ledger of that name. Raises OSError."""
+        self._directory.mkdir(mode=0o700, exist_ok=True)
         fresh = self._directory / f"{_FRESH}{_OWNER}"
         fresh.write_text(ledger + "\n", encoding="ascii")
-        fresh.rename(mark)
-        return True
+        fresh.rename(self._directory / _OWNER)
 
     def digests(self) -> Iterator[tuple[str, float]]:
         """Return all contents that are there, and when they were last written (seconds since 1970)."""
