@@ -16,6 +16,7 @@ from filterd.config.ledger import LedgerSettings
 from filterd.errors import UsageError
 from filterd.ledger import database, moving
 from filterd.ledger import schema as s
+from filterd.ledger.acts import note
 from filterd.ledger.blobs import Blobs
 from filterd.ledger.moving import Moved
 from filterd.ledger.queries import Filter, kept, message
@@ -68,7 +69,7 @@ def filled(engine: Engine, home: Path, number: int = 0) -> str:
     one = quarantined(home, "b@example.org", "c@example.org", number=number + 1)
     write(engine, record(number, "a@example.org"), one)
     with database.writing(engine) as connection:
-        moving.note(connection, ALICE, "hold", one.kept[0].id, detail="x")
+        note(connection, ALICE, "hold", one.kept[0].id, detail="x")
         connection.execute(
             insert(s.LISTED), [_LISTED] if engine.dialect.name == "sqlite" else [_LISTED | {"note": "ab"}]
         )
