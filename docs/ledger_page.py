@@ -12,6 +12,7 @@ from filterd.cli.lists import ListDone, ListsPage
 from filterd.cli.messages import MessagesPage
 from filterd.cli.quarantine import Done, KeptPage, KeptWhole
 from filterd.cli.status import Status
+from filterd.cli.store import KeysChanged, StoreSeen
 from filterd.cli.tables import LedgerStatus
 from filterd.findings import Verdict
 from filterd.ledger.moving import Moved
@@ -35,6 +36,8 @@ _RECORDS: dict[str, type[Struct]] = {
     "filterd reconcile": Reconciled,
     "filterd ledger status, upgrade, downgrade": LedgerStatus,
     "filterd ledger move": Moved,
+    "filterd store status, reseal": StoreSeen,
+    "filterd store new-key, drop-keys": KeysChanged,
     "filterd status": Status,
     "filterd bench": Benched,
 }

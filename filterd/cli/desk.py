@@ -17,9 +17,10 @@ from sqlalchemy import Engine
 from filterd.config import DEFAULT_PATH, Config, load
 from filterd.errors import ConfigError, UsageError
 from filterd.ledger import database
-from filterd.ledger.blobs import Blobs, key_from
+from filterd.ledger.blobs import Blobs
 from filterd.ledger.database import LedgerError
 from filterd.ledger.figures import ledger_file
+from filterd.ledger.keys import Keys
 from filterd.ledger.roles import Actor, Deed, RefusedError, may
 
 _LOGIN_UID: Final = Path("/proc/self/loginuid")
@@ -36,12 +37,22 @@ class Desk:
 
     def blobs(self) -> Blobs:
         """Return the store. Raises ConfigError for a bad key."""
-        return Blobs(self.config.store.directory, key_from(self.config.store.key_file))
+        return Blobs(self.config.store.directory, read=Keys(self.config.store.key_file))
 
     def allow(self, deed: Deed) -> None:
         """Return if the actor may do this where no entry is concerned. Raises RefusedError."""
-        if not may(self.actor.role, deed, ""):
-            raise RefusedError(f"{self.actor.name} ({self.actor.role}) may not do this: ask an administrator")
+        _allow(self.actor, deed)
+
+
+def allowed(options: argparse.Namespace, config: Config, deed: Deed) -> None:
+    """Return if whoever is here may do this to what is not the ledger's; root stays root. Raises RefusedError, LedgerError."""
+    _may_choose(options.config)
+    _allow(_actor(getattr(options, "actor", ""), config, _owner(_directory(config, makes=False))), deed)
+
+
+def _allow(actor: Actor, deed: Deed) -> None:
+    if not may(actor.role, deed, ""):
+        raise RefusedError(f"{actor.name} ({actor.role}) may not do this: ask an administrator")
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     _messages(commands)
     _quarantine(commands)
     _lists(commands)
+    _store(commands)
     _ledger(commands)
     return top
 
@@ -227,6 +228,22 @@ def _lists(commands: "Commands[argparse.ArgumentParser]") -> None:
     one = deeds.add_parser("show", parents=[_shared()], help="show the entries that are in force")
     one.add_argument("--verdict", default="", choices=["accept", "reject"])
     one.add_argument("--expired", action="store_true", help="also those that have run out")
+
+
+def _store(commands: "Commands[argparse.ArgumentParser]") -> None:
+    top = commands.add_parser(
+        "store", help="keys that kept contents are sealed with: status, new-key, reseal, drop-keys"
+    )
+    top.set_defaults(module="store")
+    deeds = top.add_subparsers(dest="deed", required=True, metavar="DEED")
+    for name, help_ in (
+        ("status", "count contents by the key that they need"),
+        ("new-key", "make a key, with which contents are written from now on (root)"),
+        ("reseal", "seal with the newest key what is not; the daemon may run"),
+        ("drop-keys", "remove the keys that no content needs (root)"),
+    ):
+        one = deeds.add_parser(name, parents=[_shared()], help=help_)
+        one.add_argument("--as", dest="actor", default="", metavar="NAME", help="who does it (root only)")
 
 
 def _ledger(commands: "Commands[argparse.ArgumentParser]") -> None:
