@@ -136,6 +136,8 @@ def become_owner(directory: Path) -> None:
     os.initgroups(entry.pw_name, entry.pw_gid)
     os.setgid(entry.pw_gid)
     os.setuid(uid)
+    # Libraries look for settings in the home of whoever this is (libpq: ~/.postgresql, ~/.pgpass).
+    os.environ["HOME"] = entry.pw_dir
 
 
 def _usable(engine: Engine) -> None:

@@ -2,7 +2,7 @@
 
 from roles.filterd import ledger
 from roles.filterd.defences import DEFENCES
-from roles.filterd.postgresql import ledger_moved, server_here
+from roles.filterd.postgresql import NOT_LEFT, REACHED, ledger_moved, server_here
 from roles.filterd.release import DIRECTORY, release_installed
 from roles.filterd.settings import authorities_of, password_of
 from roles.filterd.wheelhouse import files, release, wheelhouse
@@ -28,17 +28,6 @@ if ! [ -s {STORE_KEY} ]; then
 fi
 chown filterd:filterd {STORE_KEY}
 chmod 400 {STORE_KEY}"""
-# A ledger on a server may be a fleet's, so nothing is moved out of it; what it alone knows of must not be left behind.
-_LEFT_ELSEWHERE = f"""
-old=$(python3 -c 'import sys, tomllib; print(tomllib.load(sys.stdin.buffer)["ledger"]["url"])' <{CONFIG_FILE} 2>/dev/null || true)
-kept=$(find /var/lib/filterd/store -type f -path "*/[0-9a-f][0-9a-f]/*" 2>/dev/null | wc -l)
-case $old in *hostaddr=*)
-  if [ $kept -gt 0 ]; then
-    echo "the setting ledger would leave $kept kept contents in /var/lib/filterd/store that only the ledger at $old knows: release or \
-delete them (filterd quarantine), wait an hour for them to go, and deploy again" >&2
-    exit 1
-  fi ;;
-esac"""
 _GROUPS = "id -nG filterd 2>/dev/null | tr ' ' '\\n' | sort | xargs"
 
 
@@ -70,12 +59,12 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     if reached_by:
         # Before the configuration, whose check reads them.
         files_owned(name="Write what the ledger's server is reached with", files=reached_by)
+    ledger_looked_at = REACHED if gateway.ledger.elsewhere else NOT_LEFT
     files_owned(
         name="Write filterd's configuration",
         files=_files(gateway, platform),
         check=f"/opt/filterd/current/bin/filterd check --config $stage{CONFIG_FILE}; "
-        f"systemd-analyze verify $stage{UNIT_FILE}"
-        + ("" if gateway.ledger.elsewhere else platform.here(_LEFT_ELSEWHERE)),
+        f"systemd-analyze verify $stage{UNIT_FILE}\n" + platform.here(ledger_looked_at),
     )
     ledger_moved(gateway, platform)
     metered = bool(gateway.filterd_metrics_port)

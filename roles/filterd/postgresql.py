@@ -60,7 +60,8 @@ ALTER DATABASE filterd OWNER TO filterd;
 REVOKE ALL ON DATABASE filterd FROM PUBLIC;"""
 # Where the ledger was before, and is no longer to be. Mail waits at its sender (451) meanwhile. If it fails filterd is started
 # all the same: it records what comes from now on, removes no content of the other ledger's, and the next deploy goes on.
-_MOVE: Final = """{first}systemctl stop filterd.service
+_MOVE: Final = """systemctl daemon-reload
+{first}systemctl stop filterd.service
 /opt/filterd/current/bin/filterd ledger move '{url}' >/dev/null || {{ systemctl start filterd.service; exit 1; }}
 {last}"""
 _DROP: Final = f"""systemctl disable --quiet --now {UNIT}
@@ -72,6 +73,25 @@ LEFT: Final[Mapping[str, tuple[str, str]]] = {
     "here": (CONFIGURATION, _MOVE.format(first=f"systemctl start {UNIT}\n", url=HERE_URL, last=_DROP)),
     "elsewhere": (PASSWORD_FILE, f"rm -f {PASSWORD_FILE} {AUTHORITIES_FILE}"),
 }
+_FILTERD: Final = "/opt/filterd/current/bin/filterd"
+_CONFIG: Final = "/etc/filterd/filterd.toml"
+_URL: Final = """python3 -c 'import sys, tomllib; print(tomllib.load(sys.stdin.buffer)["ledger"]["url"])'"""
+# Before another server is written into the configuration: by it filterd's own user gets in, and its certificate is good.
+REACHED: Final = f"""[ "$({_URL} <$stage{_CONFIG})" = "$({_URL} <{_CONFIG} 2>/dev/null)" ] ||
+  {_FILTERD} ledger status --config $stage{_CONFIG} >/dev/null"""
+# A ledger on a server may be a fleet's, so nothing is moved out of it; what it alone knows of must not be left behind. Where
+# the one before it is still here, and nothing is kept on the server, the move there has failed: the way back is free.
+NOT_LEFT: Final = f"""old=$({_URL} <{_CONFIG} 2>/dev/null || true)
+kept=$(find /var/lib/filterd/store -type f -path "*/[0-9a-f][0-9a-f]/*" 2>/dev/null | wc -l)
+case $old in *hostaddr=*)
+  there=$({_FILTERD} ledger status --json 2>/dev/null |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["rows"].get("kept", 0))' 2>/dev/null || echo 0)
+  if [ $kept -gt 0 ] && {{ [ $there -gt 0 ] || {{ [ ! -e {SQLITE} ] && [ ! -e {CONFIGURATION} ]; }}; }}; then
+    echo "the setting ledger would leave $kept kept contents in /var/lib/filterd/store that only the ledger at $old knows: release or \
+delete them (filterd quarantine), wait an hour for them to go, and deploy again" >&2
+    exit 1
+  fi ;;
+esac"""
 
 
 def server_here(gateway: Gateway, platform: Platform) -> None:

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from lab.plan import LabState
 from roles.filterd.ledger import HERE_URL, PASSWORD_FILE, PORT, SQLITE_DIRECTORY, SQLITE_URL, UNIT
 from tests.acceptance import database
-from tests.acceptance.desk import STORE, content, entries, good, said
+from tests.acceptance.desk import STORE, content, entries, good
 from tests.acceptance.gateway import ROOT, GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy, unchanged
 from tests.acceptance.letters import PLAIN, attachment, delivered, letter, mark, send
@@ -67,9 +68,8 @@ def passes(wan: Outside, gateway: GatewayHost) -> None:
 
 
 def audited(lab: LabState, inventory: Path, *only: str) -> "subprocess.CompletedProcess[str]":
-    words = [word for one in only for word in ("--only", one)]
     return subprocess.run(
-        [sys.executable, "-m", "audit", "--strict", "--fast", *words, str(inventory)],
+        [sys.executable, "-m", "audit", "--strict", "--fast", str(inventory), "--only", *only],
         cwd=ROOT,
         env={**os.environ, "BASTIDE_LAB": lab.name},
         capture_output=True,
@@ -89,7 +89,8 @@ def test_to_postgresql_on_the_gateway_and_back_with_what_is_kept(
     done = deployed(HERE)
     assert done.returncode == 0, done.stderr
     status = good(gateway, "ledger", "status")
-    assert (status["url"], status["store"], status["revision"]) == (HERE_URL, "own", status["newest"])
+    assert (status["store"], status["revision"]) == ("own", status["newest"])
+    assert unquote(status["url"]) == HERE_URL
     assert gateway.run(f"ls -d {SQLITE_DIRECTORY} 2>/dev/null || echo gone").strip() == "gone"
     unchanged(deployed(HERE))
     passes(wan, gateway)
@@ -167,12 +168,10 @@ def test_a_server_elsewhere_by_its_name_alone_and_by_one_way(
         assert refused.returncode == 1
         assert "release or delete them (filterd quarantine)" in refused.stdout + refused.stderr
         assert good(gateway, "ledger", "status")["store"] == "own"
-        # Another name for the same server: its certificate does not bear it.
-        done = deployed(server.settings("other.bastide.example"))
-        assert done.returncode == 0, done.stderr
-        assert send(wan, letter(mark(), PLAIN)).startswith("451 ")
-        assert "does not match host name" in said(gateway, "ledger", "status").errors
-        assert deployed(server.settings()).returncode == 0
+        # Another name for the same server: its certificate does not bear it, and nothing is changed.
+        other = deployed(server.settings("other.bastide.example"))
+        assert other.returncode == 1
+        assert "does not match host name" in other.stdout + other.stderr
         passes(wan, gateway)
         assert good(gateway, "quarantine", "delete", found(gateway, unique, sent))["done"] == "deleted"
         gateway.run(f"systemctl stop filterd; rm -rf {STORE}/[0-9a-f][0-9a-f] {STORE}/ledger")

@@ -13,10 +13,10 @@ from sqlalchemy import make_url
 from filterd.config import taken
 from roles.errors import SettingError
 from roles.filterd import sandbox
-from roles.filterd.deploy import _LEFT_ELSEWHERE, CONFIG_FILE, UNIT_FILE, _files, _reached_by
+from roles.filterd.deploy import CONFIG_FILE, UNIT_FILE, _files, _reached_by
 from roles.filterd.ledger import AUTHORITIES_FILE, HERE_URL, PASSWORD_FILE, SQLITE_URL, url
 from roles.filterd.ledger_defences import LEDGER
-from roles.filterd.postgresql import LEFT
+from roles.filterd.postgresql import LEFT, NOT_LEFT, REACHED
 from roles.firewall.defences import FILTERING
 from roles.firewall.owners import users_made
 from roles.firewall.ruleset import ruleset
@@ -212,26 +212,26 @@ def test_each_ledger_has_its_own_record_and_is_asked_of_its_own_unit(server: dic
     assert not any("15" in question for question in asked), asked
 
 
-def done(script: str, root: Path, *, filterd: int = 0) -> tuple[int, list[str], str]:
+def done(script: str, root: Path, *, filterd: int = 0, says: str = "") -> tuple[int, list[str], str]:
     """Run a script of the deploy's below ``root``; return its exit code, what it had the host's programs do, and its complaint.
 
-    ``filterd`` is the exit code of the command that moves.
+    ``filterd`` is the exit code of that command, ``says`` what it prints.
     """
     programs = root / "bin"
     programs.mkdir(exist_ok=True)
     calls = root / "calls"
     calls.write_text("")
     for name in ("systemctl", "pg_dropcluster", "filterd"):
-        code = filterd if name == "filterd" else 0
-        (programs / name).write_text(f"#!/bin/sh\necho {name} $* >>{calls}\nexit {code}\n")
+        code, printed = (filterd, says) if name == "filterd" else (0, "")
+        (programs / name).write_text(f"#!/bin/sh\necho {name} $* >>{calls}\necho '{printed}'\nexit {code}\n")
         (programs / name).chmod(0o755)
     text = script.replace("/opt/filterd/current/bin/", f"{programs}/")
     for place in ("/etc/", "/var/lib/"):
         text = text.replace(place, f"{root}{place}")
-    text = text.replace(f"sqlite:///{root}", "sqlite:///").replace(f"'{root}", "'")
+    text = text.replace(f"sqlite:///{root}", "sqlite:///").replace(f"$stage{root}", "$stage")
     ran = subprocess.run(
         ["sh", "-e", "-c", text],
-        env={"PATH": f"{programs}:/usr/bin:/bin"},
+        env={"PATH": f"{programs}:/usr/bin:/bin", "stage": str(root / "stage")},
         capture_output=True,
         text=True,
         check=False,
@@ -244,7 +244,7 @@ def test_a_ledger_is_emptied_while_filterd_stands_and_goes_behind_that(tmp_path:
     ledger.mkdir(parents=True)
     (ledger / "ledger.db").touch()
     assert done(LEFT["sqlite"][1], tmp_path) == (
-        0, ["systemctl stop filterd.service", f"filterd ledger move {SQLITE_URL}"], "",
+        0, ["systemctl daemon-reload", "systemctl stop filterd.service", f"filterd ledger move {SQLITE_URL}"], "",
     )  # fmt: skip
     assert not ledger.exists()
     cluster = tmp_path / "etc/postgresql/15/bastide"
@@ -253,6 +253,7 @@ def test_a_ledger_is_emptied_while_filterd_stands_and_goes_behind_that(tmp_path:
     assert done(LEFT["here"][1], tmp_path)[:2] == (
         0,
         [
+            "systemctl daemon-reload",
             f"systemctl start {unit}",
             "systemctl stop filterd.service",
             f"filterd ledger move {HERE_URL}",
@@ -271,32 +272,70 @@ def test_a_ledger_that_could_not_be_moved_stays_and_mail_goes_on(tmp_path: Path)
     assert ledger.exists()
 
 
+SERVER = "postgresql+psycopg://filterd@db.example.org:5432/filterd?hostaddr=192.0.2.7"
+
+
+def configured(root: Path, url: str) -> None:
+    """Write a live configuration with a ledger, if it has one."""
+    (root / "etc/filterd").mkdir(parents=True, exist_ok=True)
+    if url:
+        (root / "etc/filterd/filterd.toml").write_text(f'[ledger]\nurl = "{url}"\n')
+
+
 @pytest.mark.parametrize(
-    ("before", "kept", "code"),
+    ("before", "contents", "there", "moved", "code"),
     [
-        ("postgresql+psycopg://filterd@db.example.org:5432/filterd?hostaddr=192.0.2.7", True, 1),
-        ("postgresql+psycopg://filterd@db.example.org:5432/filterd?hostaddr=192.0.2.7", False, 0),
-        (HERE_URL, True, 0),
-        (SQLITE_URL, True, 0),
-        ("", True, 0),
+        (SERVER, 1, 1, True, 1),
+        (SERVER, 1, 0, True, 1),
+        (SERVER, 0, 1, True, 0),
+        # The move there had failed: what came before is where it was, and there is nothing.
+        (SERVER, 1, 0, False, 0),
+        (SERVER, 1, None, False, 0),
+        (SERVER, 1, 1, False, 1),
+        (SERVER, 1, None, True, 1),
+        (HERE_URL, 1, 1, True, 0),
+        (SQLITE_URL, 1, 1, True, 0),
+        ("", 1, 1, True, 0),
     ],
 )
 def test_what_only_a_server_elsewhere_knows_is_not_left_behind(
+    *,
     before: str,
-    kept: bool,  # noqa: FBT001
+    contents: int,
+    there: int | None,
+    moved: bool,
     code: int,
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "etc/filterd").mkdir(parents=True)
-    if before:
-        (tmp_path / "etc/filterd/filterd.toml").write_text(f'[ledger]\nurl = "{before}"\n')
+    configured(tmp_path, before)
     store = tmp_path / "var/lib/filterd/store/ab"
     store.mkdir(parents=True)
     (store.parent / "ledger").write_text("name")
-    if kept:
-        (store / ("ab" * 32)).touch()
-    seen, _, errors = done(_LEFT_ELSEWHERE, tmp_path)
+    for number in range(contents):
+        (store / f"{number:064}").touch()
+    if not moved:
+        (tmp_path / "etc/postgresql/15/bastide").mkdir(parents=True)
+    answer = {"filterd": 3} if there is None else {"filterd": 0, "says": f'{{"rows": {{"kept": {there}}}}}'}
+    seen, _, errors = done(NOT_LEFT, tmp_path, **answer)
     assert seen == code, errors
-    assert ("1 kept contents" in errors and "release or delete them (filterd quarantine)" in errors) is bool(
-        code
-    )
+    complains = "1 kept contents" in errors and "release or delete them (filterd quarantine)" in errors
+    assert complains is bool(code)
+
+
+@pytest.mark.parametrize(
+    ("before", "answers", "code", "asked"),
+    [(SERVER, 3, 0, False), (SQLITE_URL, 0, 0, True), (SQLITE_URL, 3, 3, True), ("", 3, 3, True)],
+)
+def test_another_server_is_asked_before_it_is_written_down(
+    *,
+    before: str,
+    answers: int,
+    code: int,
+    asked: bool,
+    tmp_path: Path,
+) -> None:
+    configured(tmp_path, before)
+    configured(tmp_path / "stage", SERVER)
+    seen, calls, _ = done(REACHED, tmp_path, filterd=answers)
+    assert seen == code
+    assert bool(calls) is asked
