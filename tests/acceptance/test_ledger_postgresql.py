@@ -23,6 +23,7 @@ from tests.acceptance.test_deploy import varied
 KEEPS = {"policy": {"chains": {"banned": ["move"]}}}
 HERE = {"database": "postgresql"}
 _PSQL = f"cd /; runuser -u postgres -- psql -h /run/postgresql -p {PORT} -Xqd postgres -c"
+_OPENED = f"/run/systemd/system/{UNIT}.d"
 
 Deploy = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -119,19 +120,23 @@ def _audited(lab: LabState, gateway: GatewayHost, tmp_path: Path) -> None:
     seen = audited(lab, inventory, *only)
     assert seen.returncode == 0, seen.stdout
     assert all(f"held      {one}:" in seen.stdout for one in only), seen.stdout
-    again = f"{_PSQL} 'SELECT pg_reload_conf()' >/dev/null"
     hba = "/etc/postgresql/15/bastide/pg_hba.conf"
+    # In its sandbox it would not even start: there are no sockets of a network.
+    opened = "[Service]\\nPrivateNetwork=no\\nRestrictAddressFamilies=AF_INET AF_INET6\\n"
     with gateway.altered(
-        f"{_PSQL} \"ALTER SYSTEM SET listen_addresses = 'localhost'\"; systemctl restart {UNIT}; "
-        f"echo 'host all all 127.0.0.1/32 trust' >>{hba}; {again}",
-        f"{_PSQL} 'ALTER SYSTEM RESET ALL'; sed -i '$d' {hba}; systemctl restart {UNIT}",
+        f"{_PSQL} \"ALTER SYSTEM SET listen_addresses = 'localhost'\"; echo 'host all all 127.0.0.1/32 trust' >>{hba}; "
+        f"mkdir -p {_OPENED}; printf '{opened}' >{_OPENED}/zz.conf; systemctl daemon-reload; systemctl restart {UNIT}",
+        f"{_PSQL} 'ALTER SYSTEM RESET ALL'; sed -i '$d' {hba}; rm -r {_OPENED}; systemctl daemon-reload; systemctl restart {UNIT}",
     ):
-        # The sandbox still keeps it from the network: it listens on a loopback of its own.
-        assert gateway.run("ss -H -l -n -t -p | grep postgres || echo none").strip() == "none"
-        broken = audited(lab, inventory, "filterd.ledger-here")
+        broken = audited(lab, inventory, "filterd.ledger-here", "sandbox.postgresql")
     assert broken.returncode == 2, broken.stdout
-    for subject in ("addresses that the ledger's PostgreSQL listens on", "who may log in"):
-        assert f"broken    filterd.ledger-here:{subject}" in broken.stdout, broken.stdout
+    for subject in (
+        "filterd.ledger-here:addresses that the ledger's PostgreSQL listens on",
+        "filterd.ledger-here:sockets on which a PostgreSQL listens",
+        "filterd.ledger-here:who may log in",
+        f"sandbox.postgresql:{UNIT} PrivateNetwork",
+    ):
+        assert f"broken    {subject}" in broken.stdout, broken.stdout
 
 
 def test_a_server_elsewhere_by_its_name_alone_and_by_one_way(
