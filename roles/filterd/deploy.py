@@ -2,7 +2,7 @@
 
 from roles.filterd import ledger
 from roles.filterd.defences import DEFENCES
-from roles.filterd.postgresql import NOT_LEFT, REACHED, ledger_moved, server_here
+from roles.filterd.postgresql import REACHED, ledger_moved, server_here
 from roles.filterd.release import DIRECTORY, release_installed
 from roles.filterd.settings import authorities_of, password_of
 from roles.filterd.wheelhouse import files, release, wheelhouse
@@ -59,12 +59,12 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     if reached_by:
         # Before the configuration, whose check reads them.
         files_owned(name="Write what the ledger's server is reached with", files=reached_by)
-    ledger_looked_at = REACHED if gateway.ledger.elsewhere else NOT_LEFT
     files_owned(
         name="Write filterd's configuration",
         files=_files(gateway, platform),
         check=f"/opt/filterd/current/bin/filterd check --config $stage{CONFIG_FILE}; "
-        f"systemd-analyze verify $stage{UNIT_FILE}\n" + platform.here(ledger_looked_at),
+        f"systemd-analyze verify $stage{UNIT_FILE}"
+        + (platform.here(f"\n{REACHED}") if gateway.ledger.elsewhere else ""),
     )
     ledger_moved(gateway, platform)
     metered = bool(gateway.filterd_metrics_port)

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
+from pyinfra import host
+from pyinfra.api import DeployError
+
 from roles.filterd.ledger import (
     ASK,
     AUTHORITIES_FILE,
@@ -19,7 +22,7 @@ from roles.filterd.ledger import (
     UNIT,
     VERSION,
 )
-from roles.operations import converged, files_owned, packages_installed, unit_current
+from roles.operations import ShellAnswer, converged, files_owned, packages_installed, unit_current
 from roles.platforms import Platform
 from roles.rendering import OwnedFile, rendered
 from roles.settings import Gateway
@@ -80,18 +83,25 @@ _URL: Final = """python3 -c 'import sys, tomllib; print(tomllib.load(sys.stdin.b
 REACHED: Final = f"""[ "$({_URL} <$stage{_CONFIG})" = "$({_URL} <{_CONFIG} 2>/dev/null)" ] ||
   {_FILTERD} ledger status --config $stage{_CONFIG} >/dev/null"""
 # A ledger on a server may be a fleet's, so nothing is moved out of it; what it alone knows of must not be left behind. Where
-# the one before it is still here, and nothing is kept on the server, the move there has failed: the way back is free.
-NOT_LEFT: Final = f"""old=$({_URL} <{_CONFIG} 2>/dev/null || true)
+# the one before it is still here, and nothing is kept on the server, the move there has failed: the way back is free. Answers how
+# many contents would be left behind, or nothing.
+NOT_LEFT: Final = f"""grep -qs hostaddr= {_CONFIG} || exit 0
 kept=$(find /var/lib/filterd/store -type f -path "*/[0-9a-f][0-9a-f]/*" 2>/dev/null | wc -l)
-case $old in *hostaddr=*)
-  there=$({_FILTERD} ledger status --json 2>/dev/null |
-    python3 -c 'import json, sys; print(json.load(sys.stdin)["rows"].get("kept", 0))' 2>/dev/null || echo 0)
-  if [ $kept -gt 0 ] && {{ [ $there -gt 0 ] || {{ [ ! -e {SQLITE} ] && [ ! -e {CONFIGURATION} ]; }}; }}; then
-    echo "the setting ledger would leave $kept kept contents in /var/lib/filterd/store that only the ledger at $old knows: release or \
-delete them (filterd quarantine), wait an hour for them to go, and deploy again" >&2
-    exit 1
-  fi ;;
-esac"""
+[ $kept -gt 0 ] || exit 0
+there=$({_FILTERD} ledger status --json 2>/dev/null |
+  python3 -c 'import json, sys; print(json.load(sys.stdin)["rows"].get("kept", 0))' 2>/dev/null || echo 0)
+if [ $there -gt 0 ] || {{ [ ! -e {SQLITE} ] && [ ! -e {CONFIGURATION} ]; }}; then echo $kept; fi"""
+
+
+def may_begin(gateway: Gateway, platform: Platform) -> None:
+    """Raise DeployError where another ledger would leave kept mail behind: before the way to the one that knows it is closed."""
+    if gateway.ledger.elsewhere:
+        return
+    if kept := host.get_fact(ShellAnswer, command=platform.here(NOT_LEFT)):
+        raise DeployError(
+            f"{host.name}: the setting `ledger` would leave {kept} kept contents in /var/lib/filterd/store that only the ledger on "
+            "its server elsewhere knows: release or delete them (filterd quarantine), wait an hour for them to go, and deploy again"
+        )
 
 
 def server_here(gateway: Gateway, platform: Platform) -> None:

@@ -1,6 +1,7 @@
 """A PostgreSQL of the house: on this machine's address on lan, by TLS, with a certificate for one name."""
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -104,7 +105,8 @@ def serving(lab: LabState) -> Iterator[Database]:
                 _prepared(found, server, at)
                 yield found
             finally:
-                server.terminate()
+                # At once: told to end politely it waits for its clients.
+                server.send_signal(signal.SIGQUIT)
                 server.wait(_SECONDS)
     finally:
         shutil.rmtree(home)

@@ -158,9 +158,9 @@ def test_a_server_elsewhere_by_its_name_alone_and_by_one_way(
             == "t"
         )
         assert server.password not in told
-        assert gateway.run(
-            f"grep -rlF {server.password} /etc /run /proc/[0-9]*/cmdline 2>/dev/null; true"
-        ).split() == [PASSWORD_FILE]
+        assert gateway.run(f"grep -rlF {server.password} /etc /run 2>/dev/null; true").split() == [
+            PASSWORD_FILE
+        ]
         assert (
             gateway.run(f"journalctl -o cat --no-pager | grep -cF {server.password} || true").strip() == "0"
         )

@@ -23,7 +23,9 @@ from roles.firewall.ruleset import ruleset
 from roles.kinds import FileMode, HostAnswer, UnitOption
 from roles.platforms import DEBIAN_13, row
 from roles.settings import Gateway
-from tests.unit.roles.examples import gateway
+from tests.unit.roles.examples import SETTINGS, gateway
+from tests.unit.roles.plans import Case, plans
+from tests.unit.roles.test_layers import BARE
 
 SECRET = "tr0ub4dor & 3"  # noqa: S105 - of nothing
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -236,7 +238,7 @@ def done(script: str, root: Path, *, filterd: int = 0, says: str = "") -> tuple[
         text=True,
         check=False,
     )
-    return ran.returncode, calls.read_text().splitlines(), ran.stderr
+    return ran.returncode, calls.read_text().splitlines(), ran.stdout.strip() + ran.stderr
 
 
 def test_a_ledger_is_emptied_while_filterd_stands_and_goes_behind_that(tmp_path: Path) -> None:
@@ -283,7 +285,7 @@ def configured(root: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "contents", "there", "moved", "code"),
+    ("before", "contents", "there", "moved", "left"),
     [
         (SERVER, 1, 1, True, 1),
         (SERVER, 1, 0, True, 1),
@@ -304,7 +306,7 @@ def test_what_only_a_server_elsewhere_knows_is_not_left_behind(
     contents: int,
     there: int | None,
     moved: bool,
-    code: int,
+    left: int,
     tmp_path: Path,
 ) -> None:
     configured(tmp_path, before)
@@ -316,10 +318,20 @@ def test_what_only_a_server_elsewhere_knows_is_not_left_behind(
     if not moved:
         (tmp_path / "etc/postgresql/15/bastide").mkdir(parents=True)
     answer = {"filterd": 3} if there is None else {"filterd": 0, "says": f'{{"rows": {{"kept": {there}}}}}'}
-    seen, _, errors = done(NOT_LEFT, tmp_path, **answer)
-    assert seen == code, errors
-    complains = "1 kept contents" in errors and "release or delete them (filterd quarantine)" in errors
-    assert complains is bool(code)
+    code, _, said = done(NOT_LEFT, tmp_path, **answer)
+    assert (code, said) == (0, "1" if left else "")
+
+
+def test_a_deploy_that_would_leave_kept_mail_behind_ends_before_it_changes_anything() -> None:
+    found = plans(
+        {
+            kind: Case(target="deploy.py", data=SETTINGS, responses={**BARE, "hostaddr=": answer})
+            for kind, answer in (("some", ["3"]), ("none", []))
+        }
+    )
+    assert "would leave 3 kept contents in /var/lib/filterd/store" in found["some"].error
+    assert found["some"].commands == []
+    assert "kept contents" not in found["none"].error
 
 
 @pytest.mark.parametrize(
