@@ -5,6 +5,7 @@ from pyinfra import host
 from roles.clamav import deploy as clamav
 from roles.dns import deploy as dns
 from roles.filterd import deploy as filterd
+from roles.filterd import postgresql as ledger
 from roles.firewall import deploy as firewall
 from roles.hardening import deploy as hardening
 from roles.hardening.beginning import may_begin
@@ -19,6 +20,7 @@ from roles.updates import deploy as updates
 
 gateway, platform = prepared(host)
 may_begin(gateway)  # before the first change: what would shut out who administers
+ledger.may_begin(gateway, platform)  # and what would leave kept mail behind
 
 history.begins(gateway, platform)  # before the first change: all of them can be taken back
 mta.may_begin(gateway, platform)  # before what belongs to another MTA is taken from it

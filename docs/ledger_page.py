@@ -12,8 +12,10 @@ from filterd.cli.lists import ListDone, ListsPage
 from filterd.cli.messages import MessagesPage
 from filterd.cli.quarantine import Done, KeptPage, KeptWhole
 from filterd.cli.status import Status
+from filterd.cli.store import KeysChanged, StoreSeen
 from filterd.cli.tables import LedgerStatus
 from filterd.findings import Verdict
+from filterd.ledger.moving import Moved
 from filterd.ledger.queries import WholeMessage
 from filterd.ledger.reconcile import Reconciled
 from filterd.ledger.release import Released
@@ -33,6 +35,9 @@ _RECORDS: dict[str, type[Struct]] = {
     "filterd stats": Stats,
     "filterd reconcile": Reconciled,
     "filterd ledger status, upgrade, downgrade": LedgerStatus,
+    "filterd ledger move": Moved,
+    "filterd store status, reseal": StoreSeen,
+    "filterd store new-key, drop-keys": KeysChanged,
     "filterd status": Status,
     "filterd bench": Benched,
 }

@@ -151,6 +151,7 @@ DEBIAN_12 = Platform(
         "acme": ("lego",),
         "mta-sts": ("postfix-mta-sts-resolver",),
         "remote-log": ("rsyslog", "rsyslog-gnutls"),
+        "postgresql": ("postgresql",),
     },
     mta={
         "postfix": ("postfix", "postfix-ldap", "postfix-lmdb", "postfix-pcre"),
@@ -183,7 +184,14 @@ DEBIAN_13 = replace(
         "filterd": ("libarchive13t64", "python3-venv"),
     },
     # One instance is one unit since 3.9.1-7, and its script is Postfix's own to call, by `postfix check`.
-    units={"postfix@-.service": "postfix.service"},
+    units={
+        "postfix@-.service": "postfix.service",
+        "postgresql@15-bastide.service": "postgresql@17-bastide.service",
+    },
+    paths={
+        f"{place}/15": f"{place}/17"
+        for place in ("/etc/postgresql", "/usr/lib/postgresql", "/var/lib/postgresql")
+    },
     postfix_ready="/usr/sbin/postfix check",
     programs_in_root=False,
     python="cp313",

@@ -9,6 +9,7 @@ from roles.absent import absent_problems
 from roles.dns.published import publish_problems
 from roles.dns.settings import dns_problems, list_problems
 from roles.filterd import policy
+from roles.filterd.settings import ledger_problems
 from roles.firewall.settings import firewall_problems
 from roles.forms import (
     SMTP_PORT,
@@ -53,6 +54,7 @@ def problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     yield from _process_problems(gateway)
     yield from _database_problems(gateway)
     yield from _policy_problems(gateway)
+    yield from ledger_problems(gateway.ledger, gateway.platform)
     yield from _dns_problems(gateway)
     yield from tls.problems(gateway)
     yield from sendmail_problems(gateway)

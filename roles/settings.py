@@ -16,6 +16,7 @@ from roles.dns.published import Publish
 from roles.dns.settings import BlockList, Dns
 from roles.errors import SettingError, explained
 from roles.filterd import policy
+from roles.filterd.settings import Ledger
 from roles.firewall.settings import Firewall, zone_of
 from roles.forms import HTTP_PORT, SMTP_PORT, next_hop_port, next_hops
 from roles.hardening.settings import Hardening, Level
@@ -225,9 +226,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ()
     reports: Annotated[Reports, Meta(description="The daily report.")] = Reports()
     updates: Annotated[Updates, Meta(description="The nightly updates of the operating system.")] = Updates()
-    integrity: Annotated[Integrity, Meta(description="What is watched for changes that nobody explains.")] = (
-        Integrity()
-    )
+    integrity: Annotated[Integrity, Meta(description="How changes are watched for.")] = Integrity()
     notify_admin: Annotated[
         str,
         Meta(description="Address that gets filterd's notices to the administrator; empty: `administrator`."),
@@ -250,6 +249,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "Off again only when nothing encrypted is kept any more."
         ),
     ] = False
+    ledger: Annotated[Ledger, Meta(description="Where the record of each message is kept.")] = Ledger()
     filterd_metrics_port: Annotated[
         int,
         Meta(

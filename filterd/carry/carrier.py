@@ -21,8 +21,9 @@ from filterd.disposition import Disposition
 from filterd.errors import ReplyError, ScannerError
 from filterd.fields import edited
 from filterd.health import Health
-from filterd.ledger.blobs import Blobs, key_from
+from filterd.ledger.blobs import Blobs
 from filterd.ledger.client import LedgerDownError
+from filterd.ledger.keys import Keys
 from filterd.ledger.records import MessageRecord
 from filterd.log import Log
 from filterd.message import Message, Spool
@@ -84,7 +85,7 @@ class Carrier:
         self._workshop = workshop
         self.ledger = ledger
         self._health = health or Health()
-        self._blobs = Blobs(config.store.directory, key_from(config.store.key_file))
+        self._blobs = Blobs(config.store.directory, read=Keys(config.store.key_file))
         self._notices = Notices(config)
         self._late: set[asyncio.Task[None]] = set()
 

@@ -17,9 +17,10 @@ from sqlalchemy import Engine
 from filterd.config import DEFAULT_PATH, Config, load
 from filterd.errors import ConfigError, UsageError
 from filterd.ledger import database
-from filterd.ledger.blobs import Blobs, key_from
+from filterd.ledger.blobs import Blobs
 from filterd.ledger.database import LedgerError
 from filterd.ledger.figures import ledger_file
+from filterd.ledger.keys import Keys
 from filterd.ledger.roles import Actor, Deed, RefusedError, may
 
 _LOGIN_UID: Final = Path("/proc/self/loginuid")
@@ -36,24 +37,36 @@ class Desk:
 
     def blobs(self) -> Blobs:
         """Return the store. Raises ConfigError for a bad key."""
-        return Blobs(self.config.store.directory, key_from(self.config.store.key_file))
+        return Blobs(self.config.store.directory, read=Keys(self.config.store.key_file))
 
     def allow(self, deed: Deed) -> None:
         """Return if the actor may do this where no entry is concerned. Raises RefusedError."""
-        if not may(self.actor.role, deed, ""):
-            raise RefusedError(f"{self.actor.name} ({self.actor.role}) may not do this: ask an administrator")
+        _allow(self.actor, deed)
+
+
+def allowed(options: argparse.Namespace, config: Config, deed: Deed) -> None:
+    """Return if whoever is here may do this to what is not the ledger's; root stays root. Raises RefusedError, LedgerError."""
+    _may_choose(options.config)
+    _allow(_actor(getattr(options, "actor", ""), config, _owner(_directory(config, makes=False))), deed)
+
+
+def _allow(actor: Actor, deed: Deed) -> None:
+    if not may(actor.role, deed, ""):
+        raise RefusedError(f"{actor.name} ({actor.role}) may not do this: ask an administrator")
 
 
 @contextlib.contextmanager
-def desk(options: argparse.Namespace, *, current: bool = True) -> Iterator[Desk]:
+def desk(options: argparse.Namespace, *, current: bool = True, makes: bool = False) -> Iterator[Desk]:
     """Open the ledger that the configuration names; ``current``: with the tables that this release needs.
+
+    ``makes``: it need not be there yet.
 
     Raises ConfigError, LedgerError, RefusedError; whatever goes wrong with the database within is a LedgerError.
     """
     _encodable(options)
     _may_choose(options.config)
     config = load(options.config)
-    directory = _directory(config)
+    directory = _directory(config, makes=makes)
     actor = _actor(getattr(options, "actor", ""), config, _owner(directory))
     become_owner(directory)
     engine = database.opened(config.ledger, patient=True)
@@ -78,14 +91,21 @@ def _encodable(options: argparse.Namespace) -> None:
                 raise UsageError(f"{name}: {text!a} is no UTF-8; write * for what is not")
 
 
-def _directory(config: Config) -> Path:
-    """Return the directory whose owner the ledger's is."""
+def _directory(config: Config, *, makes: bool) -> Path:
+    """Return the directory whose owner the ledger's is; ``makes``: or that will be in it."""
     file = ledger_file(config)
-    if file is not None and os.access(file.parent, os.X_OK) and not file.is_file():
+    if file is not None and not makes and os.access(file.parent, os.X_OK) and not file.is_file():
         raise LedgerError(
             f"there is no ledger at {file}: start filterd, which makes it, or give another --config"
         )
-    return Path(config.store.directory) if file is None else file.parent
+    place = Path(config.store.directory) if file is None else file.parent
+    if makes or file is None:
+        # A store is made with the first content that is kept.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            place.stat()
+            return place
+        return place.parent
+    return place
 
 
 def _owner(directory: Path) -> int:
@@ -116,6 +136,8 @@ def become_owner(directory: Path) -> None:
     os.initgroups(entry.pw_name, entry.pw_gid)
     os.setgid(entry.pw_gid)
     os.setuid(uid)
+    # Libraries look for settings in the home of whoever this is (libpq: ~/.postgresql, ~/.pgpass).
+    os.environ["HOME"] = entry.pw_dir
 
 
 def _usable(engine: Engine) -> None:

@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     _messages(commands)
     _quarantine(commands)
     _lists(commands)
+    _store(commands)
     _ledger(commands)
     return top
 
@@ -229,6 +230,22 @@ def _lists(commands: "Commands[argparse.ArgumentParser]") -> None:
     one.add_argument("--expired", action="store_true", help="also those that have run out")
 
 
+def _store(commands: "Commands[argparse.ArgumentParser]") -> None:
+    top = commands.add_parser(
+        "store", help="keys that kept contents are sealed with: status, new-key, reseal, drop-keys"
+    )
+    top.set_defaults(module="store")
+    deeds = top.add_subparsers(dest="deed", required=True, metavar="DEED")
+    for name, help_ in (
+        ("status", "count contents by the key that they need"),
+        ("new-key", "make a key, with which contents are written from now on (root)"),
+        ("reseal", "seal with the newest key what is not; the daemon may run"),
+        ("drop-keys", "remove the keys that no content needs (root)"),
+    ):
+        one = deeds.add_parser(name, parents=[_shared()], help=help_)
+        one.add_argument("--as", dest="actor", default="", metavar="NAME", help="who does it (root only)")
+
+
 def _ledger(commands: "Commands[argparse.ArgumentParser]") -> None:
     one = commands.add_parser("stats", parents=[_shared()], help="count messages")
     _times(one)
@@ -266,13 +283,18 @@ def _ledger(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--log", metavar="FILE", help="a log of the MTA in place of the journal; - is standard input"
     )
     one.set_defaults(module="reporting")
-    top = commands.add_parser("ledger", help="the ledger's tables: status, upgrade, downgrade")
+    top = commands.add_parser("ledger", help="the ledger's tables: status, upgrade, downgrade, move")
     top.set_defaults(module="tables")
     deeds = top.add_subparsers(dest="deed", required=True, metavar="DEED")
     deeds.add_parser("status", parents=[_shared()], help="say what revision and how many rows they have")
     deeds.add_parser("upgrade", parents=[_shared()], help="bring them to this release's revision")
     one = deeds.add_parser("downgrade", parents=[_shared()], help="bring them back for an older release")
     one.add_argument("revision", type=_row, metavar="REV", help="number of the revision")
+    one = deeds.add_parser(
+        "move", parents=[_shared()], help="move all that another ledger of this gateway holds into this one"
+    )
+    one.add_argument("source", metavar="URL", help="where it is: as [ledger] url was before")
+    one.add_argument("--as", dest="actor", default="", metavar="NAME", help="who does it (root only)")
 
 
 def _client(text: str) -> str:

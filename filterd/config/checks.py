@@ -11,7 +11,7 @@ from typing import Final
 from filterd.carry.templates import problems as template_problems
 from filterd.errors import ConfigError
 from filterd.findings import Mode, Verdict
-from filterd.ledger.blobs import key_from
+from filterd.ledger.keys import Keys
 from filterd.parse.kinds_table import KINDS
 from filterd.stages import ORDER
 from filterd.stages.content import check as content_problems
@@ -63,7 +63,7 @@ def _ledger(config: Config) -> Iterator[str]:
 def _key_problem(config: Config) -> Iterator[str]:
     """Without the store's key nothing could be kept, and nothing read."""
     try:
-        key_from(config.store.key_file)
+        Keys(config.store.key_file)
     except ConfigError as error:
         yield str(error)
 

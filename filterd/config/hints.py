@@ -4,16 +4,20 @@ import contextlib
 import grp
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from filterd.errors import ConfigError
+from filterd.ledger.keys import Keys
 from filterd.stages.content import compiled
 
 from . import Config
 from .conditions import network
 
+_LOOK_S: Final = 2.0
 _VIRUS: Final = "virus.signature"
 _LETS_IN: Final = frozenset({"ignore", "rename"})
 
@@ -50,11 +54,38 @@ def lacking(config: Config) -> Iterator[str]:
                 f"[store] directory: {store} is no directory: make it for filterd's user, or what is to be kept waits"
                 " with 451"
             )
+    yield from _old_keys(config)
     if group := config.store.operators:
         try:
             grp.getgrnam(group)
         except KeyError:
             yield f"[store] operators: there is no group {group}: groupadd {group}, or nobody is an operator"
+
+
+def _old_keys(config: Config) -> Iterator[str]:
+    """Say of each key but the newest whether a content still needs it; it is looked for no longer than a start may wait."""
+    with contextlib.suppress(ConfigError, OSError):
+        held = len(Keys(config.store.key_file)())
+        if held < 2:  # noqa: PLR2004 - an older one beside the newest
+            return
+        # Only where there are several: what opens contents takes long to load.
+        from filterd.ledger.blobs import BlobError, Blobs  # noqa: PLC0415 - see above
+
+        blobs = Blobs(config.store.directory, read=Keys(config.store.key_file))
+        ends, needed, all_of_them = time.monotonic() + _LOOK_S, set(), True
+        for digest, _ in blobs.digests():
+            if time.monotonic() > ends:
+                all_of_them = False
+                break
+            with contextlib.suppress(BlobError):
+                needed.add(blobs.key_of(digest))
+        for place in range(1, held):
+            if place in needed:
+                yield f"[store] key_file: contents still need key {place + 1} of {held}: run `filterd store reseal`"
+            elif all_of_them:
+                yield f"[store] key_file: no content needs key {place + 1} of {held}: run `filterd store drop-keys`"
+            else:
+                yield f"[store] key_file: whether contents need key {place + 1} of {held} says `filterd store status`"
 
 
 def _can_make(store: Path, spool: Path) -> bool:

@@ -59,7 +59,7 @@ class StoreSettings(Section, frozen=True, kw_only=True):
     great_bytes: Annotated[int, Meta(ge=0)] = 10 * MIB  # messages longer than this …
     great_days: Days = 0  # … stay so long; 0: as the others
     key_file: Annotated[str, Meta(pattern=r"\A(/.*)?\Z", max_length=4096)] = (
-        ""  # 32 bytes in hex: encrypted at rest
+        ""  # 64 hexadecimal digits a line, the newest key first: encrypted at rest
     )
     warn_free_percent: Annotated[int, Meta(ge=0, le=90)] = (
         10  # of the volumes of store, ledger and spool: less raises an alert; 0: none

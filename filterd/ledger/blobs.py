@@ -24,7 +24,9 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from filterd.errors import ConfigError, FilterdError
+from filterd.errors import FilterdError
+
+from .keys import Keys
 
 MAGIC: Final = b"FB1"
 _SEALED: Final = 1
@@ -33,7 +35,6 @@ _LAST: Final = 1 << 31
 _LENGTH: Final = struct.Struct("!I")
 _NUMBER: Final = struct.Struct("!I")
 _SALT: Final = 8
-_KEY: Final = 32
 # zlib and GCM add a few bytes to a chunk; what is longer was not written by us.
 _MOST: Final = _CHUNK + 1024
 _FRESH: Final = ".fresh-"
@@ -47,33 +48,13 @@ class BlobError(FilterdError):
     """A content is not there, damaged, or sealed with another key."""
 
 
-def key_from(path: str) -> bytes | None:
-    """Return the key in a file (64 hexadecimal digits); None for no file. Raises ConfigError with the remedy."""
-    if not path:
-        return None
-    try:
-        text = Path(path).read_text(encoding="ascii").strip()
-        key = bytes.fromhex(text)
-    except OSError as error:
-        raise ConfigError(
-            f"[store] key_file: {path} cannot be read ({error.strerror}): let filterd's user read it, or run this as root"
-            " (sudo)"
-        ) from error
-    except ValueError:
-        key = b""
-    if len(key) != _KEY:
-        raise ConfigError(
-            f"[store] key_file: {path} holds no key: write 64 hexadecimal digits (openssl rand -hex 32)"
-        )
-    return key
-
-
 class Blobs:
     """The contents in one directory. Its methods block on the disk: call them in a thread."""
 
-    def __init__(self, directory: str | Path, key: bytes | None = None) -> None:
+    def __init__(self, directory: str | Path, *keys: bytes, read: Keys | None = None) -> None:
+        """Take a store. The first of ``keys``, or of those that ``read`` gives at the time, writes; all of them read."""
         self._directory = Path(directory)
-        self._key = key
+        self._keys: Callable[[], tuple[bytes, ...]] = read if read is not None else lambda: keys
 
     def path(self, digest: str) -> Path:
         """Return where a content is."""
@@ -123,15 +104,16 @@ class Blobs:
     def _write(self, path: Path, pieces: Iterable[bytes]) -> str:
         digest = hashlib.sha256()
         salt = os.urandom(_SALT)
-        flags = _SEALED if self._key else 0
+        key = next(iter(self._keys()), None)
+        flags = _SEALED if key else 0
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as target:
             target.write(MAGIC + bytes((flags,)) + salt)
             for number, (chunk, last) in enumerate(_chunks(pieces)):
                 digest.update(chunk)
                 data = zlib.compress(chunk, _LEVEL)
-                if self._key:
-                    data = AESGCM(self._key).encrypt(salt + _NUMBER.pack(number), data, bytes((flags, last)))
+                if key:
+                    data = AESGCM(key).encrypt(salt + _NUMBER.pack(number), data, bytes((flags, last)))
                 target.write(_LENGTH.pack(len(data) | (_LAST if last else 0)) + data)
             target.flush()
             os.fsync(target.fileno())
@@ -140,58 +122,92 @@ class Blobs:
     def pieces(self, digest: str) -> Iterator[bytes]:
         """Return a content in pieces. Raises BlobError, at the latest behind the last piece if the digest is wrong."""
         seen = hashlib.sha256()
-        try:
-            with self.path(digest).open("rb") as source:
-                head = source.read(len(MAGIC) + 1 + _SALT)
-                if len(head) != len(MAGIC) + 1 + _SALT or not head.startswith(MAGIC):
-                    raise BlobError(f"{digest} is damaged: it has no head")
-                for chunk in self._opened(digest, head, source):
-                    seen.update(chunk)
-                    yield chunk
-        except FileNotFoundError:
-            raise BlobError(f"{digest} is not in the store") from None
+        with self._open(digest) as (head, source):
+            for chunk in self._opened(digest, head, source):
+                seen.update(chunk)
+                yield chunk
         if seen.hexdigest() != digest:
             raise BlobError(f"{digest} is damaged: it holds something else")
 
+    @contextlib.contextmanager
+    def _open(self, digest: str) -> Iterator[tuple[bytes, BufferedReader]]:
+        try:
+            source = self.path(digest).open("rb")
+        except FileNotFoundError:
+            raise BlobError(f"{digest} is not in the store") from None
+        with source:
+            head = source.read(len(MAGIC) + 1 + _SALT)
+            if len(head) != len(MAGIC) + 1 + _SALT or not head.startswith(MAGIC):
+                raise BlobError(f"{digest} is damaged: it has no head")
+            yield head, source
+
     def _opened(self, digest: str, head: bytes, source: BufferedReader) -> Iterator[bytes]:
         flags, salt = head[len(MAGIC)], head[-_SALT:]
-        if flags & _SEALED and self._key is None:
+        keys = self._keys() if flags & _SEALED else ()
+        if flags & _SEALED and not keys:
             raise BlobError(f"{digest} is encrypted, and [store] key_file is not set")
         number, last = 0, False
         while not last:
-            length = source.read(_LENGTH.size)
-            size = _LENGTH.unpack(length)[0] if len(length) == _LENGTH.size else 0
-            last, size = bool(size & _LAST), size & ~_LAST
-            data = source.read(size) if 0 < size <= _MOST else b""
-            if not data or len(data) != size:
-                raise BlobError(f"{digest} is damaged: it is cut off")
+            data, last = _chunk(digest, source)
+            if keys:
+                data, key = _unsealed(digest, keys, salt + _NUMBER.pack(number), data, bytes((flags, last)))
+                # Every chunk of a file is sealed with the key of the first one.
+                keys = (key,)
             try:
-                if flags & _SEALED and self._key is not None:
-                    nonce = salt + _NUMBER.pack(number)
-                    data = AESGCM(self._key).decrypt(nonce, data, bytes((flags, last)))
-                inflater = zlib.decompressobj()
-                yield inflater.decompress(data, _CHUNK)
-            except InvalidTag:
-                raise BlobError(f"{digest} is damaged, or [store] key_file holds another key") from None
+                yield zlib.decompressobj().decompress(data, _CHUNK)
             except zlib.error as error:
                 raise BlobError(f"{digest} is damaged: {error}") from None
             number += 1
+
+    def key_of(self, digest: str) -> int | None:
+        """Return which of the keys a content is sealed with, by its place among them; None: it is not sealed.
+
+        Only its first piece is looked at. Raises BlobError, OSError.
+        """
+        with self._open(digest) as (head, source):
+            flags, salt = head[len(MAGIC)], head[-_SALT:]
+            if not flags & _SEALED:
+                return None
+            keys = self._keys()
+            data, last = _chunk(digest, source)
+            _, key = _unsealed(digest, keys, salt + _NUMBER.pack(0), data, bytes((flags, last)))
+            return keys.index(key)
+
+    def resealed(self, digest: str) -> bool:
+        """Seal a content with the newest key if it is not; returns whether it was written anew. Raises BlobError, OSError.
+
+        At every moment the whole content is there, under one key or the other. One that is removed meanwhile comes back, and
+        is swept like any that no record wants.
+        """
+        if self.key_of(digest) == 0:
+            return False
+        if self.put(self.pieces(digest)) != digest:
+            raise BlobError(f"{digest} is damaged: it holds something else")
+        return True
 
     def belongs_to(self, ledger: str) -> bool:
         """Return whether the contents are those of the ledger of that name; a store without a name gets this one.
 
         Else a new or restored database, which knows none of them, would have them all swept. Raises OSError.
         """
-        mark = self._directory / _OWNER
-        self._directory.mkdir(mode=0o700, exist_ok=True)
+        if owner := self.owner():
+            return owner == ledger
+        self.give_to(ledger)
+        return True
+
+    def owner(self) -> str:
+        """Return the name of the ledger whose contents these are; "" for none yet. Raises OSError."""
         with contextlib.suppress(FileNotFoundError):
             # An empty one was begun when there was no room for it.
-            if owner := mark.read_text(encoding="ascii").strip():
-                return owner == ledger
+            return (self._directory / _OWNER).read_text(encoding="ascii").strip()
+        return ""
+
+    def give_to(self, ledger: str) -> None:
+        """Make the contents those of the ledger of that name. Raises OSError."""
+        self._directory.mkdir(mode=0o700, exist_ok=True)
         fresh = self._directory / f"{_FRESH}{_OWNER}"
         fresh.write_text(ledger + "\n", encoding="ascii")
-        fresh.rename(mark)
-        return True
+        fresh.rename(self._directory / _OWNER)
 
     def digests(self) -> Iterator[tuple[str, float]]:
         """Return all contents that are there, and when they were last written (seconds since 1970)."""
@@ -211,6 +227,27 @@ class Blobs:
                 if path.stat().st_mtime < before:
                     path.unlink()
         return removed
+
+
+def _chunk(digest: str, source: BufferedReader) -> tuple[bytes, bool]:
+    """Return the next chunk as it is on the disk, and whether it is the last."""
+    length = source.read(_LENGTH.size)
+    size = _LENGTH.unpack(length)[0] if len(length) == _LENGTH.size else 0
+    last, size = bool(size & _LAST), size & ~_LAST
+    data = source.read(size) if 0 < size <= _MOST else b""
+    if not data or len(data) != size:
+        raise BlobError(f"{digest} is damaged: it is cut off")
+    return data, last
+
+
+def _unsealed(
+    digest: str, keys: tuple[bytes, ...], nonce: bytes, data: bytes, about: bytes
+) -> tuple[bytes, bytes]:
+    """Return what was sealed, and the key that opened it."""
+    for key in keys:
+        with contextlib.suppress(InvalidTag):
+            return AESGCM(key).decrypt(nonce, data, about), key
+    raise BlobError(f"{digest} is damaged, or [store] key_file holds another key")
 
 
 def _chunks(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:

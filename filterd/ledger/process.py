@@ -28,7 +28,8 @@ from filterd.log import Log
 from filterd.web import WebServer
 
 from . import database, migrating
-from .blobs import Blobs, key_from
+from .blobs import Blobs
+from .keys import Keys
 from .records import HEAD, MAX_FRAME, Answer, Noted, Ping, Record, Request, TakeBack, framed
 from .retention import tidied
 from .thread import Thread
@@ -335,7 +336,7 @@ class LedgerProcess:
             with database.explained(self._config.ledger):
                 return tidied(
                     own,
-                    Blobs(store.directory, key_from(store.key_file)),
+                    Blobs(store.directory, read=Keys(store.key_file)),
                     days=self._config.ledger.days,
                 )
         finally:

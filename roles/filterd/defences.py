@@ -6,6 +6,8 @@ from functools import partial
 
 from roles.claims import Arrival, Delivered, Verdict
 from roles.defence import Defence
+from roles.filterd import sandbox
+from roles.filterd.ledger_defences import LEDGER
 from roles.kinds import FileMode, FilterdOption, HostAnswer, UnitOption
 from roles.kinds.questions import counted
 from roles.mta.agents import AGENTS
@@ -81,18 +83,19 @@ DEFENCES = (
     ),
     Defence(
         id="filterd.sandbox",
-        title="filterd has no network, no privileges and a file system that it can only read",
+        title="filterd has no network but a declared ledger's, no privileges, and a file system that it can only read",
         why="It reads what attackers write; a flaw in it must not become a foothold.",
         rows=("P28",),
         sets=(
             UnitOption(unit="filterd.service", option="User", value="filterd"),
             UnitOption(unit="filterd.service", option="NoNewPrivileges", value="yes"),
             UnitOption(unit="filterd.service", option="ProtectSystem", value="strict"),
-            UnitOption(unit="filterd.service", option="PrivateNetwork", value="yes"),
+            UnitOption(unit="filterd.service", option="PrivateNetwork", value=sandbox.private_network),
             # The kernel's other bar, should somebody take the first away. A lab's hosts lack the BPF of cgroups that it
             # takes, so there only the setting can be seen.
             UnitOption(unit="filterd.service", option="IPAddressDeny", value="0.0.0.0/0 ::/0"),
-            UnitOption(unit="filterd.service", option="RestrictAddressFamilies", value="AF_UNIX"),
+            UnitOption(unit="filterd.service", option="IPAddressAllow", value=sandbox.allowed),
+            UnitOption(unit="filterd.service", option="RestrictAddressFamilies", value=sandbox.families),
             UnitOption(unit="filterd.service", option="CapabilityBoundingSet", value=""),
             HostAnswer(
                 subject="exposure of at most 1.5",
@@ -228,8 +231,6 @@ DEFENCES = (
         rows=("P12", "M05"),
         sets=(
             FileMode(path="/var/lib/filterd", mode="700", owner="filterd", group="filterd"),
-            FileMode(path="/var/lib/filterd/ledger", mode="700", owner="filterd", group="filterd"),
-            FileMode(path="/var/lib/filterd/ledger/ledger.db", mode="600", owner="filterd", group="filterd"),
             FileMode(path="/run/filterd/ledger.sock", mode="600", owner="filterd", group="filterd"),
             HostAnswer(
                 subject="keys of kept mail that others than filterd can read",
@@ -241,4 +242,5 @@ DEFENCES = (
         unseen="File modes are seen from the host alone.",
         weight=8,
     ),
+    *LEDGER,
 )

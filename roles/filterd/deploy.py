@@ -1,7 +1,10 @@
 """Put filterd on a host."""
 
+from roles.filterd import ledger
 from roles.filterd.defences import DEFENCES
+from roles.filterd.postgresql import REACHED, ledger_moved, server_here
 from roles.filterd.release import DIRECTORY, release_installed
+from roles.filterd.settings import authorities_of, password_of
 from roles.filterd.wheelhouse import files, release, wheelhouse
 from roles.mta.agents import agent
 from roles.operations import converged, files_owned, layer, packages_installed, unit_current
@@ -51,12 +54,19 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         python=platform.here("python3"),
     )
     _places_made(gateway)
+    server_here(gateway, platform)
+    reached_by = _reached_by(gateway)
+    if reached_by:
+        # Before the configuration, whose check reads them.
+        files_owned(name="Write what the ledger's server is reached with", files=reached_by)
     files_owned(
         name="Write filterd's configuration",
         files=_files(gateway, platform),
         check=f"/opt/filterd/current/bin/filterd check --config $stage{CONFIG_FILE}; "
-        f"systemd-analyze verify $stage{UNIT_FILE}",
+        f"systemd-analyze verify $stage{UNIT_FILE}"
+        + (platform.here(f"\n{REACHED}") if gateway.ledger.elsewhere else ""),
     )
+    ledger_moved(gateway, platform)
     metered = bool(gateway.filterd_metrics_port)
     if not metered:
         converged(
@@ -69,7 +79,12 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     unit_current(
         name="Run filterd with its release and unit",
         unit="filterd.service",
-        files=("/opt/filterd/current", UNIT_FILE, *((METRICS_FILE,) if metered else ())),
+        files=(
+            "/opt/filterd/current",
+            UNIT_FILE,
+            *((METRICS_FILE,) if metered else ()),
+            *((ledger.PASSWORD_FILE,) if gateway.ledger.elsewhere else ()),
+        ),
         on_change="restart",
         along=(METRICS_UNIT,) if metered else (),
     )
@@ -107,12 +122,32 @@ def _places_made(gateway: Gateway) -> None:
         )
 
 
+def _reached_by(gateway: Gateway) -> list[OwnedFile]:
+    """Return what a ledger on a server elsewhere is reached with."""
+    if not gateway.ledger.elsewhere:
+        return []
+    server = gateway.ledger.server
+    return [
+        OwnedFile(
+            path=ledger.PASSWORD_FILE,
+            content=f"{password_of(server)}\n",
+            mode="600",
+            owner="filterd",
+            group="filterd",
+        ),
+        OwnedFile(path=ledger.AUTHORITIES_FILE, content=authorities_of(server)),
+    ]
+
+
 def _files(gateway: Gateway, platform: Platform) -> list[OwnedFile]:
     values = {
         "clamd_socket": platform.here(CLAMD_SOCKET),
         "spamd_socket": platform.here(SPAMD_SOCKET),
         "mta": agent(gateway),
         "store_key": STORE_KEY,
+        "ledger_url": ledger.url(gateway.ledger),
+        "ledger_unit": platform.here(ledger.UNIT),
+        "ledger_password": ledger.PASSWORD_FILE,
         "options": filterd_options(DEFENCES),
     }
     metrics = OwnedFile(

@@ -34,7 +34,7 @@ _OPEN: Final[Mapping[str, tuple[str, ...] | None]] = {
     "log": ("details",),
 }
 # Tables that the template writes itself; it asks for their own lines with `lines`.
-_IN_TEMPLATE: Final = ("policy", "notify", "store", "log")
+_IN_TEMPLATE: Final = ("policy", "notify", "store", "ledger", "log")
 
 
 def chain(policy: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ HOMES: Final[Mapping[str, str]] = {
     "debian-spamd": "/var/lib/spamassassin",
     "_mta-sts": "/var/lib/mta-sts",
     "_chrony": "/var/lib/chrony",
+    "filterd": "/nonexistent",
 }
 # systemd.exec(5), DynamicUser: these are given to units while they run.
 DYNAMIC: Final = "61184-65519"
@@ -125,6 +126,13 @@ WAYS: Final = (
         ports=_fixed(123),
         protocols=("udp",),
         to=_time_servers,
+    ),
+    Way(
+        about="the ledger, in a PostgreSQL elsewhere",
+        users=_users("filterd"),
+        ports=lambda g: (g.ledger.server.port,),
+        to=lambda g: (g.ledger.server.reached,),
+        when=lambda g: g.ledger.elsewhere,
     ),
     # rsyslogd runs as root, and sends to no other port.
     Way(

@@ -3,6 +3,7 @@
 from typing import Final
 
 from roles.defence import Defence
+from roles.filterd import sandbox
 from roles.kinds import FileMode, HostAnswer, UnitOption
 from roles.kinds.questions import counted
 
@@ -87,15 +88,16 @@ DEFENCES = (
     ),
     Defence(
         id="reports.sandbox",
-        title="What makes the report has no network and a file system that it can only read",
+        title="What makes the report has no network but a declared ledger's, and a file system that it can only read",
         why="It reads a log in which strangers write, by a program of many regular expressions.",
         rows=("A25", "P28"),
         sets=(
             UnitOption(unit=SERVICE, option="User", value="filterd"),
             UnitOption(unit=SERVICE, option="NoNewPrivileges", value="yes"),
             UnitOption(unit=SERVICE, option="ProtectSystem", value="strict"),
-            UnitOption(unit=SERVICE, option="PrivateNetwork", value="yes"),
-            UnitOption(unit=SERVICE, option="RestrictAddressFamilies", value="AF_UNIX"),
+            UnitOption(unit=SERVICE, option="PrivateNetwork", value=sandbox.private_network),
+            UnitOption(unit=SERVICE, option="IPAddressAllow", value=sandbox.allowed),
+            UnitOption(unit=SERVICE, option="RestrictAddressFamilies", value=sandbox.families),
             UnitOption(unit=SERVICE, option="CapabilityBoundingSet", value=""),
             HostAnswer(
                 subject="exposure of at most 1.5",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from roles.defence import Defence
+from roles.filterd.ledger import UNIT
 from roles.kinds import HostAnswer, Need, Sandbox, UnitOption, Value
 from roles.platforms import row
 from roles.sandbox import units
@@ -198,5 +199,15 @@ DEFENCES = (
         network=True,
         weight=5,
         when=lambda gateway: bool(gateway.hardening.remote_log.host),
+    ),
+    _sandbox(
+        "postgresql",
+        "The ledger's PostgreSQL has no network, no right of root's, and writes its own files alone",
+        "Who gets into it by filterd's user finds a program that reads and writes files and runs what it is told to.",
+        unit=UNIT,
+        directives=units.POSTGRESQL,
+        network=False,
+        weight=6,
+        when=lambda gateway: gateway.ledger.here,
     ),
 )

@@ -93,7 +93,8 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         name="Run the daemons in their sandboxes",
         question=stale,
         wanted="",
-        remedy=f"systemctl daemon-reload; for u in $({stale}); do systemctl restart $u; systemctl is-active --quiet $u; done",
+        # When a daemon started is known by the second: one that starts in the second of its file would count as older.
+        remedy=f"systemctl daemon-reload; sleep 1; for u in $({stale}); do systemctl restart $u; systemctl is-active --quiet $u; done",
     )
 
 

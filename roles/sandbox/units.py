@@ -161,3 +161,15 @@ RSYSLOG = (
     "ReadWritePaths=/run /var/spool/rsyslog",
     "ProcSubset=pid",
 )
+# Debian's package starts it as root, which becomes its user; here it is that user from the start.
+POSTGRESQL: Final[tuple[Value, ...]] = (
+    # It shares memory with its children, and other clusters of the same user's theirs with theirs: none of it is removed.
+    *(line for line in COMMON if line != "RemoveIPC=yes"),
+    *NO_RIGHTS,
+    "User=postgres",
+    "Group=postgres",
+    "PrivateNetwork=yes",
+    "RestrictAddressFamilies=AF_UNIX",
+    "IPAddressDeny=any",
+    "ReadWritePaths=/run/postgresql /var/lib/postgresql /var/log/postgresql",
+)

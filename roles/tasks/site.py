@@ -24,7 +24,7 @@ TASKS = (
         title="There is a copy off the host, and it was once restored",
         why="The host is built anew by a deploy; its ledger, kept mail, certificates and what SpamAssassin learned are not.",
         how="Copy the inventory, /var/lib/filterd, /etc/bastide and /var/lib/spamassassin to a host that the gateway cannot write to, "
-        "and restore them once onto a fresh one.",
+        "with a dump of the ledger where it is in PostgreSQL (docs/ledger.md, Where it is), and restore them once onto a fresh one.",
     ),
     Task(
         id="site.store-key",

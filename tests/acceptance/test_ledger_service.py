@@ -8,7 +8,7 @@ from pathlib import Path
 
 from audit.samples import EICAR
 from lab.plan import LabState
-from tests.acceptance.desk import FILTERD, LEDGER, STORE, content, entries, good
+from tests.acceptance.desk import FILTERD, LEDGER, STORE, content, entries, good, said
 from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy, unchanged
 from tests.acceptance.letters import PLAIN, attachment, delivered, letter, mark, send
@@ -83,12 +83,14 @@ def test_encrypted_store_and_metrics_are_settings_of_the_role(
     change = (
         f"data.update(filterd_store_encrypted=True, filterd_metrics_port={METRICS}, filterd_policy={policy})"
     )
-    gateway.run(f"rm -f {KEY}")
+    # And what a run before this one has sealed with that key.
+    gateway.run(f"rm -f {KEY}; LC_ALL=C grep -rlaP '^FB1\\x01' {STORE} | xargs -r rm")
     try:
         done = deploy("apply", varied(tmp_path, change), lab=lab.name)
         assert done.returncode == 0, done.stderr
-        again = deploy("apply", varied(tmp_path, change), lab=lab.name)
         _encrypted(wan, gateway, done.stdout + done.stderr)
+        _rotated(wan, gateway)
+        again = deploy("apply", varied(tmp_path, change), lab=lab.name)
         _metrics(gateway)
         _metrics_from_outside(lab, gateway)
     finally:
@@ -125,6 +127,31 @@ def _encrypted(wan: Outside, gateway: GatewayHost, told: str) -> None:
     with gateway.altered(away, f"mv -f {KEY}.away {KEY}"):
         said = gateway.run(f"{FILTERD} quarantine export {entry['id']} 2>&1 | cat; true")
     assert "damaged, or [store] key_file holds another key" in said
+
+
+def _rotated(wan: Outside, gateway: GatewayHost) -> None:
+    """The key is changed while mail comes; what was kept before and behind it stays readable, and the old one goes."""
+    before = gateway.run(f"cat {KEY}").split()
+    old, new = mark(), mark()
+    for unique in (old, new):
+        assert send(wan, letter(unique, PLAIN, attachment(EICAR, "eicar.com"))).startswith("250 ")
+        if unique == old:
+            assert good(gateway, "store", "new-key") == {"keys": 2}
+    held = gateway.run(f"cat {KEY}").split()
+    assert held[1:] == before
+    seen = good(gateway, "store", "status")
+    assert (seen["newest"], seen["older"] >= 1, seen["needed"], seen["lost"]) == (1, True, [2], 0)
+    assert "contents still need key 2 of 2" in gateway.run(f"{FILTERD} check 2>&1")
+    resealed = good(gateway, "store", "reseal")
+    assert (resealed["newest"], resealed["older"], resealed["plain"]) == (resealed["contents"], 0, 0)
+    assert said(gateway, "store", "drop-keys").code == 1
+    gateway.run(f"touch -d '2 hours ago' {KEY}")
+    assert good(gateway, "store", "drop-keys") == {"keys": 1}
+    assert gateway.run(f"cat {KEY}").split() == held[:1]
+    assert gateway.run(f"stat -c '%a %U %G' {KEY}").strip() == "400 filterd filterd"
+    for unique in (old, new):
+        (entry,) = entries(gateway, "quarantine", unique)
+        assert content(gateway, entry["id"]) == letter(unique, PLAIN, attachment(EICAR, "eicar.com"))
 
 
 def _metrics(gateway: GatewayHost) -> None:

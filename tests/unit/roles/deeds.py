@@ -86,6 +86,7 @@ OPERATIONS = {
         "Make the directory of filterd's socket",
         "Have the command filterd in the path",
         "Write filterd's configuration",
+        "Have no other ledger, and what it held in this one",
         "Have no metrics on the network",
         "Run filterd with its release and unit",
         "Run filterd with its configuration",

@@ -240,6 +240,9 @@ FILTERD = {
     "spamd_socket": "/run/s",
     "mta": AGENTS["postfix"],
     "store_key": "/etc/k",
+    "ledger_url": "sqlite:////l",
+    "ledger_unit": "l.service",
+    "ledger_password": "/etc/p",
 }
 
 
