@@ -19,6 +19,8 @@ _MESSAGE_ID: Final = re.compile(r", msgid=(.*?)(?:, (?:bodytype|proto|daemon|tls
 _RELAY: Final = re.compile(r", relay=(?:(\S*) )?(\[[^\]]*\]|\S+)")
 _DELIVERY: Final = re.compile(r"to=(.*?), (?:ctladdr=.*, )?delay=.*, dsn=([245])\.\d+\.\d+, stat=(.*)")
 _WAITS: Final = re.compile(r"to=.*, stat=queued")
+# Of a message that was not taken although all milters would have: it had a NUL, say. Where it was sent on a status (dsn) is named.
+_NOT_TAKEN: Final = re.compile(r"to=.*, pri=\d+, stat=.*")
 _MILTER: Final = re.compile(
     r"Milter: (data|eoh|body|header|from=.*?|), ?(reject|discard|tempfail)(?:=(\d)\d\d)?"
 )
@@ -58,6 +60,8 @@ def note(trail: "Trail", text: str) -> None:
         trail.statuses["expired"] = trail.statuses.get("expired", 0) + 1
     elif text.startswith("done; delay="):
         trail.removed = True
+    elif _NOT_TAKEN.fullmatch(text):
+        trail.queued = False
 
 
 def _delivered(trail: "Trail", tried: "re.Match[str]") -> None:

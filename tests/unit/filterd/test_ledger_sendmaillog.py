@@ -55,6 +55,19 @@ def trail_of(*texts: str, tag: str = "sendmail") -> Trail:
             (CAME, "to=<bob@bastide.example>, delay=00:00:00, pri=30028, stat=NUL byte not allowed"),
             "broken off",
         ),
+        # Sendmail finds the NUL when the filter has said yes.
+        (
+            (CAME, TAKEN, "to=<bob@bastide.example>, delay=00:00:00, pri=30041, stat=NUL byte not allowed"),
+            "broken off",
+        ),
+        (
+            (CAME, TAKEN, "to=<bob@bastide.example>, delay=00:00:00, mailer=hop25, pri=30026, stat=queued"),
+            "queued",
+        ),
+        (
+            (CAME, TAKEN, SENT.replace("<bob@", '<"to=x, pri=1, stat=y"@'), DONE),
+            "delivered",
+        ),
     ],
 )
 def test_a_message_ends_as_its_lines_say(texts: tuple[str, ...], end: str) -> None:
