@@ -65,7 +65,8 @@ def _sendmail() -> Iterator[Waiting]:
         except FileNotFoundError:
             continue  # delivered meanwhile
         if found is not None:
-            yield found
+            # Sendmail keeps under this name what it could neither deliver nor tell anybody of, and tries it no more.
+            yield found._replace(why=f"given up, see {path}") if path.name.startswith("Q") else found
 
 
 _LISTED: Final[Mapping[str, Callable[[], Iterator[Waiting]]]] = {"postfix": _postfix, "sendmail": _sendmail}

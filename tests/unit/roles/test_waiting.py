@@ -1,10 +1,12 @@
 """What waits in a queue for long is told in one line, and only that."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from roles.operations import NOTES
+from roles.reports import waiting
 from roles.reports.waiting import NOTE, Waiting, note_of, of_postfix, of_sendmail
 
 NOW = 1_700_000_000.0
@@ -36,6 +38,16 @@ def test_sendmail_queue_files_that_are_whole() -> None:
     )
     assert of_sendmail(text.removesuffix(".\n")) is None
     assert of_sendmail("") is None
+
+
+def test_sendmails_queue_is_all_that_it_has_not_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("qf1", "hf2", "Qf3", "df1", "tf4"):
+        (tmp_path / name).write_text("V8\nT1700000000\nMDeferred\nS<a@b.c>\n.\n")
+    monkeypatch.setattr(waiting, "QUEUES", (tmp_path,))
+    found = sorted(one.why for one in waiting._LISTED["sendmail"]())
+    assert found == ["Deferred", "Deferred", f"given up, see {tmp_path}/Qf3"]
 
 
 def test_only_what_waits_for_long_is_told() -> None:
