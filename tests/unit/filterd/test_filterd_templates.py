@@ -10,11 +10,9 @@ import pytest
 from filterd.config import Config, load
 from roles.errors import SettingError
 from roles.filterd import wheelhouse
-from roles.filterd.defences import DEFENCES
-from roles.mta.agents import AGENTS
-from roles.rendering import filterd_options
-from roles.rendering import rendered as as_the_role_does
-from roles.settings import CLAMD_SOCKET, SPAMD_SOCKET, Gateway
+from roles.filterd.deploy import CONFIG_FILE, UNIT_FILE, _files
+from roles.platforms import DEBIAN_12
+from roles.settings import Gateway
 
 GATEWAY = Gateway(
     hostname="mx.example.org",
@@ -23,21 +21,14 @@ GATEWAY = Gateway(
 )
 
 
-def rendered(template: str) -> str:
-    return as_the_role_does(
-        "filterd",
-        template,
-        GATEWAY,
-        clamd_socket=CLAMD_SOCKET,
-        spamd_socket=SPAMD_SOCKET,
-        mta=AGENTS["postfix"],
-        options=filterd_options(DEFENCES),
-    )
+def rendered(path: str) -> str:
+    (text,) = [file.content for file in _files(GATEWAY, DEBIAN_12) if file.path == path]
+    return text
 
 
 def test_the_rendered_file_is_taken_and_says_what_is_default(tmp_path: Path) -> None:
     path = tmp_path / "filterd.toml"
-    path.write_text(rendered("filterd.toml.j2"))
+    path.write_text(rendered(CONFIG_FILE))
     config, default = load(path), Config()
     assert config.milter.max_message_bytes > GATEWAY.message_size_limit
     assert config.policy.precision == GATEWAY.spam_precision
@@ -64,7 +55,7 @@ def test_the_rendered_file_is_taken_and_says_what_is_default(tmp_path: Path) -> 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_the_units_exposure_is_low(tmp_path: Path) -> None:
     unit = tmp_path / "filterd.service"
-    unit.write_text(rendered("filterd.service.j2"))
+    unit.write_text(rendered(UNIT_FILE))
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--threshold=15", str(unit)],
         capture_output=True,
