@@ -5,7 +5,9 @@ stopped by a connection that is opened after it.
 """
 
 import shlex
+import time
 from collections.abc import Generator, Sequence
+from typing import Any
 
 from pyinfra.api import (
     FileUploadCommand,
@@ -16,6 +18,7 @@ from pyinfra.api import (
     StringCommand,
     operation,
 )
+from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 
 from roles.operations import files_owned, shell
@@ -24,6 +27,9 @@ from roles.rendering import OwnedFile
 Commands = Generator[StringCommand | FileUploadCommand | FunctionCommand, None, None]
 
 _FORMER = "/var/lib/bastide/former"
+# The part of the time for a confirmation in which a connection that fails is tried again.
+_PATIENCE = 0.5
+_PAUSE_S = 0.5
 
 
 def armed(unit: str, keep: str, restore: str, seconds: int) -> str:
@@ -54,7 +60,7 @@ def confirm(state: State, host: Host, unit: str, seconds: int, what: str) -> Non
     fresh = type(host.connector)(state, host)
     stop = f"systemctl is-active --quiet {unit}.timer && systemctl stop {unit}.timer"
     try:
-        fresh.connect()
+        _connect(fresh, time.monotonic() + seconds * _PATIENCE)
         command = StringCommand("sh", "-c", QuoteString(stop))
         done, _output = fresh.run_shell_command(
             command,
@@ -74,6 +80,19 @@ def confirm(state: State, host: Host, unit: str, seconds: int, what: str) -> Non
         raise OperationError(
             f"the new {what} was not confirmed within {seconds} seconds; the former one is back"
         )
+
+
+def _connect(connector: Any, until: float) -> None:  # noqa: ANN401 - a connector of any kind
+    """Open a connection; one that fails is tried again for a while: an sshd that reads its files anew does not listen meanwhile."""
+    while True:
+        try:
+            connector.connect()
+        except ConnectError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
 
 
 @operation()
