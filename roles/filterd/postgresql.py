@@ -121,6 +121,13 @@ def server_here(gateway: Gateway, platform: Platform) -> None:
         name="Install PostgreSQL", packages=platform.parts["postgresql"], manager=platform.manager
     )
     converged(
+        # hardening.system-accounts would take it at the next deploy: it looks at accounts before this package brings its own.
+        name="Give PostgreSQL's user no shell",
+        question="getent passwd postgres | cut -d: -f7",
+        wanted="/usr/sbin/nologin",
+        remedy="usermod --shell /usr/sbin/nologin postgres",
+    )
+    converged(
         name="Make the ledger's cluster",
         question=platform.here(_MADE),
         wanted="made",
