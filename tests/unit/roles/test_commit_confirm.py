@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from pyinfra.api import OperationError
+from pyinfra.api.exceptions import ConnectError
 
+from roles import confirming
 from roles.confirming import confirm
 from roles.firewall.defences import DEFENCES
 from roles.firewall.loading import ROLLBACK
@@ -230,6 +232,27 @@ class TestConfirm:
         assert fresh.closed
         assert Connector.made[0].asked == []
         assert not Connector.made[0].closed
+
+    def test_an_sshd_that_reads_its_files_anew_is_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(confirming, "_PAUSE_S", 0.01)
+        refusals = iter([ConnectError("refused"), ConnectError("refused")])
+        monkeypatch.setattr(Connector, "connect", lambda _self: self.later(refusals))
+        (fresh,) = self.confirm()
+        assert len(fresh.asked) == 1
+
+    def test_one_that_never_listens_is_not_waited_for_until_the_former_is_back(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(confirming, "_PAUSE_S", 0.01)
+        monkeypatch.setattr(confirming, "_PATIENCE", 0.001)
+        Connector.refuses = ConnectError("refused")
+        with pytest.raises(OperationError, match="does not let this session in"):
+            self.confirm()
+
+    @staticmethod
+    def later(refusals: Iterator[Exception]) -> None:
+        for refusal in refusals:
+            raise refusal
 
     def test_the_timer_is_stopped_as_root(self) -> None:
         (fresh,) = self.confirm(_sudo=True)
