@@ -203,7 +203,7 @@ HANDS: Final[Mapping[Mta, Hands]] = {
         killed="pkill -KILL -x sendmail || true",
         refuses=r"554 5\.6\.1 NUL byte not allowed|552 5\.6\.0 Headers too large \(\d+ max\)",
         opened=("makemap -u hash /etc/mail/access.db | grep ^connect:", "connect:198.18.0.10\tRELAY"),
-        maps="sed -n 's/^K\\(client_[a-z_]*\\) .*/\\1/p' /etc/mail/sendmail.cf",
+        maps="sed -n 's/^K\\(rule_client_[a-z_]*\\) .*/\\1/p' /etc/mail/sendmail.cf",
         live="cat /etc/mail/*.cf /etc/mail/*.mc /etc/mail/*.db | sha256sum; cat /run/sendmail-mta/sendmail.pid",
         stray=(
             (
