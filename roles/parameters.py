@@ -1,6 +1,5 @@
 """Kernel parameters in force: each as its record says, where the host has it for itself."""
 
-import shlex
 from collections.abc import Iterable, Sequence
 
 from pyinfra import host
@@ -81,4 +80,4 @@ def _kept(keys: Sequence[str]) -> str:
         for path in (key.replace(".", "/") for key in keys)
         for each in (("all", "default", "*") if "*" in path else ("",))
     )
-    return f"mkdir -p {shlex.quote(_FORMER.rpartition('/')[0])}; for f in {paths}; do [ ! -w $f ] || echo $f $(cat $f); done >{_FORMER}"
+    return f"mkdir -p $(dirname {_FORMER}); for f in {paths}; do [ ! -w $f ] || echo $f $(cat $f); done >{_FORMER}"

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Final, Protocol
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from filterd import actions
 from filterd.anatomy import RewriteOrder
@@ -256,9 +255,9 @@ class _Carriage:
         """Record that a message could not be dealt with, if that can be done; return the record's id."""
         if self._recorded:
             return ""  # and was taken back
-        later = [msgspec.structs.replace(one, fate="tempfail") for one in dispositions]
+        later = [structs.replace(one, fate="tempfail") for one in dispositions]
         if actions.reply_text(answer).startswith("5"):
-            later = [msgspec.structs.replace(one, fate="reject") for one in dispositions]
+            later = [structs.replace(one, fate="reject") for one in dispositions]
         record = recorded(self._known(), later, Plan(carried=None), answer)
         try:
             await self._carrier.ledger.record(record)
