@@ -56,13 +56,15 @@ MODES = (
     *(("/boot/grub/grub.cfg", "600"), ("/boot", "700"), ("/etc/audit", "750"), ("/var/log/sudo.log", "600")),
     ("/etc/iptables", "700"),
 )
+# Made where no package has: a later layer's file would make it as everybody's to read.
+_MADE = "/etc/cron.d"
 _PASSWORDS = (("passwd", "644", "root"), ("group", "644", "root"), ("gshadow", "640", "shadow"))
 # An override stands before its package is there, and holds when it comes.
 _LEFT = (
     "had=$({kept}); for f in {paths}; do "
     'if ! printf \'%s\\n\' "$had" | grep -qxF $f || [ -n "$(find -L $f -perm /6000 2>/dev/null)" ]; then echo $f; fi; done'
 )
-_WIDE = "\n".join(
+_WIDE = f"[ -d {_MADE} ] || echo {_MADE}\n" + "\n".join(
     f'[ ! -e {path} ] || [ "$(stat -c %a {path})" = {mode} ] || echo {path}' for path, mode in MODES
 )
 
@@ -83,7 +85,7 @@ def _on_no_list(gateway: Gateway) -> str:
 
 def _narrowed(gateway: Gateway) -> str:
     """Return the script that gives paths the modes that root alone needs."""
-    return "\n".join(
+    return f"mkdir -p {_MADE}\n" + "\n".join(
         f'if [ -e {path} ] && [ "$(stat -c %a {path})" != {mode} ]; then '
         f"{row(gateway).manager.mode_kept(path, f'0{mode}')}; fi"
         for path, mode in MODES
