@@ -101,7 +101,8 @@ def decided(text: str) -> Decision | None:
     real, (middle, odd) = found[-1], divmod(len(found), 2)
     if odd and line[2][: found[middle].start()].strip("<>") in line[2][found[middle].end() :]:
         real = found[middle]
-    return Decision(line[1], real[1] or real[2] or real[3], line[2][real.end() :])
+    # Of what it refuses it takes the quotes off that stand about the words, of what it holds it does not.
+    return Decision(line[1], real[1] or real[2] or real[3], line[2][real.end() :].strip('"'))
 
 
 def at_the_door(text: str) -> str:
