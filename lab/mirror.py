@@ -16,6 +16,7 @@ import msgspec
 from lab.errors import LabError
 from lab.image import Image, gateway, key_of, rootfs_of, sources_of
 from lab.platforms import lab_platform
+from lab.sources import debian_sources
 from lab.state import cache_root
 from lab.tools import run
 
@@ -107,6 +108,26 @@ def download(work: Path, image: Image, sets: Sequence[Sequence[str]]) -> None:
     (work / "mirror").mkdir()
     for name in sorted(closure):
         (work / "archives" / name).rename(work / "mirror" / stored_name(name))
+
+
+def download_as_they_are(work: Path, image: Image, suite: str, names: Sequence[str]) -> None:
+    """Fetch packages of another release, without what they depend on, into ``work/mirror``. Raises LabError."""
+    configuration = _apt_configuration(work, image)
+    sources = work / "sources.list.d"
+    there = [(source.name, source.read_text()) for source in sorted(sources.iterdir())]
+    for name, _ in there:
+        (sources / name).unlink()
+    (sources / f"{suite}.sources").write_text(debian_sources(there, suite))
+    (work / "mirror").mkdir()
+    # No new one is made of an old release's index, which would be out of date by its own words.
+    apt: list[str | Path] = ["apt-get", "-c", configuration, "-qq", "-o", "Acquire::Check-Valid-Until=false"]
+    try:
+        run([*apt, "update"])
+        run([*apt, "download", *names], cwd=work / "mirror")
+    except LabError as error:
+        raise LabError(
+            f"no packages of Debian's {suite} came, check that this machine's Debian mirror still has it: {error}"
+        ) from error
 
 
 def _apt_configuration(work: Path, image: Image) -> Path:

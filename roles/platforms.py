@@ -14,6 +14,9 @@ from roles.errors import SettingError
 from roles.managers import APT, DNF, Manager
 from roles.settings import Gateway, Mta, PlatformName
 
+# From this one on Postfix names its defaults by releases; before that, by 0, 1 and 2.
+_LEVELS_BY_RELEASE = (3, 6)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
@@ -37,9 +40,9 @@ class Platform:
     ``programs_in_root``: whether packages name programs below /bin and /sbin, as dpkg-statoverride(1) must then.
     ``loads_rules``: whether a package brings the unit that loads the packet filter's rules at boot; else we do.
     ``mac``: what of the kernel's holds daemons to profiles. ``clamd_socket``: whether systemd makes clamd's socket; else clamd does
-    and is started when it answers. ``postfix`` are parameters of main.cf that say where its package has put things. ``mta_files``
-    is what is kept from the filter's engines (InaccessiblePaths of systemd.exec(5)). ``resolver_files`` keep others' hands off
-    resolv.conf, each with its content.
+    and is started when it answers. ``postfix_release``: what its Postfix is. ``postfix`` are parameters of main.cf that say where
+    its package has put things. ``mta_files`` is what is kept from the filter's engines (InaccessiblePaths of systemd.exec(5)).
+    ``resolver_files`` keep others' hands off resolv.conf, each with its content.
     ``enables``: whether packages enable their units; else each that a container does not run is enabled too. ``clock_exposure``:
     the sandbox that is left to chronyd (see roles/sandbox), which under EL starts as root and becomes its user by itself.
     ``unbound_directory``: whether a package brings unbound.conf.d; else we make it.
@@ -78,6 +81,7 @@ class Platform:
     clamd_socket: bool = True
     enables: bool = True
     clock_exposure: str = "3.0"
+    postfix_release: tuple[int, int]
     postfix: Mapping[str, str] = field(default_factory=dict)
     mta_files: str = "-/etc/postfix -/etc/mail"
     resolver_files: Mapping[str, str] = field(default_factory=dict)
@@ -108,6 +112,11 @@ class Platform:
     def here(self, text: str) -> str:
         """Return a path, a command or a text with its paths, units and programs as they are called here."""
         return self._called.sub(lambda found: self._names[found[0]], text) if self._names else text
+
+    @property
+    def postfix_level(self) -> str:
+        """Return whose defaults its Postfix is to have (postconf(5), compatibility_level): the newest that we know, as it writes it."""
+        return "3.6" if self.postfix_release >= _LEVELS_BY_RELEASE else "2"
 
     @cached_property
     def _names(self) -> Mapping[str, str]:
@@ -163,6 +172,7 @@ DEBIAN_12 = Platform(
     users={"clamd": "clamav", "freshclam": "clamav"},
     groups={"freshclam": "clamav"},
     postfix_ready="/usr/lib/postfix/configure-instance.sh %i",
+    postfix_release=(3, 7),
     programs_in_root=True,
     python="cp311",
     security_origins=("origin=Debian,codename=bookworm-security,label=Debian-Security",),
@@ -193,6 +203,7 @@ DEBIAN_13 = replace(
         for place in ("/etc/postgresql", "/usr/lib/postgresql", "/var/lib/postgresql")
     },
     postfix_ready="/usr/sbin/postfix check",
+    postfix_release=(3, 10),
     programs_in_root=False,
     python="cp313",
     security_origins=("origin=Debian,codename=trixie-security,label=Debian-Security",),
@@ -318,6 +329,7 @@ EL_9 = Platform(
         "clients that the gateway does not use": ("ftp", "nmap", "nmap-ncat", "telnet", "tftp"),
     },
     postfix_ready="",
+    postfix_release=(3, 5),
     programs_in_root=False,
     loads_rules=False,
     unbound_directory=False,

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from roles.defence import Defence
-from roles.kinds import FilterdOption, LineOption, Restriction, TableRestrictions
+from roles.kinds import FilterdOption, LineOption, Restriction, TableRestrictions, applies
 from roles.platforms import row
 from roles.settings import Gateway
 
@@ -64,7 +64,11 @@ def lines(
 ) -> Iterator[tuple[str, list[str]]]:
     """Give each defence's id with its lines of one kind, in the records' order; those without any are left out."""
     for defence in (each for each in defences if each.stands(gateway)):
-        own = [setting.line(gateway) for setting in defence.sets if isinstance(setting, kind)]
+        own = [
+            setting.line(gateway)
+            for setting in defence.sets
+            if isinstance(setting, kind) and applies(setting, gateway)
+        ]
         if own:
             yield defence.id, own
 

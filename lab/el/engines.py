@@ -77,7 +77,7 @@ FRESHCLAM: Final = Rpm(
 )
 SPAMASSASSIN: Final = Rpm(
     name="spamassassin",
-    debs=("spamassassin", "spamd", "spamc"),
+    debs=("spamassassin", "spamc"),
     left=("/etc/mail/*", "/etc/spamassassin/65_debian.cf"),
     moved=(("/etc/spamassassin/", "/etc/mail/spamassassin/"), ("/usr/sbin/spamd", "/usr/bin/spamd")),
     # Debian's program looks for its rules there.

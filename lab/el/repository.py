@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from lab.el import spec
+from lab.el import older, spec
 from lab.el.packages import BASE, PROVIDED, Rpm
 from lab.el.table import RPMS
 from lab.image import Image, key_of, rootfs_of
@@ -52,12 +52,14 @@ class Workshop:
 
 def place(image: Image) -> Path:
     """Return the directory of the repository in the cache; it is there only when the repository is complete."""
-    inputs = msgspec.json.encode([RECIPE, key_of(image), RPMS, BASE, PROVIDED, spec.RELEASE])
+    inputs = msgspec.json.encode(
+        [RECIPE, key_of(image), RPMS, BASE, PROVIDED, spec.RELEASE, older.SUITE, older.DEBS]
+    )
     return cache_root() / "mirrors" / f"el-{sha256(inputs).hexdigest()[:16]}"
 
 
 def build(image: Image) -> Path:
-    """Make the repository if it is not in the cache and return its directory. Takes about 20 s.
+    """Make the repository if it is not in the cache and return its directory. Takes about 25 s.
 
     The caller holds the cache lock and has built the image. Raises LabError.
     """
@@ -68,6 +70,7 @@ def build(image: Image) -> Path:
     work = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
         download(work, image, [sorted({deb for rpm in RPMS for deb in rpm.debs})])
+        older.exchange(work, image)
         debs = dict(_read(path) for path in sorted((work / "mirror").glob("*.deb")))
         rpms = [*RPMS, *_others(debs)]
         owner = {deb: rpm.name for rpm in reversed(rpms) for deb in rpm.debs}

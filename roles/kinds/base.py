@@ -36,8 +36,12 @@ def need_of(check: object) -> Need | None:
 
 
 def applies(check: object, gateway: Gateway) -> bool:
-    """Say whether a setting or claim is one of this gateway's: what names an ``mta`` is of the gateways that run it."""
-    return getattr(check, "mta", None) in (None, gateway.mta)
+    """Say whether a setting or claim is one of this gateway's: what names an ``mta`` is of the gateways that run it.
+
+    What came with a release of its daemon is of those whose platform has that release or a later one (``known``).
+    """
+    known = getattr(check, "known", None)
+    return getattr(check, "mta", None) in (None, gateway.mta) and (known is None or known(gateway))
 
 
 def resolved(value: Value, gateway: Gateway) -> str:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import ClassVar
 
 from roles.kinds.base import LineOption
+from roles.platforms import row
 from roles.settings import Gateway, Mta
 
 # The access restrictions of postconf(5) that take no argument.
@@ -54,17 +55,28 @@ RESTRICTIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class MainCf(LineOption):
-    """A Postfix parameter (postconf(5)), in main.cf."""
+    """A Postfix parameter (postconf(5)), in main.cf.
+
+    ``since``: the release that brought it; ``formerly``: what it was called before that, with the same values.
+    """
 
     mta: ClassVar[Mta] = "postfix"
+    since: tuple[int, int] = (0, 0)
+    formerly: str = ""
+
+    def known(self, gateway: Gateway) -> bool:
+        """Say whether the gateway's Postfix has it, under whichever name."""
+        return bool(self.formerly) or row(gateway).postfix_release >= self.since
+
+    def _called(self, gateway: Gateway) -> str:
+        return self.key if row(gateway).postfix_release >= self.since else self.formerly
 
     def line(self, gateway: Gateway) -> str:
         # Also with nothing behind it, as postconf(1) writes it: Postfix's package edits the file by that at each upgrade.
-        return f"{self.key} = {self.wanted(gateway)}"
+        return f"{self._called(gateway)} = {self.wanted(gateway)}"
 
     def question(self, gateway: Gateway) -> str:
-        del gateway
-        return f"postconf -h {shlex.quote(self.key)}"
+        return f"postconf -h {shlex.quote(self._called(gateway))}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ from hashlib import sha256
 
 from roles.dns.settings import refusals
 from roles.kinds import DnsblSites, MainCf
-from roles.mta import access, checking, known, outbound
+from roles.mta import access, checking, known, outbound, relaying
 from roles.mta.agents import AGENTS
 from roles.mta.checking import DIRECTORY
 from roles.mta.defences import DEFENCES
+from roles.mta.defences.greeting import COMMAND_FILTER, COMMANDS
+from roles.mta.defences.relay import own_networks
 from roles.mta.handover.switching import old_configuration_gone, old_queue_written_down, queue_handed_in
 from roles.mta.injection import INJECTION
 from roles.mta.refusals import refused_by
@@ -17,7 +19,7 @@ from roles.mta.tls import deploy as tls
 from roles.mta.tls.policy import next_hop_policies
 from roles.operations import converged, files_owned, packages_installed, unit_current
 from roles.platforms import Platform
-from roles.rendering import BuiltFile, OwnedFile, lines, named_refusals, rendered, restriction_lists
+from roles.rendering import BuiltFile, OwnedFile, lines, named_refusals, rendered
 from roles.settings import Gateway
 
 UNITS = "/etc/systemd/system"
@@ -77,7 +79,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
 def _files(gateway: Gateway) -> Iterator[OwnedFile]:
     values = {
         "parameters": list(lines(DEFENCES, MainCf, gateway)),
-        "restrictions": restriction_lists(DEFENCES, gateway),
+        "restrictions": relaying.lists(DEFENCES, gateway),
         "injection": INJECTION,
         "tls_policies": next_hop_policies(gateway),
         "sites": [
@@ -98,11 +100,14 @@ def _files(gateway: Gateway) -> Iterator[OwnedFile]:
             mode="600" if name == PRIVATE else "644",
         )
     yield OwnedFile(path=f"{DIRECTORY}/refusals.pcre", content=named_refusals(DEFENCES, gateway))
+    yield OwnedFile(path=COMMANDS, content=COMMAND_FILTER)
     yield refused_by(gateway)
     for name, text in access.rule_files(gateway).items():
         yield OwnedFile(path=f"{access.DIRECTORY}/{name}", content=text)
     for name, text in outbound.files(gateway).items():
         yield OwnedFile(path=f"{outbound.DIRECTORY}/{name}", content=text)
+    if relaying.asked_first(gateway):
+        yield OwnedFile(path=relaying.FIRST, content=relaying.table(DEFENCES, own_networks(gateway), gateway))
     if gateway.recipients:
         text = known.table_text(known.known(gateway), "postconf(5), relay_recipient_maps")
         yield OwnedFile(path=known.LIST_FILE, content=text, mode="640")

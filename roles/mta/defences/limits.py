@@ -204,7 +204,7 @@ DEFENCES = (
         rows=("H10",),
         sets=(
             # Content must come at 500 octets a second on average (smtpd_min_data_rate), which any line does.
-            MainCf("smtpd_per_request_deadline", "yes"),
+            MainCf("smtpd_per_request_deadline", "yes", since=(3, 7), formerly="smtpd_per_record_deadline"),
         ),
         unseen="Seeing it takes minutes of dawdling; the acceptance tests do that in the lab.",
         lacks={

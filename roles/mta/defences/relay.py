@@ -76,7 +76,8 @@ DEFENCES = (
             SendmailText("confRELAY_MSG", "550 Relaying denied (rule mta.no-open-relay)", "Basic_check_rcpt"),
             # In front of all rules about recipients: none of them can open the relay, and strangers cannot have any address of
             # the world asked for.
-            MainCf("smtpd_relay_before_recipient_restrictions", "yes"),
+            # What older releases have in its place: roles/mta/relaying.py.
+            MainCf("smtpd_relay_before_recipient_restrictions", "yes", since=(3, 6)),
             # To these domains, and not from them: class R and a plain RELAY would believe the client's name in DNS.
             AccessEntry(_relayed),
             HostAnswer(

@@ -33,7 +33,9 @@ DEFENCES = (
             ),
             MainCf("postscreen_cache_map", "lmdb:$data_directory/postscreen_cache"),
             MainCf("postscreen_access_list", "permit_mynetworks, cidr:/etc/postfix/postscreen_access"),
-            MainCf("postscreen_denylist_action", "ignore"),
+            MainCf(
+                "postscreen_denylist_action", "ignore", since=(3, 6), formerly="postscreen_blacklist_action"
+            ),
         ),
         unseen="An early talker is cut off with and without it (mta.early-talker); the acceptance tests see who does it.",
         lacks={"sendmail": _PAUSE},
@@ -91,6 +93,8 @@ DEFENCES = (
             MainCf(
                 "postscreen_dnsbl_allowlist_threshold",
                 lambda g: "-1" if any(entry.counts < 0 for entry in g.dnsbl) else "0",
+                since=(3, 6),
+                formerly="postscreen_dnsbl_whitelist_threshold",
             ),
             HostAnswer(
                 mta="sendmail",

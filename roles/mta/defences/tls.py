@@ -33,9 +33,16 @@ from roles.platforms import row
 from roles.settings import Gateway
 
 _FLOOR = ">=TLSv1.2"
+# The words of a Postfix that knows no `>=` yet: all that was before it, one by one.
+_ONE_BY_ONE = "!SSLv2, !SSLv3, !TLSv1, !TLSv1.1"
+_FROM_A_FLOOR = (3, 6)
 _GRADE = "high"
 _WEAK = frozenset({"null", "export", "rc4", "des", "3des", "anonymous", "static-rsa", "idea-seed"})
 _POLICY_MAP = "texthash:/etc/postfix/tls_policy"
+
+
+def _floor(gateway: Gateway) -> str:
+    return _FLOOR if row(gateway).postfix_release >= _FROM_A_FLOOR else _ONE_BY_ONE
 
 
 def _policy_maps(gateway: Gateway) -> str:
@@ -97,7 +104,7 @@ DEFENCES = (
         rows=("H13",),
         sets=(
             *(
-                MainCf(f"{side}_tls_{which}protocols", _FLOOR)
+                MainCf(f"{side}_tls_{which}protocols", _floor)
                 for side in ("smtpd", "smtp")
                 for which in ("", "mandatory_")
             ),

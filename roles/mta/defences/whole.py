@@ -21,8 +21,8 @@ from roles.mta.agents import AGENTS
 from roles.mta.injection import OVERRIDES
 from roles.mta.known import spelled
 from roles.mta.outbound import DECLARED, overrides, transport
+from roles.mta.relaying import lists
 from roles.mta.routing import mailertable, virtusertable
-from roles.rendering import restriction_lists
 from roles.settings import Gateway
 
 _OVERRIDES = "\n".join(sorted((*OVERRIDES.splitlines(), *overrides())))
@@ -30,7 +30,7 @@ _OVERRIDES = "\n".join(sorted((*OVERRIDES.splitlines(), *overrides())))
 
 def _entries(name: str, records: Sequence[Defence], gateway: Gateway) -> tuple[str, ...]:
     """Return the entries of a restriction list, made of the records that this gateway has."""
-    return tuple(entry for _, entry in restriction_lists(records, gateway).get(name, ()))
+    return tuple(entry for _, entry in lists(records, gateway).get(name, ()))
 
 
 def _rules(name: str, records: Sequence[Defence], gateway: Gateway) -> tuple[str, ...]:
