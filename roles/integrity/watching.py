@@ -28,7 +28,8 @@ WATCHED: Final = (
     Place(path="/usr", why="programs and libraries; /bin, /sbin and /lib are links to it"),
     Place(path="/var/lib/dpkg/info", why="by these lists and checksums a package explains a change"),
     Place(path="/var/spool/cron", why="jobs of users"),
-    Place(path="/home/[^/]+/\\.ssh", why="who may log in as whom"),
+    Place(path="/(home|srv|var/lib)/[^/]+/\\.ssh", why="who may log in as whom, daemons' homes included"),
+    Place(path="/home/[^/]+/\\.config/systemd/user", why="units that run when somebody logs in"),
     Place(
         path="/home/[^/]+/\\.(profile|bash_profile|bash_login|bashrc|bash_logout|zshenv|zshrc|forward|pam_environment|rhosts|shosts)",
         why="what runs when somebody logs in, or gets mail",

@@ -13,6 +13,7 @@ import sys
 import syslog
 import tempfile
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -54,9 +55,11 @@ def main(words: Sequence[str] | None = None) -> int:
             return _whole()
         with look.alone(HOME if options.command != "replay" else options.to):
             return _COMMANDS[options.command](options)
-    except (DatabaseError, OSError, subprocess.SubprocessError) as error:
+    except Exception as error:  # noqa: BLE001 - a watch that ends without a word is none
         said = f"this host could not be looked at: {error}"
         print(said, file=sys.stderr)
+        if not isinstance(error, (DatabaseError, OSError, subprocess.SubprocessError)):
+            traceback.print_exception(error)
         if options.command == "check" and not options.dry:
             _note(said)
         return _BLIND

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -102,7 +103,11 @@ class Packages:
         for path in (*older, self._log):
             if path.exists() and path.stat().st_mtime >= self._since:
                 opened = gzip.open if path.suffix == ".gz" else open
-                with opened(path, "rt", encoding="utf-8", errors="replace") as lines:
+                # What a damaged one would explain stays a finding.
+                with (
+                    contextlib.suppress(EOFError, zlib.error, gzip.BadGzipFile),
+                    opened(path, "rt", encoding="utf-8", errors="replace") as lines,
+                ):
                     yield from lines
 
     def wrote_at(self, moment: float) -> bool:

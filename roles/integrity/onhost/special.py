@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
@@ -36,6 +37,8 @@ _NOT_LOCAL: Final = frozenset(
         "binfmt_misc",
     }
 )
+# How proc(5) writes blanks, line ends and backslashes; every other octet stands there as it is.
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")
 _RUNS_AS_OWNER: Final = stat.S_ISUID | stat.S_ISGID
 
 
@@ -46,7 +49,7 @@ def file_systems() -> list[str]:
         # Whether it is mounted nosuid does not count: a mount can be given again without it.
         _, place, kind, *_ = line.split(" ")
         if kind.partition(".")[0] not in _NOT_LOCAL:
-            found.append(place.encode().decode("unicode_escape"))
+            found.append(_OCTAL.sub(lambda found: chr(int(found[1], 8)), place))
     return sorted(set(found))
 
 

@@ -101,7 +101,7 @@ def test_what_sendmail_holds_and_drops_is_counted_once_a_message() -> None:
         for text in (
             *(f"6AMJHD6E009208: {asked.format(one)}, quarantine=Held (rule mta.client.odd)" for one in "xy"),
             # In quotes, as 8.17 writes a text with blanks.
-            f"6AMJHD6E009209: {asked.format('x')}, quarantine=\"Held (rule mta.client.odd)\"",
+            f'6AMJHD6E009209: {asked.format("x")}, quarantine="Held (rule mta.client.odd)"',
             *("6AMJHD6E009207: discarded: Gone (rule mta.sender.trap), relay=[192.0.2.1]" for _ in "xy"),
             f"6AMJHD6E009207: {asked.format('x')}, discard",
             # No refusal, whatever the address says.

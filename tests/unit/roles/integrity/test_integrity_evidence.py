@@ -1,6 +1,7 @@
 """What packages and deploys say explains a change only if it says exactly that."""
 
 import base64
+import gzip
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from roles.integrity.onhost import derived, who
+from roles.integrity.onhost import derived, special, who
 from roles.integrity.onhost.database import Change, Entry
 from roles.integrity.onhost.evidence import Accepted, Deploys, Packages
 from tests.unit.roles.integrity.test_integrity_database import PLAIN_ACL, WIDE_ACL
@@ -343,3 +344,25 @@ def test_who_changed_it_last_is_read_from_the_audit() -> None:
     assert who.last(SAID) == "login ops, as root, by /usr/bin/vim.basic at 11/23/26 03:00:00"
     assert who.last(SAID.replace("auid=ops", "auid=unset")).startswith("nobody who had logged in, as root")
     assert not who.last("<no matches>\n")
+
+
+def test_a_damaged_log_explains_nothing_and_ends_nothing(tmp_path: Path) -> None:
+    host = Host(tmp_path / "dpkg")
+    host.package("tool", {"/usr/bin/tool": "new"})
+    whole = gzip.compress(f"{stamp(SINCE + 60)} status installed other:amd64 1\n".encode() * 50)
+    for number, rest in ((2, whole[:-12]), (3, b"no gzip"), (4, whole[:20] + b"\xff" * 20 + whole[40:])):
+        (host.root / f"dpkg.log.{number}.gz").write_bytes(rest)
+    touched = Packages(SINCE, {}, root=host.root, log=host.log).touched
+    assert "tool" in touched
+
+
+def test_mounts_are_found_by_the_names_that_they_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_bytes(
+        "/dev/a /srv/données ext4 rw 0 0\n/dev/b /srv/a\\040b\\134c xfs rw 0 0\n/dev/c /srv/x\\ny ext4 rw 0 0\n"
+        "proc /proc proc rw 0 0\n".encode()
+    )
+    monkeypatch.setattr(special, "_MOUNTS", mounts)
+    assert special.file_systems() == ["/srv/a b\\c", "/srv/données", "/srv/x\\ny"]
