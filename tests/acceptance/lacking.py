@@ -26,7 +26,8 @@ def lacks(what: str) -> NoReturn:
 
 def missing(record: str) -> str:
     """Return why the lab's MTA or platform lacks a record, or nothing where both have it; what an id begins with means them all."""
-    lacked = [each.lacking(SETTINGS) for each in DEFENCES if each.id.startswith(record)]
+    exact = [each for each in DEFENCES if each.id == record]
+    lacked = [each.lacking(SETTINGS) for each in exact or DEFENCES if each.id.startswith(record)]
     assert lacked, record
     return "" if None in lacked else f"{record}: {lacked[0]}"
 
