@@ -14,6 +14,7 @@ from pyinfra.api import (
 from typing_extensions import override
 
 from roles.confirming import armed, confirmation
+from roles.firewall.others import nft_kept
 from roles.firewall.ruleset import BOOT_DIRECTORY, canonical
 from roles.kinds.packets import STRIPPED, TOOLS
 from roles.operations import shell
@@ -75,13 +76,13 @@ def ruleset_loaded(
             f"{tool}-restore --test {BOOT_DIRECTORY}/rules.v{family}.new" for family, tool in TOOLS.items()
         )
     )
-    yield shell(armed(ROLLBACK, _save(), _load("before"), confirm_seconds))
+    yield shell(armed(ROLLBACK, _save(), _brought_back(), confirm_seconds))
     # Until a rule asks for connection states the kernel keeps none, and the session that runs this would be no known
     # connection to the new rules. A rule without a target changes nothing but that; the next packets make it known.
     yield shell(
         "; ".join(f"{tool} -w 10 -I INPUT -m conntrack --ctstate ESTABLISHED" for tool in TOOLS.values())
     )
-    yield shell(_load("new"))
+    yield shell(_load())
     yield confirmation(ROLLBACK, confirm_seconds, "ruleset")
     yield shell("\n".join(_still_live(family) for family in TOOLS))
     yield shell(
@@ -93,14 +94,26 @@ def ruleset_loaded(
 
 
 def _save() -> str:
-    return "; ".join(
-        f"{tool}-save -t filter >{BOOT_DIRECTORY}/rules.v{family}.before" for family, tool in TOOLS.items()
+    """Return the script that keeps the filter tables of both families: as iptables says them, or nft where it is nft's."""
+    before = f"{BOOT_DIRECTORY}/rules.v%d.before"
+    return "\n".join(
+        f"{tool}-save -t filter >{before % family}\n{nft_kept(family, before % family)}"
+        for family, tool in TOOLS.items()
     )
 
 
-def _load(suffix: str) -> str:
+def _load() -> str:
     return "; ".join(
-        f"{tool}-restore -w 10 {BOOT_DIRECTORY}/rules.v{family}.{suffix}" for family, tool in TOOLS.items()
+        f"{tool}-restore -w 10 {BOOT_DIRECTORY}/rules.v{family}.new" for family, tool in TOOLS.items()
+    )
+
+
+def _brought_back() -> str:
+    """Return the script that brings back what ``_save`` has kept, each family's in one step."""
+    before = f"{BOOT_DIRECTORY}/rules.v%d.before"
+    return "; ".join(
+        f"if [ -e {before % family}.nft ]; then nft -f {before % family}.nft; else {tool}-restore -w 10 {before % family}; fi"
+        for family, tool in TOOLS.items()
     )
 
 

@@ -6,6 +6,7 @@
 #   record end REVISION    after its last one: file what is different, and how it was before a deploy first touched it
 #   record picture DIR     write the host's picture into a new directory, a file a section
 #   record show [SINCE]    print it, and what was filed since then (seconds since 1970), for `python -m roles drift`
+#   record rules TOOL      print what iptables or ip6tables has, without counters and without tables that are nft's
 #   record excluded        print what no picture holds, and why
 #
 # Each section is a text of lines "key TAB value". In keys that are paths, a newline stands as \001 and a tab as \002.
@@ -14,7 +15,7 @@
 #   begin/     the picture at the start of a run that has not ended, with files.tar of the files whose content is kept
 #   changed/   by section: what deploys have changed, and its value before the first of them ("-": it was not there)
 #   ours/      the same keys with their value after the last deploy
-#   originals/ the contents that belong to changed/files, and firewall4, firewall6
+#   originals/ the contents that belong to changed/files, and firewall4, firewall6 (.nft: nft's part)
 #   runs/      a file for each run that changed something: section, key, value before, value after
 set -eu
 umask 077
@@ -131,8 +132,19 @@ flags() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# What the packet filter is asked for: whole, without counters and without the time of asking.
-rules() { "$1"-save 2>/dev/null | sed -e '/^#/d' -e 's/ \[[0-9]*:[0-9]*\]$//'; }
+# What the packet filter is asked for: whole, without counters and without the time of asking. Of a table that bears a name of
+# iptables' and is nft's, iptables says in a comment that it shows a part at most: nft says what is in it.
+rules() { # TOOL
+  "$1"-save 2>/dev/null | awk '/^# Table .*incompatible/ { n = $3; gsub(/[^a-z]/, "", n); theirs["*" n] = 1 } /^#/ || /^$/ { next }
+    /^\*/ { out = $0 in theirs } !out { sub(/ \[[0-9]*:[0-9]*\]$/, ""); print }'
+}
+foreign() { # TOOL FAMILY-OF-NFT
+  have nft || return 0
+  "$1"-save 2>/dev/null | sed -n "s/^# Table .\([a-z]*\)' .*incompatible.*/\1/p" | while read -r table; do
+    # nft prints the states that iptables asks for in another order than its own.
+    nft -s list table "$2" "$table" 2>/dev/null | sed 's/ct state related,established /ct state established,related /'
+  done
+}
 
 picture() {
   mkdir -p "$1"
@@ -153,9 +165,10 @@ picture() {
   awk -v OFS='\t' '$5 !~ /^\/(proc|sys|run|dev\/)/ || $5 == "/dev/shm" { v = $(NF - 2) " " $6; if ($5 in all) v = all[$5] " | " v; all[$5] = v }
     END { for (k in all) print k, all[k] }' /proc/self/mountinfo | sort >"$1/mounts"
   for family in 4 6; do
-    tool=iptables; [ $family = 4 ] || tool=ip6tables
-    ! have $tool-save || rules $tool >"$1/firewall$family"
-    [ ! -s "$1/firewall$family" ] || printf '%s\t%s\n' $family "$(sha256sum <"$1/firewall$family" | cut -c1-64)" >>"$1/firewall"
+    tool=iptables nft=ip; [ $family = 4 ] || tool=ip6tables nft=ip6
+    ! have $tool-save || { rules $tool >"$1/firewall$family"; foreign $tool $nft >"$1/firewall$family.nft"; }
+    [ ! -s "$1/firewall$family" ] && [ ! -s "$1/firewall$family.nft" ] ||
+      printf '%s\t%s\n' $family "$(cat "$1/firewall$family" "$1/firewall$family.nft" | sha256sum | cut -c1-64)" >>"$1/firewall"
   done
   ! have ipset || ipset list -n 2>/dev/null | sed 's/$/\tset/' | sort >"$1/ipsets"
   awk -F: -v OFS='\t' 'FILENAME ~ /passwd/ { print "user " $1, $3 " " $4 " " $6 " " $7; next } { print "group " $1, $3 " " $4 }' \
@@ -235,8 +248,10 @@ originals() {
   fi
   for family in 4 6; do
     if cut -f1 "$H/end/changed/firewall" | grep -qx $family && ! cut -f1 "$H/changed/firewall" | grep -qsx $family; then
-      rm -f "$H/originals/firewall$family"
-      [ ! -s "$H/begin/firewall$family" ] || cp "$H/begin/firewall$family" "$H/originals/"
+      for part in firewall$family firewall$family.nft; do
+        rm -f "$H/originals/$part"
+        [ ! -s "$H/begin/$part" ] || cp "$H/begin/$part" "$H/originals/"
+      done
     fi
   done
 }
@@ -286,6 +301,7 @@ case ${1:-} in
   end) end "${2:-unknown}" ;;
   picture) picture "$2" ;;
   show) show "${2:-0}" ;;
+  rules) rules "$2" ;;
   excluded) printf '%s\n' "$EXCLUDED" ;;
-  *) sed -n '2,9p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,10p' "$0" >&2; exit 2 ;;
 esac

@@ -8,10 +8,12 @@ from roles.settings import Gateway
 
 TOOLS = {4: "iptables", 6: "ip6tables"}
 # The shell's way to leave comments and counters out of iptables-save's text, and to give users their names: the kernel
-# knows them by numbers, which each host has its own of. It reads standard input.
+# knows them by numbers, which each host has its own of. It reads standard input. One comment stays, as a line that no ruleset
+# has: that the table holds what is nft's own, of which iptables-save shows nothing.
 STRIPPED = """awk '
 NR == FNR { split($0, p, ":"); if (!(p[3] in names)) names[p[3]] = p[1]; next }
-/^#/ { next }
+/^# Table .*incompatible/ { sub(/^# /, ""); print; next }
+/^#/ || /^$/ { next }
 /^:/ { sub(/ \\[.*/, "") }
 match($0, /--uid-owner [0-9]+ /) {
   id = substr($0, RSTART + 12, RLENGTH - 13)

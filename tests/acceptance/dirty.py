@@ -17,7 +17,11 @@ OWN: Final = {
     "/etc/postfix/own": "own.example OK\n",
     "/etc/exim4/exim4.conf.localmacros": "MAIN_TLS_ENABLE = yes\n",
     "/etc/nftables.conf": "#!/usr/sbin/nft -f\nflush ruleset\ntable inet own {\n  chain input {\n"
-    "    type filter hook input priority 10; policy accept;\n    tcp dport 2525 drop\n  }\n}\n",
+    "    type filter hook input priority 10; policy accept;\n    tcp dport 2525 drop\n  }\n}\n"
+    # Of a name that iptables has too, which shows of it that everything passes (iptables 1.8.9), and would take it away.
+    "table ip filter {\n  chain input {\n    type filter hook input priority 0; policy drop;\n"
+    "    ct state established,related accept\n    iifname lo accept\n"
+    f"    iifname mgmt0 tcp dport 22 accept\n    tcp dport {PORT} accept\n  }}\n}}\n",
     "/root/notes": "do not lose me\n",
     "/etc/systemd/system/own-web.service": "[Unit]\nDescription=Own pages\n[Service]\n"
     f"ExecStart=/usr/bin/python3 -m http.server --directory /srv/drop {PORT}\n[Install]\nWantedBy=multi-user.target\n",
@@ -80,15 +84,13 @@ systemctl --quiet enable --now own-web
 systemctl reload ssh
 systemctl --quiet enable --now nftables
 for n in 1 2; do printf 'Subject: old mail %s\\n\\nold\\n' $n | sendmail -f odd@old.example 'someone@[{NOWHERE}]'; done
-for t in iptables ip6tables; do
-  $t -N own
-  $t -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
-  $t -A INPUT -i lo -j ACCEPT
-  $t -A INPUT -i mgmt0 -p tcp --dport 22 -j ACCEPT
-  $t -A INPUT -j own
-  $t -A own -p tcp --dport {PORT} -j ACCEPT
-  $t -P INPUT DROP
-done
+ip6tables -N own
+ip6tables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+ip6tables -A INPUT -i lo -j ACCEPT
+ip6tables -A INPUT -i mgmt0 -p tcp --dport 22 -j ACCEPT
+ip6tables -A INPUT -j own
+ip6tables -A own -p tcp --dport {PORT} -j ACCEPT
+ip6tables -P INPUT DROP
 iptables -t nat -A POSTROUTING -o wan0 -s 10.9.0.0/24 -j MASQUERADE
 for s in $(seq 20); do [ $(find /var/spool/postfix/deferred /var/spool/postfix/active -type f | wc -l) -ge 2 ] && break; sleep 0.5; done
 """

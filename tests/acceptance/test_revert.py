@@ -15,6 +15,8 @@ from lab import lifecycle, state
 from lab.access import ssh_argv
 from lab.errors import LabError
 from lab.tools import TO_BUILD, TO_RUN, require
+from roles.confirming import armed
+from roles.firewall.loading import _brought_back, _save
 from roles.hardening import paths
 from tests.acceptance import dirty
 from tests.acceptance.gateway import ROOT, SETTINGS, GatewayHost
@@ -128,7 +130,25 @@ def test_another_packet_filter_is_ended_and_ours_stays(hosts: Hosts) -> None:
         "inactive",
     ]
     assert hosts.used.run("iptables -S INPUT | head -n 1") == "-P INPUT DROP\n"
-    assert "tcp dport 2525 drop" in hosts.used.run("cat /var/lib/bastide/nft-before")
+    kept = hosts.used.run("cat /var/lib/bastide/nft-before")
+    assert "tcp dport 2525 drop" in kept
+    assert "policy drop" in kept
+    assert "chain input" not in hosts.used.run("nft list ruleset 2>/dev/null")
+
+
+def test_rules_of_nft_come_back_when_ours_are_not_confirmed(hosts: Hosts) -> None:
+    """The former state is what nft says: iptables would have all packets pass, and call that the former rules."""
+    kept = f"{HISTORY}/originals/firewall4.nft"
+    assert "policy drop" in hosts.used.run(f"cat {kept}")
+    script = (
+        f"{{ echo add table ip filter; echo delete table ip filter; cat {kept}; }} | nft -f - && cd /tmp && "
+        f"{armed('acceptance-back', _save(), _brought_back(), 600)}\n"
+        "iptables-restore -w 10 /etc/iptables/rules.v4\nsystemctl stop acceptance-back.timer\n"
+        f"{_brought_back()}\nnft -s list table ip filter >/tmp/back\n"
+        f"iptables-restore -w 10 /etc/iptables/rules.v4; diff {kept} /tmp/back && echo same; rm /tmp/back"
+    ).replace("/etc/iptables/rules.v4.", "/tmp/rules.v4.").replace("/etc/iptables/rules.v6.", "/tmp/rules.v6.")
+    assert hosts.used.run(script).splitlines()[-1] == "same"
+    assert "-P INPUT DROP" in hosts.used.run("iptables -S INPUT")
 
 
 def test_what_stays_for_the_administrator_is_said_and_nothing_else(hosts: Hosts, tmp_path: Path) -> None:

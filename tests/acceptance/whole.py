@@ -84,6 +84,9 @@ _ASKED = {
     # Those that iptables makes for itself may stay, empty.
     "native filters": "! command -v nft >/dev/null || for t in $(nft list tables | awk '$2 !~ /^ip6?$/ { print $2 \":\" $3 }'); do "
     "nft -s list table ${t%:*} ${t#*:}; done",
+    # These bear names that iptables has too, and iptables says only that they are not its own.
+    "nft's by iptables' names": "! command -v nft >/dev/null || for t in ip:iptables ip6:ip6tables; do ${t#*:}-save | "
+    "sed -n 's/^# Table .\\([a-z]*\\). .*incompatible.*/\\1/p' | while read -r n; do nft -s list table ${t%:*} $n; done; done",
     "ip4": "! command -v iptables-save >/dev/null || iptables-save | sed '/^#/d; s/\\[.*//'",
     "ip6": "! command -v ip6tables-save >/dev/null || ip6tables-save | sed '/^#/d; s/\\[.*//'",
     "account": "getent passwd; getent group; getent shadow",

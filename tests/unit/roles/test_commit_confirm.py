@@ -41,6 +41,7 @@ CASES = {
     "bare host": case("", "", "", ""),
     "live v4 opened by hand": case(live4=OPENED),
     "live v6 gone": case(live6="*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"),
+    "a chain of nft's in v4": case(live4=V4 + "Table `filter' contains incompatible base-chains\n"),
     "v4 not persistent": case(file4=""),
     "v6 not persistent": case(file6="x\n"),
     "families swapped": case(live4=V6, live6=V4),
@@ -93,6 +94,9 @@ def test_the_order_is_test_arm_load_confirm_persist(first: Plan) -> None:
     assert "ip6tables-save" in still
     assert persist.startswith("mv -f /etc/iptables/rules.v4.new /etc/iptables/rules.v4; mv -f ")
 
+FOREIGN = """echo "# Table \\`filter' contains incompatible base-chains, use 'nft' tool to list them."
+echo '*filter'; echo ':INPUT ACCEPT [0:0]'; echo COMMIT"""
+
 
 class TestScripts:
     """The scripts of the plan, with fake tools and the rules' directory moved."""
@@ -109,7 +113,9 @@ class TestScripts:
 
     def step(self, first: Plan, number: int, tools: FakeHost, place: Path, *, fails: bool = False) -> None:
         text = [command for command in first.commands if command[0] == "run"][number][1]
-        tools.run(text.replace("/etc/iptables", str(place)), fails=fails)
+        tools.run(
+            text.replace("/etc/iptables", str(place)).replace("/var/lib/bastide/", f"{place}/"), fails=fails
+        )
 
     @pytest.mark.parametrize("broken", ["iptables-restore", "ip6tables-restore"])
     def test_a_ruleset_that_the_tool_refuses_ends_the_run_before_anything_is_live(
@@ -127,16 +133,48 @@ class TestScripts:
         assert (tmp_path / "rules.v6.before").read_text() == "former 6\n"
         timer = Path(f"{tools.log}.timer").read_text()
         assert "<--on-active=45>" in timer
-        assert timer.endswith(
-            f"<sh><-c><iptables-restore -w 10 {tmp_path}/rules.v4.before; "
-            f"ip6tables-restore -w 10 {tmp_path}/rules.v6.before>"
-        )
-        assert [call.split()[0] for call in tools.called()] == [
+        tools.run(timer.rpartition("<-c><")[2].rstrip(">"))
+        assert tools.called()[-2:] == [
+            f"iptables-restore -w 10 {tmp_path}/rules.v4.before",
+            f"ip6tables-restore -w 10 {tmp_path}/rules.v6.before",
+        ]
+        assert not (tmp_path / "nft-before").exists()
+        assert [call.split()[0] for call in tools.called()][:4] == [
             "systemctl",
             "iptables-save",
             "ip6tables-save",
             "systemd-run",
         ]
+
+    def test_a_table_that_is_nfts_is_kept_and_brought_back_by_nft(
+        self, first: Plan, tools: FakeHost, tmp_path: Path
+    ) -> None:
+        # As iptables 1.8.9 says it, and succeeds.
+        tools.program("iptables-save", FOREIGN)
+        tools.program("nft", 'case "$*" in *list*) echo "table ip filter { }" ;; esac')
+        self.step(first, 2, tools, tmp_path)
+        kept = (tmp_path / "rules.v4.before.nft").read_text()
+        assert kept == "add table ip filter\ndelete table ip filter\ntable ip filter { }\n"
+        assert (tmp_path / "nft-before").read_text() == "table ip filter { }\n"
+        timer = Path(f"{tools.log}.timer").read_text()
+        tools.run(timer.rpartition("<-c><")[2].rstrip(">"))
+        assert tools.called()[-2:] == [
+            f"nft -f {tmp_path}/rules.v4.before.nft",
+            f"ip6tables-restore -w 10 {tmp_path}/rules.v6.before",
+        ]
+        # The next run finds iptables' own table there.
+        tools.program("iptables-save", "echo former 4")
+        self.step(first, 2, tools, tmp_path)
+        assert not (tmp_path / "rules.v4.before.nft").exists()
+
+    @pytest.mark.parametrize("broken", ["list", "-c"])
+    def test_a_table_that_nft_could_not_bring_back_ends_the_run(
+        self, first: Plan, tools: FakeHost, tmp_path: Path, broken: str
+    ) -> None:
+        tools.program("iptables-save", FOREIGN)
+        tools.program("nft", f'case "$*" in *{broken}*) exit 1 ;; esac')
+        self.step(first, 2, tools, tmp_path, fails=True)
+        assert not any(call.startswith("systemd-run") for call in tools.called())
 
     def test_an_unconfirmed_ruleset_of_an_earlier_run_is_not_taken_for_the_former_one(
         self, first: Plan, tools: FakeHost, tmp_path: Path

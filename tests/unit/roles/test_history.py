@@ -224,6 +224,23 @@ def test_packages_units_and_rules_are_recorded_too(history: History) -> None:
     assert history.original("firewall4") == "*filter\n:INPUT ACCEPT\nCOMMIT\n"
 
 
+def test_a_table_that_is_nfts_is_recorded_as_nft_says_it(history: History) -> None:
+    host = history.fake_host
+    said = "# Table \\`filter' contains incompatible base-chains, use 'nft' tool to list them."
+    nat = r"*nat\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n"
+    host.program(
+        "iptables-save", f'echo "{said}"; printf "*filter\\n:INPUT ACCEPT [0:0]\\nCOMMIT\\n{nat}"'
+    )
+    native = "table ip filter {\n\tpolicy drop;\n\tct state established,related accept\n}\n"
+    host.program("nft", f"""case "$*" in "-s list table ip filter") printf '%s' '{native}' ;; esac""")
+    history.run("begin")
+    host.program("iptables-save", f"printf '*filter\\n:INPUT DROP [0:0]\\nCOMMIT\\n{nat}'")
+    history.run("end", "r")
+    assert history.original("firewall4") == nat.replace("\\n", "\n")
+    assert history.original("firewall4.nft") == native
+    assert not (history.place / "originals/firewall6.nft").exists()
+
+
 def test_packages_of_a_host_with_rpm_are_recorded_too(history: History) -> None:
     shutil.copy(PROGRAMS / "packages.dnf.sh", history.program.parent / "packages")
     host = history.fake_host

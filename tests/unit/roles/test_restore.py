@@ -224,6 +224,23 @@ def test_only_rules_that_refuse_must_be_confirmed(place: Place, rules: str, *, r
     assert place.run("if refuses; then echo yes; fi") == ("yes\n" if refuses else "")
 
 
+NATIVE = "table ip filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n}\n"
+
+
+def test_nfts_table_of_before_takes_the_place_of_ours_in_one_step(place: Place) -> None:
+    originals = place.history / "originals"
+    (originals / "firewall4").write_text("*nat\nCOMMIT\n")
+    (originals / "firewall4.nft").write_text(NATIVE)
+    # Ours, and one that nobody had before.
+    ours = r"*filter\n:INPUT DROP\nCOMMIT\n*mangle\n:INPUT DROP\nCOMMIT\n"
+    (place.history / "record").write_text(f"printf '{ours}'\n")
+    assert place.run("if refuses; then echo yes; fi") == "yes\n"
+    path = originals / "firewall4"
+    assert place.run(f"former iptables {path}") == "*mangle\n:INPUT ACCEPT [0:0]\nCOMMIT\n*nat\nCOMMIT\n"
+    head = "add table ip filter\ndelete table ip filter\n"
+    assert place.run(f"former_nft 4 {path}.nft") == head + NATIVE
+
+
 RPM = """case "$*" in
 *-qc*) echo /etc/one.conf ;;
 *-q*) for last; do :; done; [ -e $HOSTS/$last ] ;;
