@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from ipaddress import ip_network
 
 from roles.defence import Defence
+from roles.firewall.link import advertised, asked, leased
 from roles.kinds import ChainPolicy, FirewallRule
 from roles.settings import Gateway
 
@@ -50,7 +51,7 @@ def canonical(text: str) -> list[str]:
 
 
 def closed(gateway: Gateway, family: int) -> str:
-    """Return a filter table that needs nothing of the host: administrators get in, replies pass, no more.
+    """Return a filter table that needs nothing of the host: administrators get in, replies pass, no more but what keeps its addresses.
 
     It names no user and no set, so nothing that is missing keeps the kernel from taking it.
     """
@@ -68,7 +69,9 @@ def closed(gateway: Gateway, family: int) -> str:
     ]
     outward = ["-o lo -j ACCEPT", known]
     if family == 6:  # noqa: PLR2004 - the family
-        inward += neighbours
-        outward += neighbours
+        inward += [*neighbours, *advertised(gateway)]
+        outward += [*neighbours, *asked(gateway)]
+    inward += leased(gateway, family, "INPUT")
+    outward += leased(gateway, family, "OUTPUT")
     rules = [*(f"-A INPUT {rule}" for rule in inward), *(f"-A OUTPUT {rule}" for rule in outward)]
     return "\n".join(["*filter", *(f":{chain} DROP [0:0]" for chain in CHAINS), *rules, "COMMIT", ""])

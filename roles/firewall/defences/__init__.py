@@ -16,6 +16,7 @@ FILTERING: tuple[Defence, ...] = (
     services.COUNTED,
     packets.STATEFUL,
     icmp.NEIGHBOURS,  # before the bogons: who asks whether an address is taken has none yet
+    icmp.ROUTERS,
     packets.SPOOFED,
     packets.BOGONS,
     services.SSH,  # before the bans: no ban ever meets an administrator

@@ -2,6 +2,7 @@
 
 from roles.defence import Defence
 from roles.firewall.defences.base import FAMILIES, fixed, hashlimit
+from roles.firewall.link import advertised, hears_routers
 from roles.kinds import FirewallRule
 
 # Echo a second from one source: enough for any tool that people use.
@@ -91,5 +92,16 @@ NEIGHBOURS = Defence(
         ),
     ),
     unseen="Seeing it takes a host on the gateway's own link; without it IPv6 would not answer at all.",
+    weight=4,
+)
+ROUTERS = Defence(
+    id="firewall.routers",
+    title="Routers' advertisements come from the link alone, where a setting has them believed",
+    why="The way out that an advertisement gave is gone when its time is over and no new one came in. Who believes routers, by the "
+    "setting `hardening.left_out`, hears those of the link, and nobody who only says that he is there.",
+    rows=("H03",),
+    when=hears_routers,
+    sets=(FirewallRule(family=6, chain="INPUT", rules=advertised),),
+    unseen="Seeing it takes a router on the gateway's own link; the acceptance tests are one.",
     weight=4,
 )

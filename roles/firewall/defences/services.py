@@ -14,6 +14,7 @@ from roles.firewall.defences.base import (
     logged,
     sources,
 )
+from roles.firewall.link import leased
 from roles.firewall.settings import Network, Service, known_networks, parsed
 from roles.kinds import FirewallRule
 from roles.settings import Gateway
@@ -163,13 +164,8 @@ ACME = Defence(
 
 
 def _dhcp(family: int, chain: str) -> Rules:
-    """Return the rules for a DHCP client (RFC 2131 4.1, RFC 8415 7.2), where the gateway is one."""
-    rules = {
-        (4, "OUTPUT"): "-p udp -m udp --sport 68 --dport 67",
-        (6, "OUTPUT"): "-p udp -m udp --sport 546 --dport 547",
-        (6, "INPUT"): "-s fe80::/10 -p udp -m udp --sport 547 --dport 546",
-    }
-    return lambda gateway: (f"{rules[family, chain]} -j ACCEPT",) if gateway.dhcp else ()
+    """Return the rules for a DHCP client, where the gateway is one."""
+    return lambda gateway: leased(gateway, family, chain)
 
 
 DHCP = Defence(

@@ -47,7 +47,9 @@ GATEWAY = gateway(
     dnsbl_allow=["203.0.113.0/24"],
     relay_networks=[{"network": "198.51.100.0/28"}],
 )
-SENDMAIL = gateway(mta="sendmail")
+SENDMAIL = gateway(
+    mta="sendmail", hardening={"left_out": {"hardening.no-router-advertisements": "An example."}}
+)
 SETTINGS = [
     pytest.param(setting, id=f"{defence.id}:{setting.name()}")
     for defence in DEFENCES
@@ -106,7 +108,7 @@ def means_nothing(setting: Kind) -> bool:
 
 
 def _filling(setting: Kind) -> Gateway:
-    """Return the example gateway with which the setting is not empty: some rules stand under one MTA alone."""
+    """Return the example gateway with which the setting is not empty: some rules stand under one MTA, or with what is left out, alone."""
     return SENDMAIL if isinstance(setting, FirewallRule) and not setting.rules(GATEWAY) else GATEWAY
 
 
