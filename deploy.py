@@ -11,6 +11,7 @@ from roles.hardening import deploy as hardening
 from roles.hardening.beginning import may_begin
 from roles.history import deploy as history
 from roles.integrity import deploy as integrity
+from roles.locking import alone
 from roles.mta import deploy as mta
 from roles.reports import deploy as reports
 from roles.sandbox import deploy as sandbox
@@ -19,6 +20,7 @@ from roles.spamassassin import deploy as spamassassin
 from roles.updates import deploy as updates
 
 gateway, platform = prepared(host)
+alone(host)  # before the first question: no other run changes the answers, or takes this one's way back
 may_begin(gateway)  # before the first change: what would shut out who administers
 ledger.may_begin(gateway, platform)  # and what would leave kept mail behind
 

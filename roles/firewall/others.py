@@ -6,8 +6,6 @@ or when its package is upgraded (nftables' unit begins with `flush ruleset`, and
 
 from typing import Final
 
-from roles.kinds.packets import TOOLS
-
 # Units that load rules by themselves, whatever the platform; iptables and ip6tables are EL's.
 UNITS: Final = (
     "nftables",
@@ -24,7 +22,7 @@ UNITS: Final = (
 # Tables that bear the names of those that iptables-nft(8) keeps and hold somebody else's chains or rules, as `table ip filter`.
 # iptables-save(8) shows of them a part at most, and that everything passes; it says so in a comment, and succeeds.
 FOREIGN: Final = " ".join(
-    f"{tool}-save 2>/dev/null | sed -n \"s/^# Table .\\([a-z]*\\)' .*incompatible.*/table {name} \\1/p\";"
+    f'{tool}-save 2>/dev/null | sed -n "s/^# Table .\\([a-z]*\\)\' .*incompatible.*/table {name} \\1/p";'
     for tool, name in (("iptables", "ip"), ("ip6tables", "ip6"))
 )
 # All other tables that iptables-nft(8) keeps, ours among them, iptables-save(8) shows.
@@ -35,7 +33,9 @@ NATIVE: Final = (
 # Where what was removed is kept, for who wants it back.
 KEPT: Final = "/var/lib/bastide/nft-before"
 _NFT_FAMILY: Final = {4: "ip", 6: "ip6"}
-_REMEDY: Final = "install nftables, or take out of that table what iptables or what nft has put there, and deploy again"
+_REMEDY: Final = (
+    "install nftables, or take out of that table what iptables or what nft has put there, and deploy again"
+)
 
 _SERVICES: Final = " ".join(f"{unit}.service" for unit in UNITS)
 # Those that are on. Of a name that is another unit's alias (Debian's loader has iptables') the Id is that unit's.

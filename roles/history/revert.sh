@@ -14,12 +14,15 @@ H=/var/lib/bastide-history
 LOG=$H/revert.log
 CODE=$H/revert.code
 UNIT=bastide-revert
+# Of a run, whatever it does; a deploy (roles/locking.py) holds it by its session.
+RUN=/run/bastide-run.lock
 . "$H/packages"
 . "$H/restore"
 . "$H/filter"
 
 usage() { sed -n '2,11p' "$0" >&2; exit 2; }
 fail() { echo "$*" >&2; exit 1; }
+busy() { fail "another run is at work here: $(cat "$RUN"); wait for its end, or end that process if nobody is at it; nothing was changed"; }
 
 # Print each place where mail waits or is kept, with how much.
 mail() {
@@ -164,6 +167,9 @@ let it out (flush the queue, release or delete what is kept), or say --even-with
 }
 
 run() {
+  exec 8<>"$RUN"
+  flock -n 8 || busy
+  echo "a revert, since $(date -u '+%F %T') UTC, process $$" >"$RUN"
   exec 9>"$H/lock"
   flock -w 10 9 || fail "a deploy or another revert is at work here ($H/lock)"
   export BASTIDE_HISTORY_LOCKED=1
@@ -211,6 +217,7 @@ alive() {
 
 detached() {
   ! systemctl is-active --quiet $UNIT.service || fail "a revert is at work already: see $LOG"
+  [ ! -e "$RUN" ] || flock -n "$RUN" true || busy
   systemctl reset-failed $UNIT.service 2>/dev/null || true
   rm -f "$CODE"
   : >"$LOG"

@@ -27,9 +27,7 @@ def way_out(wan: Outside, gateway: GatewayHost, *, hops: int = 255, source: str 
     """Send one advertisement and say whether the gateway has its default route by it."""
     gateway.run("ip -6 route del default proto ra 2>/dev/null || true")
     program = ADVERTISE.replace("HOPS", str(hops)).replace("SOURCE", repr(source))
-    subprocess.run(
-        ["ip", "netns", "exec", wan.netns, sys.executable, "-c", program], check=True, timeout=60
-    )
+    subprocess.run(["ip", "netns", "exec", wan.netns, sys.executable, "-c", program], check=True, timeout=60)
     time.sleep(1)
     found = gateway.run("ip -6 route show default proto ra")
     gateway.run("ip -6 route del default proto ra 2>/dev/null || true")

@@ -141,12 +141,16 @@ def test_rules_of_nft_come_back_when_ours_are_not_confirmed(hosts: Hosts) -> Non
     kept = f"{HISTORY}/originals/firewall4.nft"
     assert "policy drop" in hosts.used.run(f"cat {kept}")
     script = (
-        f"{{ echo add table ip filter; echo delete table ip filter; cat {kept}; }} | nft -f - && cd /tmp && "
-        f"{armed('acceptance-back', _save(), _brought_back(), 600)}\n"
-        "iptables-restore -w 10 /etc/iptables/rules.v4\nsystemctl stop acceptance-back.timer\n"
-        f"{_brought_back()}\nnft -s list table ip filter >/tmp/back\n"
-        f"iptables-restore -w 10 /etc/iptables/rules.v4; diff {kept} /tmp/back && echo same; rm /tmp/back"
-    ).replace("/etc/iptables/rules.v4.", "/tmp/rules.v4.").replace("/etc/iptables/rules.v6.", "/tmp/rules.v6.")
+        (
+            f"{{ echo add table ip filter; echo delete table ip filter; cat {kept}; }} | nft -f - && "
+            f"{armed('acceptance-back', _save(), _brought_back(), 600)}\n"
+            "iptables-restore -w 10 /etc/iptables/rules.v4\nsystemctl stop acceptance-back.timer\n"
+            f"{_brought_back()}\nnft -s list table ip filter >/run/back\n"
+            f"iptables-restore -w 10 /etc/iptables/rules.v4; diff {kept} /run/back && echo same; rm /run/back"
+        )
+        .replace("/etc/iptables/rules.v4.", "/run/rules.v4.")
+        .replace("/etc/iptables/rules.v6.", "/run/rules.v6.")
+    )
     assert hosts.used.run(script).splitlines()[-1] == "same"
     assert "-P INPUT DROP" in hosts.used.run("iptables -S INPUT")
 

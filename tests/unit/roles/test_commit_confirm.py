@@ -94,6 +94,7 @@ def test_the_order_is_test_arm_load_confirm_persist(first: Plan) -> None:
     assert "ip6tables-save" in still
     assert persist.startswith("mv -f /etc/iptables/rules.v4.new /etc/iptables/rules.v4; mv -f ")
 
+
 FOREIGN = """echo "# Table \\`filter' contains incompatible base-chains, use 'nft' tool to list them."
 echo '*filter'; echo ':INPUT ACCEPT [0:0]'; echo COMMIT"""
 

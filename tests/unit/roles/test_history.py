@@ -228,9 +228,7 @@ def test_a_table_that_is_nfts_is_recorded_as_nft_says_it(history: History) -> No
     host = history.fake_host
     said = "# Table \\`filter' contains incompatible base-chains, use 'nft' tool to list them."
     nat = r"*nat\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n"
-    host.program(
-        "iptables-save", f'echo "{said}"; printf "*filter\\n:INPUT ACCEPT [0:0]\\nCOMMIT\\n{nat}"'
-    )
+    host.program("iptables-save", f'echo "{said}"; printf "*filter\\n:INPUT ACCEPT [0:0]\\nCOMMIT\\n{nat}"')
     native = "table ip filter {\n\tpolicy drop;\n\tct state established,related accept\n}\n"
     host.program("nft", f"""case "$*" in "-s list table ip filter") printf '%s' '{native}' ;; esac""")
     history.run("begin")

@@ -224,7 +224,9 @@ def test_only_rules_that_refuse_must_be_confirmed(place: Place, rules: str, *, r
     assert place.run("if refuses; then echo yes; fi") == ("yes\n" if refuses else "")
 
 
-NATIVE = "table ip filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n}\n"
+NATIVE = (
+    "table ip filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n}\n"
+)
 
 
 def test_nfts_table_of_before_takes_the_place_of_ours_in_one_step(place: Place) -> None:
