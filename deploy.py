@@ -6,6 +6,7 @@ from roles.clamav import deploy as clamav
 from roles.dns import deploy as dns
 from roles.filterd import deploy as filterd
 from roles.filterd import postgresql as ledger
+from roles.firewall import beginning as ways
 from roles.firewall import deploy as firewall
 from roles.hardening import deploy as hardening
 from roles.hardening.beginning import may_begin
@@ -21,6 +22,7 @@ from roles.updates import deploy as updates
 
 gateway, platform = prepared(host)
 alone(host)  # before the first question: no other run changes the answers, or takes this one's way back
+ways.may_begin(gateway)  # before the first change: what no interface lets in
 may_begin(gateway)  # before the first change: what would shut out who administers
 ledger.may_begin(gateway, platform)  # and what would leave kept mail behind
 

@@ -5,7 +5,7 @@ import re
 from audit import evidence
 from audit.probes import Observation
 from audit.probes.host import Answer
-from roles.kinds import NEEDS, Kind, need_of
+from roles.kinds import NEEDS, NO_PARAMETER, Kind, need_of
 from roles.settings import Gateway
 
 # dash(1) and bash(1) say so of a program that is not there; in a pipe its exit code is lost.
@@ -26,6 +26,8 @@ def judged(kind: Kind, answer: Answer, gateway: Gateway, *, contained: bool) -> 
     if answer.code != 0:
         said = answer.errors.strip() or answer.output.strip() or "no output"
         return Observation(state="broken", seen=evidence.line(f"exit code {answer.code}: {said}"))
+    if answer.output.strip() == NO_PARAMETER:
+        return Observation(state="not available", why=f"{NO_PARAMETER} as {kind.name()}")
     held = kind.holds(answer.output, gateway)
     seen = evidence.answered(kind, answer.output, gateway)
     if not held and not answer.output.strip() and answer.errors.strip():

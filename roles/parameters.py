@@ -1,18 +1,27 @@
 """Kernel parameters in force: each as its record says, where the host has it for itself."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 from pyinfra import host
 from pyinfra.api import operation
 
 from roles.confirming import Commands, armed, confirmation
 from roles.defence import Defence
-from roles.kinds import IN_CONTAINER, InterfaceSysctl, Sysctl, need_of
+from roles.kinds import IN_CONTAINER, NO_PARAMETER, InterfaceSysctl, Sysctl, need_of
 from roles.operations import ShellAnswer, converged, files_owned, shell
 from roles.rendering import OwnedFile
 from roles.settings import Gateway
 
 _ROLLBACK = "bastide-parameters-rollback"
+# What files of others say of parameters that each interface has; by the place alone it cannot be told which of them counts.
+OTHERS: Final = (
+    "for f in /etc/sysctl.conf /etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf; do "
+    "case $f in */zz-bastide*) ;; *) grep -hsE '^[[:space:]]*-?net[./]ipv[46][./](conf|neigh)[./]' $f ;; esac; done | sort -u"
+)
+# net, the family, conf or neigh, the interface, the parameter.
+_OF_INTERFACE: Final = 5
 _FORMER = "/var/lib/bastide/parameters.former"
 
 
@@ -36,16 +45,18 @@ def parameters_set(
     network_set(
         name="Set the network's parameters",
         keys=[setting.key for setting in network],
-        question="; ".join(setting.question(gateway) for setting in network),
-        wanted="\n".join(setting.wanted(gateway) for setting in network),
+        question=_different(network, gateway),
         values="\n".join(setting.line(gateway) for setting in network),
         confirm_seconds=gateway.firewall_confirm_seconds,
     )
+    patterns = {
+        setting.key: setting.wanted(gateway) for setting in wanted if isinstance(setting, InterfaceSysctl)
+    }
+    if patterns:
+        others = host.get_fact(ShellAnswer, command=OTHERS).splitlines()
+        files = [_overriding(file, patterns, others) if file.path == boot else file for file in files]
     files_owned(name="Write the kernel's parameters", files=files)
-    different = "; ".join(
-        f"[ \"$({setting.question(gateway)})\" = '{setting.wanted(gateway)}' ] || echo {setting.key}"
-        for setting in machine
-    )
+    different = _different(machine, gateway)
     converged(
         name="Set the machine's parameters",
         question=f"{IN_CONTAINER} || {{ {different}; }}",
@@ -54,15 +65,59 @@ def parameters_set(
     )
 
 
+def _different(settings: Sequence[Sysctl | InterfaceSysctl], gateway: Gateway) -> str:
+    """Return the question that names those which are not as wanted; one that the kernel does not have is no difference."""
+    return "; ".join(
+        f"a=$({setting.question(gateway)}); [ \"$a\" = '{setting.wanted(gateway)}' ] || [ \"$a\" = '{NO_PARAMETER}' ] || "
+        f"echo '{setting.key}'"
+        for setting in settings
+    )
+
+
+def _overriding(file: OwnedFile, patterns: Mapping[str, str], others: Iterable[str]) -> OwnedFile:
+    """Return the file with what other files say of single interfaces said anew, in ours, which is read behind them."""
+    lines = overridden(patterns, others)
+    if not lines:
+        return file
+    why = "# Other files name these interfaces, and win at boot over a pattern (sysctl.d(5)), whichever comes last."
+    return replace(file, content="\n".join([file.content, why, *lines, ""]))
+
+
+def overridden(patterns: Mapping[str, str], others: Iterable[str]) -> list[str]:
+    """Return the lines of sysctl.d(5) that take back what others' lines say of single interfaces.
+
+    ``patterns``: the value of each key with ``*`` in the interface's place.
+    """
+    wanted = {tuple(key.split(".")): value for key, value in patterns.items()}
+    found: dict[str, str] = {}
+    for line in others:
+        key, _, value = line.strip().removeprefix("-").partition("=")
+        words = _words(key.strip())
+        if len(words) != _OF_INTERFACE or words[3] in ("all", "default") or set(words[3]) & set("*?["):
+            continue
+        own = wanted.get((*words[:3], "*", words[4]))
+        if own is not None and value.strip() != own:
+            # With slashes, as an interface's name may have dots.
+            found["/".join(words)] = own
+    return [f"{key} = {value}" for key, value in sorted(found.items())]
+
+
+def _words(key: str) -> list[str]:
+    """Return the parts of a key, of which the first separator says which one it is (sysctl.d(5))."""
+    first = next((each for each in key if each in "./"), ".")
+    if first == "/":
+        return key.split("/")
+    return [part.replace("/", ".") for part in key.split(".")]
+
+
 @operation()
-def network_set(
-    keys: Sequence[str], question: str, wanted: str, values: str, confirm_seconds: int
-) -> Commands:
+def network_set(keys: Sequence[str], question: str, values: str, confirm_seconds: int) -> Commands:
     """Set parameters of the network, and have a timer set the former ones again unless a new login confirms them.
 
-    ``keys`` are sysctl(8)'s, with ``*`` for each interface; ``values`` are lines of sysctl.d(5).
+    ``keys`` are sysctl(8)'s, with ``*`` for each interface; ``question`` names those that are not so; ``values`` are lines of
+    sysctl.d(5).
     """
-    if host.get_fact(ShellAnswer, command=question) == wanted:
+    if not host.get_fact(ShellAnswer, command=question):
         host.noop("the network's parameters as wanted")
         return
     yield shell(

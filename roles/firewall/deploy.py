@@ -19,7 +19,10 @@ from roles.settings import Gateway
 SETS_FILE = f"{BOOT_DIRECTORY}/ipsets"
 USERS_FILE = "/etc/sysusers.d/bastide-firewall.conf"
 MODULES_FILE = "/etc/modules-load.d/bastide-firewall.conf"
-SYSCTL_FILE = "/etc/sysctl.d/91-bastide-firewall.conf"
+# The last but one, for the reason of roles/hardening/paths.py: 99-sysctl.conf is the administrator's /etc/sysctl.conf.
+SYSCTL_FILE = "/etc/sysctl.d/zz-bastide-firewall.conf"
+# What it was called before.
+_FORMER_SYSCTL_FILE = "/etc/sysctl.d/91-bastide-firewall.conf"
 UNITS = "/etc/systemd/system"
 UNIT_FILE = f"{UNITS}/{UNIT}.d/bastide.conf"
 
@@ -104,6 +107,12 @@ def _kernel(gateway: Gateway) -> None:
         _file(SYSCTL_FILE, "sysctl.conf.j2", gateway, sysctls=list(lines(DEFENCES, Sysctl, gateway))),
     ]
     parameters_set(gateway, DEFENCES, files, SYSCTL_FILE)
+    converged(
+        name="Have one file of the packet filter's parameters",
+        question=f"[ ! -e {_FORMER_SYSCTL_FILE} ] || echo former",
+        wanted="",
+        remedy=f"rm -f {_FORMER_SYSCTL_FILE}",
+    )
 
 
 def _file(path: str, template: str, gateway: Gateway, **values: object) -> OwnedFile:

@@ -2,7 +2,15 @@
 
 from roles.kinds.base import IN_CONTAINER, NEEDS, Kind, LineOption, Need, Value, applies, need_of, resolved
 from roles.kinds.engines import ClamdOption, FilterdOption, FreshclamOption, SpamassassinOption
-from roles.kinds.host import FileMode, HostAnswer, InterfaceSysctl, SshdOption, Sysctl, UnitOption
+from roles.kinds.host import (
+    NO_PARAMETER,
+    FileMode,
+    HostAnswer,
+    InterfaceSysctl,
+    SshdOption,
+    Sysctl,
+    UnitOption,
+)
 from roles.kinds.packets import ChainPolicy, FilterTable, FirewallRule, Listeners, OpenPorts
 from roles.kinds.postfix import (
     DnsblSites,
@@ -42,6 +50,7 @@ from roles.kinds.system import (
 __all__ = [
     "IN_CONTAINER",
     "NEEDS",
+    "NO_PARAMETER",
     "AccessEntry",
     "AuditRules",
     "ChainPolicy",

@@ -28,6 +28,10 @@ class SshdOption(LineOption):
 # What each network namespace has for itself; parameters beside these, such as the size of the table of connections, are
 # the machine's (ip-sysctl.rst and nf_conntrack-sysctl.rst of the kernel's documentation; somaxconn by net/core/sysctl_net_core.c).
 _OWN_NETWORK = ("net.ipv4.", "net.ipv6.", "net.core.somaxconn", "net.netfilter.nf_conntrack_tcp_timeout_")
+# What a parameter's question answers where the kernel has none of that name, for want of a patch, a module of its own, or IPv6.
+NO_PARAMETER = "this kernel has no such parameter"
+# These are there as soon as a module is loaded, which the packet filter's rules see to; without them it is not.
+_OF_MODULES = "net.netfilter."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,12 @@ class Sysctl(LineOption):
     def question(self, gateway: Gateway) -> str:
         del gateway
         # The kernel prints a tab between the values of a parameter that has several.
-        return f"sysctl -n {shlex.quote(self.key)} | tr '\\t' ' '"
+        asked = f"sysctl -n {shlex.quote(self.key)} | tr '\\t' ' '"
+        if self.key.startswith(_OF_MODULES):
+            return asked
+        return (
+            f"if [ -e /proc/sys/{self.key.replace('.', '/')} ]; then {asked}; else echo '{NO_PARAMETER}'; fi"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,10 @@ class InterfaceSysctl(LineOption):
 
     def question(self, gateway: Gateway) -> str:
         del gateway
-        return f"cat /proc/sys/{self.key.replace('.', '/')} | sort -u"
+        path = f"/proc/sys/{self.key.replace('.', '/')}"
+        # By `all`, which is there where the family is.
+        one = path.replace("*", "all")
+        return f"if [ -e {one} ]; then cat {path} | sort -u; else echo '{NO_PARAMETER}'; fi"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

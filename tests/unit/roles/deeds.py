@@ -11,6 +11,7 @@ OPERATIONS = {
         "Set the network's parameters",
         "Write the kernel's parameters",
         "Set the machine's parameters",
+        "Have one file of the packet filter's parameters",
         "Load the rulesets at boot",
     ],
     "hardening": [
