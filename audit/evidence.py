@@ -26,7 +26,7 @@ from roles.claims import (
     Verdict,
 )
 from roles.defence import Lacking
-from roles.kinds import FirewallRule, Kind
+from roles.kinds import FirewallRule, Kind, Standing
 from roles.settings import Gateway
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def answered(kind: Kind, answer: str, gateway: Gateway) -> str:
     """Return what is worth showing of a host's answer to a ``sets`` question."""
     if isinstance(kind, FirewallRule):
         return _missing_rule(kind, answer, gateway)
+    if isinstance(kind, Standing):
+        return ", ".join(kind.strays(answer, gateway)) or "none"
     return answer.strip() or "an empty answer"
 
 

@@ -34,6 +34,15 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
             },
             # All networks of the lab are such as nobody on the internet has.
             "bogons_in_use": [str(WAN4), str(WAN6), str(LAN4), str(LAN6)],
+            # What no gateway needs of itself: here a site's own agent asks a server in the world.
+            "egress": [
+                {
+                    "user": "daemon",
+                    "ports": [80],
+                    "networks": [str(WAN4[53]), v6(WAN6, 53)],
+                    "reason": "an agent of the site's, which the acceptance tests are",
+                }
+            ],
             # The audit scans from these, again and again.
             "never_banned": [str(WAN4[VANTAGE]), v6(WAN6, VANTAGE), str(LAN4), str(LAN6)],
         },

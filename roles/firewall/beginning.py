@@ -5,18 +5,38 @@ from collections.abc import Iterable
 from pyinfra import host
 from pyinfra.api import DeployError
 
+from roles.firewall.owners import users_made
 from roles.firewall.settings import Firewall
 from roles.operations import ShellAnswer
 from roles.settings import Gateway
 
 
 def may_begin(gateway: Gateway) -> None:
-    """Raise DeployError where a zone hangs on an interface that the host does not have: whoever comes in elsewhere is dropped."""
-    if not gateway.firewall.zones:
+    """Raise DeployError where a zone hangs on an interface, or a way out on a user, that the host does not have.
+
+    Whoever comes in by another interface would be dropped, and the kernel takes no rule of a user that is not there.
+    """
+    firewall = gateway.firewall
+    if not firewall.zones and not firewall.egress:
         return
-    there = host.get_fact(ShellAnswer, command="ls /sys/class/net").split()
-    if there and (lacking := absent(gateway.firewall, there)):
+    asked = "ls /sys/class/net; echo; cut -d: -f1 /etc/passwd"
+    interfaces, _, users = host.get_fact(ShellAnswer, command=asked).partition("\n\n")
+    if not interfaces:
+        return
+    if lacking := absent(firewall, interfaces.split()) or unknown(gateway, users.split()):
         raise DeployError(f"{host.name}: {lacking}. Nothing was changed")
+
+
+def unknown(gateway: Gateway, there: Iterable[str]) -> str:
+    """Say which users of declared ways out are neither among those that are there nor made by a deploy; nothing where none is."""
+    known = {*there, *users_made(gateway)}
+    lacking = [f"{way.user!r} ({way.reason})" for way in gateway.firewall.egress if way.user not in known]
+    if not lacking:
+        return ""
+    return (
+        f"it has no user {', '.join(dict.fromkeys(lacking))} of `firewall.egress` in /etc/passwd, and a rule can name no other: "
+        "install the package that brings it first, or mend the name"
+    )
 
 
 def absent(firewall: Firewall, there: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Final, Literal
 
 from roles.forms import is_address
@@ -142,6 +142,42 @@ WAYS: Final = (
         when=lambda g: bool(g.hardening.remote_log.host),
     ),
 )
+
+
+def declared(gateway: Gateway) -> tuple[Way, ...]:
+    """Return the ways out that the site has declared."""
+    return tuple(
+        Way(
+            about=each.reason,
+            users=lambda _g, each=each: (each.user,),  # type: ignore[misc]
+            ports=lambda _g, each=each: each.ports,  # type: ignore[misc]
+            protocols=(each.protocol,),
+            to=lambda _g, each=each: each.networks,  # type: ignore[misc]
+        )
+        for each in gateway.firewall.egress
+    )
+
+
+def reaches(gateway: Gateway, user: str, address: str, port: int) -> bool:
+    """Return whether some way lets a user open a TCP connection to an address and port. ``user``: its name, or a number without one."""
+    peer = ip_address(address)
+    peer = getattr(peer, "ipv4_mapped", None) or peer
+    return any(
+        way.when(gateway)
+        and "tcp" in way.protocols
+        and port in way.ports(gateway)
+        and any(_is(user, each) for each in way.users(gateway))
+        and (not (to := way.to(gateway)) or any(peer in ip_network(each) for each in to))
+        for way in (MAIL, DIRECTORY, *WAYS, *declared(gateway))
+    )
+
+
+def _is(user: str, named: str) -> bool:
+    """Return whether a user is the one that a rule names, or one of a range of numbers."""
+    first, _, last = named.partition("-")
+    if user.isdecimal() and first.isdecimal():
+        return int(first) <= int(user) <= int(last or first)
+    return user == named
 
 
 def users_made(gateway: Gateway) -> dict[str, str]:

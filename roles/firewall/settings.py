@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from roles.forms import internet_problem, network_problem
+from roles.forms import SMTP_PORT, internet_problem, network_problem
 
 if TYPE_CHECKING:
     from roles.settings import Gateway
@@ -17,6 +17,9 @@ Network = IPv4Network | IPv6Network
 
 # iptables(8): at most 15 characters (IFNAMSIZ), a trailing + stands for any rest.
 _INTERFACE = re.compile(r"[A-Za-z0-9._-]{1,15}|[A-Za-z0-9._-]{0,14}\+")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+# No declared way out leads to a network larger than these.
+_SHORTEST = {4: 8, 6: 16}
 _ZONE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
 
@@ -44,6 +47,33 @@ class Zone(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ("smtp",)
 
 
+class Egress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One way out that your site needs beside those that a gateway has: a user, what it connects to, and why."""
+
+    user: Annotated[
+        str,
+        Meta(
+            description="User of the host, by its name in `/etc/passwd`, whose programs may open these connections; it has to be there."
+        ),
+    ]
+    ports: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=65535)], ...],
+        Meta(
+            description="Ports that it connects to; not 25, by which mail leaves.",
+            min_length=1,
+            max_length=16,
+        ),
+    ]
+    networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Networks (CIDR) or addresses of the servers there, of either family.", min_length=1
+        ),
+    ]
+    reason: Annotated[str, Meta(pattern=r"\S", max_length=300, description="What it is for.")]
+    protocol: Annotated[Literal["tcp", "udp"], Meta(description="What the servers speak.")] = "tcp"
+
+
 class Firewall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the packet filter knows of the networks around the gateway, and what one client may do to it."""
 
@@ -66,6 +96,13 @@ class Firewall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             description="Networks (CIDR) of the servers that packages and signatures come from. Empty: any, as most mirrors "
             "have addresses that change; only the users that fetch updates get there all the same."
+        ),
+    ] = ()
+    egress: Annotated[
+        tuple[Egress, ...],
+        Meta(
+            description="Ways out beside those that a gateway has: of a directory's daemon, towards a proxy, of a monitoring or "
+            "backup agent. Whatever is not declared is dropped, also what connected before the first deploy and connects anew."
         ),
     ] = ()
     connections_per_second: Annotated[
@@ -156,7 +193,26 @@ def firewall_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
         if problem := internet_problem(getattr(firewall, name)):
             yield f"firewall.{name}", problem
             return
+    for number, way in enumerate(firewall.egress):
+        if problem := _egress_problem(way):
+            yield f"firewall.egress[{number}]", problem
+            return
     yield from _zone_problems(gateway)
+
+
+def _egress_problem(way: Egress) -> str:
+    """Return what is wrong with a declared way out, and the remedy, or an empty text."""
+    if not _USER.fullmatch(way.user):
+        return f"{way.user!r} cannot be a user's name; write it as it stands in /etc/passwd"
+    if SMTP_PORT in way.ports:
+        return "mail leaves by the MTA alone; have the program hand its mail to the gateway, on loopback, instead of to port 25"
+    for text in way.networks:
+        if problem := _network_problem(text):
+            return problem
+        network = ip_network(text)
+        if network.prefixlen < _SHORTEST[network.version]:
+            return f"{text} is a good part of the internet; name the servers that {way.user} connects to"
+    return internet_problem(way.networks)
 
 
 def _zone_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:

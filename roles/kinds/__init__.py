@@ -11,7 +11,7 @@ from roles.kinds.host import (
     Sysctl,
     UnitOption,
 )
-from roles.kinds.packets import ChainPolicy, FilterTable, FirewallRule, Listeners, OpenPorts
+from roles.kinds.packets import ChainPolicy, FilterTable, FirewallRule, Listeners, OpenPorts, Standing
 from roles.kinds.postfix import (
     DnsblSites,
     MainCf,
@@ -92,6 +92,7 @@ __all__ = [
     "SendmailText",
     "SpamassassinOption",
     "SshdOption",
+    "Standing",
     "Sysctl",
     "TableFiles",
     "TableRestrictions",

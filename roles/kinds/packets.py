@@ -34,6 +34,15 @@ _LISTENING = """ss -Hnltup | awk '
   if ($1 == "udp" && name == "unbound" && part[n] > 1023) next
   gsub(/ /, "_", name); print $1 "/" part[n] "(" name ")" }' | sort -u | tr '\\n' ' '"""
 
+# Connections that the host has opened and that stand, as `user address port`: those of no port that something listens on here.
+_STANDING = """{ cat /etc/passwd; ss -Hltn | sed 's/^/listens /'; ss -Htne state established | sed 's/^/stands /'; } | awk '
+!/ / || /^[^ ]*:/ { n = split($0, p, ":"); if (n == 7 && !(p[3] in names)) names[p[3]] = p[1]; next }
+$1 == "listens" { n = split($5, p, ":"); here[p[n]] = 1; next }
+{ n = split($4, p, ":"); if (p[n] in here || $4 ~ /^(127\\.|\\[::1\\]|\\[::ffff:127\\.)/) next
+  id = 0; if (match($0, /uid:[0-9]+/)) id = substr($0, RSTART + 4, RLENGTH - 4)
+  n = split($5, p, ":"); host = substr($5, 1, length($5) - length(p[n]) - 1); gsub(/[][]/, "", host); sub(/%.*/, "", host)
+  print (id in names ? names[id] : id), host, p[n] }' | sort -u"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallRule:
@@ -165,3 +174,38 @@ class Listeners:
         declared = gateway.open_ports(4) | gateway.open_ports(6)
         always = set() if self.others_only else {"tcp/25", f"tcp/{gateway.sshd_port}"}
         return always <= seen <= declared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The connections that the host has opened: each by a way that its user has, so that it comes up again when it is gone.
+
+    ``reaches`` says whether a user may open one to an address and port.
+    """
+
+    reaches: Callable[[Gateway, str, str, int], bool]
+
+    def name(self) -> str:
+        return "connections outwards that no way would let out anew"
+
+    def wanted(self, gateway: Gateway) -> str:
+        del gateway
+        return ""
+
+    def question(self, gateway: Gateway) -> str:
+        del gateway
+        return _STANDING
+
+    def holds(self, answer: str, gateway: Gateway) -> bool:
+        return not self.strays(answer, gateway)
+
+    def strays(self, answer: str, gateway: Gateway) -> list[str]:
+        """Return the lines of an answer that are such connections, or none that could be understood."""
+        return [line for line in answer.splitlines() if line.strip() and not self._has_way(line, gateway)]
+
+    def _has_way(self, line: str, gateway: Gateway) -> bool:
+        words = line.split()
+        if len(words) != 3 or not words[2].isdecimal():
+            return False
+        user, address, port = words
+        return self.reaches(gateway, user, address, int(port))

@@ -74,6 +74,10 @@ _OUT = [
     ("_mta-sts", WORLD, 443, YES),
     ("unbound", WORLD, 53, YES),
     (MTA, MAIL, 25, YES),
+    # By the setting `firewall.egress`, which says no more than that.
+    ("daemon", WORLD, 80, YES),
+    ("daemon", WORLD, 443, NO),
+    ("daemon", MAIL, 25, NO),
     ("root", WORLD, 80, NO),
     ("root", WORLD, 53, NO),
     ("root", MAIL, 25, NO),
@@ -191,6 +195,20 @@ BROKEN = {
         "systemctl stop by-hand",
         "firewall.agreement",
         "firewall.agreement:ports that something listens on",
+    ),
+    # It stands since before there was a filter: by no rule would it come up again.
+    "standing": (
+        "\n".join(
+            (
+                f"iptables -I OUTPUT -d {MAIL} -p tcp --dport 25 -j ACCEPT",
+                "systemd-run --quiet --uid=games --unit=by-hand python3 -c "
+                f"'import socket, time; s = socket.create_connection((\"{MAIL}\", 25)); time.sleep(60)'",
+                f"sleep 2; iptables -D OUTPUT -d {MAIL} -p tcp --dport 25 -j ACCEPT",
+            )
+        ),
+        "systemctl stop by-hand",
+        "firewall.agreement",
+        "firewall.agreement:connections outwards that no way would let out anew",
     ),
     "opened": (
         "iptables -I INPUT -p udp --dport 161 -j ACCEPT",

@@ -28,6 +28,7 @@ FILTERING: tuple[Defence, ...] = (
     outward.MAIL_OUT,
     outward.EGRESS,
     outward.DIRECTORIES,
+    outward.DECLARED,
     services.DHCP,
     scanning.SCANS,  # last: what comes here is allowed by nothing
     outward.DROPPED_OUT,

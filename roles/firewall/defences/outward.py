@@ -2,7 +2,7 @@
 
 from roles.defence import Defence
 from roles.firewall.defences.base import FAMILIES, Rules, accepted, each, fixed
-from roles.firewall.owners import DIRECTORY, MAIL, WAYS
+from roles.firewall.owners import DIRECTORY, MAIL, WAYS, declared
 from roles.kinds import FirewallRule
 from roles.settings import Gateway
 
@@ -10,6 +10,14 @@ from roles.settings import Gateway
 def _ways(family: int) -> Rules:
     def rules(gateway: Gateway) -> tuple[str, ...]:
         return tuple(rule for way in WAYS for rule in way.rules(gateway, family))
+
+    return rules
+
+
+def _declared(family: int) -> Rules:
+    def rules(gateway: Gateway) -> tuple[str, ...]:
+        # Two declarations may have a part in common.
+        return tuple(dict.fromkeys(rule for way in declared(gateway) for rule in way.rules(gateway, family)))
 
     return rules
 
@@ -40,6 +48,17 @@ EGRESS = Defence(
     sets=each("OUTPUT", lambda family: accepted(_ways(family))),
     unseen="Egress is seen from the host; the acceptance tests try connections outwards from there, as each user.",
     weight=8,
+)
+DECLARED = Defence(
+    id="firewall.declared-egress",
+    title="What else a site needs outwards is declared: who, where to, and why",
+    why="A directory's daemon, a proxy, an agent of monitoring or backup each needs one way. Declared, it is that one; without a "
+    "setting somebody adds a rule by hand that opens more, and that the next deploy takes away.",
+    rows=("H03",),
+    when=lambda gateway: bool(gateway.firewall.egress),
+    sets=each("OUTPUT", lambda family: accepted(_declared(family))),
+    unseen="Egress is seen from the host; the acceptance tests try connections outwards from there, as each user.",
+    weight=6,
 )
 DROPPED_OUT = Defence(
     id="firewall.log-out",

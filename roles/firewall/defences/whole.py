@@ -5,8 +5,9 @@ from collections.abc import Callable
 from roles.defence import Defence
 from roles.firewall.defences.base import FAMILIES, Rules
 from roles.firewall.others import FOUND
+from roles.firewall.owners import reaches
 from roles.firewall.ruleset import BOOT_DIRECTORY, canonical, ruleset
-from roles.kinds import FilterTable, HostAnswer, Listeners, OpenPorts, UnitOption
+from roles.kinds import FilterTable, HostAnswer, Listeners, OpenPorts, Standing, UnitOption
 from roles.kinds.packets import TOOLS
 
 Tables = Callable[[int], Rules]
@@ -110,9 +111,10 @@ AGREEMENT = Defence(
     id="firewall.agreement",
     title="What is declared, what the rules open, what listens and what answers are the same",
     why="A port that is open without a service waits for one, a service behind a closed port waits for a mistake in the rules, "
-    "and each is a difference between what somebody believes and what is.",
+    "and each is a difference between what somebody believes and what is. A connection outwards that stands since before the rules "
+    "and has no way of its own is gone for good when it ends.",
     rows=("H03", "H08"),
-    sets=(*(OpenPorts(family=family) for family in FAMILIES), Listeners()),
+    sets=(*(OpenPorts(family=family) for family in FAMILIES), Listeners(), Standing(reaches=reaches)),
     unseen="What answers is what firewall.default-drop's scans of both sides hold against the declared ports.",
     weight=8,
 )

@@ -48,7 +48,13 @@ GATEWAY = gateway(
     relay_networks=[{"network": "198.51.100.0/28"}],
 )
 SENDMAIL = gateway(
-    mta="sendmail", hardening={"left_out": {"hardening.no-router-advertisements": "An example."}}
+    mta="sendmail",
+    hardening={"left_out": {"hardening.no-router-advertisements": "An example."}},
+    firewall={
+        "egress": [
+            {"user": "a", "ports": [389], "networks": ["192.0.2.0/24", "2001:db8::/32"], "reason": "One."}
+        ]
+    },
 )
 SETTINGS = [
     pytest.param(setting, id=f"{defence.id}:{setting.name()}")
