@@ -188,6 +188,7 @@ def test_a_flood_of_echo_requests_is_answered_in_part(wan: Outside) -> None:
     assert 15 <= heard <= 60
 
 
+STANDS = f'import socket, time; s = socket.create_connection(("{MAIL}", 25)); time.sleep(60)'
 # What is done by hand, how it is undone, the defence, and the check that must name it.
 BROKEN = {
     "listener": (
@@ -201,8 +202,7 @@ BROKEN = {
         "\n".join(
             (
                 f"iptables -I OUTPUT -d {MAIL} -p tcp --dport 25 -j ACCEPT",
-                "systemd-run --quiet --uid=games --unit=by-hand python3 -c "
-                f"'import socket, time; s = socket.create_connection((\"{MAIL}\", 25)); time.sleep(60)'",
+                f"systemd-run --quiet --uid=games --unit=by-hand python3 -c '{STANDS}'",
                 f"sleep 2; iptables -D OUTPUT -d {MAIL} -p tcp --dport 25 -j ACCEPT",
             )
         ),
