@@ -1,14 +1,21 @@
 """What updates on the host: its pure parts, its books, and who may lift a hold."""
 
+import json
+import os
 import time
 from pathlib import Path
 
 import pytest
 
-from roles.updates.host import judging, machine, mail, packages, update
+from roles.updates.host import door, judging, machine, mail, packages, planning, update, watching
 from roles.updates.host.packages import Change, Package
 
-DECLARED = {"recipient": "postmaster@example.org", "smtp_port": 25}
+DECLARED = {
+    "recipient": "postmaster@example.org",
+    "smtp_port": 25,
+    "install_seconds": 9,
+    "hold_alert_seconds": 3600,
+}
 
 
 def here(version: str, *, whole: bool = True) -> Package:
@@ -88,10 +95,10 @@ def night(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
         names = " ".join(name for name in ("old", "good", "held") if f"^{name}$" not in barred)
         return 0, SAID.get(words[0], "").format(names)
 
-    monkeypatch.setattr(update, "ran", ran)
-    monkeypatch.setattr(update, "SEEN", tmp_path / "seen.json")
-    monkeypatch.setattr(update, "LEFT_OUT", tmp_path / "apt.conf")
-    monkeypatch.setattr(update, "kept", lambda name, _package: None if name == "old" else tmp_path)
+    monkeypatch.setattr(planning, "ran", ran)
+    monkeypatch.setattr(planning, "SEEN", tmp_path / "seen.json")
+    monkeypatch.setattr(planning, "LEFT_OUT", tmp_path / "apt.conf")
+    monkeypatch.setattr(planning, "kept", lambda name, _package: None if name == "old" else tmp_path)
     return {"which": "security", "held": ["held"], "delay_hours": 0}
 
 
@@ -99,14 +106,14 @@ NOW = {name: here("1") for name in ("old", "good", "held")}
 
 
 def test_what_has_no_way_back_or_is_held_is_left_out_and_said(night: dict[str, object]) -> None:
-    plan = update.planned(night, NOW)
+    plan = planning.planned(night, NOW)
     assert plan.names == ("good",)
     assert sorted(plan.left_out) == ["held", "old"]
     assert "no way back" in plan.left_out["old"]
 
 
 def test_nothing_is_installed_where_the_setting_is_none(night: dict[str, object]) -> None:
-    plan = update.planned({**night, "which": "none"}, NOW)
+    plan = planning.planned({**night, "which": "none"}, NOW)
     assert plan.names == ()
     assert sorted(plan.left_out) == ["good", "held", "old"]
 
@@ -116,11 +123,11 @@ def test_a_version_waits_until_it_is_known_for_long_enough(
 ) -> None:
     later = {**night, "delay_hours": 24}
     monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
-    assert update.planned(later, NOW).names == ()
+    assert planning.planned(later, NOW).names == ()
     monkeypatch.setattr(time, "time", lambda: 1_000_000.0 + 23 * 3600)
-    assert update.planned(later, NOW).names == ()
+    assert planning.planned(later, NOW).names == ()
     monkeypatch.setattr(time, "time", lambda: 1_000_000.0 + 25 * 3600)
-    assert update.planned(later, NOW).names == ("good",)
+    assert planning.planned(later, NOW).names == ("good",)
 
 
 def test_a_message_that_is_gone_without_a_word_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,26 +138,40 @@ def test_a_message_that_is_gone_without_a_word_is_lost(monkeypatch: pytest.Monke
     assert mail.lost(["4Xwait"], "postfix", 0) == []
 
 
-def test_mail_stays_on_hold_where_taking_back_does_not_help(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("books")
+def test_mail_stays_on_hold_where_taking_back_does_not_help(
+    monkeypatch: pytest.MonkeyPatch, books: Path
+) -> None:
     monkeypatch.setattr(judging, "installed", lambda: {"postfix": here("2")})
-    monkeypatch.setattr(judging, "judged", lambda _declared, _record: ["ehlo: no answer"])
+    monkeypatch.setattr(judging, "judged", lambda *_words, **_more: ["ehlo: no answer"])
     back: list[object] = []
-    monkeypatch.setattr(judging, "taken_back", lambda what, *_: back.append(what))
+
+    def taken_back(what: object, *_more: object) -> list[str]:
+        # If power is lost now, the version is barred.
+        assert "Pin: version 2" in (books / "pins").read_text()
+        back.append(what)
+        return []
+
+    monkeypatch.setattr(judging, "taken_back", taken_back)
     with pytest.raises(judging.StuckError, match="still fails: ehlo"):
-        judging.settled({}, {"before": {"postfix": "1"}, "automatic": []})
+        judging.settled(DECLARED, {"before": {"postfix": "1"}, "automatic": []})
     assert back == [{"postfix": Change("1", "2")}]
 
 
 @pytest.fixture
 def books(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where updates keep what outlives a crash."""
-    for module in (update, mail, judging, machine):
-        for name in ("HOLD", "RECORD", "SNAPSHOT", "LAST", "NOTE", "PINS", "REBOOT"):
+    for module in (update, mail, judging, machine, watching):
+        for name in ("HOLD", "RECORD", "SNAPSHOT", "LAST", "NOTE", "PINS", "REBOOT", "TOLD", "UNTOLD"):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, tmp_path / name.lower())
-    monkeypatch.setattr(update, "repaired", lambda: "")
-    monkeypatch.setattr(update, "gate", lambda _declared: [])
+    monkeypatch.setattr(update, "unclean", lambda: False)
+    monkeypatch.setattr(update, "repaired", lambda _seconds: "")
+    monkeypatch.setattr(judging, "gate", lambda _declared: [])
+    monkeypatch.setattr(judging, "newer_than", lambda *_words: False)
     monkeypatch.setattr(update, "alert", lambda *_words: None)
+    monkeypatch.setattr(update, "ran", lambda *_words, **_more: (0, ""))
+    monkeypatch.setattr(door, "_asked", lambda verb, *_rest: verb != "-D")
     return tmp_path
 
 
@@ -159,7 +180,7 @@ def test_no_timer_lifts_a_hold_that_was_laid_by_hand(books: Path) -> None:
     assert update.retry(DECLARED) == 0
     assert (books / "hold").exists()
     # Nor a night without updates.
-    assert update.ended(DECLARED, {}, "", update.Plan((), {})) == 0
+    assert update.ended(DECLARED, {}, "", planning.Plan((), {})) == 0
     assert (books / "hold").exists()
     mail.on_hold("updates")
     assert not mail.own_hold()
@@ -167,14 +188,26 @@ def test_no_timer_lifts_a_hold_that_was_laid_by_hand(books: Path) -> None:
     assert not (books / "hold").exists()
 
 
-def test_a_plain_file_is_a_hold_by_hand_and_one_of_ours_is_lifted(books: Path) -> None:
-    (books / "hold").touch()
+def test_a_file_by_hand_is_an_administrators_hold_and_an_empty_one_was_cut_off(books: Path) -> None:
+    (books / "hold").write_text("I work on it\n")
     assert not mail.own_hold()
     (books / "hold").unlink()
-    mail.on_hold("an update was interrupted")
+    (books / "hold").touch()
     assert mail.own_hold()
     assert update.retry(DECLARED) == 0
     assert not (books / "hold").exists()
+
+
+def test_a_hold_of_ours_is_not_written_again(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A full disk, and the age of the hold.
+    mail.on_hold("updates")
+
+    def full(*_words: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(mail, "written", full)
+    mail.on_hold("an update was interrupted")
+    assert "updates" in (books / "hold").read_text()
 
 
 def test_what_lets_mail_flow_forgets_the_run_that_held_it(books: Path) -> None:
@@ -189,11 +222,190 @@ def test_what_lets_mail_flow_forgets_the_run_that_held_it(books: Path) -> None:
 @pytest.mark.usefixtures("books")
 def test_what_stays_the_matter_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(update, "alert", lambda _declared, subject, _text: said.append(subject))
+    monkeypatch.setattr(mail, "alert", lambda _declared, subject, _text: said.append(subject))
     for number in range(3):
         update.stayed(DECLARED, f"gtube: 451 4.7.1 [hold.clean] id=4Xy{number}")
     update.stayed(DECLARED, "services: clamav-daemon.service is failed")
     assert said == ["mail is on hold", "mail is on hold"]
+
+
+def test_an_alert_that_could_not_be_sent_is_sent_later(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+
+    def away(_declared: object, _subject: str, _text: str) -> None:
+        raise OSError("the MTA is away")
+
+    monkeypatch.setattr(mail, "mailed", away)
+    mail.alert(DECLARED, "mail is on hold", "x")
+    assert len(list((books / "untold").iterdir())) == 1
+    monkeypatch.setattr(mail, "mailed", lambda _declared, subject, _text: sent.append(subject))
+    monkeypatch.setattr(mail, "_SENDING_S", 0)
+    watching.watch(DECLARED)
+    watching.watch(DECLARED)
+    assert sent == ["mail is on hold"]
+
+
+def test_a_long_hold_of_ours_is_an_alarm(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(mail, "alert", lambda _declared, subject, _text: said.append(subject))
+    mail.on_hold("updates")
+    watching.watch(DECLARED)
+    assert said == []
+    began = time.time() - 3700
+    os.utime(books / "hold", (began, began))
+    watching.watch(DECLARED)
+    watching.watch(DECLARED)
+    assert said == ["mail is on hold for long"]
+    (books / "hold").write_text("by hand\n")
+    os.utime(books / "hold", (began, began))
+    (books / "told").unlink()
+    watching.watch(DECLARED)
+    assert len(said) == 1
+
+
+def test_what_hangs_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
+    # In a session of its own, as apt has dpkg; the sleeper would hold the pipe open.
+    mark = tmp_path / "pid"
+    began = time.monotonic()
+    code, said = machine.ran(
+        "sh", "-c", f"setsid sh -c 'echo $$ >{mark}; sleep 300 & sleep 300' & wait", seconds=1
+    )
+    assert code == machine.TOO_LONG
+    assert "did not end within 1 seconds" in said
+    assert time.monotonic() - began < 8
+    state = Path(f"/proc/{mark.read_text().strip()}/stat")
+    assert not state.exists() or ") Z " in state.read_text()
+
+
+def test_a_family_is_children_and_sessions() -> None:
+    stats = ["5 (a b) S 1 5 5 0", "6 (c) S) S 5 6 6 0", "7 (d) S 1 6 6 0", "8 (e) S 1 8 8 0"]
+    assert machine.family(5, stats) == {5, 6, 7}
+
+
+def test_none_but_root_may_take_the_lock(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    lock.touch(mode=0o644)
+    with machine.locking(lock):
+        assert lock.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_repair_removes_nothing_and_says_what_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def ran(*words: str, **_more: object) -> tuple[int, str]:
+        asked.append(words)
+        hangs = "--configure" in words
+        return (machine.TOO_LONG, "dpkg did not end") if hangs else (0, "x" if "--audit" in words else "")
+
+    monkeypatch.setattr(packages, "ran", ran)
+    monkeypatch.setattr(packages, "POLICY", Path("/proc/version"))
+    assert packages.repaired(9).startswith("dpkg did not end")
+    assert not any("install" in one for one in asked)
+    monkeypatch.setattr(machine, "TOO_LONG", 1)
+    monkeypatch.setattr(packages, "TOO_LONG", -1)
+    packages.repaired(9)
+    assert all("--no-remove" in one for one in asked if "install" in one)
+
+
+CLEAN = "clean: a clean message passes: "
+EICAR = "eicar: the anti-virus test file is refused: "
+
+
+@pytest.mark.parametrize(
+    ("failing", "is_shut", "bad"),
+    [
+        ([f"{CLEAN}250 2.0.0 Ok: queued as 4Xy"], True, True),
+        ([f"{EICAR}250 2.0.0 Ok: queued as 4Xy"], True, True),
+        ([f"{CLEAN}no answer: Connection refused"], True, False),
+        (["gate: it did not run: no Python"], True, False),
+        ([f"{EICAR}451 4.7.1 Not accepted: policy [hold.clean] id=4Xy"], False, True),
+        ([f"{CLEAN}451 4.7.1 Service unavailable - try again later"], False, False),
+        ([f"{CLEAN}550 5.7.1 Relaying denied"], True, False),
+        (["listening: new: tcp 0.0.0.0:99 x"], False, False),
+    ],
+)
+def test_the_door_is_shut_where_the_mta_is_not_seen_to_ask(
+    failing: list[str], monkeypatch: pytest.MonkeyPatch, *, is_shut: bool, bad: bool
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(door, "shut", lambda: bool(done.append("shut") or True))
+    monkeypatch.setattr(door, "opened", lambda: done.append("open"))
+    judging._kept_away({}, failing)
+    assert done == ["shut" if is_shut else "open"]
+    assert bool(judging.passed(failing)) == bad
+
+
+def test_without_a_packet_filter_the_mta_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(door, "shut", lambda: False)
+    monkeypatch.setattr(judging, "ran", lambda *words, **_more: (asked.append(words), (0, ""))[1])
+    judging._kept_away({"mta_units": ["postfix.service"]}, [f"{EICAR}250 2.0.0 Ok"])
+    assert asked == [("systemctl", "stop", "postfix.service")]
+
+
+def test_what_failed_before_is_no_updates_fault() -> None:
+    before = [
+        "services: clamav-daemon.service is failed; a.service is failed",
+        "listening: gone: tcp 1.2.3.4:25 x",
+    ]
+    assert judging.worse(["services: a.service is failed"], before) == []
+    assert judging.worse(["services: b.service is failed"], before) == ["services: b.service is failed"]
+    assert (
+        judging.worse([f"{EICAR}250 2.0.0 Ok: queued as 4Xy9"], [f"{EICAR}250 2.0.0 Ok: queued as 4Xy8"])
+        == []
+    )
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_an_update_that_mends_nothing_stays_and_is_not_blamed(
+    books: Path, monkeypatch: pytest.MonkeyPatch, *, passes: bool
+) -> None:
+    failing = [f"{EICAR}250 2.0.0 Ok"] if passes else ["services: clamav-daemon.service is failed"]
+    monkeypatch.setattr(judging, "judged", lambda *_words, **_more: failing)
+    monkeypatch.setattr(judging, "installed", lambda: {"a": here("2")})
+    record = {"before": {"a": "1"}, "automatic": [], "failing": failing}
+    if passes:
+        with pytest.raises(judging.StuckError, match="it was so before"):
+            judging.settled(DECLARED, record)
+    else:
+        assert judging.settled(DECLARED, record) == ({"a": Change("1", "2")}, "")
+    assert not (books / "pins").exists()
+
+
+@pytest.mark.parametrize(("failing", "bars"), [("listening: new: x", False), ("gtube: taken", True)])
+def test_what_merely_differs_bars_no_version(
+    books: Path, monkeypatch: pytest.MonkeyPatch, *, failing: str, bars: bool
+) -> None:
+    answers = iter([[failing], []])
+    versions = iter(["2", "1", "1"])
+    monkeypatch.setattr(judging, "judged", lambda *_words, **_more: next(answers))
+    monkeypatch.setattr(judging, "installed", lambda: {"aa": here(next(versions))})
+    monkeypatch.setattr(judging, "taken_back", lambda *_words: [])
+    stays, text = judging.settled(DECLARED, {"before": {"aa": "1"}, "automatic": []})
+    assert stays == {}
+    assert ("Pin: version 2" in (books / "pins").read_text()) == bars
+    assert ("tried again the next night: aa 2" in text) != bars
+
+
+def test_a_full_disk_is_said(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    def full(_declared: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    (books / "declared").write_text(json.dumps(DECLARED))
+    for name, where in (("DECLARED", "declared"), ("LOCK", "lock"), ("KEPT", "kept")):
+        monkeypatch.setattr(update, name, books / where)
+    monkeypatch.setattr(update, "left_by_a_crash", lambda: None)
+    monkeypatch.setitem(update._COMMANDS, "retry", full)
+    monkeypatch.setattr(update, "alert_once", lambda _declared, subject, _text: said.append(subject))
+    assert update.main(["retry"]) == 1
+    assert said == ["updates cannot go on"]
+
+
+def test_too_little_room_is_named() -> None:
+    assert planning.cramped(0) == "" or "inodes" in planning.cramped(0)
+    assert "/ has " in planning.cramped(10**9)
 
 
 def test_a_tool_that_says_nothing_is_no_night_without_updates(
@@ -202,9 +414,9 @@ def test_a_tool_that_says_nothing_is_no_night_without_updates(
     def locked(*words: str, **_more: object) -> tuple[int, str]:
         return (1, "Lock could not be acquired") if words[0] == "unattended-upgrade" else (0, SAID["apt-get"])
 
-    monkeypatch.setattr(update, "ran", locked)
-    with pytest.raises(update.NotBegunError, match="updates cannot be looked for"):
-        update.planned(night, NOW)
+    monkeypatch.setattr(planning, "ran", locked)
+    with pytest.raises(planning.NotBegunError, match="updates cannot be looked for"):
+        planning.planned(night, NOW)
 
 
 @pytest.mark.usefixtures("books")
@@ -212,7 +424,7 @@ def test_a_tool_that_says_nothing_is_no_night_without_updates(
 def test_what_is_only_not_as_before_holds_no_mail_up(
     failing: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judging, "judged", lambda *_words: failing)
+    monkeypatch.setattr(judging, "judged", lambda *_words, **_more: failing)
     monkeypatch.setattr(judging, "installed", lambda: {"a": here("1")})
     record = {"before": {"a": "1"}, "automatic": [], "queue": [], "began": 0.0}
     if any(one.startswith("gtube") for one in failing):
@@ -226,9 +438,9 @@ def test_what_is_only_not_as_before_holds_no_mail_up(
 def test_what_others_installed_after_a_run_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[set[str]] = []
     answers = iter([["gtube: taken"], [], [], []])
-    monkeypatch.setattr(judging, "judged", lambda *_words: next(answers))
+    monkeypatch.setattr(judging, "judged", lambda *_words, **_more: next(answers))
     monkeypatch.setattr(judging, "installed", lambda: {"a": here("2"), "strace": here("6")})
-    monkeypatch.setattr(judging, "taken_back", lambda what, *_more: taken.append(set(what)))
+    monkeypatch.setattr(judging, "taken_back", lambda what, *_more: taken.append(set(what)) or [])
     monkeypatch.setattr(judging, "newer_than", lambda *_words: False)
     record = {"before": {"a": "1"}, "automatic": [], "queue": [], "began": 0.0, "changed": ["a"]}
     judging.settled(DECLARED, record)
