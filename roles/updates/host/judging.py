@@ -53,22 +53,22 @@ class StuckError(Exception):
     """Mail stays on hold; the text says why and what to do."""
 
 
-def _have(verb: str, units: Iterable[str]) -> None:
+def _have(declared: Mapping[str, Any], verb: str, units: Iterable[str]) -> None:
     """Start units, all at once. What takes longer systemd goes on with, and the gate has its own patience."""
     if names := tuple(units):
         ran("systemctl", "reset-failed", *names)
-        ran("systemctl", verb, *names, seconds=_START_S)
+        ran("systemctl", verb, *names, seconds=min(_START_S, declared["gate_seconds"]))
 
 
 def restarted(declared: Mapping[str, Any]) -> None:
     """Start everything that filters mail anew: what runs must be what is installed. Then what else uses old libraries."""
     ran("systemctl", "daemon-reload")
-    _have("restart", declared["units"])
+    _have(declared, "restart", declared["units"])
     before = read(SNAPSHOT)
     # What died of a broken library and was given up: with the old one it would not come back by itself.
-    _have("restart", set(failed_units()) - set(before.get("failed", ())) - set(declared["units"]))
+    _have(declared, "restart", set(failed_units()) - set(before.get("failed", ())) - set(declared["units"]))
     # Some packages stop a timer of theirs and leave it so: Debian's spamassassin does.
-    _have("start", set(before.get("active", ())) - set(active_units()) - set(declared["units"]))
+    _have(declared, "start", set(before.get("active", ())) - set(active_units()) - set(declared["units"]))
     for unit in sorted(outdated()):
         if unit == "init.scope":
             ran("systemctl", "daemon-reexec")
