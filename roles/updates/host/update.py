@@ -24,7 +24,6 @@ import json
 import os
 import re
 import sys
-import syslog
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -43,7 +42,6 @@ from .machine import (
     LOCK,
     OWN,
     PINS,
-    REBOOT,
     RECORD,
     SNAPSHOT,
     TOO_LONG,
@@ -65,12 +63,19 @@ from .packages import (
     unclean,
 )
 from .planning import NotBegunError, Plan, cramped, planned
+from .rebooting import reboot
 from .telling import sources, status
-from .watching import watch
+from .watching import LONG, watch
 
 _STUCK: Final = "mail is on hold"
+# What was said of earlier runs, and is over with one that ends: the next time it is new.
+_OVER: Final = (
+    "updates wait",
+    "updates cannot be looked for",
+    "updates could not begin",
+    "updates cannot go on",
+)
 _NOT_BEGUN: Final = 75  # EX_TEMPFAIL of sysexits.h: another is at work
-_DRAIN_S: Final = 300.0  # what is being delivered right now is done by then, or waits on the disk
 
 
 def begun(declared: Mapping[str, Any], now: Mapping[str, Package], why: str) -> dict[str, Any]:
@@ -106,7 +111,8 @@ def let_go() -> None:
     door.opened()
     for file in (RECORD, SNAPSHOT):
         file.unlink(missing_ok=True)
-    forgotten(_STUCK)
+    for subject in (_STUCK, LONG):
+        forgotten(subject)
     # One that could not begin meanwhile, as this run was at work, has nothing left to do.
     ran("systemctl", "reset-failed", "bastide-resume.service", seconds=30)
 
@@ -114,6 +120,8 @@ def let_go() -> None:
 def ended(declared: Mapping[str, Any], stays: Mapping[str, Change], text: str, plan: Plan) -> int:
     """Let mail flow, keep the books, say what is to be said; returns the exit code."""
     let_go()
+    for subject in _OVER:
+        forgotten(subject)
     if stays:
         tidied(stays, installed())
     written(
@@ -297,25 +305,6 @@ def retry(declared: Mapping[str, Any]) -> int:
 def shut(_declared: Mapping[str, Any]) -> int:
     """At boot, before the MTA: where mail is on hold nobody reaches it until the gate is asked."""
     return 0 if not (own_hold() or RECORD.exists()) or door.shut() else 1
-
-
-def reboot(declared: Mapping[str, Any]) -> int:
-    """Reboot if an update asks for it: mail on hold, what can go sent on; after the boot the gate is asked (resume)."""
-    if not REBOOT.exists():
-        return 0
-    if declared["reboot"] != "when-needed":
-        say("an update waits for a reboot, and the setting `updates.reboot` is never")
-        return 0
-    on_hold("the gateway reboots for an update")
-    ran(*(("postqueue", "-f") if declared["mta"] == "postfix" else ("sendmail", "-q")), seconds=60)
-    until = time.monotonic() + _DRAIN_S
-    places = ("incoming", "active", "maildrop") if declared["mta"] == "postfix" else ()
-    while time.monotonic() < until and any(
-        file.is_file() for name in places for file in Path("/var/spool/postfix", name).rglob("*")
-    ):
-        time.sleep(1)
-    syslog.syslog(syslog.LOG_MAIL | syslog.LOG_ALERT, "updates: the gateway reboots for an update")
-    return ran("systemctl", "reboot")[0]
 
 
 _COMMANDS: Final = {

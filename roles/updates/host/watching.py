@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from .machine import HOLD
 from .mail import alert_once, forgotten, own_hold, retold
 
-_SUBJECT = "mail is on hold for long"
+LONG: Final = "mail is on hold for long"
 
 
 def watch(declared: Mapping[str, Any]) -> int:
@@ -16,13 +16,13 @@ def watch(declared: Mapping[str, Any]) -> int:
     try:
         age = time.time() - HOLD.stat().st_mtime
     except FileNotFoundError:
-        forgotten(_SUBJECT)
+        forgotten(LONG)
         return 0
     if own_hold() and not 0 <= age < declared["hold_alert_seconds"]:
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() - age))
         alert_once(
             declared,
-            _SUBJECT,
+            LONG,
             f"No mail has been taken since {since}; senders come again, for days if need be. "
             "What is at work: systemctl status bastide-update bastide-resume; journalctl -u bastide-update -u bastide-resume.",
         )
