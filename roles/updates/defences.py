@@ -14,6 +14,9 @@ RESUME_SERVICE: Final = "bastide-resume.service"
 RESUME_TIMER: Final = "bastide-resume.timer"
 REBOOT_SERVICE: Final = "bastide-reboot.service"
 REBOOT_TIMER: Final = "bastide-reboot.timer"
+WATCH_SERVICE: Final = "bastide-watch.service"
+WATCH_TIMER: Final = "bastide-watch.timer"
+DOOR_SERVICE: Final = "bastide-door.service"
 
 DEFENCES = (
     Defence(
@@ -72,6 +75,49 @@ DEFENCES = (
             ),
         ),
         unseen="It is asked when packages change; the acceptance tests install packages that break the filter, under traffic.",
+        weight=8,
+    ),
+    Defence(
+        id="updates.hold-told",
+        title="A hold that lasts is said, whatever hangs or is full",
+        why="A program that waits for ever says nothing, and mail would be put off for days before somebody asks where it is.",
+        rows=("H14", "P04"),
+        sets=(
+            UnitOption(unit=WATCH_TIMER, option="ActiveState", value="active"),
+            UnitOption(unit=WATCH_TIMER, option="UnitFileState", value="enabled"),
+            UnitOption(unit=WATCH_SERVICE, option="Result", value="success"),
+            HostAnswer(
+                subject="an alert of which no mail could be sent for an hour",
+                command=f"test -d {HOME} && {{ find {HOME}/untold -name '*.json' -mmin +60 2>/dev/null | grep -q . "
+                "&& echo yes || echo no; }",
+                matches="no",
+                refuted_by="yes",
+            ),
+        ),
+        unseen="It says something only when something hangs; the acceptance tests have a package's script hang.",
+        weight=6,
+    ),
+    Defence(
+        id="updates.door",
+        title="While packages change nobody reaches the MTA",
+        why="An update may leave an MTA that asks no filter: the filter's own hold would not be asked, and mail pass unseen.",
+        rows=("H15", "P04"),
+        sets=(
+            HostAnswer(
+                subject="a hold that outlives a boot keeps mail away from the MTA",
+                command=f"systemctl is-enabled {DOOR_SERVICE} 2>/dev/null || true",
+                matches="enabled",
+                refuted_by="disabled",
+            ),
+            HostAnswer(
+                subject="who may take the lock that an update waits for",
+                command="test -x /usr/local/sbin/bastide-update && "
+                "{ find /run/bastide-update.lock -perm /077 2>/dev/null | grep -q . && echo anybody || echo root; }",
+                matches="root",
+                refuted_by="anybody",
+            ),
+        ),
+        unseen="It is shut only while packages change; the acceptance tests give the gateway an MTA that asks no filter.",
         weight=8,
     ),
     Defence(

@@ -10,6 +10,7 @@ from roles.platforms import Platform
 from roles.rendering import OwnedFile, rendered
 from roles.settings import CLAMD_SOCKET, Gateway
 from roles.updates.defences import (
+    DOOR_SERVICE,
     HOME,
     PROGRAMS,
     REBOOT_SERVICE,
@@ -19,6 +20,8 @@ from roles.updates.defences import (
     SERVICE,
     TIMER,
     UNITS,
+    WATCH_SERVICE,
+    WATCH_TIMER,
 )
 
 # The modules of roles/updates/host, as a package of its own name; the commands are scripts that know the way to it.
@@ -30,16 +33,34 @@ APT_FILE: Final = "/etc/apt/apt.conf.d/99bastide-updates"
 PINS: Final = "/etc/apt/preferences.d/bastide-updates.pref"
 # Older official signatures than these do not pass the gate.
 DATABASE_HOURS: Final = 72
-_OWN: Final = (SERVICE, TIMER, RESUME_SERVICE, RESUME_TIMER, REBOOT_SERVICE, REBOOT_TIMER)
+_OWN: Final = (
+    SERVICE,
+    TIMER,
+    RESUME_SERVICE,
+    RESUME_TIMER,
+    REBOOT_SERVICE,
+    REBOOT_TIMER,
+    WATCH_SERVICE,
+    WATCH_TIMER,
+    DOOR_SERVICE,
+)
+# Less room than this does not begin a night's work: a kernel with its modules and initramfs, and the same again.
+FREE_MB: Final = 600
+# So long our hold lasts until that alone is an alarm.
+HOLD_ALERT_SECONDS: Final = 3600
+# How long a clamd that runs may read its signatures before it counts as one that does not answer.
+LOAD_SECONDS: Final = 1800
 _TIMERS: Final = (
     ("Install updates each night", TIMER, SERVICE),
     ("Ask the gate where mail is on hold", RESUME_TIMER, RESUME_SERVICE),
     ("Look for a reboot that updates wait for", REBOOT_TIMER, REBOOT_SERVICE),
+    ("Tell what nobody could be told, and of a long hold", WATCH_TIMER, WATCH_SERVICE),
 )
+_DOOR_AT_BOOT: Final = f"{UNITS}/multi-user.target.wants/{DOOR_SERVICE}"
 # What is barred stands where it goes with our directory, and apt finds it by a link. The daemon of the package only makes a
 # shutdown wait for it.
 _PLACES: Final = (
-    f"stat -c '%a %U' {HOME} {HOME}/kept; readlink {PINS}; "
+    f"stat -c '%a %U' {HOME} {HOME}/kept; readlink {PINS}; readlink {_DOOR_AT_BOOT}; "
     "systemctl is-enabled unattended-upgrades.service 2>/dev/null || true"
 )
 
@@ -55,8 +76,9 @@ def apply(gateway: Gateway, platform: Platform) -> None:
     converged(
         name="Make the places of updates",
         question=_PLACES,
-        wanted=f"755 root\n755 root\n{HOME}/preferences\ndisabled",
+        wanted=f"755 root\n755 root\n{HOME}/preferences\n{UNITS}/{DOOR_SERVICE}\ndisabled",
         remedy=f"install -d -m 755 -o root -g root {HOME} {HOME}/kept; ln -sfn {HOME}/preferences {PINS}; "
+        f"ln -sfn {UNITS}/{DOOR_SERVICE} {_DOOR_AT_BOOT}; "
         "systemctl --quiet disable --now unattended-upgrades.service",
     )
     files_owned(
@@ -83,6 +105,8 @@ def declared(gateway: Gateway, platform: Platform) -> dict[str, object]:
         "injection": mta.injection,
         # In the order in which they are started anew: the engines before who asks them.
         "units": ["unbound.service", "clamav-daemon.service", "spamd.service", "filterd.service", *mta.units],
+        # What is stopped where mail passes unseen and the packet filter does not help.
+        "mta_units": list(mta.units),
         "clamd_socket": CLAMD_SOCKET,
         "database_hours": DATABASE_HOURS if gateway.clamav_official_databases else 0,
         "which": gateway.updates.which,
@@ -90,6 +114,10 @@ def declared(gateway: Gateway, platform: Platform) -> dict[str, object]:
         "delay_hours": gateway.updates.delay_hours,
         "reboot": gateway.updates.reboot,
         "gate_seconds": gateway.updates.gate_seconds,
+        "install_seconds": 60 * gateway.updates.install_minutes,
+        "load_seconds": LOAD_SECONDS,
+        "hold_alert_seconds": HOLD_ALERT_SECONDS,
+        "free_mb": FREE_MB,
         "security": [*platform.security_origins, *gateway.updates.origins],
     }
 

@@ -73,6 +73,15 @@ class Updates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="How long the services may take after an update until mail is filtered again; then it is taken back.",
         ),
     ] = 240
+    install_minutes: Annotated[
+        int,
+        Meta(
+            ge=5,
+            le=180,
+            description="How long the package manager may work on an update, with mail on hold; then it is ended, as a script of a "
+            "package hangs, and the update is taken back.",
+        ),
+    ] = 60
 
 
 def update_problems(settings: Updates) -> Iterator[tuple[str, str]]:

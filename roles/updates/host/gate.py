@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import fcntl
 import json
+import os
 import re
 import signal
 import socket
@@ -24,7 +25,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from .machine import DECLARED, HOLD, LOCK, OWN, RECORD, SNAPSHOT
+from .machine import DECLARED, HOLD, LOCK, OWN, RECORD, SNAPSHOT, locking, written
 
 # Test strings of eicar.org and of SpamAssassin, each in two pieces: this file sets no scanner off.
 EICAR: Final = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-" + rb"ANTIVIRUS-TEST-FILE!$H+H*"
@@ -35,6 +36,8 @@ _LONGEST_REPLY: Final = 65_536
 _AGAIN_S: Final = 2.0
 # Above it Linux takes ports for questions, which come and go.
 _FIRST_PASSING_PORT: Final = 32_768
+# The check that is an alarm alone: old signatures find what they know, and an update may be what brings new ones.
+AGE: Final = "database-age"
 _CONTENTS: Final[Mapping[str, bytes]] = {
     "clean": b"Bastide asks itself whether it takes honest mail.",
     "eicar": EICAR,
@@ -217,24 +220,32 @@ def database_hours(answer: str, now: float) -> float | None:
     return (now - made) / 3600
 
 
-def _databases(declared: Mapping[str, Any], seconds: float) -> Check:
+def clamd_says(path: str, seconds: float) -> str:
+    """Return clamd's answer to VERSION (clamd(8)). Raises OSError where it gives none."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as line:
+        line.settimeout(seconds)
+        line.connect(path)
+        line.sendall(b"zVERSION\0")
+        return line.recv(512).decode("ascii", "replace").strip("\0\n ")
+
+
+def _databases(declared: Mapping[str, Any], seconds: float) -> tuple[Check, Check]:
+    """Whether clamd has signatures, and how old the official ones are."""
     most = declared["database_hours"]
     try:
-        with contextlib.closing(socket.socket(socket.AF_UNIX)) as line:
-            line.settimeout(seconds)
-            line.connect(declared["clamd_socket"])
-            line.sendall(b"zVERSION\0")
-            answer = line.recv(512).decode("ascii", "replace").strip("\0\n ")
+        answer = clamd_says(declared["clamd_socket"], seconds)
     except OSError as error:
-        return Check(name="databases", well=False, seen=f"clamd does not answer: {error}")
-    if not most:
-        return Check(
-            "databases", answer.startswith("ClamAV "), f"no official database is asked for: {answer}"
-        )
+        silent = f"clamd does not answer: {error}"
+        return Check(name="databases", well=False, seen=silent), Check(name=AGE, well=True, seen=silent)
     hours = database_hours(answer, time.time())
-    if hours is None:
-        return Check(name="databases", well=False, seen=f"clamd names no database: {answer}")
-    return Check("databases", hours <= most, f"the signatures are {hours:.0f} hours old, {most} are allowed")
+    named = answer.startswith("ClamAV ") and (hours is not None or not most)
+    if not most or hours is None:
+        unknown = "no official database" if not most else "not known"
+        return Check("databases", named, answer or "clamd says nothing"), Check(
+            name=AGE, well=True, seen=unknown
+        )
+    aged = f"the signatures are {hours:.0f} hours old, {most} are allowed"
+    return Check("databases", named, answer), Check(AGE, hours <= most, aged)
 
 
 def _failed(before: Mapping[str, Sequence[str]]) -> Check:
@@ -273,11 +284,11 @@ def checks(declared: Mapping[str, Any], before: Mapping[str, Sequence[str]], unt
         lambda: _stopped(before),
         lambda: _ehlo(declared, patience()),
         *(lambda name=name: checked_message(name, declared, patience()) for name in _CONTENTS),
-        lambda: _databases(declared, patience()),
-        lambda: _ports(before),
     )
     for ask in asked:
         yield ask()
+    yield from _databases(declared, patience())
+    yield _ports(before)
 
 
 def past_hope(found: Sequence[Check]) -> bool:
@@ -292,7 +303,12 @@ def gated(declared: Mapping[str, Any], before: Mapping[str, Sequence[str]], wait
     hopeless = False
     while True:
         found = list(checks(declared, before, until))
-        if all(one.well for one in found) or time.monotonic() >= until or (hopeless and past_hope(found)):
+        # Signatures do not become younger by waiting.
+        if (
+            all(one.well or one.name == AGE for one in found)
+            or time.monotonic() >= until
+            or (hopeless and past_hope(found))
+        ):
             return found
         # Twice in a row: between two starts of an engine its rules may not have been there yet.
         hopeless = past_hope(found)
@@ -310,7 +326,7 @@ def holding(file: Path, lock: Path) -> Iterator[None]:
     Meanwhile the lock of bastide-update is taken: no run begins that would take this hold for its own. Raises BusyError
     where one has begun and has no hold yet.
     """
-    with lock.open("w") as taken:
+    with locking(lock) as taken:
         if file.exists():
             yield
             return
@@ -319,12 +335,16 @@ def holding(file: Path, lock: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise BusyError from error
         ours = f"{OWN}bastide-gate asks whether mail is filtered\n"
+        # Whole, on the disk and under its name at once: a hold that says nothing would be nobody's.
+        fresh = file.with_name(f".{file.name}.gate")
+        written(fresh, ours, 0o644)
         try:
-            with file.open("x") as made:
-                made.write(ours)
+            os.link(fresh, file)
         except FileExistsError:
             yield
             return
+        finally:
+            fresh.unlink(missing_ok=True)
         try:
             yield
         finally:

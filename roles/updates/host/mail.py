@@ -2,24 +2,34 @@
 
 import contextlib
 import io
+import json
 import os
 import re
 import socket
 import syslog
+import time
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from .machine import (
     HOLD,
     NOTE,
     OWN,
     REBOOT,
+    TOLD,
+    UNTOLD,
     ran,
+    read,
     say,
     written,
 )
+
+_AGAIN_S: Final = 86_400.0  # what lasts is said again once a day
+_SENDING_S: Final = 90.0  # an alert this young is being sent by who wrote it
+_MOST_UNTOLD: Final = 50
 
 
 def queue(mta: str) -> set[str]:
@@ -40,19 +50,24 @@ def lost(waited: Iterable[str], mta: str, since: float) -> list[str]:
 
 
 def on_hold(why: str) -> None:
-    """Have filterd take no mail; the file is on the disk before anything else happens. An administrator's hold stays his."""
-    if not HOLD.exists() or own_hold():
+    """Have filterd take no mail; the file is on the disk before anything else happens.
+
+    A hold that is there stays as it is, and so does an administrator's: to write it anew would take room on a disk that may be full,
+    and its age says since when no mail has been taken.
+    """
+    if not HOLD.exists():
         written(
             HOLD, f"{OWN}{why}; bastide-update resume asks the gate and lets mail flow if it passes\n", 0o644
         )
 
 
 def own_hold() -> bool:
-    """Whether mail is on hold by one of our programs, and not by an administrator."""
+    """Whether mail is on hold by one of our programs, and not by an administrator. One without a word was cut off in the writing."""
     try:
-        return HOLD.read_text(errors="replace").startswith(OWN)
+        text = HOLD.read_text(errors="replace")
     except FileNotFoundError:
         return False
+    return text.startswith(OWN) or not text.strip()
 
 
 def mailed(declared: Mapping[str, Any], subject: str, text: str) -> None:
@@ -87,16 +102,64 @@ def _answered(stream: io.BufferedRWPair, code: str) -> None:
 
 
 def alert(declared: Mapping[str, Any], subject: str, text: str) -> None:
-    """Say something at once: an alert in the log, and mail."""
+    """Say something at once: an alert in the log, and mail; where that fails it is tried again (`retold`)."""
     line = " ".join(f"{subject}: {text}".split())
     # What systemd starts prints into the same log.
     if "INVOCATION_ID" not in os.environ:
         say(line)
     syslog.syslog(syslog.LOG_MAIL | syslog.LOG_ALERT, f"updates: {line[:900]}")
+    kept = UNTOLD / f"{time.time():.0f}-{uuid.uuid4().hex}.json"
+    try:
+        UNTOLD.mkdir(mode=0o700, parents=True, exist_ok=True)
+        written(kept, json.dumps({"subject": subject, "text": text}))
+    except OSError as error:
+        say(f"this alert cannot be kept: {error}")
+    _sent(declared, kept, subject, text)
+
+
+def alert_once(declared: Mapping[str, Any], subject: str, text: str) -> bool:
+    """Say something that lasts: once, again when it has another reason, and each day. Returns whether it was said now."""
+    told = read(TOLD)
+    last = told.get(subject, {})
+    if last.get("why") == reason(text) and 0 <= time.time() - last.get("when", 0) < _AGAIN_S:
+        say(f"{subject}: {text}")
+        return False
+    alert(declared, subject, text)
+    # /run is memory: a full disk is no reason to say the same each quarter of an hour.
+    written(TOLD, json.dumps({**told, subject: {"why": reason(text), "when": time.time()}}))
+    return True
+
+
+def reason(text: str) -> str:
+    """Return a text without what differs each time: ids, hours, process numbers."""
+    return " ".join(word for word in text.split() if not re.search(r"\d", word))
+
+
+def forgotten(subject: str) -> None:
+    """Take what was said with this subject for over: the next time it is new."""
+    told = read(TOLD)
+    if told.pop(subject, None):
+        written(TOLD, json.dumps(told))
+
+
+def retold(declared: Mapping[str, Any]) -> None:
+    """Try again to send what could not be sent: the MTA may have been what the alert was about."""
+    for file in sorted(UNTOLD.glob("*.json"))[:_MOST_UNTOLD]:
+        if time.time() - file.stat().st_mtime < _SENDING_S:
+            continue
+        if one := read(file):
+            _sent(declared, file, one["subject"], one["text"])
+        else:
+            file.unlink(missing_ok=True)
+
+
+def _sent(declared: Mapping[str, Any], kept: Path, subject: str, text: str) -> None:
     try:
         mailed(declared, subject, text)
     except OSError as error:
-        say(f"no mail of this alert: {error}")
+        say(f"no mail of this alert yet: {error}")
+    else:
+        kept.unlink(missing_ok=True)
 
 
 def noted(parts: Sequence[str]) -> None:

@@ -1,9 +1,9 @@
 """Packages: what is here, what may become newer, and the way back. dpkg(1), apt-get(8), apt_preferences(5)."""
 
-import os
+import fcntl
 import re
 import shutil
-import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from .machine import (
     ARCHIVES,
     KEPT,
-    QUIET,
+    TOO_LONG,
     ran,
     say,
     written,
@@ -28,6 +28,10 @@ APT: Final = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", *_KEEP_CON
 # What pins and settings may hold of a package's name and version (Debian Policy 5.6.1, 5.6.12).
 POLICY: Final = Path("/usr/sbin/policy-rc.d")
 _OURS: Final = "bastide-update"
+# apt(8) takes it for as long as it works; dpkg does not wait for it, and gives up.
+_LOCK: Final = Path("/var/lib/dpkg/lock-frontend")
+_LOCK_S: Final = 300.0
+_FETCH_S: Final = 900.0
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9+.:-]+")
 _VERSION: Final = re.compile(r"[A-Za-z0-9.+:~-]+")
 
@@ -100,14 +104,25 @@ def left_by_a_crash() -> None:
         POLICY.unlink()
 
 
-def repaired() -> str:
-    """Finish what a dpkg that died has left; return "" or what is still wrong."""
-    if ran("dpkg", "--audit")[1].strip() or ran("apt-get", "-q", "check")[0]:
+def unclean() -> bool:
+    """Whether a dpkg that died, or an administrator, has left packages that are not whole, or lack another."""
+    return bool(ran("dpkg", "--audit")[1].strip() or ran("apt-get", "-q", "check")[0])
+
+
+def repaired(seconds: float) -> str:
+    """Finish what a dpkg that died has left; return "" or what is still wrong. ``seconds``: what each step may take."""
+    hung = ""
+    if unclean():
         say("an earlier installation was interrupted: it is being finished")
+        configure = ("dpkg", "--force-confdef", "--force-confold", "--configure", "-a")
         with nothing_starts():
-            ran("dpkg", "--force-confdef", "--force-confold", "--configure", "-a", loud=True)
-            ran(*APT, "-f", "install", loud=True)
-    return ran("dpkg", "--audit")[1].strip()
+            # What was removed has no way back.
+            for words in (configure, (*APT, "--no-remove", "-f", "install")):
+                code, said = ran(*words, loud=True, seconds=seconds)
+                if code == TOO_LONG:
+                    hung = said
+                    break
+    return " ".join(filter(None, (hung, ran("dpkg", "--audit")[1].strip())))
 
 
 def simulated(text: str) -> dict[str, tuple[str, str]]:
@@ -136,10 +151,8 @@ def kept(name: str, package: Package) -> Path | None:
         shutil.copyfile(found, target.with_suffix(".part"))
         target.with_suffix(".part").replace(target)
     if not target.exists():
-        subprocess.run(
-            ("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", f"{name}={package.version}"),
-            cwd=KEPT, env={**os.environ, **QUIET}, check=False, capture_output=True, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        fetch = 'cd "$1" && exec apt-get -q -o APT::Sandbox::User=root download "$2"'
+        ran("sh", "-c", fetch, "sh", str(KEPT), f"{name}={package.version}", seconds=_FETCH_S)
     code, said = ran("dpkg-deb", "-f", str(target), "Version")
     if code or said.split()[-1:] != [package.version]:
         target.unlink(missing_ok=True)
@@ -158,20 +171,48 @@ def tidied(stays: Mapping[str, Change], now: Mapping[str, Package]) -> None:
     ran("apt-get", "-q", "autoclean")
 
 
-def taken_back(what: Mapping[str, Change], now: Mapping[str, Package], automatic: Iterable[str]) -> None:
-    """Put back the versions of before, from what was kept, and remove what came new."""
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Have no other package manager at work for the block; wait for one that is, and go on without if it does not end."""
+    with _LOCK.open("a") as file:
+        until = time.monotonic() + _LOCK_S
+        while True:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > until:
+                    say("another package manager is at work and does not end")
+                    break
+                time.sleep(1)
+        yield
+
+
+def _way_back(what: Mapping[str, Change], now: Mapping[str, Package]) -> list[str]:
+    """Return the .debs of before, and say of what there is none."""
+    native = ran("dpkg", "--print-architecture")[1].strip()
     files = []
     lacking = []
     for name, change in what.items():
         if change.before:
-            package = now.get(name) or Package(
-                "", ran("dpkg", "--print-architecture")[1].strip(), "", whole=False
-            )
+            package = now.get(name) or Package("", native, "", whole=False)
             likely = (package, package._replace(architecture="all"))
             found = (KEPT / archive_name(name, one._replace(version=change.before)) for one in likely)
             there = [str(path) for path in found if path.exists()][:1]
             files += there
             lacking += [] if there else [f"{name} {change.before}"]
+    if lacking:
+        say(f"there is no .deb any more of {', '.join(sorted(lacking))}")
+    return files
+
+
+def taken_back(
+    what: Mapping[str, Change], now: Mapping[str, Package], automatic: Iterable[str], seconds: float
+) -> list[str]:
+    """Put back the versions of before, from what was kept, and remove what came new. Returns what is not as it was all the same.
+
+    ``seconds``: what each step may take; a script of the broken version may hang here too.
+    """
     options = (
         "--force-downgrade",
         "--force-confdef",
@@ -180,20 +221,33 @@ def taken_back(what: Mapping[str, Change], now: Mapping[str, Package], automatic
         "--auto-deconfigure",
     )
     say(f"taking back {', '.join(sorted(what))}")
-    if lacking:
-        say(f"there is no .deb any more of {', '.join(sorted(lacking))}")
-    with nothing_starts():
-        if files:
-            code, _ = ran("dpkg", *options, "--install", *files, loud=True)
-            # A script of the broken version may have failed, after which its files are those of before.
-            if code:
-                ran("dpkg", *options, "--install", *files, loud=True)
-        if new := [name for name, change in what.items() if not change.before]:
-            ran("dpkg", "--force-remove-reinstreq", "--purge", *new, loud=True)
-    repaired()
+    files = _way_back(what, now)
+    new = [name for name, change in what.items() if not change.before]
+    with nothing_starts(), _locked():
+        # A script of the broken version may have failed or hung, after which its files are those of before.
+        for _ in range(2 if files else 0):
+            if not _dpkg(*options, "--install", *files, seconds=seconds):
+                break
+        if new:
+            _dpkg("--force-remove-reinstreq", "--purge", *new, seconds=seconds)
+    repaired(seconds)
     marked = sorted(set(what) & set(automatic))
     if marked:
         ran("apt-mark", "auto", *marked)
+    left = installed()
+    wrong = [
+        f"{name} is {left[name].version if name in left else 'not installed'} and was to be {change.before or 'removed'}"
+        for name, change in sorted(what.items())
+        if (left[name].version if name in left and left[name].whole else "") != change.before
+    ]
+    if wrong:
+        say(f"not taken back: {'; '.join(wrong)}")
+    return wrong
+
+
+def _dpkg(*words: str, seconds: float) -> int:
+    """Run dpkg(1) under the lock that is ours already; return its exit code."""
+    return ran("dpkg", *words, loud=True, seconds=seconds, DPKG_FRONTEND_LOCKED="1")[0]
 
 
 def barred(

@@ -6,6 +6,8 @@
     bastide-update release   let mail flow whatever the gate says, and forget the run that left it on hold
     bastide-update retry     as resume, but an administrator's hold stays: bastide-resume.timer's
     bastide-update reboot    reboot if an update asks for it and the settings let it
+    bastide-update shut      where mail is on hold: keep it away from the MTA (bastide-door.service, at boot)
+    bastide-update watch     say what nobody has been told yet, and that mail is on hold for long (bastide-watch.timer)
     bastide-update sources   print the repositories that updates of the declared kind come from
     bastide-update status    print what the last run left
 
@@ -22,13 +24,13 @@ import json
 import os
 import re
 import sys
-import syslog
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from .judging import StuckError, gate, named, settled
+from . import door
+from .judging import StuckError, gate, judged, named, passed, settled, unfiltered
 from .machine import (
     DECLARED,
     GATE,
@@ -40,88 +42,56 @@ from .machine import (
     LOCK,
     OWN,
     PINS,
-    REBOOT,
     RECORD,
-    SEEN,
     SNAPSHOT,
+    TOO_LONG,
+    locking,
     ran,
     read,
     say,
     written,
 )
-from .mail import alert, noted, on_hold, own_hold, queue
+from .mail import alert, alert_once, forgotten, noted, on_hold, own_hold, queue
 from .packages import (
     Change,
     Package,
-    allowed,
     changes,
     installed,
-    kept,
     left_by_a_crash,
     repaired,
-    simulated,
     tidied,
+    unclean,
 )
+from .planning import NotBegunError, Plan, cramped, planned
+from .rebooting import reboot
 from .telling import sources, status
+from .watching import LONG, watch
 
-_DRAIN_S: Final = 300.0  # what is being delivered right now is done by then, or waits on the disk
-
-
-class NotBegunError(Exception):
-    """Nothing was changed, and mail flows: the subject of the alert, and its text."""
-
-
-class Plan(NamedTuple):
-    """What is to be upgraded, and what is not, with the reason."""
-
-    names: tuple[str, ...]
-    left_out: dict[str, str]
+_STUCK: Final = "mail is on hold"
+# What was said of earlier runs, and is over with one that ends: the next time it is new.
+_OVER: Final = (
+    "updates wait",
+    "updates cannot be looked for",
+    "updates could not begin",
+    "updates cannot go on",
+)
+_NOT_BEGUN: Final = 75  # EX_TEMPFAIL of sysexits.h: another is at work
 
 
-def planned(declared: Mapping[str, Any], now: Mapping[str, Package]) -> Plan:
-    """Ask unattended-upgrades what it lets in, leave out what is too young or has no way back, and ask again."""
-    candidates = simulated(ran("apt-get", "-s", "dist-upgrade")[1])
-    seen = {
-        key: when for key, when in read(SEEN).items() if key in {f"{n}={v[1]}" for n, v in candidates.items()}
-    }
-    for name, (_, new) in candidates.items():
-        seen.setdefault(f"{name}={new}", time.time())
-    written(SEEN, json.dumps(seen))
-    if declared["which"] == "none":
-        return Plan((), dict.fromkeys(candidates, "the setting `updates.which` is none"))
-    left: dict[str, str] = {name: "it is held" for name in declared["held"] if name in candidates}
-    youngest = time.time() - 3600 * declared["delay_hours"]
-    for name, (_, new) in candidates.items():
-        if name not in left and seen[f"{name}={new}"] > youngest:
-            left[name] = f"{new} is to be known for {declared['delay_hours']} hours first"
-    names = _let_in(left)
-    for name in names:
-        if name in now and kept(name, now[name]) is None:
-            left[name] = (
-                f"nobody has {now[name].version} any more, so there would be no way back: docs/updates.md"
-            )
-    return Plan(tuple(_let_in(left) if left else names), left)
-
-
-def _let_in(left: Iterable[str]) -> list[str]:
-    lines = "".join(f'  "^{re.escape(name)}$";\n' for name in sorted(left)).replace("\\", "\\\\")
-    # Files that a deploy has changed stay as they are: otherwise such packages would be passed over without a word.
-    keep = 'DPkg::Options { "--force-confdef"; "--force-confold"; };\n'
-    written(LEFT_OUT, f"Unattended-Upgrade::Package-Blacklist {{\n{lines}}};\n{keep}")
-    code, said = ran("unattended-upgrade", "--dry-run", "-v", APT_CONFIG=str(LEFT_OUT))
-    names = allowed(said)
-    if code or names is None:
-        raise NotBegunError(
-            "updates cannot be looked for", f"unattended-upgrade --dry-run: {said.strip()[-500:] or code}"
-        )
-    return names
-
-
-def begun(declared: Mapping[str, Any], now: Mapping[str, Package]) -> dict[str, Any]:
+def begun(declared: Mapping[str, Any], now: Mapping[str, Package], why: str) -> dict[str, Any]:
     """Take the pictures of before, put mail on hold, and return the record of the run."""
+    if lack := cramped(declared["free_mb"]):
+        raise NotBegunError("updates wait", f"there is too little room, so nothing is updated: {lack}")
     code, said = ran(GATE, "--snapshot")
     if code:
         raise NotBegunError("updates wait", f"{GATE} --snapshot failed: {said.strip()[-300:]}")
+    # There are keys in it: it is root's before anything stands in it.
+    picture = HOME / "etc-before.tar.gz"
+    picture.unlink(missing_ok=True)
+    os.close(os.open(picture, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    code, wrong = ran("tar", "-C", "/", "-czf", str(picture), "etc")
+    if code > 1:  # 1: a file changed meanwhile
+        raise NotBegunError("updates wait", f"there is no copy of /etc: {wrong.strip()[-300:]}")
     written(SNAPSHOT, said)
     record = {
         "began": time.time(),
@@ -130,12 +100,7 @@ def begun(declared: Mapping[str, Any], now: Mapping[str, Package]) -> dict[str, 
         "queue": sorted(queue(declared["mta"])),
     }
     written(RECORD, json.dumps(record))
-    # There are keys in it: it is root's before anything stands in it.
-    picture = HOME / "etc-before.tar.gz"
-    picture.unlink(missing_ok=True)
-    os.close(os.open(picture, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    ran("tar", "-C", "/", "-czf", str(picture), "etc")
-    on_hold("updates are being installed")
+    on_hold(why)
     return record
 
 
@@ -143,13 +108,20 @@ def let_go() -> None:
     """Mail flows again, unless an administrator holds it. A crash in between leaves the record, by which it is judged again."""
     if own_hold():
         HOLD.unlink(missing_ok=True)
+    door.opened()
     for file in (RECORD, SNAPSHOT):
         file.unlink(missing_ok=True)
+    for subject in (_STUCK, LONG):
+        forgotten(subject)
+    # One that could not begin meanwhile, as this run was at work, has nothing left to do.
+    ran("systemctl", "reset-failed", "bastide-resume.service", seconds=30)
 
 
 def ended(declared: Mapping[str, Any], stays: Mapping[str, Change], text: str, plan: Plan) -> int:
     """Let mail flow, keep the books, say what is to be said; returns the exit code."""
     let_go()
+    for subject in _OVER:
+        forgotten(subject)
     if stays:
         tidied(stays, installed())
     written(
@@ -168,32 +140,44 @@ def ended(declared: Mapping[str, Any], stays: Mapping[str, Change], text: str, p
 
 
 def stayed(declared: Mapping[str, Any], why: str) -> int:
-    """Say that mail stays on hold; once for each reason."""
+    """Say that mail stays on hold; once for each reason, and each day."""
+    how = (
+        "Port 25 is closed to all but root on this host, as it is not seen that the MTA asks the filter; senders come again."
+        if door.is_shut()
+        else "Mail is answered 451 and comes again."
+    )
     text = (
-        f"{why}\n\nMail is answered 451 and comes again. Each quarter of an hour bastide-update resume asks the gate again and lets mail "
+        f"{why}\n\n{how} Each quarter of an hour bastide-update resume asks the gate again and lets mail "
         "flow once it passes. By hand: bastide-gate says what fails; docs/updates.md says what to do then.\n"
     )
-    if _reason(read(LAST).get("stuck", "")) != _reason(why):
-        written(LAST, json.dumps({"ended": time.time(), "stuck": why}))
-        alert(declared, "mail is on hold", text)
-    else:
-        say(why)
+    alert_once(declared, _STUCK, text)
+    written(LAST, json.dumps({"ended": time.time(), "stuck": why}))
     noted([why])
     return 1
 
 
-def _reason(text: str) -> str:
-    """Return a text without what differs each time: ids, hours, process numbers."""
-    return " ".join(word for word in text.split() if not re.search(r"\d", word))
-
-
-def ready() -> None:
-    """Have dpkg whole and the lists fresh. Raises NotBegunError."""
-    if broken := repaired():
+def mended(declared: Mapping[str, Any]) -> None:
+    """Finish what a dpkg of somebody else's has left: on hold and judged as any update. Raises NotBegunError, StuckError."""
+    if not unclean():
+        return
+    say("dpkg has left packages that are not whole; mail is on hold until they are, and the gate has passed")
+    record = begun(declared, installed(), "an installation that was interrupted is being finished")
+    door.shut()
+    stays, text = settled(declared, record, repaired(declared["install_seconds"]))
+    let_go()
+    if text:
+        alert(declared, "an interrupted installation was put right", text)
+    if unclean():
         raise NotBegunError(
             "updates wait",
-            f"dpkg cannot be mended, so nothing is updated: {broken}\nBy hand: dpkg --configure -a, then apt-get -f install.",
+            f"dpkg cannot be mended, so nothing is updated: {ran('dpkg', '--audit')[1].strip() or 'apt-get check fails'}\n"
+            "By hand: dpkg --configure -a, then apt-get -f install.",
         )
+    say(f"finished: {named(stays) or 'nothing has another version'}")
+
+
+def listed() -> None:
+    """Have the repositories' lists fresh. Raises NotBegunError."""
     # Without this apt takes old lists for good enough, and says so with 0.
     code, said = ran("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update", seconds=1800)
     if code:
@@ -203,48 +187,60 @@ def ready() -> None:
         )
 
 
-def judged_before(declared: Mapping[str, Any]) -> None:
-    """Ask the gate before anything changes: what fails already no update can be blamed for.
-
-    Raises NotBegunError where mail may flow as it did, StuckError where it is not filtered.
-    """
+def judged_before(declared: Mapping[str, Any]) -> list[str]:
+    """Ask the gate before anything changes: what fails already no update can be blamed for, and one may be the cure."""
     failing = gate(declared)
-    if not failing:
-        return
-    text = f"The gate fails before anything was changed, so nothing was updated: {'; '.join(failing)}"
-    RECORD.unlink()
-    if any(one.startswith(("eicar", "gtube")) for one in failing):
-        raise StuckError(text)
-    let_go()
-    raise NotBegunError("updates wait", text)
+    if failing:
+        alert_once(
+            declared,
+            "the gate failed before an update",
+            f"{'; '.join(failing)}\nThe update is installed: it may mend this, and is judged by whether anything else fails behind it.",
+        )
+    else:
+        forgotten("the gate failed before an update")
+    return failing
+
+
+def install(declared: Mapping[str, Any], record: dict[str, Any]) -> str:
+    """Have unattended-upgrade install, with the door shut; return what is wrong with packages behind it, or ""."""
+    door.shut()
+    limit = declared["install_seconds"]
+    code, said = ran("unattended-upgrade", "-v", loud=True, seconds=limit, APT_CONFIG=str(LEFT_OUT))
+    if code == TOO_LONG:
+        # What hung would hang again: it is taken back, also if power is lost now.
+        record["broken"] = said
+        broken = said
+    else:
+        broken = repaired(limit)
+    # From here on what else is installed is somebody else's.
+    record["changed"] = sorted(changes(record["before"], installed()))
+    written(RECORD, json.dumps(record))
+    return broken
 
 
 def run(declared: Mapping[str, Any]) -> int:
-    """Do a night's work."""
-    if (own_hold() or RECORD.exists()) and (code := retry(declared)):
-        return code
+    """Do a night's work. Mail that is on hold already stays so unless the gate passes; an update may be what mends it."""
+    stuck = (own_hold() or RECORD.exists()) and retry(declared) != 0
     try:
-        ready()
+        if not stuck:
+            mended(declared)
+        listed()
         now = installed()
         plan = planned(declared, now)
         if not plan.names:
-            return ended(declared, {}, "", plan)
+            return 1 if stuck else ended(declared, {}, "", plan)
         say(f"to be updated: {', '.join(plan.names)}")
-        record = begun(declared, now)
-        judged_before(declared)
-        ran("unattended-upgrade", "-v", loud=True, APT_CONFIG=str(LEFT_OUT))
-        broken = repaired()
-        # From here on what else is installed is somebody else's.
-        record["changed"] = sorted(changes(record["before"], installed()))
+        record = begun(declared, now, "updates are being installed")
+        record["failing"] = judged_before(declared)
         written(RECORD, json.dumps(record))
-        stays, text = settled(declared, record, broken)
+        stays, text = settled(declared, record, install(declared, record))
         missed = [name for name in plan.names if name not in record["changed"]]
         plan.left_out.update(
             dict.fromkeys(missed, "unattended-upgrade did not install it: journalctl -u bastide-update")
         )
     except NotBegunError as error:
         subject, text = error.args
-        alert(declared, subject, text)
+        alert_once(declared, subject, text)
         noted([f"{subject}: {text}"])
         return 1
     except StuckError as error:
@@ -252,10 +248,11 @@ def run(declared: Mapping[str, Any]) -> int:
     return ended(declared, stays, text, plan)
 
 
-def _asked(declared: Mapping[str, Any], broken: str) -> tuple[dict[str, Change], str]:
+def _asked(declared: Mapping[str, Any]) -> tuple[dict[str, Change], str]:
     """Judge what nobody has a record of: a reboot, an administrator, a gate that was killed. Nothing can be taken back."""
-    if failing := [f"dpkg: {broken}"] if broken else gate(declared):
-        raise StuckError("; ".join(failing))
+    failing = judged(declared, {"queue": [], "began": time.time(), "judged": True}, anew=False)
+    if bad := unfiltered(failing) or passed(failing):
+        raise StuckError("; ".join(bad))
     return {}, ""
 
 
@@ -270,6 +267,7 @@ def release(_declared: Mapping[str, Any]) -> int:
     """Let mail flow whatever the gate says, and forget the run that left it on hold."""
     for file in (HOLD, RECORD, SNAPSHOT):
         file.unlink(missing_ok=True)
+    door.opened()
     say("mail flows; nobody has asked whether it is filtered: bastide-gate")
     return 0
 
@@ -286,34 +284,27 @@ def retry(declared: Mapping[str, Any]) -> int:
         say("no run was interrupted, and none has mail on hold")
         return 0
     on_hold("an update was interrupted")
-    broken = repaired()
     record = read(RECORD)
     try:
-        stays, text = settled(declared, record, broken) if record else _asked(declared, broken)
+        if unclean():
+            door.shut()
+        broken = record.get("broken") or repaired(declared["install_seconds"])
+        stays, text = settled(declared, record, broken) if record else _asked(declared)
     except StuckError as error:
         return stayed(declared, str(error))
+    # What is not whole and breaks nothing holds no mail up.
+    if unclean():
+        alert_once(
+            declared, "dpkg cannot be mended", broken or ran("apt-get", "-q", "check")[1].strip()[-500:]
+        )
     if not ended(declared, stays, text, Plan((), {})):
         alert(declared, "mail flows again", f"The gate passes. Changed: {named(stays) or 'nothing'}.")
     return 0  # what was taken back is said, and mail flows
 
 
-def reboot(declared: Mapping[str, Any]) -> int:
-    """Reboot if an update asks for it: mail on hold, what can go sent on; after the boot the gate is asked (resume)."""
-    if not REBOOT.exists():
-        return 0
-    if declared["reboot"] != "when-needed":
-        say("an update waits for a reboot, and the setting `updates.reboot` is never")
-        return 0
-    on_hold("the gateway reboots for an update")
-    ran(*(("postqueue", "-f") if declared["mta"] == "postfix" else ("sendmail", "-q")), seconds=60)
-    until = time.monotonic() + _DRAIN_S
-    places = ("incoming", "active", "maildrop") if declared["mta"] == "postfix" else ()
-    while time.monotonic() < until and any(
-        file.is_file() for name in places for file in Path("/var/spool/postfix", name).rglob("*")
-    ):
-        time.sleep(1)
-    syslog.syslog(syslog.LOG_MAIL | syslog.LOG_ALERT, "updates: the gateway reboots for an update")
-    return ran("systemctl", "reboot")[0]
+def shut(_declared: Mapping[str, Any]) -> int:
+    """At boot, before the MTA: where mail is on hold nobody reaches it until the gate is asked."""
+    return 0 if not (own_hold() or RECORD.exists()) or door.shut() else 1
 
 
 _COMMANDS: Final = {
@@ -323,19 +314,22 @@ _COMMANDS: Final = {
     "release": release,
     "retry": retry,
     "reboot": reboot,
+    "shut": shut,
+    "watch": watch,
     "sources": sources,
     "status": status,
 }
 # What asks nothing of the package manager; an administrator who lets mail flow does not wait for who holds it.
-_UNLOCKED: Final = ("sources", "status", "hold", "release")
-_PATIENCE_S: Final = 900.0  # of a night's run with whoever is at work just now: a gate, a look at the disk
+_UNLOCKED: Final = ("sources", "status", "hold", "release", "shut", "watch")
+# With whoever is at work just now: a gate, a look at the disk.
+_PATIENCE_S: Final[Mapping[str, float]] = {"run": 900.0, "retry": 840.0}
 
 
 @contextlib.contextmanager
 def _alone(command: str) -> Iterator[bool]:
     """Give whether no other run is at work, and let none begin meanwhile."""
-    until = time.monotonic() + (_PATIENCE_S if command == "run" else 0)
-    with LOCK.open("w") as file:
+    until = time.monotonic() + _PATIENCE_S.get(command, 0)
+    with locking(LOCK) as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -349,8 +343,24 @@ def _alone(command: str) -> Iterator[bool]:
                 return
 
 
+def _not_begun(declared: Mapping[str, Any], command: str) -> int:
+    """Say that another is at work, and who; returns the exit code."""
+    mine = f":{LOCK.stat().st_ino} "
+    locks = (line for line in Path("/proc/locks").read_text().splitlines() if mine in f"{line} ")
+    pids = sorted({words[4] for words in map(str.split, locks) if words[1] == "FLOCK"})
+    who = "; ".join(f"{pid}: {ran('ps', '-o', 'args=', '-p', pid)[1].strip()[:120]}" for pid in pids)
+    text = f"bastide-update {command} could not begin: {LOCK} is held by {who or 'nobody that is seen here'}"
+    # A run that is long at work is no fault; how long mail is on hold bastide-watch says.
+    busy = ran("systemctl", "is-active", "bastide-update.service")[1].strip() == "activating"
+    if command == "run" or (command == "retry" and not busy):
+        alert_once(declared, "updates could not begin", text)
+    else:
+        say(text)
+    return _NOT_BEGUN
+
+
 def main(words: Sequence[str]) -> int:
-    """Do one command; returns 0, 1 where something is wrong, 2 for a command that is none."""
+    """Do one command; returns 0, 1 where something is wrong, 2 for a command that is none, 75 where another is at work."""
     if len(words) != 1 or words[0] not in _COMMANDS:
         print(f"usage: bastide-update {'|'.join(_COMMANDS)}", file=sys.stderr)
         return 2
@@ -359,13 +369,19 @@ def main(words: Sequence[str]) -> int:
     if not declared:
         print(f"bastide-update: {DECLARED} is not there or not whole: deploy this host", file=sys.stderr)
         return 2
-    KEPT.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with _alone(words[0]) as alone:
-        if not alone:
-            say("another run is at work")
-            return 1 if words[0] == "run" else 0
-        left_by_a_crash()
-        return _COMMANDS[words[0]](declared)
+    try:
+        KEPT.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with _alone(words[0]) as alone:
+            if not alone:
+                return _not_begun(declared, words[0])
+            if words[0] not in _UNLOCKED:
+                left_by_a_crash()
+            return _COMMANDS[words[0]](declared)
+    except OSError as error:
+        # A full disk, mostly. The log needs none, and mail that is on hold stays so.
+        state = "mail is on hold" if HOLD.exists() else "mail flows"
+        alert_once(declared, "updates cannot go on", f"bastide-update {words[0]}: {error}; {state}")
+        return 1
 
 
 if __name__ == "__main__":

@@ -105,6 +105,7 @@ OPERATIONS = {
         "Install updates each night",
         "Ask the gate where mail is on hold",
         "Look for a reboot that updates wait for",
+        "Tell what nobody could be told, and of a long hold",
     ],
     "integrity": [
         "Install what compares",

@@ -134,6 +134,7 @@ def settled(plan: Plan) -> Answers:
             "755 root",
             "755 root",
             "/var/lib/bastide-updates/preferences",
+            "/etc/systemd/system/bastide-door.service",
             "disabled",
         ],
         "%G' /var/lib/aide": ["700 root root"],

@@ -1,14 +1,25 @@
 """What updates on the host: its pure parts, its books, and who may lift a hold."""
 
+import json
+import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from roles.updates.host import judging, machine, mail, packages, update
+from roles.updates.host import door, judging, machine, mail, packages, planning, update, watching
 from roles.updates.host.packages import Change, Package
 
-DECLARED = {"recipient": "postmaster@example.org", "smtp_port": 25}
+DECLARED = {
+    "recipient": "postmaster@example.org",
+    "smtp_port": 25,
+    "mta": "postfix",
+    "install_seconds": 9,
+    "hold_alert_seconds": 3600,
+}
+
+EICAR = "eicar: the anti-virus test file is refused: "
 
 
 def here(version: str, *, whole: bool = True) -> Package:
@@ -88,10 +99,10 @@ def night(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
         names = " ".join(name for name in ("old", "good", "held") if f"^{name}$" not in barred)
         return 0, SAID.get(words[0], "").format(names)
 
-    monkeypatch.setattr(update, "ran", ran)
-    monkeypatch.setattr(update, "SEEN", tmp_path / "seen.json")
-    monkeypatch.setattr(update, "LEFT_OUT", tmp_path / "apt.conf")
-    monkeypatch.setattr(update, "kept", lambda name, _package: None if name == "old" else tmp_path)
+    monkeypatch.setattr(planning, "ran", ran)
+    monkeypatch.setattr(planning, "SEEN", tmp_path / "seen.json")
+    monkeypatch.setattr(planning, "LEFT_OUT", tmp_path / "apt.conf")
+    monkeypatch.setattr(planning, "kept", lambda name, _package: None if name == "old" else tmp_path)
     return {"which": "security", "held": ["held"], "delay_hours": 0}
 
 
@@ -99,14 +110,14 @@ NOW = {name: here("1") for name in ("old", "good", "held")}
 
 
 def test_what_has_no_way_back_or_is_held_is_left_out_and_said(night: dict[str, object]) -> None:
-    plan = update.planned(night, NOW)
+    plan = planning.planned(night, NOW)
     assert plan.names == ("good",)
     assert sorted(plan.left_out) == ["held", "old"]
     assert "no way back" in plan.left_out["old"]
 
 
 def test_nothing_is_installed_where_the_setting_is_none(night: dict[str, object]) -> None:
-    plan = update.planned({**night, "which": "none"}, NOW)
+    plan = planning.planned({**night, "which": "none"}, NOW)
     assert plan.names == ()
     assert sorted(plan.left_out) == ["good", "held", "old"]
 
@@ -116,11 +127,11 @@ def test_a_version_waits_until_it_is_known_for_long_enough(
 ) -> None:
     later = {**night, "delay_hours": 24}
     monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
-    assert update.planned(later, NOW).names == ()
+    assert planning.planned(later, NOW).names == ()
     monkeypatch.setattr(time, "time", lambda: 1_000_000.0 + 23 * 3600)
-    assert update.planned(later, NOW).names == ()
+    assert planning.planned(later, NOW).names == ()
     monkeypatch.setattr(time, "time", lambda: 1_000_000.0 + 25 * 3600)
-    assert update.planned(later, NOW).names == ("good",)
+    assert planning.planned(later, NOW).names == ("good",)
 
 
 def test_a_message_that_is_gone_without_a_word_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,26 +142,41 @@ def test_a_message_that_is_gone_without_a_word_is_lost(monkeypatch: pytest.Monke
     assert mail.lost(["4Xwait"], "postfix", 0) == []
 
 
-def test_mail_stays_on_hold_where_taking_back_does_not_help(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("books")
+def test_mail_stays_on_hold_where_taking_back_does_not_help(
+    monkeypatch: pytest.MonkeyPatch, books: Path
+) -> None:
     monkeypatch.setattr(judging, "installed", lambda: {"postfix": here("2")})
-    monkeypatch.setattr(judging, "judged", lambda _declared, _record: ["ehlo: no answer"])
+    monkeypatch.setattr(judging, "judged", lambda *_words, **_more: ["ehlo: no answer"])
     back: list[object] = []
-    monkeypatch.setattr(judging, "taken_back", lambda what, *_: back.append(what))
+
+    def taken_back(what: object, *_more: object) -> list[str]:
+        # If power is lost now, the version is barred.
+        assert "Pin: version 2" in (books / "pins").read_text()
+        back.append(what)
+        return []
+
+    monkeypatch.setattr(judging, "taken_back", taken_back)
     with pytest.raises(judging.StuckError, match="still fails: ehlo"):
-        judging.settled({}, {"before": {"postfix": "1"}, "automatic": []})
+        judging.settled(DECLARED, {"before": {"postfix": "1"}, "automatic": []})
     assert back == [{"postfix": Change("1", "2")}]
 
 
 @pytest.fixture
 def books(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where updates keep what outlives a crash."""
-    for module in (update, mail, judging, machine):
-        for name in ("HOLD", "RECORD", "SNAPSHOT", "LAST", "NOTE", "PINS", "REBOOT"):
+    for module in (update, mail, judging, machine, watching):
+        for name in ("HOLD", "RECORD", "SNAPSHOT", "LAST", "NOTE", "PINS", "REBOOT", "TOLD", "UNTOLD"):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, tmp_path / name.lower())
-    monkeypatch.setattr(update, "repaired", lambda: "")
-    monkeypatch.setattr(update, "gate", lambda _declared: [])
+    monkeypatch.setattr(update, "unclean", lambda: False)
+    monkeypatch.setattr(update, "repaired", lambda _seconds: "")
+    monkeypatch.setattr(mail, "queue", lambda _mta: set())
+    monkeypatch.setattr(judging, "gate", lambda _declared: [])
+    monkeypatch.setattr(judging, "newer_than", lambda *_words: False)
     monkeypatch.setattr(update, "alert", lambda *_words: None)
+    monkeypatch.setattr(update, "ran", lambda *_words, **_more: (0, ""))
+    monkeypatch.setattr(door, "_asked", lambda verb, *_rest: verb != "-D")
     return tmp_path
 
 
@@ -159,7 +185,7 @@ def test_no_timer_lifts_a_hold_that_was_laid_by_hand(books: Path) -> None:
     assert update.retry(DECLARED) == 0
     assert (books / "hold").exists()
     # Nor a night without updates.
-    assert update.ended(DECLARED, {}, "", update.Plan((), {})) == 0
+    assert update.ended(DECLARED, {}, "", planning.Plan((), {})) == 0
     assert (books / "hold").exists()
     mail.on_hold("updates")
     assert not mail.own_hold()
@@ -167,14 +193,26 @@ def test_no_timer_lifts_a_hold_that_was_laid_by_hand(books: Path) -> None:
     assert not (books / "hold").exists()
 
 
-def test_a_plain_file_is_a_hold_by_hand_and_one_of_ours_is_lifted(books: Path) -> None:
-    (books / "hold").touch()
+def test_a_file_by_hand_is_an_administrators_hold_and_an_empty_one_was_cut_off(books: Path) -> None:
+    (books / "hold").write_text("I work on it\n")
     assert not mail.own_hold()
     (books / "hold").unlink()
-    mail.on_hold("an update was interrupted")
+    (books / "hold").touch()
     assert mail.own_hold()
     assert update.retry(DECLARED) == 0
     assert not (books / "hold").exists()
+
+
+def test_a_hold_of_ours_is_not_written_again(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A full disk, and the age of the hold.
+    mail.on_hold("updates")
+
+    def full(*_words: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(mail, "written", full)
+    mail.on_hold("an update was interrupted")
+    assert "updates" in (books / "hold").read_text()
 
 
 def test_what_lets_mail_flow_forgets_the_run_that_held_it(books: Path) -> None:
@@ -189,11 +227,92 @@ def test_what_lets_mail_flow_forgets_the_run_that_held_it(books: Path) -> None:
 @pytest.mark.usefixtures("books")
 def test_what_stays_the_matter_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(update, "alert", lambda _declared, subject, _text: said.append(subject))
+    monkeypatch.setattr(mail, "alert", lambda _declared, subject, _text: said.append(subject))
     for number in range(3):
         update.stayed(DECLARED, f"gtube: 451 4.7.1 [hold.clean] id=4Xy{number}")
     update.stayed(DECLARED, "services: clamav-daemon.service is failed")
     assert said == ["mail is on hold", "mail is on hold"]
+
+
+def test_an_alert_that_could_not_be_sent_is_sent_later(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+
+    def away(_declared: object, _subject: str, _text: str) -> None:
+        raise OSError("the MTA is away")
+
+    monkeypatch.setattr(mail, "mailed", away)
+    mail.alert(DECLARED, "mail is on hold", "x")
+    assert len(list((books / "untold").iterdir())) == 1
+    monkeypatch.setattr(mail, "mailed", lambda _declared, subject, _text: sent.append(subject))
+    monkeypatch.setattr(mail, "_SENDING_S", 0)
+    watching.watch(DECLARED)
+    watching.watch(DECLARED)
+    assert sent == ["mail is on hold"]
+
+
+def test_a_long_hold_of_ours_is_an_alarm(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(mail, "alert", lambda _declared, subject, _text: said.append(subject))
+    mail.on_hold("updates")
+    watching.watch(DECLARED)
+    assert said == []
+    began = time.time() - 3700
+    os.utime(books / "hold", (began, began))
+    watching.watch(DECLARED)
+    watching.watch(DECLARED)
+    assert said == ["mail is on hold for long"]
+    (books / "hold").write_text("by hand\n")
+    os.utime(books / "hold", (began, began))
+    (books / "told").unlink()
+    watching.watch(DECLARED)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_an_update_that_mends_nothing_stays_and_is_not_blamed(
+    books: Path, monkeypatch: pytest.MonkeyPatch, *, passes: bool
+) -> None:
+    failing = [f"{EICAR}250 2.0.0 Ok"] if passes else ["services: clamav-daemon.service is failed"]
+    monkeypatch.setattr(judging, "judged", lambda *_words, **_more: failing)
+    monkeypatch.setattr(judging, "installed", lambda: {"a": here("2")})
+    record = {"before": {"a": "1"}, "automatic": [], "failing": failing}
+    if passes:
+        with pytest.raises(judging.StuckError, match="it was so before"):
+            judging.settled(DECLARED, record)
+    else:
+        assert judging.settled(DECLARED, record) == ({"a": Change("1", "2")}, "")
+    assert not (books / "pins").exists()
+
+
+@pytest.mark.parametrize(("failing", "bars"), [("listening: new: x", False), ("gtube: taken", True)])
+def test_what_merely_differs_bars_no_version(
+    books: Path, monkeypatch: pytest.MonkeyPatch, *, failing: str, bars: bool
+) -> None:
+    answers = iter([[failing], []])
+    versions = iter(["2", "1", "1"])
+    monkeypatch.setattr(judging, "judged", lambda *_words, **_more: next(answers))
+    monkeypatch.setattr(judging, "installed", lambda: {"aa": here(next(versions))})
+    monkeypatch.setattr(judging, "taken_back", lambda *_words: [])
+    stays, text = judging.settled(DECLARED, {"before": {"aa": "1"}, "automatic": []})
+    assert stays == {}
+    assert ("Pin: version 2" in (books / "pins").read_text()) == bars
+    assert ("tried again the next night: aa 2" in text) != bars
+
+
+def test_a_full_disk_is_said(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    def full(_declared: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    (books / "declared").write_text(json.dumps(DECLARED))
+    for name, where in (("DECLARED", "declared"), ("LOCK", "lock"), ("KEPT", "kept")):
+        monkeypatch.setattr(update, name, books / where)
+    monkeypatch.setattr(update, "left_by_a_crash", lambda: None)
+    monkeypatch.setitem(update._COMMANDS, "retry", full)
+    monkeypatch.setattr(update, "alert_once", lambda _declared, subject, _text: said.append(subject))
+    assert update.main(["retry"]) == 1
+    assert said == ["updates cannot go on"]
 
 
 def test_a_tool_that_says_nothing_is_no_night_without_updates(
@@ -202,9 +321,9 @@ def test_a_tool_that_says_nothing_is_no_night_without_updates(
     def locked(*words: str, **_more: object) -> tuple[int, str]:
         return (1, "Lock could not be acquired") if words[0] == "unattended-upgrade" else (0, SAID["apt-get"])
 
-    monkeypatch.setattr(update, "ran", locked)
-    with pytest.raises(update.NotBegunError, match="updates cannot be looked for"):
-        update.planned(night, NOW)
+    monkeypatch.setattr(planning, "ran", locked)
+    with pytest.raises(planning.NotBegunError, match="updates cannot be looked for"):
+        planning.planned(night, NOW)
 
 
 @pytest.mark.usefixtures("books")
@@ -212,7 +331,7 @@ def test_a_tool_that_says_nothing_is_no_night_without_updates(
 def test_what_is_only_not_as_before_holds_no_mail_up(
     failing: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judging, "judged", lambda *_words: failing)
+    monkeypatch.setattr(judging, "judged", lambda *_words, **_more: failing)
     monkeypatch.setattr(judging, "installed", lambda: {"a": here("1")})
     record = {"before": {"a": "1"}, "automatic": [], "queue": [], "began": 0.0}
     if any(one.startswith("gtube") for one in failing):
@@ -226,9 +345,14 @@ def test_what_is_only_not_as_before_holds_no_mail_up(
 def test_what_others_installed_after_a_run_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[set[str]] = []
     answers = iter([["gtube: taken"], [], [], []])
-    monkeypatch.setattr(judging, "judged", lambda *_words: next(answers))
+    monkeypatch.setattr(judging, "judged", lambda *_words, **_more: next(answers))
     monkeypatch.setattr(judging, "installed", lambda: {"a": here("2"), "strace": here("6")})
-    monkeypatch.setattr(judging, "taken_back", lambda what, *_more: taken.append(set(what)))
+
+    def taken_back(what: Iterable[str], *_more: object) -> list[str]:
+        taken.append(set(what))
+        return []
+
+    monkeypatch.setattr(judging, "taken_back", taken_back)
     monkeypatch.setattr(judging, "newer_than", lambda *_words: False)
     record = {"before": {"a": "1"}, "automatic": [], "queue": [], "began": 0.0, "changed": ["a"]}
     judging.settled(DECLARED, record)
