@@ -1,5 +1,6 @@
 """What belongs to the machine below the gateway: its console, disks, and what of it was there before a deploy came."""
 
+from roles.hardening.homes import NOT_THEIRS
 from roles.hardening.settings import LEVELS
 from roles.kinds import HostAnswer, Listeners
 from roles.kinds.base import IN_CONTAINER
@@ -84,6 +85,19 @@ TASKS = (
             command="awk -F: '$2 ~ /^\\$/ || length($2) == 13 { print $1 }' /etc/shadow | tr '\\n' ' '",
             matches="",
             refuted_by="alice",
+        ),
+    ),
+    Task(
+        id="machine.homes",
+        title="No home directory is another's too",
+        why="A home that is root's, a daemon's or the system's cannot be shut for one account, so what lies there is open to all.",
+        how="For each directory that is named: `grep :DIRECTORY: /etc/passwd` says who is at home there. Give that one a directory "
+        "of his own (`usermod --home DIRECTORY --move-home NAME`), or leave it where it is meant, as a chroot of sftp's is.",
+        asks=HostAnswer(
+            subject="homes that are not their account's alone and that others can enter",
+            command=NOT_THEIRS,
+            matches="",
+            refuted_by="/srv",
         ),
     ),
     Task(

@@ -1,6 +1,7 @@
 """Accounts: who is on the host, and who of them can log in."""
 
 from roles.defence import Defence
+from roles.hardening.homes import OPEN, SHUT
 from roles.kinds import HostAnswer, HostState, LoginDef
 from roles.kinds.questions import counted, everywhere
 from roles.platforms import row
@@ -132,14 +133,8 @@ DEFENCES = (
         rows=("H08",),
         sets=(
             LoginDef("HOME_MODE", "0700"),
-            HostState(
-                subject="homes that others can enter",
-                command="awk -F: '$3 >= 1000 && $3 < 65000 || $3 == 0 { print $6 }' /etc/passwd | "
-                "while read -r d; do find $d -maxdepth 0 -type d -perm /077 2>/dev/null; done",
-                value="",
-                remedy="awk -F: '$3 >= 1000 && $3 < 65000 || $3 == 0 { print $6 }' /etc/passwd | "
-                "while read -r d; do find $d -maxdepth 0 -type d -perm /077 -exec chmod go-rwx {} + 2>/dev/null || true; done",
-            ),
+            # Nobody's home that is another's too, or the system's: the task machine.homes names those.
+            HostState(subject="homes that others can enter", command=OPEN, value="", remedy=SHUT),
         ),
         unseen=_INSIDE,
         weight=4,
