@@ -27,11 +27,20 @@ class Manager(Protocol):
     def has(self, package: str) -> str:
         """Return the command that succeeds where a package is installed."""
 
-    def there(self, names: Sequence[str]) -> str:
-        """Return the question which of some packages are installed, a name a line."""
+    def there(self, names: Sequence[str], but: Sequence[str] = ()) -> str:
+        """Return the question which packages of some names are installed, a name a line, without some; both may be patterns (glob(7))."""
 
     def removed(self, question: str) -> str:
         """Return the script that removes the packages that a question names, and none that another one needs."""
+
+    def hindered(self, question: str) -> str:
+        """Return the question why packages that a question names cannot be removed: a line each, the package and what needs it.
+
+        ``-`` stands for the system itself. Nothing is changed.
+        """
+
+    def owner(self, path: str) -> str:
+        """Return the command that prints the name of the package which brought a file, words of the shell, or nothing."""
 
     def left_behind(self) -> str:
         """Return the question of which removed packages something is left, in one line."""
@@ -48,6 +57,13 @@ class Manager(Protocol):
 
 def _quoted(names: Sequence[str]) -> str:
     return " ".join(shlex.quote(name) for name in names)
+
+
+def _without(names: Sequence[str]) -> str:
+    """Return the end of a pipe that leaves some packages out; a name may bear its architecture."""
+    if not names:
+        return ""
+    return f' | while read -r p; do case ${{p%%:*}} in {" | ".join(names)}) ;; *) echo "$p" ;; esac; done'
 
 
 _POLICY: Final = "/usr/sbin/policy-rc.d"
@@ -111,16 +127,28 @@ dpkg --configure -a
         return f"dpkg-query -W -f='${{db:Status-Status}}' {package} 2>/dev/null | grep -qx installed"
 
     @override
-    def there(self, names: Sequence[str]) -> str:
+    def there(self, names: Sequence[str], but: Sequence[str] = ()) -> str:
         return (
             "dpkg-query --show --showformat='${db:Status-Status} ${binary:Package}\\n' "
-            f"{' '.join(names)} 2>/dev/null | sed -n 's/^installed //p' || true"
+            f"{_quoted(names)} 2>/dev/null | sed -n 's/^installed //p' | sort -u{_without(but)} || true"
         )
 
     @override
     def removed(self, question: str) -> str:
         # dpkg(1) removes no package that another one needs, where apt would take that one along.
-        return f"dpkg --remove $({question})"
+        return f'p=$({question})\n[ -z "$p" ] || dpkg --remove $p'
+
+    @override
+    def hindered(self, question: str) -> str:
+        return (
+            f'p=$({question}); [ -n "$p" ] || exit 0; LC_ALL=C dpkg --simulate --remove $p 2>&1 | awk \''
+            '/prevent removal of/ { p = $NF; sub(/:$/, "", p) } /^ [^ ]+ (pre-)?depends on / { sub(/:.*/, "", $1); print p " " $1 } '
+            '/error processing package/ { p = $5 } /essential package|protected package/ { print p " -" }\' | sort -u'
+        )
+
+    @override
+    def owner(self, path: str) -> str:
+        return f"dpkg-query --search {path} 2>/dev/null | sed -n '1s/[,:].*//p'"
 
     @override
     def left_behind(self) -> str:
@@ -192,12 +220,24 @@ class Dnf(Manager):
         return f"rpm -q --quiet --whatprovides {package} >/dev/null 2>&1"
 
     @override
-    def there(self, names: Sequence[str]) -> str:
-        return f"rpm -q --queryformat '%{{NAME}}\\n' {' '.join(names)} 2>/dev/null | grep -v ' ' || true"
+    def there(self, names: Sequence[str], but: Sequence[str] = ()) -> str:
+        return f"rpm -qa --queryformat '%{{NAME}}\\n' {_quoted(names)} 2>/dev/null | sort -u{_without(but)} || true"
 
     @override
     def removed(self, question: str) -> str:
-        return f"rpm --erase $({question})"
+        return f'p=$({question})\n[ -z "$p" ] || rpm --erase $p'
+
+    @override
+    def hindered(self, question: str) -> str:
+        # It names what a package is needed for, which may be a file or a library of it.
+        return (
+            f'p=$({question}); [ -n "$p" ] || exit 0; LC_ALL=C rpm --erase --test $p 2>&1 | '
+            "awk '/ is needed by / { print $1 \" \" $NF }' | sort -u"
+        )
+
+    @override
+    def owner(self, path: str) -> str:
+        return f"rpm --query --file --queryformat '%{{NAME}}\\n' {path} 2>/dev/null | grep -v ' ' | head -n 1"
 
     @override
     def left_behind(self) -> str:

@@ -7,6 +7,7 @@ from pyinfra import host
 from pyinfra.api import DeployError
 
 from roles.hardening.defences import DEFENCES
+from roles.hardening.defences.software import hindered
 from roles.operations import ShellAnswer
 from roles.settings import Gateway
 
@@ -20,6 +21,12 @@ _ADVERTISED: Final = "proto ra"
 def may_begin(gateway: Gateway) -> None:
     """Raise DeployError where the hardening of this host would shut its administrators out, now or within the hour."""
     standing = {each.id for each in DEFENCES if each.stands(gateway)}
+    stuck, needing = needed_by(host.get_fact(ShellAnswer, command=hindered(gateway)).splitlines())
+    if stuck:
+        raise DeployError(
+            f"{host.name}: what a gateway has no use for is taken from it (hardening.no-*), and some of it cannot be, as {needing}; "
+            f"remove what needs them, or name {', '.join(stuck)} in the setting `hardening.keep_packages`, and deploy again"
+        )
     if "hardening.ssh-host-keys" in standing and (kind := lost_key(getattr(host.connector, "client", None))):
         raise DeployError(
             f"{host.name}: this machine knows the host by its {kind} key alone, which hardening.ssh-host-keys takes from it: run "
@@ -36,6 +43,21 @@ def may_begin(gateway: Gateway) -> None:
                 f"net.ipv6.conf.{device}.accept_ra to 0 and delete that route; or have the setting `hardening.left_out` name that "
                 "defence with your reason. Then deploy again"
             )
+
+
+def needed_by(lines: Iterable[str]) -> tuple[list[str], str]:
+    """Return the packages that cannot go, and in words what keeps them that would not go itself; ``lines`` have one and the other each."""
+    found: dict[str, set[str]] = {}
+    for package, *by in (line.split() for line in lines):
+        if len(by) == 1:
+            found.setdefault(by[0], set()).add(package)
+    stuck = sorted({package for packages in found.values() for package in packages})
+    needing = (
+        f"{'the system itself' if by == '-' else by} needs {', '.join(sorted(packages))}"
+        for by, packages in sorted(found.items())
+        if by not in stuck
+    )
+    return stuck, " and ".join(needing)
 
 
 def advertised(routes: Iterable[str]) -> str:
