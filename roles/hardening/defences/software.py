@@ -114,9 +114,22 @@ _PROGRAMS = (
         "ghc",
         "fpc",
     ),
-    *("as", "*-as", "ld", "ld.*", "*-ld", "*-ld.*", "nasm", "yasm", "gdb", "lldb", "lldb-[0-9]*"),
+    *(
+        "as",
+        "*-as",
+        "ld",
+        "ld.bfd",
+        "ld.gold",
+        "*-ld",
+        "*-ld.bfd",
+        "nasm",
+        "yasm",
+        "gdb",
+        "lldb",
+        "lldb-[0-9]*",
+    ),
 )
-_WHERE = "/bin /sbin /usr/bin /usr/sbin /usr/local /usr/lib/llvm-* /usr/lib/go-* /usr/lib/go /opt"
+_WHERE = "/usr/bin /usr/sbin /usr/local /usr/lib/llvm-* /usr/lib/go-* /usr/lib/go /opt"
 
 
 _ABSENT = (

@@ -188,7 +188,7 @@ def test_a_compiler_is_found_by_its_path_whatever_is_kept(tmp_path: Path, fake_h
 
     place = tmp_path / "usr" / "bin"
     place.mkdir(parents=True)
-    names = ("gcc-12", "x86_64-linux-gnu-gcc-12", "ld", "own-ld", "gcc-ar-12", "cc1")
+    names = ("gcc-12", "x86_64-linux-gnu-gcc-12", "ld", "own-ld", "ld.so", "gcc-ar-12", "cc1")
     for name in names:
         (place / name).write_text("#!/bin/sh\n")
         (place / name).chmod(0o755)
