@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from roles.filterd.wheelhouse import release, wheelhouse
 from roles.history.asking import AskError, answers
 from roles.history.baseline import BaselineError, differences, loaded, read, saved
 from roles.history.paths import PROGRAMS_WRITTEN, TITLE
-from roles.history.programs import shown
+from roles.history.programs import run_there, shown
 from roles.history.reverting import planned, reverted
 from roles.integrity import copies
 from roles.integrity.copies import CopyError
@@ -113,6 +114,7 @@ def _apply(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
     # Without --json pyinfra's progress goes to its standard error as well, so both forms show it.
     done = _pyinfra(options.inventory, _DEPLOY, "-y", "--json", shown=True)
     if done.returncode or not done.stdout.strip():
+        _filed(options.inventory, list(hosts))
         raise ProvisionError("the deploy failed; what failed stands above")
     result = json.loads(done.stdout)
     failed = result["results"].get("failed_hosts", [])
@@ -120,6 +122,7 @@ def _apply(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
     reached = {host for operation in last for how in ("success", "no_change") for host in operation[how]}
     if failed or reached != set(hosts):
         lacking = ", ".join(sorted(set(failed) | (set(hosts) - reached)))
+        _filed(options.inventory, sorted(set(failed) | (set(hosts) - reached)))
         raise ProvisionError(f"not deployed: {lacking}")
     for name, data in hosts.items():
         gateway = typed(name, data)
@@ -135,6 +138,16 @@ def _apply(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
         else f"{len(hosts)} hosts deployed, {changed} operations changed something"
     )
     return 0
+
+
+def _filed(inventory: str, hosts: Sequence[str]) -> None:
+    """Have hosts file what a failed run has changed, so that nothing that people do from now on is taken for its doing.
+
+    One that cannot be reached is left to the next run's beginning, which tells both apart by their times.
+    """
+    for name in hosts:
+        with suppress(AskError):
+            answers(inventory, run_there("record", "died"), [name])
 
 
 def _drift(options: argparse.Namespace, hosts: dict[str, Any]) -> int:

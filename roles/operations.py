@@ -21,10 +21,20 @@ from roles.settings import Gateway
 RUN_DIRECTORY = "/run/bastide"
 # Where watchers of the host say what is wrong, a file each, for the daily report. Their scripts, which import nothing of ours, name it too.
 NOTES = "/run/bastide-notes"
+_RUN = f"{HISTORY}/begin"
 # What each of our scripts begins with. What it makes is as readable as it would be under Debian's own umask: the login's may
 # be stricter (hardening.umask), and daemons read below the directories that are made here. And the first one of a run
-# records what the host is (roles/history).
-PRELUDE = f"umask 022\n[ -d {HISTORY}/begin ] || [ ! -e {HISTORY}/record ] || sh {HISTORY}/record begin\n"
+# records what the host is (roles/history), each one when it ended, and who was on the host then: if the run dies, what comes later is
+# somebody else's.
+_ENDED = (
+    f"if [ -d {_RUN} ]; then (umask 077; mkdir -p {_RUN}/people/etc; "
+    f"cp -u /etc/passwd /etc/group /etc/*shadow /etc/sub?id {_RUN}/people/etc/ 2>/dev/null) || true; "
+    f"rm -f {_RUN}/running; touch {_RUN}/mark; fi"
+)
+PRELUDE = (
+    f"umask 022\n[ -d {_RUN} ] || [ ! -e {HISTORY}/record ] || sh {HISTORY}/record begin\n"
+    f"[ ! -d {_RUN} ] || {{ touch {_RUN}/mark {_RUN}/running; trap '{_ENDED}' EXIT; }}\n"
+)
 
 Layer = Callable[[Gateway, Platform], None]
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
@@ -141,9 +151,13 @@ def files_owned(files: Sequence[OwnedFile], check: str = "", built: Sequence[Bui
         f"mv -f {path}.bastide-new {path}"
         for path in (*(file.path for file in files), *(file.path for file in built))
     )
+    names = " ".join(
+        shlex.quote(path) for path in (*(file.path for file in files), *(file.path for file in built))
+    )
+    written = f"[ ! -d {_RUN} ] || printf '%s\\n' {names} >>{_RUN}/written"
     # Before the first is moved: all of them or none.
     changeable = _CHANGEABLE.format(paths=" ".join(shlex.quote(file.path) for file in files))
-    yield shell(f"{changeable}\n{moves}\nrm -rf {stage}")
+    yield shell(f"{changeable}\n{written}\n{moves}\nrm -rf {stage}")
 
 
 def _state(file: OwnedFile) -> str:

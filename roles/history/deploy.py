@@ -6,9 +6,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from pyinfra import host
+from pyinfra.api import operation
+
 from roles.history.paths import HISTORY, PROGRAMS_WRITTEN, TITLE
 from roles.history.programs import sources
-from roles.operations import converged, files_owned, layer
+from roles.operations import Commands, ShellAnswer, converged, files_owned, layer, plainly
 from roles.platforms import Platform
 from roles.rendering import OwnedFile
 from roles.settings import Gateway
@@ -16,9 +19,20 @@ from roles.settings import Gateway
 _HERE: Final = Path(__file__).parent
 
 
+@operation()
+def dead_run_filed() -> Commands:
+    """File what a run that has not ended did, and nothing that others have done since; no command of this run may come before."""
+    if host.get_fact(ShellAnswer, command=f"[ -d {HISTORY}/begin ] && echo open || echo none") != "open":
+        host.noop("every run has ended")
+        return
+    # One that an older program began has no last moment: it goes on as this run's.
+    yield plainly(f"! grep -q '^died()' {HISTORY}/record || sh {HISTORY}/record died")
+
+
 @layer(TITLE)
 def begins(_gateway: Gateway, platform: Platform) -> None:
     """Have the programs that record and revert; from here on the first change of a run records the host before it."""
+    dead_run_filed(name="File what a deploy that died had changed")
     files = [
         OwnedFile(path=f"{HISTORY}/{name}", content=text, mode="700")
         for name, text in sources(platform.manager.name).items()

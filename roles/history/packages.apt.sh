@@ -19,6 +19,9 @@ pm_brought() {
   cat "/var/lib/dpkg/info/$1.list" "/var/lib/dpkg/info/${1%%:*}.list" 2>/dev/null | sed -E 's#^/(bin|sbin|lib|lib32|lib64|libx32)(/|$)#/usr/\1\2#' || true
 }
 
+# Print when a package was last installed or upgraded, in seconds since 1970; 0 if that is not known.
+pm_changed() { stat -c %Y "/var/lib/dpkg/info/$1.list" 2>/dev/null || stat -c %Y "/var/lib/dpkg/info/${1%%:*}.list" 2>/dev/null || echo 0; }
+
 pm_installed() { dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
 # Before the first change of packages, and after the last one: nothing starts meanwhile.

@@ -15,6 +15,9 @@ pm_diversions() { :; }
 # Print the paths that a package brought.
 pm_brought() { rpm -ql "$1" 2>/dev/null || true; }
 
+# Print when a package was last installed or upgraded, in seconds since 1970; 0 if that is not known.
+pm_changed() { t=$(rpm -q --queryformat '%{INSTALLTIME}\n' "$1" 2>/dev/null | sed -n '1s/^\([0-9]*\)$/\1/p'); echo "${t:-0}"; }
+
 pm_installed() { rpm -q --quiet "$1" 2>/dev/null; }
 
 # rpm starts nothing.

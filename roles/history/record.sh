@@ -4,6 +4,7 @@
 #
 #   record begin           before the first change of a run: keep the host's picture; nothing while an earlier run has not ended
 #   record end REVISION    after its last one: file what is different, and how it was before a deploy first touched it
+#   record died            before the next run: file what one that has not ended did, without what others have done since
 #   record picture DIR     write the host's picture into a new directory, a file a section
 #   record show [SINCE]    print it, and what was filed since then (seconds since 1970), for `python -m roles drift`
 #   record rules TOOL      print what iptables or ip6tables has, without counters and without tables that are nft's
@@ -12,7 +13,8 @@
 # Each section is a text of lines "key TAB value". In keys that are paths, a newline stands as \001 and a tab as \002.
 #
 # In the history directory, which root alone enters:
-#   begin/     the picture at the start of a run that has not ended, with files.tar of the files whose content is kept
+#   begin/     the picture at the start of a run that has not ended, with files.tar of the files whose content is kept; of the run's last
+#              moment: mark, running (while a command is at work), people; written: the files that it put there
 #   changed/   by section: what deploys have changed, and its value before the first of them ("-": it was not there)
 #   ours/      the same keys with their value after the last deploy
 #   originals/ the contents that belong to changed/files, and firewall4, firewall6 (.nft: nft's part)
@@ -215,6 +217,8 @@ begin() {
     echo "An earlier Bastide had deployed this host before it kept a record: what it changed is not known, and stays as it was on $(date -I)." >"$H/note"
   fi
   date +%s >"$H/begin.new/time"
+  # Each command of a run that ends leaves these as they are then (roles/operations.py).
+  touch "$H/begin.new/mark"
   sync -f "$H/begin.new" 2>/dev/null || sync
   mv "$H/begin.new" "$H/begin"
 }
@@ -256,11 +260,59 @@ originals() {
   done
 }
 
+# Take out of the picture at the end of a run that has died what others did behind its last moment (seconds since 1970): it is not the
+# run's. A file that the run wrote is its own, whoever has changed it since, or what was there before it would be lost.
+others() { # SINCE
+  : >>"$H/begin/written"
+  differences "$H/begin/files" "$H/end/files" | awk -F'\t' '$3 != "-" && $1 !~ /[\001\002]/ { printf "%s%s%c", root, $1, 0 }' root="$ROOT" |
+    xargs -0 -r stat -c '%Z %n' 2>/dev/null | awk -v since="$1" -v root="$ROOT" '$1 + 0 > since { sub(/^[0-9]+ /, ""); print substr($0, length(root) + 1) }' |
+    grep -vxFf "$H/begin/written" >"$H/end/theirs" || true
+  differences "$H/begin/packages" "$H/end/packages" | awk -F'\t' '$3 != "-" { print $1 }' | while read -r p; do
+    [ "$(pm_changed "$p")" -le "$1" ] || printf '%s\n%s\n' "$p" "${p%%:*}"
+  done >"$H/end/theirs.packages"
+  sed -n 's#^/etc/systemd/system/\([^/]*\)$#\1#p; s#^/etc/systemd/system/.*/\([^/]*\)$#\1#p' "$H/end/theirs" >"$H/end/theirs.units"
+  for p in $(cat "$H/end/theirs.packages"); do pm_brought "$p"; done | sed -n 's#.*/systemd/system/\([^/]*\)$#\1#p' >>"$H/end/theirs.units"
+  for section in files caps acls flags packages auto units active; do
+    case $section in packages | auto) them=theirs.packages ;; units | active) them=theirs.units ;; *) them=theirs ;; esac
+    awk -F'\t' 'FILENAME == ARGV[1] { them[$1] = 1; next } FILENAME == ARGV[2] { if ($1 in them) print; next } !($1 in them)' \
+      "$H/end/$them" "$H/begin/$section" "$H/end/$section" | sort >"$H/end/without"
+    mv "$H/end/without" "$H/end/$section"
+  done
+}
+
+# Keep the lines that deploys have made of the accounts' files, and what was there before: who came in between runs is no deploy's.
+accounts_filed() { # THE ROOT OF THE FILES AS THEY ARE
+  mkdir -p "$H/ours/etc" "$H/end/was"
+  for path in etc/passwd etc/group etc/shadow etc/gshadow etc/subuid etc/subgid; do
+    [ -e "$1/$path" ] || continue
+    tar -xf "$H/begin/files.tar" -C "$H/end/was" --no-same-owner "$path" 2>/dev/null || mkdir -p "$H/end/was/etc"
+    touch "$H/end/was/$path"
+    cp "$H/ours/$path" "$H/end/former" 2>/dev/null || cp "$H/end/was/$path" "$H/end/former"
+    awk -F: 'FILENAME == ARGV[1] { line[$1] = $0; order[++n] = $1; next } FILENAME == ARGV[2] { was[$1] = $0; next }
+      { is[$1] = $0; if (was[$1] != $0) { if (!($1 in line)) order[++n] = $1; line[$1] = $0 } }
+      END { for (k in was) if (!(k in is)) delete line[k]; for (i = 1; i <= n; i++) if (order[i] in line) print line[order[i]] }' \
+      "$H/end/former" "$H/end/was/$path" "$1/$path" >"$H/end/lines"
+    mv "$H/end/lines" "$H/ours/$path"
+  done
+}
+
+died() {
+  [ -d "$H/begin" ] || exit 0
+  # An older record of a run knows no last moment.
+  [ -e "$H/begin/mark" ] || exit 0
+  since=$(stat -c %Y "$H/begin/mark")
+  # The connection has died, and the command may have gone on: for ten minutes at most, which is what fetching packages takes.
+  [ ! -e "$H/begin/running" ] || since=$(($(stat -c %Y "$H/begin/running") + 600))
+  SINCE=$since
+  end died
+}
+
 end() {
   locked
   [ -d "$H/begin" ] || exit 0
   rm -rf "$H/end"
   picture "$H/end"
+  [ -z "${SINCE:-}" ] || others "$SINCE"
   mkdir "$H/end/changed" "$H/end/ours"
   filed
   originals
@@ -270,10 +322,9 @@ end() {
   for place in changed ours; do
     for section in $SECTIONS; do mv -f "$H/end/$place/$section" "$H/$place/$section"; done
   done
-  # By lines, so that what an administrator adds to them later is told from what is ours.
-  for path in /etc/passwd /etc/group /etc/shadow /etc/gshadow /etc/subuid /etc/subgid; do
-    [ ! -e "$ROOT$path" ] || { mkdir -p "$H/ours/etc"; cp "$ROOT$path" "$H/ours$path"; }
-  done
+  now_in=$ROOT
+  [ -z "${SINCE:-}" ] || [ -e "$H/begin/running" ] || [ ! -e "$H/begin/people/etc/passwd" ] || now_in=$H/begin/people
+  accounts_filed "$now_in"
   mv "$H/end/file" "$H/runs/$now"
   sync -f "$H" 2>/dev/null || sync
   rm -rf "$H/begin"
@@ -299,6 +350,7 @@ show() {
 case ${1:-} in
   begin) begin ;;
   end) end "${2:-unknown}" ;;
+  died) died ;;
   picture) picture "$2" ;;
   show) show "${2:-0}" ;;
   rules) rules "$2" ;;

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,11 @@ class History:
     def table(self, place: str, section: str = "files") -> dict[str, str]:
         lines = (self.place / place / section).read_text().splitlines()
         return dict(line.split("\t") for line in lines)
+
+    def add(self, line: str) -> None:
+        """Add an account."""
+        with (self.root / "etc/passwd").open("a") as accounts:
+            accounts.write(line)
 
     def original(self, path: str) -> str:
         return (self.place / "originals" / path).read_text()
@@ -271,3 +277,103 @@ def test_each_program_is_what_a_shell_of_debian_understands(name: str) -> None:
     dash = shutil.which("dash")
     assert dash
     subprocess.run([dash, "-n", str(PROGRAMS / f"{name}.sh")], check=True)
+
+
+class TestDied:
+    """A run that died: what others do from its last moment on is not its doing."""
+
+    @pytest.fixture
+    def dead(self, history: History) -> History:
+        etc = history.root / "etc"
+        (etc / "edited").write_text("before\n")
+        (etc / "both").write_text("before\n")
+        history.run("begin")
+        (etc / "ours").write_text("ours\n")
+        (etc / "both").write_text("ours\n")
+        history.add("daemon:x:120:120::/:/usr/sbin/nologin\n")
+        (history.place / "begin/people/etc").mkdir(parents=True)
+        for name in ("passwd", "group", "shadow"):
+            shutil.copy(etc / name, history.place / "begin/people/etc" / name)
+        (history.place / "begin/written").write_text("/etc/ours\n/etc/both\n")
+        # Whose moment it is goes by whole seconds.
+        past = time.time() - 100
+        os.utime(history.place / "begin/mark", (past, past))
+        for name in ("ours", "both"):
+            os.utime(etc / name, (past, past))
+        return history
+
+    @staticmethod
+    def people(history: History) -> None:
+        """Do what an administrator does on a host where a deploy has just failed."""
+        history.add("alice:x:1001:1001::/home/alice:/bin/bash\n")
+        (history.root / "etc/edited").write_text("theirs\n")
+        (history.root / "etc/both").write_text("mended\n")
+        (history.root / "etc/theirs").write_text("theirs\n")
+        (history.root / "root/.ssh").mkdir()
+        (history.root / "root/.ssh/authorized_keys").write_text("ssh-ed25519 AAAA alice\n")
+
+    def test_what_people_did_since_is_theirs(self, dead: History) -> None:
+        self.people(dead)
+        dead.run("died")
+        assert not (dead.place / "begin").exists()
+        assert {"/etc/both", "/etc/ours"} <= set(dead.table("changed")) | {"/etc/ours"}
+        theirs = {"/etc/edited", "/etc/theirs", "/root/.ssh", "/root/.ssh/authorized_keys"}
+        assert not theirs & set(dead.table("changed"))
+        assert dead.original("etc/both") == "before\n"
+        assert "alice" not in (dead.place / "ours/etc/passwd").read_text()
+        assert "daemon" in (dead.place / "ours/etc/passwd").read_text()
+        # The next run begins with what they did, and makes none of it its own.
+        dead.run("begin")
+        (dead.root / "etc/more").write_text("ours\n")
+        dead.run("end", "r")
+        assert not theirs & set(dead.table("changed"))
+        assert "/etc/more" in dead.table("changed")
+        assert "alice" not in (dead.place / "ours/etc/passwd").read_text()
+
+    def test_a_command_that_may_have_gone_on_is_given_ten_minutes(self, dead: History) -> None:
+        (dead.place / "begin/running").touch()
+        (dead.root / "etc/late").write_text("by the command\n")
+        dead.run("died")
+        assert "/etc/late" in dead.table("changed")
+
+    def test_packages_and_units_that_came_since_are_theirs(self, dead: History) -> None:
+        info = dead.root / "var/lib/dpkg/info"
+        info.mkdir(parents=True)
+        packages = dead.program.with_name("packages")
+        packages.write_text(packages.read_text().replace("/var/lib/dpkg", f"{dead.root}/var/lib/dpkg"))
+        past = time.time() - 200
+        for name in ("ours", "theirs"):
+            (info / f"{name}.list").write_text(f"/usr/lib/systemd/system/{name}.service\n")
+        os.utime(info / "ours.list", (past, past))
+        dead.fake_host.program("dpkg-query", "printf 'ours\\tii 1\\ntheirs\\tii 2\\n'")
+        dead.fake_host.program(
+            "systemctl",
+            "case $1 in list-unit-files) printf 'ours.service enabled\\ntheirs.service enabled\\n' ;; esac",
+        )
+        dead.run("died")
+        assert set(dead.table("changed", "packages")) == {"ours"}
+        assert set(dead.table("changed", "units")) == {"ours.service"}
+
+    def test_a_run_of_an_older_program_is_left_to_the_next(self, dead: History) -> None:
+        (dead.place / "begin/mark").unlink()
+        dead.run("died")
+        assert (dead.place / "begin").exists()
+
+
+def test_an_account_that_came_between_two_runs_is_no_deploys(history: History) -> None:
+    """A revert takes away the lines that stand in ours and not in originals."""
+    history.run("begin")
+    history.add("daemon:x:120:120::/:/usr/sbin/nologin\n")
+    history.run("end", "r")
+    history.add("alice:x:1001:1001::/home/alice:/bin/bash\n")
+    history.run("begin")
+    history.add("filterd:x:121:121::/:/usr/sbin/nologin\n")
+    history.run("end", "r")
+    names = [line.split(":")[0] for line in (history.place / "ours/etc/passwd").read_text().splitlines()]
+    assert names == ["root", "daemon", "filterd"]
+    history.run("begin")
+    passwd = history.root / "etc/passwd"
+    kept = [line for line in passwd.read_text().splitlines(keepends=True) if not line.startswith("daemon")]
+    passwd.write_text("".join(kept))
+    history.run("end", "r")
+    assert "daemon" not in (history.place / "ours/etc/passwd").read_text()
