@@ -22,7 +22,7 @@ _HERE: Final = Path(__file__).parent
 @operation()
 def dead_run_filed() -> Commands:
     """File what a run that has not ended did, and nothing that others have done since; no command of this run may come before."""
-    if host.get_fact(ShellAnswer, command=f"[ -d {HISTORY}/begin ] && echo open || echo none") != "open":
+    if host.get_fact(ShellAnswer, command=f"[ -d {HISTORY}/begin ] && echo died || echo none") != "died":
         host.noop("every run has ended")
         return
     # One that an older program began has no last moment: it goes on as this run's.

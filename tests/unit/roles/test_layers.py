@@ -39,6 +39,7 @@ TITLES = [
     "Integrity",
 ]
 HISTORY = [
+    "History | File what a deploy that died had changed",
     "History | Write what records the host and takes it back",
     "History | File what this deploy changed",
     "History | Take the baseline of what this deploy left",
@@ -192,7 +193,7 @@ def test_the_deploy_is_the_layers_outermost_first(bare: dict[str, Plan]) -> None
     whole = bare["deploy.py"]
     layers = [operation for name in NAMES for operation in bare[name].operations]
     # Whether a switch of MTAs may begin is asked before anything is changed for it; all is between record and filing.
-    assert whole.operations == [HISTORY[0], *(f"MTA | {deed}" for deed in BEFORE), *layers, *HISTORY[1:]]
+    assert whole.operations == [*HISTORY[:2], *(f"MTA | {deed}" for deed in BEFORE), *layers, *HISTORY[2:]]
     filed = place(whole, "/var/lib/bastide-history/record end ")
     own = [one for name in NAMES for one in bare[name].commands]
     assert whole.commands[filed - len(own) : filed] == own
