@@ -1,12 +1,13 @@
 """Commit-confirm: what could shut the administrator out undoes itself unless a new login confirms it.
 
 A timer on the host holds the way back, so that it needs neither this run nor its session. It is started before the change and
-stopped by a connection that is opened after it.
+stopped by a connection that is opened after it. Where the change is on disk before it is confirmed, a unit that the next boot runs
+before sshd holds the same way back, for a boot knows no timer of the one before.
 """
 
 import shlex
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from typing import Any
 
 from pyinfra.api import (
@@ -16,17 +17,14 @@ from pyinfra.api import (
     QuoteString,
     State,
     StringCommand,
-    operation,
 )
+from pyinfra.api.arguments import ConnectorArguments
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
-
-from roles.operations import files_owned, shell
-from roles.rendering import OwnedFile
+from typing_extensions import override
 
 Commands = Generator[StringCommand | FileUploadCommand | FunctionCommand, None, None]
 
-_FORMER = "/var/lib/bastide/former"
 # The part of the time for a confirmation in which a connection that fails is tried again.
 _PATIENCE = 0.5
 _PAUSE_S = 0.5
@@ -46,28 +44,57 @@ def armed(unit: str, keep: str, restore: str, seconds: int) -> str:
     )
 
 
-def confirmation(unit: str, seconds: int, what: str) -> FunctionCommand:
-    """Return the command that stops the timer through a new connection, which ``what`` has to let in.
+class Confirmation(FunctionCommand):
+    """A step that stops the timer as its operation would run a command: by the same sudo, su or doas, with the same password."""
+
+    @override
+    def execute(self, state: State, host: Host, connector_arguments: ConnectorArguments) -> None:
+        confirm(state, host, connector_arguments, **self.kwargs)
+
+
+def confirmation(unit: str, seconds: int, what: str, then: str = "") -> FunctionCommand:
+    """Return the command that stops the timer through a new connection, which ``what`` has to let in; ``then`` is run behind that.
 
     It raises OperationError when no such connection comes up, or the timer has fired; then what was there before is back or
     will be within ``seconds``.
     """
-    return FunctionCommand(confirm, (), {"unit": unit, "seconds": seconds, "what": what})
+    return Confirmation(confirm, (), {"unit": unit, "seconds": seconds, "what": what, "then": then})
 
 
-def confirm(state: State, host: Host, unit: str, seconds: int, what: str) -> None:
-    """Open a connection of its own and stop the timer by it; see ``confirmation``."""
+# What belongs to a command that a confirmation is not: its own time, and what is read or tried anew.
+_OF_COMMANDS = (
+    "_timeout",
+    "_stdin",
+    "_get_pty",
+    "_success_exit_codes",
+    "_retries",
+    "_retry_delay",
+    "_retry_until",
+    "_chdir",
+)
+
+
+def confirm(
+    state: State,
+    host: Host,
+    arguments: ConnectorArguments,
+    *,
+    unit: str,
+    seconds: int,
+    what: str,
+    then: str = "",
+) -> None:
+    """Open a connection of its own and stop the timer by it, as root by ``arguments``; see ``confirmation``."""
     fresh = type(host.connector)(state, host)
     stop = f"systemctl is-active --quiet {unit}.timer && systemctl stop {unit}.timer"
+    if then:
+        stop += f" && {{ {then}; }}"
+    own: Any = {name: value for name, value in arguments.items() if name not in _OF_COMMANDS}
     try:
         _connect(fresh, time.monotonic() + seconds * _PATIENCE)
         command = StringCommand("sh", "-c", QuoteString(stop))
         done, _output = fresh.run_shell_command(
-            command,
-            print_output=False,
-            print_input=False,
-            _sudo=bool(host.data.get("_sudo")),
-            _timeout=seconds,
+            command, print_output=False, print_input=False, **own, _timeout=seconds
         )
     except Exception as error:
         raise OperationError(
@@ -93,39 +120,3 @@ def _connect(connector: Any, until: float) -> None:  # noqa: ANN401 - a connecto
             time.sleep(_PAUSE_S)
         else:
             return
-
-
-@operation()
-def logins_confirmed(
-    files: Sequence[OwnedFile], check: str, daemon: str, guarding: Sequence[str], seconds: int
-) -> Commands:
-    """Make some files what they should be as ``files_owned`` does, and have those of logins bring the former ones back by themselves.
-
-    Of ``files`` the paths ``guarding`` say who may log in, and ``daemon`` is the unit that reads them anew when told.
-    """
-    commands = list(files_owned._inner(files=files, check=check))  # noqa: SLF001 - pyinfra's name for an operation's generator
-    if not commands:
-        return
-    *staged, moved = commands
-    yield from staged
-    unit = "bastide-logins-rollback"
-    yield shell(armed(unit, _kept(guarding), _brought_back(guarding, daemon), seconds))
-    yield moved
-    yield shell(f"! systemctl is-active --quiet {daemon} || systemctl reload {daemon}")
-    yield confirmation(unit, seconds, "configuration of logins")
-
-
-def _kept(paths: Sequence[str]) -> str:
-    names = " ".join(paths)
-    return (
-        f"rm -rf {_FORMER}; install -d -m 700 {_FORMER}\n"
-        f"for p in {names}; do [ ! -e $p ] || {{ mkdir -p {_FORMER}${{p%/*}}; cp -p $p {_FORMER}$p; }}; done"
-    )
-
-
-def _brought_back(paths: Sequence[str], daemon: str) -> str:
-    names = " ".join(paths)
-    return (
-        f"for p in {names}; do if [ -e {_FORMER}$p ]; then cp -p {_FORMER}$p $p; else rm -f $p; fi; done; "
-        f"systemctl reload {daemon}"
-    )

@@ -8,11 +8,12 @@ from pyinfra import host
 from pyinfra.api import FactBase, FileUploadCommand, StringCommand, operation
 from typing_extensions import override
 
-from roles.confirming import logins_confirmed
 from roles.hardening import paths
 from roles.hardening.defences import DEFENCES
+from roles.hardening.defences.passwords import UPDATE
 from roles.hardening.files import CHECKS, files, sysctl_file
 from roles.kinds import IN_CONTAINER, HostState
+from roles.logins import logins_confirmed
 from roles.operations import (
     ShellAnswer,
     converged,
@@ -44,8 +45,15 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         files=own,
         check=platform.here("; ".join(CHECKS)),
         daemon=platform.unit("ssh.service"),
-        guarding=[file.path for file in own if file.path.startswith(paths.OF_LOGINS)],
+        guarding=[
+            *(file.path for file in own if file.path.startswith(paths.OF_LOGINS)),
+            *(paths.PAM_WRITTEN if platform.pam == "pam-auth-update" else ()),
+        ],
         seconds=gateway.firewall_confirm_seconds,
+        states=[
+            (state.question(gateway), state.wanted(gateway), state.remedy_of(gateway))
+            for state in of_pam(gateway)
+        ],
     )
     states_converged(
         name="Bring about what no file says",
@@ -54,7 +62,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
             for defence in DEFENCES
             if defence.stands(gateway)
             for state in defence.sets
-            if isinstance(state, HostState)
+            if isinstance(state, HostState) and state.remedy != UPDATE
         ],
     )
     written = {file.path for file in own}
@@ -65,6 +73,17 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         files=(paths.SSHD,),
         on_change="reload",
     )
+
+
+def of_pam(gateway: Gateway) -> list[HostState]:
+    """Return the states that pam-auth-update(8) brings about: they decide logins."""
+    return [
+        state
+        for defence in DEFENCES
+        if defence.stands(gateway)
+        for state in defence.sets
+        if isinstance(state, HostState) and state.remedy == UPDATE
+    ]
 
 
 def _packages(gateway: Gateway, platform: Platform) -> list[str]:

@@ -6,7 +6,13 @@ SYSCTL = "/etc/sysctl.d/zz-bastide.conf"
 # sshd takes the first value that it reads, and reads these in the order of their names.
 SSHD = "/etc/ssh/sshd_config.d/00-bastide.conf"
 # Below these stands who may log in, and become root.
-OF_LOGINS = ("/etc/ssh/", "/etc/sudoers.d/", "/etc/security/", "/etc/pam.d/")
+OF_LOGINS = ("/etc/ssh/", "/etc/sudoers.d/", "/etc/security/", "/etc/pam.d/", "/usr/share/pam-configs/")
+# What pam-auth-update(8) makes of its profiles, and what it remembers of that.
+_PAM_PARTS = ("auth", "account", "password", "session", "session-noninteractive")
+PAM_WRITTEN = (
+    *(f"/etc/pam.d/common-{part}" for part in _PAM_PARTS),
+    *(f"/var/lib/pam/{part}" for part in (*_PAM_PARTS, "seen")),
+)
 LOGIN_DEFS = "/etc/login.defs"
 # The last one, as above: Debian 13 has a syslog.conf of its own among these, which sends the journal on.
 JOURNALD = "/etc/systemd/journald.conf.d/zz-bastide.conf"

@@ -12,7 +12,7 @@ import pytest
 
 from lab.plan import LabState
 from tests.acceptance.gateway import ROOT, GatewayHost
-from tests.acceptance.labs import INVENTORY, deploy, pyinfra, unchanged
+from tests.acceptance.labs import INVENTORY, deploy, pyinfra
 from tests.acceptance.test_deploy import varied
 
 HISTORY: Final = "/var/lib/bastide-history"

@@ -33,7 +33,7 @@ network_set(
 )
 """
 SSH = f"""
-from roles.confirming import logins_confirmed
+from roles.logins import logins_confirmed
 from roles.rendering import OwnedFile
 
 logins_confirmed(

@@ -1,6 +1,7 @@
 """Accounts: who is on the host, and who of them can log in."""
 
 from roles.defence import Defence
+from roles.hardening.defences.passwords import UPDATE
 from roles.hardening.homes import OPEN, SHUT
 from roles.kinds import HostAnswer, HostState, LoginDef
 from roles.kinds.questions import counted, everywhere
@@ -151,7 +152,7 @@ DEFENCES = (
                 # su(1) opens the PAM session that a login does.
                 command="su nobody -s /bin/sh -c umask",
                 value="0027",
-                remedy="DEBIAN_FRONTEND=noninteractive pam-auth-update --package",
+                remedy=UPDATE,
             ),
             HostAnswer(
                 subject="umask of what sudo runs",

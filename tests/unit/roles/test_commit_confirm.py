@@ -11,7 +11,7 @@ from pyinfra.api import OperationError
 from pyinfra.api.exceptions import ConnectError
 
 from roles import confirming
-from roles.confirming import confirm
+from roles.confirming import confirmation
 from roles.firewall.defences import DEFENCES
 from roles.firewall.loading import ROLLBACK
 from roles.firewall.ruleset import ruleset
@@ -254,11 +254,11 @@ class TestConfirm:
         yield
         Connector.made = []
 
-    def confirm(self, **data: bool) -> list[Connector]:
+    def confirm(self, **arguments: Any) -> list[Connector]:
         """Confirm through a host whose own connection is the first one made; return the fresh ones."""
-        host: Any = SimpleNamespace(connector=Connector(None, None), data=data)
+        host: Any = SimpleNamespace(connector=Connector(None, None), data={})
         state: Any = None
-        confirm(state, host, ROLLBACK, seconds=45, what="ruleset")
+        confirmation(ROLLBACK, 45, "ruleset").execute(state, host, {"_timeout": 3, **arguments})  # type: ignore[typeddict-item]
         return Connector.made[1:]
 
     def test_a_fresh_connection_stops_the_timer_and_is_closed(self) -> None:
@@ -267,7 +267,7 @@ class TestConfirm:
         assert shlex.split(command)[2] == (
             f"systemctl is-active --quiet {ROLLBACK}.timer && systemctl stop {ROLLBACK}.timer"
         )
-        assert (arguments["_timeout"], arguments["_sudo"]) == (45, False)
+        assert arguments["_timeout"] == 45
         assert fresh.closed
         assert Connector.made[0].asked == []
         assert not Connector.made[0].closed
@@ -293,9 +293,21 @@ class TestConfirm:
         for refusal in refusals:
             raise refusal
 
-    def test_the_timer_is_stopped_as_root(self) -> None:
-        (fresh,) = self.confirm(_sudo=True)
-        assert fresh.asked[0][1]["_sudo"] is True
+    @pytest.mark.parametrize(
+        "way",
+        [
+            {},
+            {"_sudo": True},
+            {"_sudo": True, "_sudo_password": "secret", "_use_sudo_login": True},
+            {"_su_user": "root", "_su_password": "secret"},
+            {"_doas": True},
+            {"_dzdo": True, "_dzdo_user": "root"},
+        ],
+    )
+    def test_the_timer_is_stopped_as_root_the_way_its_operation_is(self, way: dict[str, Any]) -> None:
+        (fresh,) = self.confirm(**way)
+        told = {name: value for name, value in fresh.asked[0][1].items() if name.startswith("_")}
+        assert told == {**way, "_timeout": 45}
 
     def test_a_session_that_the_new_rules_keep_out_fails_and_says_what_comes(self) -> None:
         Connector.refuses = TimeoutError("timed out")

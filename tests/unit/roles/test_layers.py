@@ -14,6 +14,7 @@ from roles.defence import Defence
 from roles.firewall.defences import FILTERING
 from roles.firewall.ruleset import ruleset
 from roles.hardening.defences import DEFENCES as HARDENING
+from roles.hardening.defences.passwords import UPDATE
 from roles.integrity import copies
 from roles.integrity.paths import FILES
 from roles.kinds import HostState, LineOption, applies
@@ -72,7 +73,13 @@ def unit_state(**state: str) -> list[str]:
     return [json.dumps({"want": "w", "stale": "no", "newest": "9", "started": "0", "stamped": "10", **state})]
 
 
-STATES = [s for d in HARDENING if d.stands(GATEWAY) for s in d.sets if isinstance(s, HostState)]
+STATES = [
+    s
+    for d in HARDENING
+    if d.stands(GATEWAY)
+    for s in d.sets
+    if isinstance(s, HostState) and s.remedy != UPDATE
+]
 # A host with Debian and nothing on it: each package is missing, no unit runs, no file is there.
 BARE: Answers = {
     "-release | grep": DEBIAN,
