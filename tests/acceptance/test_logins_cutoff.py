@@ -146,3 +146,45 @@ def test_a_configuration_of_sshd_that_lets_nobody_in_is_taken_back(
     assert process.returncode != 0
     assert "does not let this session in" in said
     assert f"comes back within {SECONDS} seconds" in said
+
+
+# The same operation's way, up to the moment in which the host goes down: nobody has confirmed what is live.
+UNCONFIRMED = f"""
+from pyinfra.api import operation
+from roles.confirming import armed
+from roles.logins import _UNIT, _brought_back, _kept
+from roles.operations import shell
+
+@operation()
+def died():
+    yield shell(armed(_UNIT, _kept(["{SSHD}", "/etc/pam.d/later"]), _brought_back(["{SSHD}", "/etc/pam.d/later"], "ssh.service"), 600))
+    yield shell("echo 'ListenAddress 127.0.0.1' >{SSHD}; touch /etc/pam.d/later")
+
+died(name="Go down before anybody has confirmed")
+"""
+
+
+@pytest.mark.usefixtures("as_deployed")
+def test_a_boot_brings_back_what_nobody_has_confirmed_before_sshd_starts(
+    lab: LabState, gateway: GatewayHost, tmp_path: Path
+) -> None:
+    seen = f"cat {SSHD}; stat -c '%a %U' {SSHD}; ls /etc/pam.d/later 2>/dev/null; systemctl is-active bastide-logins-rollback.timer; true"
+    before = gateway.run(seen)
+    with loading(lab, UNCONFIRMED, tmp_path) as process:
+        said, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+    # What a boot does: it knows no timer of the one before, reads the units on disk, and runs what sysinit.target wants first.
+    unit = "bastide-logins-back.service"
+    gateway.run("systemctl stop bastide-logins-rollback.timer; systemctl daemon-reload")
+    assert "later" in gateway.run(seen)
+    assert unit in gateway.run("systemctl show --property Wants --value sysinit.target").split()
+    ahead = gateway.run(f"systemctl show --property Before --value {unit}").split()
+    assert {"sysinit.target", "ssh.service", "systemd-user-sessions.service"} <= set(ahead)
+    assert gateway.run(f"systemd-analyze verify {unit} 2>&1") == ""
+    gateway.run(f"systemctl start {unit}")
+    assert gateway.run(seen) == before
+    # And no boot after that does.
+    assert (
+        gateway.run(f"find /etc/systemd /var/lib/bastide -name '{unit}' -o -name 'logins-unconfirmed*'") == ""
+    )
+    gateway.run("systemctl daemon-reload")
