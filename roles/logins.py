@@ -6,14 +6,14 @@ from pyinfra import host
 from pyinfra.api import operation
 
 from roles.confirming import Commands, armed, confirmation
+from roles.hardening.paths import UNCONFIRMED
 from roles.operations import ShellAnswer, files_owned, shell
 from roles.rendering import OwnedFile
 
 _UNIT = "bastide-logins-rollback"
 _PLACE = "/var/lib/bastide"
 _FORMER = f"{_PLACE}/former"
-# There while nobody has confirmed what is live, with the script that a boot runs then, and its unit.
-UNCONFIRMED = f"{_PLACE}/logins-unconfirmed"
+# What a boot runs while nobody has confirmed what is live.
 _BOOT = "/etc/systemd/system/bastide-logins-back.service"
 _WANTED = "/etc/systemd/system/sysinit.target.wants/bastide-logins-back.service"
 _BOOT_UNIT = f"""[Unit]
@@ -49,9 +49,8 @@ def logins_confirmed(  # noqa: PLR0917 - an operation's arguments are named wher
     ``states`` are brought about behind the files, in the same time; one whose remedy does not help fails the run.
     """
     commands = list(files_owned._inner(files=files, check=check))  # noqa: SLF001 - pyinfra's name for an operation's generator
-    asked = "; ".join(
-        f'[ "$( ( {question}\n) 2>/dev/null)" = "{_quoted(wanted)}" ] || echo {number}'
-        for number, (question, wanted, _) in enumerate(states)
+    asked = "\n".join(
+        f"{differs(question, wanted)} || echo {number}" for number, (question, wanted, _) in enumerate(states)
     )
     answer = host.get_fact(ShellAnswer, command=asked).split() if states else []
     differing = [state for number, state in enumerate(states) if str(number) in answer]
@@ -71,6 +70,11 @@ def logins_confirmed(  # noqa: PLR0917 - an operation's arguments are named wher
     )
     yield shell(f"! systemctl is-active --quiet {daemon} || systemctl reload {daemon}")
     yield confirmation(_UNIT, seconds, "configuration of logins", _CONFIRMED)
+
+
+def differs(question: str, wanted: str) -> str:
+    """Return the test of a shell that fails where a question is not answered as wanted."""
+    return f'[ "$( ( {question}\n) 2>/dev/null)" = "{_quoted(wanted)}" ]'
 
 
 def _quoted(text: str) -> str:

@@ -1,13 +1,16 @@
 """Whether hardening may begin: what it would take away that an administrator comes by is named before anything changes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from pyinfra import host
 from pyinfra.api import DeployError
 
 from roles.hardening.defences import DEFENCES
+from roles.hardening.defences.passwords import BY_HAND, UPDATE
 from roles.hardening.defences.software import hindered
+from roles.kinds import HostState
+from roles.logins import differs
 from roles.operations import ShellAnswer
 from roles.settings import Gateway
 
@@ -27,6 +30,13 @@ def may_begin(gateway: Gateway) -> None:
             f"{host.name}: what a gateway has no use for is taken from it (hardening.no-*), and some of it cannot be, as {needing}; "
             f"remove what needs them, or name {', '.join(stuck)} in the setting `hardening.keep_packages`, and deploy again"
         )
+    if by_hand := changed_by_hand(gateway):
+        names = ", ".join(by_hand)
+        raise DeployError(
+            f"{host.name}: /etc/pam.d/common-* were changed by hand, so that pam-auth-update leaves them alone, and {names} would "
+            "have it write them: put your lines into a profile below /usr/share/pam-configs and run `pam-auth-update --force`, or have the "
+            "setting `hardening.left_out` name these defences with your reason, and deploy again"
+        )
     if "hardening.ssh-host-keys" in standing and (kind := lost_key(getattr(host.connector, "client", None))):
         raise DeployError(
             f"{host.name}: this machine knows the host by its {kind} key alone, which hardening.ssh-host-keys takes from it: run "
@@ -43,6 +53,27 @@ def may_begin(gateway: Gateway) -> None:
                 f"net.ipv6.conf.{device}.accept_ra to 0 and delete that route; or have the setting `hardening.left_out` name that "
                 "defence with your reason. Then deploy again"
             )
+
+
+def states_of_pam(gateway: Gateway) -> Iterator[tuple[str, HostState]]:
+    """Give what pam-auth-update(8) brings about, with the ids of its defences: it decides logins."""
+    for defence in DEFENCES:
+        if defence.stands(gateway):
+            yield from (
+                (defence.id, s) for s in defence.sets if isinstance(s, HostState) and s.remedy == UPDATE
+            )
+
+
+def changed_by_hand(gateway: Gateway) -> list[str]:
+    """Return the ids of the defences that pam-auth-update(8) would have to bring about here, and will not."""
+    states = list(states_of_pam(gateway))
+    if not states:
+        return []
+    differing = "".join(
+        f"{differs(s.question(gateway), s.wanted(gateway))} || echo {id_}\n" for id_, s in states
+    )
+    asked = f'found=$(\n{differing}); [ "$found" ] || exit 0; [ "$({BY_HAND})" ] && echo "$found"'
+    return list(dict.fromkeys(host.get_fact(ShellAnswer, command=asked).split()))
 
 
 def needed_by(lines: Iterable[str]) -> tuple[list[str], str]:

@@ -9,6 +9,7 @@ from pyinfra.api import FactBase, FileUploadCommand, StringCommand, operation
 from typing_extensions import override
 
 from roles.hardening import paths
+from roles.hardening.beginning import states_of_pam
 from roles.hardening.defences import DEFENCES
 from roles.hardening.defences.passwords import UPDATE
 from roles.hardening.files import CHECKS, files, sysctl_file
@@ -52,7 +53,7 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         seconds=gateway.firewall_confirm_seconds,
         states=[
             (state.question(gateway), state.wanted(gateway), state.remedy_of(gateway))
-            for state in of_pam(gateway)
+            for _, state in states_of_pam(gateway)
         ],
     )
     states_converged(
@@ -73,17 +74,6 @@ def apply(gateway: Gateway, platform: Platform) -> None:
         files=(paths.SSHD,),
         on_change="reload",
     )
-
-
-def of_pam(gateway: Gateway) -> list[HostState]:
-    """Return the states that pam-auth-update(8) brings about: they decide logins."""
-    return [
-        state
-        for defence in DEFENCES
-        if defence.stands(gateway)
-        for state in defence.sets
-        if isinstance(state, HostState) and state.remedy == UPDATE
-    ]
 
 
 def _packages(gateway: Gateway, platform: Platform) -> list[str]:

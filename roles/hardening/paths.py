@@ -33,3 +33,5 @@ MOUNTS_UNIT = "/etc/systemd/system/bastide-mounts.service"
 GRUB_USERS = "/etc/grub.d/01_bastide"
 GRUB_ENTRIES = "/etc/grub.d/11_bastide"
 GRUB_WRAPPED = "/etc/grub.d/10_linux"
+# There while nobody has confirmed what decides logins: the script that a boot runs then (roles/logins.py).
+UNCONFIRMED = "/var/lib/bastide/logins-unconfirmed"

@@ -59,7 +59,12 @@ class Hardening(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="Packages that stay although a gateway has no use for them."),
     ] = ()
     time_servers: Annotated[
-        tuple[str, ...], Meta(description="Servers (NTP) that the clock follows.", min_length=1)
+        tuple[str, ...],
+        Meta(
+            description="Servers (NTP) that the clock follows. Name one by its address: after a boot with a dead clock the resolver, which "
+            "validates, finds no names until the time is right.",
+            min_length=1,
+        ),
     ] = ("0.debian.pool.ntp.org", "1.debian.pool.ntp.org", "2.debian.pool.ntp.org")
     remote_log: Annotated[RemoteLog, Meta(description="Where a copy of the log goes.")] = RemoteLog()
     grub_password: Annotated[

@@ -1,8 +1,17 @@
 """What belongs to the site: logs, copies and watchers elsewhere, and the networks around."""
 
+from roles.forms import is_address
 from roles.tasks.task import Task
 
 TASKS = (
+    Task(
+        id="site.time",
+        title="One time server is known by its address",
+        why="After a boot with a dead clock the resolver believes no signature, finds no name, and the clock stays wrong for want of one.",
+        how="Write the address of a time server (your provider's, your router's) beside the names in `hardening.time_servers`, and deploy.",
+        settled=lambda gateway: any(is_address(server) for server in gateway.hardening.time_servers),
+        defence="hardening.clock",
+    ),
     Task(
         id="site.remote-log",
         title="A copy of the log goes to another host",

@@ -70,3 +70,20 @@ def test_what_nothing_needs_goes_and_nobodys_home_is_shut(lab: LabState, used: G
     assert used.run("ls /usr/bin/gcc-12 2>/dev/null || true") == ""
     assert used.run(MODES) == modes
     unchanged(deploy("apply", INVENTORY, lab=lab.name))
+
+
+def test_pams_files_that_were_changed_by_hand_are_told_before_anything_changes(
+    lab: LabState, gateway: GatewayHost
+) -> None:
+    """An LDAP's or a second factor's line: pam-auth-update(8) leaves such files alone, and says so to nobody."""
+    file = "/etc/pam.d/common-auth"
+    change = f"cp -a {file} /root/auth.kept; sed -i 's/^auth.*pam_unix.so/auth sufficient pam_ldap.so\\n&/; /pam_faillock/d' {file}"
+    with gateway.altered(change, f"cp -a /root/auth.kept {file}; rm /root/auth.kept"):
+        seen = f"sha256sum {file}; ls /var/lib/bastide-history/runs; ls -d /tmp/tmp.* 2>/dev/null || true"
+        before = gateway.run(seen)
+        done = deploy("apply", INVENTORY, lab=lab.name)
+        assert done.returncode != 0
+        said = " ".join((done.stdout + done.stderr).split())
+        assert "/etc/pam.d/common-* were changed by hand" in said
+        assert "`hardening.left_out` name these defences" in said
+        assert gateway.run(seen) == before

@@ -1,6 +1,7 @@
 """Logins: what greets them, how many there are, how long they idle, who becomes root."""
 
 from roles.defence import Defence
+from roles.hardening.paths import UNCONFIRMED
 from roles.kinds import HardLimit, HostAnswer, HostState, LoginDef
 from roles.kinds.questions import counted
 from roles.platforms import row
@@ -25,6 +26,22 @@ def _sudo_narrowed(gateway: Gateway) -> str:
 
 
 DEFENCES = (
+    Defence(
+        id="hardening.logins-confirmed",
+        title="What decides logins was confirmed by one",
+        why="Files of sshd, sudo and PAM that nobody has got in by yet go back at the next boot: the host has neither state for good.",
+        rows=("H13", "H08"),
+        sets=(
+            HostAnswer(
+                subject="what decides logins and waits for a login to confirm it",
+                command=f"ls {UNCONFIRMED} 2>/dev/null || true",
+                matches="",
+                refuted_by=UNCONFIRMED,
+            ),
+        ),
+        unseen="A login that the audit comes by says nothing of one that comes later.",
+        weight=3,
+    ),
     Defence(
         id="hardening.banners",
         title="What is shown before a login names no software and warns",

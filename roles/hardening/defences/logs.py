@@ -243,7 +243,8 @@ DEFENCES = (
     Defence(
         id="hardening.clock",
         title="The clock is right",
-        why="Logs that disagree prove nothing; DNSSEC, TLS and one-time codes fail by a wrong clock.",
+        why="Logs that disagree prove nothing; DNSSEC, TLS and one-time codes fail by a wrong clock. After a boot with a dead clock "
+        "the resolver believes no name before the time is right, so that one server has to be known by its address (task site.time).",
         rows=("H28", "H08"),
         sets=(
             UnitOption(unit="chrony.service", option="UnitFileState", value="enabled"),

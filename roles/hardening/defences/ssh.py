@@ -142,7 +142,6 @@ DEFENCES = (
         why="Slow guessing and hanging connections use up a login service; both are bounded.",
         rows=("H13",),
         sets=(
-            SshdOption("MaxAuthTries", "3"),
             SshdOption("LoginGraceTime", "30"),
             SshdOption("MaxStartups", "10:30:60"),
             SshdOption("MaxSessions", "10"),
@@ -151,6 +150,18 @@ DEFENCES = (
             SshdOption("LogLevel", "VERBOSE"),
         ),
         unseen="To see the limits bite, the audit would have to lock itself out for as long as they last.",
+    ),
+    Defence(
+        id="hardening.ssh-few-tries",
+        title="A connection has three tries to log in",
+        why="Each refused key or password counts, so that guessing takes a connection anew, which is slowed down and logged.",
+        rows=("H13",),
+        sets=(SshdOption("MaxAuthTries", "3"),),
+        unseen="To see the limit bite, the audit would have to try keys that are not its own.",
+        level="moderate",
+        cost="An agent that offers three other keys first never gets to the right one: write `IdentityFile` and `IdentitiesOnly yes` for "
+        "this host into ~/.ssh/config.",
+        weight=2,
     ),
     Defence(
         id="hardening.ssh-no-tunnels",

@@ -1,6 +1,7 @@
 """Loading a ruleset: tested before it is live, with a way back before it is live, persistent only when confirmed."""
 
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from roles.confirming import confirmation
 from roles.firewall.defences import DEFENCES
 from roles.firewall.loading import ROLLBACK
 from roles.firewall.ruleset import ruleset
+from roles.logins import differs
 from roles.operations import PRELUDE
 from tests.unit.roles.examples import gateway
 from tests.unit.roles.hosts import FakeHost
@@ -322,3 +324,11 @@ class TestConfirm:
         with pytest.raises(OperationError, match=r"not confirmed within 45 seconds; the former one is back"):
             self.confirm()
         assert Connector.made[1].closed
+
+
+@pytest.mark.parametrize("wanted", ["", "a b", 'one\ntwo "$x" `y` \\ $(z)'])
+def test_an_answer_of_any_form_is_told_from_another(wanted: str, tmp_path: Path) -> None:
+    (tmp_path / "said").write_text(wanted + "\n")
+    for text, code in ((wanted, 0), (wanted + "x", 1)):
+        done = subprocess.run(["sh", "-c", differs(f"cat {tmp_path}/said", text)], check=False)
+        assert done.returncode == code

@@ -37,6 +37,7 @@ SETTLED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mail.rules-that-warn": ({}, {"mta_rules": {"warn_only": ["mta.sender-domain"]}}),
     "machine.grub-password": ({"hardening": {"grub_password": GRUB}}, {}),
     "machine.kept-packages": ({}, {"hardening": {"keep_packages": ["snmpd"]}}),
+    "site.time": ({"hardening": {"time_servers": ["ntp.example.org", "192.0.2.1"]}}, {}),
     "site.remote-log": ({"hardening": {"remote_log": {"host": "log.example.org"}}}, {}),
     "site.zones": (
         {
