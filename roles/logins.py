@@ -22,7 +22,7 @@ DefaultDependencies=no
 ConditionPathExists={UNCONFIRMED}
 RequiresMountsFor={_PLACE} /etc /usr/share /var/lib
 After=local-fs.target
-Before=sysinit.target ssh.service sshd.service ssh.socket systemd-user-sessions.service
+Before=sysinit.target {{daemon}} {{socket}} systemd-user-sessions.service
 
 [Service]
 Type=oneshot
@@ -58,7 +58,7 @@ def logins_confirmed(  # noqa: PLR0917 - an operation's arguments are named wher
         return
     *staged, moved = commands or [shell("true")]
     yield from staged
-    yield shell(armed(_UNIT, _kept(guarding), _brought_back(guarding, daemon), seconds))
+    yield shell(armed(_UNIT, _kept(guarding, daemon), _brought_back(guarding, daemon), seconds))
     yield moved
     for remedy in dict.fromkeys(remedy for _, _, remedy in differing):
         yield shell(remedy)
@@ -82,14 +82,15 @@ def _quoted(text: str) -> str:
     return "".join(f"\\{each}" if each in '\\"$`' else each for each in text)
 
 
-def _kept(paths: Sequence[str]) -> str:
+def _kept(paths: Sequence[str], daemon: str) -> str:
     """Return the script that keeps some files, and has the next boot bring them back."""
     names = " ".join(paths)
+    boot = _BOOT_UNIT.format(daemon=daemon, socket=daemon.replace(".service", ".socket"))
     return (
         f"rm -rf {_FORMER}; install -d -m 700 {_FORMER}\n"
         f"for p in {names}; do [ ! -e $p ] || {{ mkdir -p {_FORMER}${{p%/*}}; cp -p $p {_FORMER}$p; }}; done\n"
         f"mkdir -p {_WANTED.rpartition('/')[0]}\n"
-        f"cat >{_BOOT} <<'END'\n{_BOOT_UNIT}END\nln -sf {_BOOT} {_WANTED}\n"
+        f"cat >{_BOOT} <<'END'\n{boot}END\nln -sf {_BOOT} {_WANTED}\n"
         # Last, for the unit goes by it: what it brings back is whole by now, and live is nothing yet.
         f"sync\ncat >{UNCONFIRMED}.new <<'END'\n{_returned(paths)}\n{_CONFIRMED}\nEND\nmv {UNCONFIRMED}.new {UNCONFIRMED}"
     )
