@@ -157,7 +157,8 @@ from roles.operations import shell
 
 @operation()
 def died():
-    yield shell(armed(_UNIT, _kept(["{SSHD}", "/etc/pam.d/later"], "ssh.service"), _brought_back(["{SSHD}", "/etc/pam.d/later"], "ssh.service"), 600))
+    own = (["{SSHD}", "/etc/pam.d/later"], "ssh.service")
+    yield shell(armed(_UNIT, _kept(*own), _brought_back(*own), 600))
     yield shell("echo 'ListenAddress 127.0.0.1' >{SSHD}; touch /etc/pam.d/later")
 
 died(name="Go down before anybody has confirmed")
