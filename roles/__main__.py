@@ -27,6 +27,7 @@ from roles.integrity import copies
 from roles.integrity.copies import CopyError
 from roles.integrity.replaying import ReplayError, replayed, told
 from roles.inventory import hosts_of, typed
+from roles.locking import LOCK
 from roles.mta.rules import expired, today
 from roles.platforms import row
 
@@ -147,7 +148,8 @@ def _filed(inventory: str, hosts: Sequence[str]) -> None:
     """
     for name in hosts:
         with suppress(AskError):
-            answers(inventory, run_there("record", "died"), [name])
+            # Not where the run was refused for the sake of another one that is at work: that one has not died.
+            answers(inventory, f"flock -w 5 {LOCK} true || exit 0; {run_there('record', 'died')}", [name])
 
 
 def _drift(options: argparse.Namespace, hosts: dict[str, Any]) -> int:
