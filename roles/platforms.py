@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from roles.errors import SettingError
 from roles.managers import APT, DNF, Manager
 from roles.settings import Gateway, Mta, PlatformName
 
@@ -391,24 +390,3 @@ _NAMED: Mapping[PlatformName, Platform] = {each.name: each for each in PLATFORMS
 def row(gateway: Gateway) -> Platform:
     """Return the platform that a gateway's settings declare."""
     return _NAMED[gateway.platform]
-
-
-# Releases of EL of which there will be no row.
-_TOO_OLD = frozenset({"7", "8"})
-
-
-def platform_of(os_id: str, version_id: str) -> Platform:
-    """Return the platform of an os-release(5) ``ID`` and ``VERSION_ID``.
-
-    Raises SettingError for a platform that is not in the table, before anything on the host is changed.
-    """
-    for platform in PLATFORMS:
-        if os_id in platform.os_ids and platform.version in (version_id, version_id.partition(".")[0]):
-            return platform
-    if os_id in EL_9.os_ids and version_id.partition(".")[0] in _TOO_OLD:
-        raise SettingError(
-            f"this host runs {os_id} {version_id}: EL 7 and 8 come with a Python and a kernel that Bastide's programs are too "
-            "new for, and will not be supported"
-        )
-    known = ", ".join(platform.title for platform in PLATFORMS)
-    raise SettingError(f"this host runs {os_id} {version_id}, which Bastide does not know; it knows: {known}")

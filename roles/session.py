@@ -8,7 +8,7 @@ from pyinfra.facts.server import LinuxDistribution
 
 from roles.errors import SettingError
 from roles.filterd.wheelhouse import release, wheelhouse
-from roles.platforms import Platform, platform_of
+from roles.platforms import EL_9, PLATFORMS, Platform
 from roles.settings import Gateway
 
 
@@ -49,3 +49,24 @@ def _without_delay(host: Host) -> None:
     transport = client.get_transport() if client else None
     if transport is not None and isinstance(transport.sock, socket.socket):
         transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+# Releases of EL of which there will be no row.
+_TOO_OLD = frozenset({"7", "8"})
+
+
+def platform_of(os_id: str, version_id: str) -> Platform:
+    """Return the platform of an os-release(5) ``ID`` and ``VERSION_ID``.
+
+    Raises SettingError for a platform that is not in the table, before anything on the host is changed.
+    """
+    for platform in PLATFORMS:
+        if os_id in platform.os_ids and platform.version in (version_id, version_id.partition(".")[0]):
+            return platform
+    if os_id in EL_9.os_ids and version_id.partition(".")[0] in _TOO_OLD:
+        raise SettingError(
+            f"this host runs {os_id} {version_id}: EL 7 and 8 come with a Python and a kernel that Bastide's programs are too "
+            "new for, and will not be supported"
+        )
+    known = ", ".join(platform.title for platform in PLATFORMS)
+    raise SettingError(f"this host runs {os_id} {version_id}, which Bastide does not know; it knows: {known}")

@@ -357,13 +357,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Ask, print what was seen; returns 0 or 1, 2 where this is no gateway of ours."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
-    parser.add_argument(
-        "--snapshot", action="store_true", help="print what --before compares with, and ask nothing else"
-    )
+    parser.add_argument("--snapshot", action="store_true", help="print what --before compares with alone")
     parser.add_argument("--before", type=Path, help="a file that --snapshot wrote")
-    parser.add_argument(
-        "--wait", type=float, default=30.0, help="seconds until a check that fails has failed"
-    )
+    parser.add_argument("--wait", type=float, default=30.0, help="seconds until what fails has failed")
     given = parser.parse_args(arguments)
     if given.snapshot:
         print(json.dumps(snapshot()))

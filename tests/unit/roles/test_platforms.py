@@ -10,8 +10,9 @@ from roles.errors import SettingError
 from roles.kinds import HostState, Sandbox, resolved
 from roles.managers import APT
 from roles.mta.agents import AGENTS
-from roles.platforms import DEBIAN_12, DEBIAN_13, EL_9, PLATFORMS, Platform, platform_of, row
+from roles.platforms import DEBIAN_12, DEBIAN_13, EL_9, PLATFORMS, Platform, row
 from roles.registry import LAYERS
+from roles.session import platform_of
 from roles.settings import Mta, PlatformName
 from tests.unit.roles.examples import gateway
 
