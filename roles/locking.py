@@ -24,6 +24,11 @@ _UPDATE_SECONDS: Final = 60
 # A session whose other end is silently gone is sshd's to notice (ClientAliveInterval); no run takes so long.
 _LONGEST_SECONDS: Final = 4 * 3600
 _ANSWER_SECONDS: Final = _UPDATE_SECONDS + 30.0
+_BY: Final = (
+    *("_sudo", "_sudo_user", "_sudo_password", "_use_sudo_login", "_preserve_sudo_env"),
+    *("_su_user", "_su_password", "_su_shell", "_use_su_login", "_preserve_su_env"),
+    *("_doas", "_doas_user", "_dzdo", "_dzdo_user"),
+)
 # A channel that nobody knows any more is closed; these are known until pyinfra ends.
 _HELD: Final[dict[str, Any]] = {}
 
@@ -40,7 +45,7 @@ def alone(host: Host) -> None:
         state,
         host,
         StringCommand("sh", "-c", shlex.quote(holding(f"{getpass.getuser()} on {socket.gethostname()}"))),
-        _sudo=bool(host.data.get("_sudo")),
+        **_as_root(host),
     )
     channel = client.get_transport().open_session()
     channel.settimeout(_ANSWER_SECONDS)
@@ -57,6 +62,12 @@ def alone(host: Host) -> None:
     raise DeployError(
         f"{host.name}: {answer or f'its lock {LOCK} could not be taken: {why}'}; nothing was changed"
     )
+
+
+def _as_root(host: Host) -> dict[str, Any]:
+    """Return the inventory's words by which a run becomes root on the host, as its operations do."""
+    given = {name: host.data.get(name) for name in _BY}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _line(channel: Any) -> str:  # noqa: ANN401 - paramiko's, or a test's

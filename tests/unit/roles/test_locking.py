@@ -140,3 +140,14 @@ def test_a_look_needs_no_lock(host: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_revert_takes_the_same_lock() -> None:
     text = (Path(locking.__file__).parent / "history/revert.sh").read_text()
     assert f"\nRUN={LOCK}\n" in text
+
+
+def test_it_becomes_root_as_the_inventory_says(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(
+        locking, "make_unix_command_for_host", lambda *_a, **given: asked.update(given) or StringCommand("x")
+    )
+    host.data = {"_sudo": True, "_sudo_password": "x", "hostname": "mx1", "_parallel": 1}
+    host.connector.client = Client("echo held")
+    alone(host)
+    assert asked == {"_sudo": True, "_sudo_password": "x"}
