@@ -39,7 +39,9 @@ def armed(unit: str, keep: str, restore: str, seconds: int) -> str:
     return (
         f"if systemctl --quiet is-active {unit}.timer; then systemctl start {unit}.service; systemctl stop {unit}.timer; fi\n"
         f"{keep}\nsync\n"
-        f"systemd-run --quiet --collect --unit={unit} --on-active={seconds} --timer-property=AccuracySec=1s "
+        # Of this type, so that who starts it waits for its end: what it brings back from is made anew right behind that.
+        f"systemd-run --quiet --collect --unit={unit} --property=Type=oneshot --on-active={seconds} "
+        "--timer-property=AccuracySec=1s "
         f"sh -c {shlex.quote(restore)}"
     )
 

@@ -88,7 +88,7 @@ def _kept(paths: Sequence[str], daemon: str) -> str:
     boot = _BOOT_UNIT.format(daemon=daemon, socket=daemon.replace(".service", ".socket"))
     return (
         f"rm -rf {_FORMER}; install -d -m 700 {_FORMER}\n"
-        f"for p in {names}; do [ ! -e $p ] || {{ mkdir -p {_FORMER}${{p%/*}}; cp -p $p {_FORMER}$p; }}; done\n"
+        f"for p in {names}; do [ ! -e $p ] || {{ mkdir -p {_FORMER}${{p%/*}}; cp -p $p {_FORMER}$p; }}; done; touch {_FORMER}/whole\n"
         f"mkdir -p {_WANTED.rpartition('/')[0]}\n"
         f"cat >{_BOOT} <<'END'\n{boot}END\nln -sf {_BOOT} {_WANTED}\n"
         # Last, for the unit goes by it: what it brings back is whole by now, and live is nothing yet.
@@ -97,7 +97,12 @@ def _kept(paths: Sequence[str], daemon: str) -> str:
 
 
 def _returned(paths: Sequence[str]) -> str:
-    return f"for p in {' '.join(paths)}; do if [ -e {_FORMER}$p ]; then cp -p {_FORMER}$p $p; else rm -f $p; fi; done"
+    # By a copy that is not whole nothing is taken away.
+    names = " ".join(paths)
+    return (
+        f"[ ! -e {_FORMER}/whole ] || for p in {names}; do "
+        f"if [ -e {_FORMER}$p ]; then cp -p {_FORMER}$p $p; else rm -f $p; fi; done"
+    )
 
 
 def _brought_back(paths: Sequence[str], daemon: str) -> str:

@@ -26,8 +26,7 @@ from roles.parameters import network_set
 network_set(
     name="Believe no way but the one back",
     keys=["net.ipv4.conf.*.rp_filter"],
-    question="cat /proc/sys/net/ipv4/conf/*/rp_filter | sort -u",
-    wanted="1",
+    question="grep -Lx 1 /proc/sys/net/ipv4/conf/*/rp_filter",
     values="net.ipv4.conf.all.rp_filter = 1\\nnet.ipv4.conf.default.rp_filter = 1\\nnet.ipv4.conf.*.rp_filter = 1",
     confirm_seconds={SECONDS},
 )
