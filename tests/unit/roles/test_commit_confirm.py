@@ -85,7 +85,7 @@ def test_the_order_is_test_arm_load_confirm_persist(first: Plan) -> None:
     assert test == (
         "iptables-restore --test /etc/iptables/rules.v4.new; ip6tables-restore --test /etc/iptables/rules.v6.new"
     )
-    assert f"--unit={ROLLBACK} --on-active=45 " in arm
+    assert f"--unit={ROLLBACK} --property=Type=oneshot --on-active=45 " in arm
     assert "--ctstate ESTABLISHED" in known
     assert " -j " not in known
     assert load == (
