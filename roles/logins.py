@@ -1,5 +1,6 @@
 """What decides logins: written while a timer, and the next boot, hold what was there before; a new login alone confirms it."""
 
+import shlex
 from collections.abc import Sequence
 
 from pyinfra import host
@@ -7,7 +8,7 @@ from pyinfra.api import operation
 
 from roles.confirming import Commands, armed, confirmation
 from roles.hardening.paths import UNCONFIRMED
-from roles.operations import ShellAnswer, files_owned, shell
+from roles.operations import ShellAnswer, files_owned, shell, still_so
 from roles.rendering import OwnedFile
 
 _UNIT = "bastide-logins-rollback"
@@ -62,24 +63,14 @@ def logins_confirmed(  # noqa: PLR0917 - an operation's arguments are named wher
     yield moved
     for remedy in dict.fromkeys(remedy for _, _, remedy in differing):
         yield shell(remedy)
-    yield from (
-        shell(
-            f'answer=$({question}\n) || true\n[ "$answer" = "{_quoted(wanted)}" ] || {{ echo "still: $answer" >&2; exit 1; }}'
-        )
-        for question, wanted, _ in differing
-    )
+    yield from (shell(still_so(question, wanted)) for question, wanted, _ in differing)
     yield shell(f"! systemctl is-active --quiet {daemon} || systemctl reload {daemon}")
     yield confirmation(_UNIT, seconds, "configuration of logins", _CONFIRMED)
 
 
 def differs(question: str, wanted: str) -> str:
     """Return the test of a shell that fails where a question is not answered as wanted."""
-    return f'[ "$( ( {question}\n) 2>/dev/null)" = "{_quoted(wanted)}" ]'
-
-
-def _quoted(text: str) -> str:
-    """Return a text as it stands between double quotes of a shell."""
-    return "".join(f"\\{each}" if each in '\\"$`' else each for each in text)
+    return f'[ "$( ( {question}\n) 2>/dev/null)" = {shlex.quote(wanted)} ]'
 
 
 def _kept(paths: Sequence[str], daemon: str) -> str:

@@ -146,15 +146,13 @@ def files_owned(files: Sequence[OwnedFile], check: str = "", built: Sequence[Bui
         )
     if check:
         yield shell(f"stage={stage}; {check}")
+    paths = [*(file.path for file in files), *(file.path for file in built)]
     moves = "\n".join(
         f"mkdir -p {PurePosixPath(path).parent}; cp -p {stage}{path} {path}.bastide-new; "
         f"mv -f {path}.bastide-new {path}"
-        for path in (*(file.path for file in files), *(file.path for file in built))
+        for path in paths
     )
-    names = " ".join(
-        shlex.quote(path) for path in (*(file.path for file in files), *(file.path for file in built))
-    )
-    written = f"[ ! -d {_RUN} ] || printf '%s\\n' {names} >>{_RUN}/written"
+    written = f"[ ! -d {_RUN} ] || printf '%s\\n' {' '.join(map(shlex.quote, paths))} >>{_RUN}/written"
     # Before the first is moved: all of them or none.
     changeable = _CHANGEABLE.format(paths=" ".join(shlex.quote(file.path) for file in files))
     yield shell(f"{changeable}\n{written}\n{moves}\nrm -rf {stage}")
@@ -222,6 +220,14 @@ def unit_current(
         yield shell(f"systemctl {on_change} {units}")
     yield shell(
         f"mkdir -p {RUN_DIRECTORY}; systemctl is-active --quiet {unit}; echo {state['want']} >{RUN_DIRECTORY}/{stamp}.stamp"
+    )
+
+
+def still_so(question: str, wanted: str) -> str:
+    """Return the script that fails, and says what it is, where a question is not answered as wanted after its remedy."""
+    return (
+        f"answer=$({question}\n) || true\n"
+        f'[ "$answer" = {shlex.quote(wanted)} ] || {{ echo "still: $answer" >&2; exit 1; }}'
     )
 
 

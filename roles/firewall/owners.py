@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Final, Literal
 
+from roles.firewall.settings import Egress
 from roles.forms import is_address
 from roles.mta.tls.policy import fetches_policies
 from roles.platforms import row
@@ -146,15 +147,16 @@ WAYS: Final = (
 
 def declared(gateway: Gateway) -> tuple[Way, ...]:
     """Return the ways out that the site has declared."""
-    return tuple(
-        Way(
-            about=each.reason,
-            users=lambda _g, each=each: (each.user,),  # type: ignore[misc]
-            ports=lambda _g, each=each: each.ports,  # type: ignore[misc]
-            protocols=(each.protocol,),
-            to=lambda _g, each=each: each.networks,  # type: ignore[misc]
-        )
-        for each in gateway.firewall.egress
+    return tuple(_of_site(each) for each in gateway.firewall.egress)
+
+
+def _of_site(each: Egress) -> Way:
+    return Way(
+        about=each.reason,
+        users=lambda _: (each.user,),
+        ports=lambda _: each.ports,
+        protocols=(each.protocol,),
+        to=lambda _: each.networks,
     )
 
 

@@ -1,7 +1,6 @@
 """Put the operating system's defences on a host."""
 
 import base64
-import shlex
 from collections.abc import Generator, Sequence
 
 from pyinfra import host
@@ -21,6 +20,7 @@ from roles.operations import (
     layer,
     packages_installed,
     shell,
+    still_so,
     unit_current,
 )
 from roles.parameters import parameters_set
@@ -177,9 +177,4 @@ def states_converged(
         return
     for remedy in dict.fromkeys(states[number][2] for number in differing):
         yield shell(remedy)
-    asked = "\n".join(
-        f"answer=$({states[number][0]}\n) || true\n"
-        f'[ "$answer" = {shlex.quote(states[number][1])} ] || {{ echo "still: $answer" >&2; exit 1; }}'
-        for number in differing
-    )
-    yield shell(asked)
+    yield shell("\n".join(still_so(states[number][0], states[number][1]) for number in differing))

@@ -18,12 +18,12 @@ RECIPIENTS: Final = "smtpd_recipient_restrictions"
 FIRST: Final = "/etc/postfix/relay_first.cidr"
 _INSIDE: Final = "permit_mynetworks"
 # smtpd_relay_before_recipient_restrictions came with it (its release notes).
-_ORDERED: Final = (3, 6)
+ORDERED: Final = (3, 6)
 
 
 def asked_first(gateway: Gateway) -> bool:
     """Say whether this gateway's Postfix looks at the recipients' list first."""
-    return row(gateway).postfix_release < _ORDERED
+    return row(gateway).postfix_release < ORDERED
 
 
 def lists(defences: Iterable[Defence], gateway: Gateway) -> dict[str, list[tuple[str, str]]]:

@@ -31,7 +31,7 @@ _HOST: Final = Path(__file__).with_name("host")
 DECLARED: Final = "/etc/bastide/updates.json"
 APT_FILE: Final = "/etc/apt/apt.conf.d/99bastide-updates"
 PINS: Final = "/etc/apt/preferences.d/bastide-updates.pref"
-# Older official signatures than these do not pass the gate.
+# Older official signatures than these are an alarm.
 DATABASE_HOURS: Final = 72
 _OWN: Final = (
     SERVICE,

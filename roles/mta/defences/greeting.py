@@ -10,8 +10,8 @@ from roles.mta.defences.dialogue import EHLO, MAIL, RCPT, REFUSED, TELLTALE
 _GREETING = r"(220-[\w.-]+ ESMTP\n)?220 [\w.-]+ ESMTP"
 _ANONYMOUS = rf"(?s)(?!421)\d{{3}}[ -](?!.*({TELLTALE})).*"
 # postconf(5) smtpd_command_filter, before smtpd_forbidden_commands and the header that stands for a command are looked
-# for: HELP is a NOOP, and what browsers and other strangers to SMTP say ends the session by another word.
-# What smtpd(8) makes of commands before it looks at them: a table of its own, for releases before 3.7 take none within main.cf.
+# for: HELP is a NOOP, and what browsers and other strangers to SMTP say ends the session by another word. A file, for releases before
+# 3.7 take no table within main.cf.
 COMMANDS = "/etc/postfix/commands.regexp"
 COMMAND_FILTER = """\
 # Written by Bastide; changes are undone by the next deploy. See smtpd_command_filter in postconf(5). mta.anonymous.

@@ -8,6 +8,7 @@ from roles.kinds import AccessEntry, HostAnswer, MainCf, Restriction, SendmailFe
 from roles.kinds.sendmail import asked
 from roles.mta.defences.dialogue import EHLO, MAIL, REFUSED, TAKEN
 from roles.mta.networks import access_keys
+from roles.mta.relaying import ORDERED
 from roles.mta.rules import Network
 from roles.settings import Gateway
 
@@ -77,7 +78,7 @@ DEFENCES = (
             # In front of all rules about recipients: none of them can open the relay, and strangers cannot have any address of
             # the world asked for.
             # What older releases have in its place: roles/mta/relaying.py.
-            MainCf("smtpd_relay_before_recipient_restrictions", "yes", since=(3, 6)),
+            MainCf("smtpd_relay_before_recipient_restrictions", "yes", since=ORDERED),
             # To these domains, and not from them: class R and a plain RELAY would believe the client's name in DNS.
             AccessEntry(_relayed),
             HostAnswer(
