@@ -68,9 +68,10 @@ class Updates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gate_seconds: Annotated[
         int,
         Meta(
-            ge=10,
+            ge=60,
             le=1800,
-            description="How long the services may take after an update until mail is filtered again; then it is taken back.",
+            description="How long the services may take after an update until mail is filtered again; then it is taken back. Not "
+            "less than filterd may take to end its sessions (45 s) and to start.",
         ),
     ] = 240
     install_minutes: Annotated[

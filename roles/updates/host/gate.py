@@ -320,18 +320,19 @@ class BusyError(Exception):
 
 
 @contextlib.contextmanager
-def holding(file: Path, lock: Path) -> Iterator[None]:
+def holding(file: Path, lock: Path, *, locked: bool = False) -> Iterator[None]:
     """Have mail on hold for the block; a hold that is there already is whoever's laid it, and stays.
 
     Meanwhile the lock of bastide-update is taken: no run begins that would take this hold for its own. Raises BusyError
-    where one has begun and has no hold yet.
+    where one has begun and has no hold yet. ``locked``: that run asks, and has the lock; its hold an administrator may have ended.
     """
     with locking(lock) as taken:
         if file.exists():
             yield
             return
         try:
-            fcntl.flock(taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not locked:
+                fcntl.flock(taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BusyError from error
         ours = f"{OWN}bastide-gate asks whether mail is filtered\n"
@@ -359,6 +360,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
     parser.add_argument("--snapshot", action="store_true", help="print what --before compares with alone")
     parser.add_argument("--before", type=Path, help="a file that --snapshot wrote")
+    parser.add_argument(
+        "--locked", action="store_true", help="bastide-update asks, and has the lock of a run"
+    )
     parser.add_argument("--wait", type=float, default=30.0, help="seconds until what fails has failed")
     given = parser.parse_args(arguments)
     if given.snapshot:
@@ -377,7 +381,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Told to end, it lets go of mail first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        with holding(HOLD, LOCK):
+        with holding(HOLD, LOCK, locked=given.locked):
             found = gated(declared, before, given.wait)
     except BusyError:
         print(

@@ -86,7 +86,7 @@ def gate(declared: Mapping[str, Any]) -> list[str]:
     """
     wait = declared["gate_seconds"]
     before = ("--before", str(SNAPSHOT)) if SNAPSHOT.exists() else ()
-    code, said = ran(GATE, "--json", "--wait", str(wait), *before, seconds=wait + 600)
+    code, said = ran(GATE, "--json", "--locked", "--wait", str(wait), *before, seconds=wait + 600)
     try:
         found = json.loads(said.strip().splitlines()[-1])
         failing = [f"{one['name']}: {one['seen']}" for one in found if not one["well"]]

@@ -322,7 +322,7 @@ _COMMANDS: Final = {
 # What asks nothing of the package manager; an administrator who lets mail flow does not wait for who holds it.
 _UNLOCKED: Final = ("sources", "status", "hold", "release", "shut", "watch")
 # With whoever is at work just now: a gate, a look at the disk.
-_PATIENCE_S: Final[Mapping[str, float]] = {"run": 900.0, "retry": 840.0}
+_PATIENCE_S: Final[Mapping[str, float]] = {"run": 900.0, "retry": 840.0, "resume": 120.0}
 
 
 @contextlib.contextmanager

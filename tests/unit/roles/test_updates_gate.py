@@ -202,3 +202,13 @@ def test_a_gate_removes_no_hold_but_its_own(tmp_path: Path) -> None:
     with gate.holding(file, tmp_path / "lock"):
         file.write_text("by hand\n")
     assert file.read_text() == "by hand\n"
+
+
+def test_a_run_asks_the_gate_also_when_an_administrator_has_ended_its_hold(tmp_path: Path) -> None:
+    """The run has the lock already; what the gate sends is still held, and mail flows behind it as before."""
+    file, lock = tmp_path / "hold", tmp_path / "lock"
+    with lock.open("w") as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+        with gate.holding(file, lock, locked=True):
+            assert file.exists()
+        assert not file.exists()
