@@ -360,9 +360,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
     parser.add_argument("--snapshot", action="store_true", help="print what --before compares with alone")
     parser.add_argument("--before", type=Path, help="a file that --snapshot wrote")
-    parser.add_argument(
-        "--locked", action="store_true", help="bastide-update asks, and has the lock of a run"
-    )
+    parser.add_argument("--locked", action="store_true", help="bastide-update asks, which has the lock")
     parser.add_argument("--wait", type=float, default=30.0, help="seconds until what fails has failed")
     given = parser.parse_args(arguments)
     if given.snapshot:
