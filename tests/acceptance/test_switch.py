@@ -92,7 +92,7 @@ def switched(mta: Mta, lab: LabState, wan: Outside, gateway: GatewayHost, tmp_pa
     with next_hop_down(lab):
         wanted = waiting(wan)
         old.run(old.mta.flush, check=False)
-        # A probe of verify(8) is in the queue for a moment too.
+        # What verify(8) asks the next hop may be in the queue for a moment too.
         deadline = time.monotonic() + PROBE_SECONDS
         while len(queue := old.queue()) != COUNT:
             assert time.monotonic() < deadline, queue
