@@ -22,6 +22,11 @@ PATIENCE = 12
 # Where sessions wait for a clamd that never answers, filterd is given 30 to end them; Sendmail's outlive its restart.
 DRAIN_PATIENCE = 45
 SENDERS = 4
+# A run that stands in the middle of a package whose postinst waits.
+BEGUN = (
+    "systemctl start --no-block bastide-update.service; "
+    "timeout 60 sh -c 'until pgrep -f [l]ibmail-spf-perl.postinst >/dev/null; do sleep 0.1; done'"
+)
 # A Sendmail that does not start holds its own package up for minutes.
 NIGHT_SECONDS = 420.0
 pytestmark = pytest.mark.skipif(SETTINGS.updates.which == "none", reason="this lab installs no updates")
@@ -292,8 +297,7 @@ def test_a_run_that_was_killed_is_finished(wan: Outside, gateway: GatewayHost) -
     """H14: kill -9 of dpkg and of us in the middle; mail stays on hold until the gate has passed, as it would after a boot."""
     slow = "printf '#!/bin/sh\\n[ ! -e /run/test-slow ] || sleep 60\\n' >$tree/DEBIAN/postinst; chmod 755 $tree/DEBIAN/postinst"
     killed = (
-        "systemctl start --no-block bastide-update.service; "
-        "timeout 60 sh -c 'until pgrep -f [l]ibmail-spf-perl.postinst >/dev/null; do sleep 0.1; done'; "
+        f"{BEGUN}; "
         "systemctl kill --signal=KILL bastide-update.service; rm /run/test-slow; "
         "timeout 30 sh -c 'while systemctl is-active -q bastide-update; do sleep 0.2; done'"
     )
@@ -318,14 +322,12 @@ def test_a_run_that_was_killed_is_finished(wan: Outside, gateway: GatewayHost) -
 def test_an_administrator_who_lets_mail_flow_meanwhile_is_heard(wan: Outside, gateway: GatewayHost) -> None:
     """P04: the run goes on and is judged by its gate, whose own messages are on hold; port 25 is open behind it."""
     slow = postinst("while [ -e /run/test-slow ]; do sleep 0.2; done")
-    released = (
-        "systemctl start --no-block bastide-update.service; "
-        "timeout 60 sh -c 'until pgrep -f [l]ibmail-spf-perl.postinst >/dev/null; do sleep 0.1; done'; "
-        "bastide-update release; rm /run/test-slow"
-    )
     arrived = len(gateway.received("Bastide's gate"))
     with offered(gateway, {"libmail-spf-perl": slow}), traffic(wan, gateway) as mail:
-        gateway.run(f"touch /run/test-slow; {released}")
+        gateway.run("touch /run/test-slow")
+        gateway.run(BEGUN)
+        assert held(gateway)
+        gateway.run("bastide-update release; rm /run/test-slow")
         assert night(gateway) == "success"
         assert version(gateway, "libmail-spf-perl").endswith("+bastide1")
         assert not held(gateway)
