@@ -69,8 +69,9 @@ DEFENCES = (
         sets=(
             HostAnswer(
                 subject="changes that nobody explains",
-                # What was found may have been undone since.
-                command=f"{COMMAND} findings >/dev/null 2>&1 || {COMMAND} check --dry >/dev/null 2>&1; echo $?",
+                # What was found may have been undone since. What stands is named in a report, not only counted.
+                command=f"said=$({COMMAND} findings 2>&1) || said=$({COMMAND} check --dry 2>&1) && echo 0 || "
+                '{ echo $?; echo "$said" | head -c 600; }',
                 matches="0",
                 refuted_by="2",
             ),
