@@ -33,7 +33,13 @@ _FOREIGN = (
         "`ssh_*`",
         "pyinfra's ssh connector: host name, port, user, key, known hosts. Always set strict host keys.",
     ),
-    ("`_*`", "pyinfra's global arguments, for instance `_sudo` for a login that is not root."),
+    (
+        "`_*`",
+        (
+            "pyinfra's global arguments, for instance `_sudo` and `_sudo_password` for a login that is not root; let a password come "
+            "from your environment or a vault."
+        ),
+    ),
     ("`audit_*`", "Where the audit stands, below."),
 )
 

@@ -11,10 +11,10 @@ import socket
 import sys
 from typing import Any, Final
 
-from pyinfra import state
 from pyinfra.api import DeployError, StringCommand
 from pyinfra.api.host import Host
-from pyinfra.connectors.util import make_unix_command_for_host
+
+from roles.connection import way
 
 # A revert (roles/history/revert.sh) takes it too.
 LOCK: Final = "/run/bastide-run.lock"
@@ -41,15 +41,13 @@ def alone(host: Host) -> None:
     client = getattr(host.connector, "client", None)
     if "--dry" in sys.argv or client is None:
         return
-    command = make_unix_command_for_host(
-        state,
-        host,
-        StringCommand("sh", "-c", shlex.quote(holding(f"{getpass.getuser()} on {socket.gethostname()}"))),
-        **_as_root(host),
-    )
+    script = shlex.quote(holding(f"{getpass.getuser()} on {socket.gethostname()}"))
+    prompted = host.connector_data.get("prompted_sudo_password") or ""
+    there = way(StringCommand("sh", "-c", script), _as_root(host), prompted)
     channel = client.get_transport().open_session()
     channel.settimeout(_ANSWER_SECONDS)
-    channel.exec_command(command.get_raw_value())
+    channel.exec_command(there.command)
+    channel.sendall(there.first)
     answer = _line(channel)
     if answer == "held":
         _HELD[host.name] = channel

@@ -6,6 +6,7 @@ from pyinfra.api import DeployError
 from pyinfra.api.host import Host
 from pyinfra.facts.server import LinuxDistribution
 
+from roles.connection import quietly
 from roles.errors import SettingError
 from roles.filterd.wheelhouse import release, wheelhouse
 from roles.platforms import EL_9, PLATFORMS, Platform
@@ -13,11 +14,12 @@ from roles.settings import Gateway
 
 
 def prepared(host: Host) -> tuple[Gateway, Platform]:
-    """Return the host's settings and platform, with its connection made quick.
+    """Return the host's settings and platform, with its connection made quick, and silent of passwords.
 
     Raises DeployError, before anything on the host is changed, for a setting that cannot be used, a platform that
     Bastide does not know, or a wheelhouse that was not built.
     """
+    quietly(host)
     _without_delay(host)
     try:
         # First what the host is: what cannot be deployed to is not told of its settings.

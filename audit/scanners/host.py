@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from audit.probes.host import ssh_options
+from audit.probes.login import Login
 from audit.scanners.errors import ScanError
 from audit.target import Target
 
@@ -18,19 +18,16 @@ _ADDED: Final = f"{FOLDER}/packages"
 
 
 class Scanned:
-    """One gateway, reached as pyinfra and the audit reach it: by ssh, with a host key that is known, as root or by sudo."""
+    """One gateway, with what a scanner needs there."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self._argv = _way(target)
+        self._login = Login(target)
 
     def run(self, script: str, *, stdin: bytes = b"") -> str:
         """Run a shell script as root and return its standard output; ScanError says what it said when it failed."""
-        quoted = f"sh -c {shlex.quote(script)}"
-        command = f"sudo -n {quoted}" if self.target.data.get("_sudo") else quoted
-        argv = [*self._argv, command] if self._argv else ["sh", "-c", command]
         try:
-            done = subprocess.run(argv, input=stdin, capture_output=True, check=False, timeout=SCRIPT_SECONDS)
+            done = self._login.run(script, stdin=stdin, seconds=SCRIPT_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise ScanError(f"{self.target.name}: no end of a scan within {SCRIPT_SECONDS} s") from error
         if done.returncode != 0:
@@ -71,16 +68,3 @@ class Scanned:
             '*) set -- "$@" $p ;; esac; done; '
             f'[ $# = 0 ] || dpkg --purge "$@" >/dev/null || exit 1; rm -rf {FOLDER}'
         )
-
-
-def _way(target: Target) -> list[str]:
-    """Return the ssh command to which a remote command is appended; nothing for this machine itself."""
-    if target.name == "@local":
-        return []
-    data = target.data
-    user = f"{data['ssh_user']}@" if data.get("ssh_user") else ""
-    return [
-        *("ssh", *ssh_options(target), "-p", str(data.get("ssh_port") or 22)),
-        *(("-i", str(data["ssh_key"]), "-o", "IdentitiesOnly=yes") if data.get("ssh_key") else ()),
-        f"{user}{target.ssh_address}",
-    ]

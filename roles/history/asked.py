@@ -6,9 +6,11 @@ from pathlib import Path
 
 from pyinfra import host
 
+from roles.connection import quietly
 from roles.history.asking import ANSWERS, COMMAND
 from roles.operations import ShellAnswer
 
+quietly(host)
 # The fact leaves the exit code out, so it stands behind what was said.
 _said = host.get_fact(ShellAnswer, command=f"( {os.environ[COMMAND]} ) 2>&1; echo $?")
 Path(os.environ[ANSWERS], f"{host.name.replace('/', '_')}.json").write_text(

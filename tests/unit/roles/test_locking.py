@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
-from pyinfra.api import DeployError, StringCommand
+from pyinfra.api import DeployError
 
 from roles import locking
 from roles.locking import LOCK, alone, holding
@@ -81,6 +81,11 @@ class Client:
     def __init__(self, command: str) -> None:
         self.command = command
         self.asked = 0
+        self.text = ""
+        self.typed = b""
+
+    def sendall(self, typed: bytes) -> None:
+        self.typed += typed
 
     def get_transport(self) -> Self:
         return self
@@ -92,7 +97,7 @@ class Client:
         del seconds
 
     def exec_command(self, text: str) -> None:
-        del text
+        self.text = text
         self.asked += 1
         done = subprocess.run(["sh", "-c", self.command], capture_output=True, check=False)
         out, errors = BytesIO(done.stdout), BytesIO(done.stderr)
@@ -104,9 +109,8 @@ class Client:
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(locking, "make_unix_command_for_host", lambda *_a, **_k: StringCommand("x"))
     monkeypatch.setattr(locking, "_HELD", {})
-    return SimpleNamespace(name="gw", data={}, connector=SimpleNamespace(client=None))
+    return SimpleNamespace(name="gw", data={}, connector_data={}, connector=SimpleNamespace(client=None))
 
 
 def test_a_run_keeps_what_holds_the_lock(host: Any) -> None:
@@ -142,12 +146,10 @@ def test_a_revert_takes_the_same_lock() -> None:
     assert f"\nRUN={LOCK}\n" in text
 
 
-def test_it_becomes_root_as_the_inventory_says(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(
-        locking, "make_unix_command_for_host", lambda *_a, **given: asked.update(given) or StringCommand("x")
-    )
-    host.data = {"_sudo": True, "_sudo_password": "x", "hostname": "mx1", "_parallel": 1}
-    host.connector.client = Client("echo held")
+def test_it_becomes_root_as_the_inventory_says(host: Any) -> None:
+    host.data = {"_sudo": True, "_sudo_password": "pass word", "hostname": "mx1", "_parallel": 1}
+    host.connector.client = client = Client("echo held")
     alone(host)
-    assert asked == {"_sudo": True, "_sudo_password": "x"}
+    assert client.typed == b"pass word\n"
+    assert "sudo -A -k" in client.text
+    assert "pass word" not in client.text
