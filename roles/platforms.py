@@ -212,6 +212,7 @@ DEBIAN_13 = replace(
     ),
 )
 
+_OF_EL = "What EL's own installer brings was not seen yet, so it cannot be told from what somebody has added."
 _PAM = "PAM's files are authselect(8)'s here, and Bastide does not drive that yet."
 _SELINUX = "SELinux stands in AppArmor's place here: sandbox.selinux."
 
@@ -285,6 +286,8 @@ EL_9 = Platform(
         "/etc/ssh/ssh_host_*_key": ("600 root root", "640 root ssh_keys"),
     },
     lacks={
+        "hardening.declared-packages": _OF_EL,
+        "hardening.declared-units": _OF_EL,
         "hardening.grub-password": "The password of grub2-setpassword(8) is not set by Bastide yet.",
         "hardening.password-history": _PAM,
         "hardening.password-quality": _PAM,

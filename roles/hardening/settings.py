@@ -15,6 +15,11 @@ Level = Literal["lax", "moderate", "paranoid"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+# With the patterns of glob(7).
+_PACKAGE = re.compile(r"[a-z0-9*?][a-z0-9+.*?-]*")
+_UNIT = re.compile(r"[\w@:.*?-]{1,255}")
+# Why something is there that the gateway does not need.
+Reason = Annotated[str, Meta(pattern=r"\S", max_length=300)]
 _HOST = re.compile(r"[A-Za-z0-9.:-]{1,253}")
 # grub-mkpasswd-pbkdf2(1) writes it: algorithm, rounds, salt, hash.
 _GRUB_HASH = re.compile(r"grub\.pbkdf2\.sha512\.\d{4,7}\.[0-9A-F]{32,256}\.[0-9A-F]{128}")
@@ -58,6 +63,20 @@ class Hardening(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[str, ...],
         Meta(description="Packages that stay although a gateway has no use for them."),
     ] = ()
+    packages: Annotated[
+        dict[str, Reason],
+        Meta(
+            description="Packages that you have installed beside the gateway, by name or pattern (glob), each with its reason: "
+            '`{"tcpdump": "we look at faults of the network here"}`. Others that nobody needs are found by the audit.'
+        ),
+    ] = {}
+    units: Annotated[
+        dict[str, Reason],
+        Meta(
+            description="Units and scripts of /etc/init.d of your own that start by themselves, by name or pattern (glob), each with its "
+            'reason: `{"node-exporter.service": "our monitoring asks it"}`. Others that no package brought are found by the audit.'
+        ),
+    ] = {}
     time_servers: Annotated[
         tuple[str, ...],
         Meta(
@@ -75,7 +94,7 @@ class Hardening(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = ""
     left_out: Annotated[
-        dict[str, Annotated[str, Meta(pattern=r"\S", max_length=300)]],
+        dict[str, Reason],
         Meta(
             description="Defences of this layer that the host is not to have, each by its id with your reason: "
             '`{"hardening.ssh-own-keys": "our authority signs the administrators\' keys"}`. The audit names them as not '
@@ -91,9 +110,7 @@ def hardening_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
     for group in own.ssh_groups:
         if not _NAME.fullmatch(group):
             yield "hardening.ssh_groups", f"{group!r} is not a group's name"
-    for package in own.keep_packages:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", package):
-            yield "hardening.keep_packages", f"{package!r} is not a package's name"
+    yield from _bad_names(own)
     for server in own.time_servers:
         if not _HOST.fullmatch(server):
             yield "hardening.time_servers", f"{server!r} is neither a host name nor an address"
@@ -106,6 +123,16 @@ def hardening_problems(gateway: "Gateway") -> Iterator[tuple[str, str]]:
             "hardening.grub_password",
             "it is not what grub-mkpasswd-pbkdf2 prints; run it and copy from grub.pbkdf2. on",
         )
+
+
+def _bad_names(own: Hardening) -> Iterator[tuple[str, str]]:
+    for package in own.keep_packages:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", package):
+            yield "hardening.keep_packages", f"{package!r} is not a package's name"
+    for setting, names, form in (("packages", own.packages, _PACKAGE), ("units", own.units, _UNIT)):
+        for name in names:
+            if not form.fullmatch(name):
+                yield f"hardening.{setting}", f"{name!r} is neither a name nor a pattern of names"
 
 
 def _unknown_defences(left_out: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """What belongs to the machine below the gateway: its console, disks, and what of it was there before a deploy came."""
 
+from roles.hardening.defences.declared import INSTALLED, STARTED
 from roles.hardening.homes import NOT_THEIRS
 from roles.hardening.settings import LEVELS
 from roles.kinds import HostAnswer, Listeners
@@ -14,6 +15,10 @@ _SEPARATE = ("/home", "/tmp", "/var", "/var/log", "/var/tmp")  # noqa: S108 - th
 
 def _root_locked(gateway: Gateway) -> bool:
     return LEVELS.index(gateway.hardening_level) >= LEVELS.index("moderate")
+
+
+def _declared_at(gateway: Gateway) -> bool:
+    return "hardening.declared-packages" not in row(gateway).lacks
 
 
 TASKS = (
@@ -74,6 +79,26 @@ TASKS = (
         how="For each port that is named: `ss -ltnup` on the host says whose it is; `systemctl disable --now UNIT`, or remove its package.",
         asks=Listeners(others_only=True),
         defence="firewall.agreement",
+    ),
+    Task(
+        id="machine.packages",
+        title="Each package of your own is declared",
+        why="What a machine had before a deploy came, or got since, is kept new and remembered by nobody but you.",
+        how="For each package that is named: remove it, or write it with your reason into `hardening.packages`; `apt-cache rdepends "
+        "--installed PACKAGE` says what needs it.",
+        asks=INSTALLED,
+        when=_declared_at,
+        defence="hardening.declared-packages",
+    ),
+    Task(
+        id="machine.units",
+        title="Each unit of your own that starts by itself is declared",
+        why="A unit that no package brought and nobody knows may be how somebody comes back after a reboot.",
+        how="For each unit that is named: `systemctl cat UNIT` says what it runs; `systemctl disable --now UNIT`, or write it with your "
+        "reason into `hardening.units`.",
+        asks=STARTED,
+        when=_declared_at,
+        defence="hardening.declared-units",
     ),
     Task(
         id="machine.passwords",

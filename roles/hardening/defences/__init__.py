@@ -4,6 +4,7 @@ from roles.defence import Defence
 from roles.hardening.defences import (
     accounts,
     boot,
+    declared,
     files,
     kernel,
     logins,
@@ -25,6 +26,7 @@ DEFENCES: tuple[Defence, ...] = (
     *logins.DEFENCES,
     *files.DEFENCES,
     *software.DEFENCES,
+    *declared.DEFENCES,
     *boot.DEFENCES,
     *logs.DEFENCES,
 )
