@@ -14,6 +14,7 @@ import msgspec
 from lab import access, ca, disk, hosts, image, machines, mirror, network, state
 from lab.el import repository, rootfs
 from lab.errors import LabError
+from lab.limits import check_watches
 from lab.plan import CONTAINER, MOST_LABS, VM, Host, LabState, check_name, check_platform, plan_lab
 from lab.platforms import DEBIAN12, lab_platform
 from lab.progress import say, step
@@ -51,6 +52,8 @@ def up(name: str, *, gateways: int, kind: str = CONTAINER, platform: str = DEBIA
         if _traces(name):
             with step(f"remove what is left of lab {name!r}"):
                 _remove(name)
+        # The world and the mail server are containers too.
+        check_watches(2 + (gateways if kind == CONTAINER else 0))
         packages = build_cache(kind, platform)
         try:
             return _make(name, gateways=gateways, kind=kind, platform=platform, packages=packages)
