@@ -8,6 +8,7 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api import FileDownloadCommand, FileUploadCommand, FunctionCommand, StringCommand, operation
 
+from roles.connection import quietly
 from roles.integrity import copies
 from roles.integrity.paths import FILES
 from roles.integrity.programs import program
@@ -50,6 +51,7 @@ def _answered(answers: Path, said: BytesIO, seen: dict[str, BytesIO]) -> None:
     (answers / "said").write_bytes(said.getvalue())
 
 
+quietly(host)
 _data: dict[str, object] = host.data.dict()  # type: ignore[no-untyped-call] # pyinfra leaves it untyped
 _gateway = Gateway.of(_data)
 looked(

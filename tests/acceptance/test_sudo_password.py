@@ -77,7 +77,9 @@ def test_its_password_is_in_no_processs_command(lab: LabState, gateway: GatewayH
         # What the sampler is there to find, it finds.
         gateway.run("sh -c 'sleep 1; :' horse")
         unchanged(deploy("apply", str(inventory), lab=lab.name))
-        assert deploy("drift", str(inventory), lab=lab.name).returncode == 0
+        for look in ("drift", "integrity"):
+            done = deploy(look, str(inventory), lab=lab.name)
+            assert done.returncode == 0, done.stdout + done.stderr
     bait = [words for words in seen if "sleep 1; :" in words]
     assert bait
     assert seen == bait

@@ -1,6 +1,8 @@
 """A password goes by the command's input, and the command that travels does not have it."""
 
+import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,11 @@ from roles.becoming import by_su, by_sudo
 from roles.connection import way
 from roles.errors import SettingError
 
+ROOT = Path(__file__).parents[3]
+# What a file has a host asked or told while it is run, and not by a function.
+ASKED = re.compile(
+    r"^(?:[a-z_][^=(\"\n]*= )?[a-z_]+(?:\(host\)|\.host\b|\.data\b|\.get_fact\b).*", re.MULTILINE
+)
 TYPED = "s3cret 'and' \"more\" \\n $HOME"
 
 
@@ -73,3 +80,17 @@ def test_what_is_given_behind_it_is_the_commands_own_input() -> None:
 def test_a_password_of_two_lines_is_refused(by: Any) -> None:
     with pytest.raises(SettingError, match="is one line"):
         by("true", "one\ntwo")
+
+
+def test_each_file_that_pyinfra_runs_keeps_passwords_out_of_its_commands() -> None:
+    """Its first word to the host: whatever is asked before that would go by pyinfra's own connection."""
+    first = {
+        path.name: lines[0]
+        for path in (ROOT / "deploy.py", *(ROOT / "roles").rglob("*.py"))
+        if (lines := ASKED.findall(path.read_text()))
+    }
+    assert first == {
+        "asked.py": "quietly(host)",
+        "deploy.py": "gateway, platform = prepared(host)",
+        "replayed.py": "quietly(host)",
+    }
