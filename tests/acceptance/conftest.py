@@ -7,6 +7,7 @@ BASTIDE_ACCEPT_LAB names a lab that is up and deployed already: then that one is
 
 import os
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
@@ -67,6 +68,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove what workers side by side have left that were told to end, and were not given the time for it."""
     if config.getoption("numprocesses", default=None):
         swept("accept")
+
+
+# useradd(8) and the like keep the former files beside, so that an account which went again has left something nobody explains.
+_ACCOUNTS: Final = "/etc/{passwd,group,shadow,gshadow,subuid,subgid}{,-} /etc/security/opasswd{,.old}"
+_KEPT: Final = "/var/cache/accounts-of-a-test.tar"
+
+
+@pytest.fixture(scope="module")
+def accounts(gateway: GatewayHost) -> Iterator[None]:
+    """Put the files of accounts back at a module's end, as they were."""
+    gateway.run(f"bash -c 'umask 077; tar -cPf {_KEPT} --ignore-failed-read {_ACCOUNTS} 2>/dev/null'")
+    yield
+    late = f"for f in {_ACCOUNTS}; do tar -tPf {_KEPT} | grep -qx $f || rm -f $f; done"
+    gateway.run(f"bash -c 'set -e; tar -xpPf {_KEPT}; {late}; rm {_KEPT}'")
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,8 @@ from tests.acceptance.test_deploy import varied
 
 # Long, of three kinds and in no dictionary: what hardening.password-quality asks for.
 GOOD, OTHER = "Quiet-Harbour-61-Lantern", "Seven-Kites-44-Over-Hedges"
+pytestmark = pytest.mark.usefixtures("accounts")
+
 PEOPLE = ("amy", "bea", "cid")
 ADMINS = row(SETTINGS).group("sudo")
 WRITABLE = [f"/{each}" for each in ("tmp", "var/tmp", "dev/shm")]

@@ -37,7 +37,10 @@ GONE: Final = (
 THERE: Final = f"dpkg-query -W -f='${{db:Status-Abbrev}} ${{Package}}\\n' {' '.join(name for name, *_ in PACKAGES)} 2>/dev/null || true"
 MODES: Final = "stat -c '%a %n' / /srv '/srv/sftp root'"
 
-pytestmark = pytest.mark.skipif(not PLATFORM.startswith("debian"), reason="its packages are Debian's")
+pytestmark = [
+    pytest.mark.skipif(not PLATFORM.startswith("debian"), reason="its packages are Debian's"),
+    pytest.mark.usefixtures("accounts"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,8 @@ from tests.acceptance.policy import policy
 from tests.acceptance.scored import SCORED
 from tests.acceptance.test_failure import READY, STOPPED
 
+pytestmark = pytest.mark.usefixtures("accounts")
+
 SPAMD = row(SETTINGS).user("debian-spamd")
 ALICE = "alice@sender.example"
 _WORDS = SCORED["gtube"].partition(b"\r\n\r\n")[2]
