@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from audit.samples import EICAR
 from lab.plan import LabState
 from tests.acceptance.desk import FILTERD, LEDGER, STORE, content, entries, good, said
@@ -14,6 +16,8 @@ from tests.acceptance.labs import INVENTORY, deploy, unchanged
 from tests.acceptance.letters import PLAIN, attachment, delivered, letter, mark, send
 from tests.acceptance.outside import Outside, seen_from
 from tests.acceptance.test_deploy import varied
+
+pytestmark = pytest.mark.usefixtures("accounts")
 
 KEY = "/etc/filterd/store.key"
 METRICS = 9464
