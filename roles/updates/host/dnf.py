@@ -262,15 +262,22 @@ def kept(name: str, package: Package) -> Path | None:
     """
     target = KEPT / _file_name(name, package)
     full = f"{_bare(name, package.architecture)}-{package.version}.{package.architecture}"
-    if not target.exists():
-        ran("dnf", "-q", "download", "--destdir", str(KEPT), full, seconds=_FETCH_S)
-    digest = ("--qf", "%{SHA256HEADER}\\n")
-    code, said = ran("rpm", "-qp", "--nosignature", *digest, str(target))
-    known = ran("rpm", "-q", *digest, full)[1].split()
-    if code or said.split()[-1:] != known[-1:] or ran("rpmkeys", "-K", "--nosignature", str(target))[0]:
+    for fetched in (False, True):
+        if fetched:
+            ran("dnf", "-q", "download", "--destdir", str(KEPT), full, seconds=_FETCH_S)
+        if _same(target, full):
+            return target
         target.unlink(missing_ok=True)
-        return None
-    return target
+    return None
+
+
+def _same(file: Path, full: str) -> bool:
+    """Whether a file is whole, and what the package that is here was installed from."""
+    digest = ("--qf", "%{SHA256HEADER}\\n")
+    code, said = ran("rpm", "-qp", "--nosignature", *digest, str(file))
+    known = ran("rpm", "-q", *digest, full)[1].split()
+    same = not code and said.split()[-1:] == known[-1:]
+    return same and not ran("rpmkeys", "-K", "--nosignature", str(file))[0]
 
 
 def tidied(stays: Mapping[str, Change], now: Mapping[str, Package]) -> None:
