@@ -114,9 +114,10 @@ def installed() -> dict[str, Package]:
 def _unfinished() -> str:
     """Return the number of dnf's last transaction where it did not end and nobody has dealt with it, or ""."""
     said = ran("dnf", "-q", "-C", "history", "info", "last")[1]
-    known = dict(re.findall(r"^(Transaction ID|End time) *: *(\S*)", said, re.MULTILINE))
-    number = known.get("Transaction ID", "")
-    if not number or known.get("End time"):
+    known = dict(re.findall(r"^(Transaction ID|End time) *: *(.*)$", said, re.MULTILINE))
+    number = known.get("Transaction ID", "").strip()
+    # One that was killed has ended at the beginning of time, by dnf's books; that is 1969 west of Greenwich.
+    if not number or not re.search(r"\b(1970|1969)\b", known.get("End time", "1970")):
         return ""
     return "" if read(_DEALT_WITH).get("transaction") == number else number
 
