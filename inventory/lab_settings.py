@@ -92,7 +92,7 @@ def settings(*, hostname: str, next_hop: str, administration: str) -> dict[str, 
             "report_address": "tls-reports@bastide.example",
         },
         # The lab's mirror stands for both of the distribution's; clamd is there in seconds with what few signatures it has.
-        "updates": {"origins": ["origin=bastide-lab"], "gate_seconds": 60},
+        "updates": {"origins": ["origin=bastide-lab", "repo=lab"], "gate_seconds": 60},
         "clamav_official_databases": False,
         "clamav_extra_databases": ["http://data.bastide.example/clamav/bastide-lab.ndb"],
     }

@@ -35,11 +35,6 @@ ABSENT: Final[Mapping[str, tuple[Absent, ...]]] = {
             why="neither EL 9 nor EPEL has the daemon that fetches policies",
         ),
         Absent(
-            setting="updates.which",
-            allowed=("none",),
-            why="the nightly updates and their gate know apt alone as yet",
-        ),
-        Absent(
             setting="integrity.engine",
             allowed=("none",),
             why="what explains changes of files knows dpkg alone as yet",

@@ -235,6 +235,8 @@ EL_9 = Platform(
         "spamassassin": ("perl-Mail-SPF", "spamassassin"),
         "filterd": ("libarchive", "python3.11"),
         "reports": ("postfix-perl-scripts",),
+        # `dnf download` and needs-restarting; what bars versions.
+        "updates": ("dnf-plugins-core", "python3-dnf-plugin-versionlock"),
     },
     parts={"tls": ("ca-certificates", "openssl"), "remote-log": ("rsyslog", "rsyslog-gnutls")},
     mta={"postfix": ("postfix", "postfix-ldap", "postfix-lmdb", "postfix-pcre"), "sendmail": ()},
@@ -298,7 +300,6 @@ EL_9 = Platform(
         "queue.",
         "integrity": "What explains changes of files knows dpkg alone as yet, so nothing is compared here.",
         "sandbox.apparmor": _SELINUX,
-        "updates": "The nightly updates and their gate know apt alone as yet: dnf is yours to run.",
     },
     privileged=(
         *("/usr/libexec/dbus-1/dbus-daemon-launch-helper", "/usr/sbin/pam_timestamp_check"),

@@ -1,9 +1,11 @@
 """The nightly updates' defences."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from roles.defence import Defence
-from roles.kinds import FileMode, HostAnswer, UnitOption
+from roles.kinds import FileMode, HostAnswer, UnitOption, Value
+from roles.platforms import row
 
 HOME: Final = "/var/lib/bastide-updates"
 PROGRAMS: Final = "/usr/local/sbin"
@@ -17,6 +19,43 @@ REBOOT_TIMER: Final = "bastide-reboot.timer"
 WATCH_SERVICE: Final = "bastide-watch.service"
 WATCH_TIMER: Final = "bastide-watch.timer"
 DOOR_SERVICE: Final = "bastide-door.service"
+# What else may update on a host with dnf.
+OTHERS: Final = (
+    "'dnf-automatic*.timer' dnf5-automatic.timer yum-cron.service packagekit-offline-update.service"
+)
+# What a host is asked, by its package manager, and how it answers.
+_ALONE: Final = {
+    "apt": ("apt-config dump APT::Periodic::Enable", r'APT::Periodic::Enable "0";'),
+    "dnf": (
+        f"systemctl list-unit-files --state=enabled --no-legend {OTHERS} | grep -c . || true",
+        "0",
+    ),
+}
+_KEEPS: Final = {
+    "apt": ("apt-config dump APT::Keep-Downloaded-Packages", r'APT::Keep-Downloaded-Packages "true";'),
+    "dnf": ("dnf -q download --help >/dev/null 2>&1 && echo fetches", "fetches"),
+}
+_BARS: Final = {
+    "apt": ("readlink /etc/apt/preferences.d/bastide-updates.pref", f"{HOME}/preferences"),
+    "dnf": (
+        "sed -n 's/^locklist *= *//p' /etc/dnf/plugins/versionlock.conf",
+        "/etc/dnf/plugins/versionlock.list",
+    ),
+}
+
+
+def _asked(by: Mapping[str, tuple[str, str]]) -> tuple[Value, Value]:
+    """Return a question and the pattern of its answer, each by the gateway's package manager."""
+    return (
+        lambda gateway: by[row(gateway).manager.name][0],
+        lambda gateway: by[row(gateway).manager.name][1],
+    )
+
+
+def _answer(subject: str, by: Mapping[str, tuple[str, str]], refuted_by: str) -> HostAnswer:
+    command, matches = _asked(by)
+    return HostAnswer(subject=subject, command=command, matches=matches, refuted_by=refuted_by)
+
 
 DEFENCES = (
     Defence(
@@ -29,12 +68,7 @@ DEFENCES = (
             UnitOption(unit=TIMER, option="UnitFileState", value="enabled"),
             # Of the last night's; one that has not run yet has not failed.
             UnitOption(unit=SERVICE, option="Result", value="success"),
-            HostAnswer(
-                subject="the distribution's own timers have nothing to do",
-                command="apt-config dump APT::Periodic::Enable",
-                matches=r'APT::Periodic::Enable "0";',
-                refuted_by='APT::Periodic::Enable "1";',
-            ),
+            _answer("the distribution's own timers have nothing to do", _ALONE, 'APT::Periodic::Enable "1";'),
         ),
         unseen="Which versions run no stranger is told; the acceptance tests give the gateway a newer package.",
         weight=9,
@@ -42,7 +76,7 @@ DEFENCES = (
     Defence(
         id="updates.security-source",
         title="A repository is asked that gives out what is to be installed",
-        why="Without the line for it in sources.list nothing is ever newer, and each night succeeds.",
+        why="Without the line that names it nothing is ever newer, and each night succeeds.",
         rows=("H14",),
         sets=(
             HostAnswer(
@@ -126,18 +160,8 @@ DEFENCES = (
         why="The distribution's servers have the newest version alone: what was there before is gone unless it was kept.",
         rows=("H15",),
         sets=(
-            HostAnswer(
-                subject="apt keeps what it has installed",
-                command="apt-config dump APT::Keep-Downloaded-Packages",
-                matches=r'APT::Keep-Downloaded-Packages "true";',
-                refuted_by='APT::Keep-Downloaded-Packages "false";',
-            ),
-            HostAnswer(
-                subject="what apt reads of versions that were taken back",
-                command="readlink /etc/apt/preferences.d/bastide-updates.pref",
-                matches=f"{HOME}/preferences",
-                refuted_by="/dev/null",
-            ),
+            _answer("what is installed can be kept", _KEEPS, 'APT::Keep-Downloaded-Packages "false";'),
+            _answer("what the package manager reads of versions that were taken back", _BARS, "/dev/null"),
         ),
         unseen="Which packages are kept is seen from the host alone; the acceptance tests have some taken back.",
     ),

@@ -14,8 +14,8 @@ _REBOOT = Meta(
     pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]\Z",
     description="Time of day, by the gateway's clock, of a reboot that updates ask for.",
 )
-# Debian Policy 5.6.1: what a package's name is made of.
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+# What a package's name is made of: Debian Policy 5.6.1, and RPM's.
+_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]+")
 _ORIGIN = re.compile(r"[a-z]+=[^,\"';{}\s]+(,[a-z]+=[^,\"';{}\s]+)*")
 
 
@@ -45,7 +45,8 @@ class Updates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[str, ...],
         Meta(
             description="Repositories beside the distribution's whose updates are installed too, as unattended-upgrades "
-            "writes them: `origin=Example,suite=stable`."
+            "writes them: `origin=Example,suite=stable`; where there is dnf, by their ids: `repo=example`. A host takes those in its "
+            "own words."
         ),
     ] = ()
     delay_hours: Annotated[
@@ -94,5 +95,5 @@ def update_problems(settings: Updates) -> Iterator[tuple[str, str]]:
         if not _ORIGIN.fullmatch(origin):
             yield (
                 "updates.origins",
-                f"{origin!r} is not a list of name=value with commas between; write it like origin=Example,suite=stable",
+                f"{origin!r} is not a list of name=value with commas between; write it like origin=Example,suite=stable or repo=example",
             )

@@ -1,10 +1,16 @@
-"""Newer packages for the gateway: made on it of those that it has, in a repository of files that apt takes for the lab's mirror."""
+"""Newer packages for the gateway: made on it of those that it has, in a repository of files that it takes for the lab's mirror.
+
+`$tree/DEBIAN/postinst`, where a change writes one, is what runs once the package is unpacked, also of an RPM.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from tests.acceptance.gateway import GatewayHost
+from roles.managers import APT
+from roles.platforms import row
+from tests.acceptance import newer_rpm
+from tests.acceptance.gateway import SETTINGS, GatewayHost
 
 _REPOSITORY: Final = "/srv/test-updates"
 _LIST: Final = "/etc/apt/sources.list.d/zz-test.list"
@@ -46,7 +52,7 @@ indexed() {{
 
 
 @contextmanager
-def offered(gateway: GatewayHost, changes: Mapping[str, str]) -> Iterator[None]:
+def _of_apt(gateway: GatewayHost, changes: Mapping[str, str]) -> Iterator[None]:
     """Offer a newer version of each package for the block, its tree changed by a script that finds it in ``$tree``.
 
     Afterwards the gateway has its old versions again, whatever became of the new ones.
@@ -58,7 +64,7 @@ def offered(gateway: GatewayHost, changes: Mapping[str, str]) -> Iterator[None]:
             f"taken_apart {name}; put_together ''\ntaken_apart {name}\n{change}\nput_together +bastide1\n"
         )
     script += f"indexed\necho 'deb [trusted=yes] file:{_REPOSITORY} ./' >{_LIST}\n"
-    before = {name: version(gateway, name) for name in changes}
+    before = {name: _version_by_apt(gateway, name) for name in changes}
     timers = "systemctl list-units --type=timer --state=active --plain --no-legend | cut -d' ' -f1"
     active = " ".join(gateway.run(timers).split())
     gateway.run(script)
@@ -76,8 +82,14 @@ def offered(gateway: GatewayHost, changes: Mapping[str, str]) -> Iterator[None]:
         )
 
 
-def version(gateway: GatewayHost, name: str) -> str:
+def _version_by_apt(gateway: GatewayHost, name: str) -> str:
     """Return the version of a package that is installed and configured, or ""."""
     return gateway.run(
         f"dpkg-query -W -f '${{db:Status-Status}} ${{Version}}' {name} | sed -n 's/^installed //p'"
     )
+
+
+# By the platform's package manager.
+_APT: Final = row(SETTINGS).manager is APT
+offered = _of_apt if _APT else newer_rpm.offered
+version = _version_by_apt if _APT else newer_rpm.version

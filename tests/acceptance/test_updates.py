@@ -14,6 +14,7 @@ from tests.acceptance.gateway import SETTINGS, GatewayHost
 from tests.acceptance.newer import offered, version
 from tests.acceptance.outside import Outside
 from tests.acceptance.test_failure import sample
+from tests.acceptance.wares import WARES
 
 HOLD = "/var/lib/bastide-updates/hold"
 DECLARED = "/etc/bastide/updates.json"
@@ -22,28 +23,15 @@ PATIENCE = 12
 # Where sessions wait for a clamd that never answers, filterd is given 30 to end them; Sendmail's outlive its restart.
 DRAIN_PATIENCE = 45
 SENDERS = 4
-# A run that stands in the middle of a package whose postinst waits.
+# A run that stands in the middle of a package whose script says so and waits.
+SAYS = "touch /run/test-begun"
 BEGUN = (
-    "systemctl start --no-block bastide-update.service; "
-    "timeout 60 sh -c 'until pgrep -f [l]ibmail-spf-perl.postinst >/dev/null; do sleep 0.1; done'"
+    "rm -f /run/test-begun; systemctl start --no-block bastide-update.service; "
+    "timeout 60 sh -c 'until [ -e /run/test-begun ]; do sleep 0.1; done'"
 )
 # A Sendmail that does not start holds its own package up for minutes.
 NIGHT_SECONDS = 420.0
 pytestmark = pytest.mark.skipif(SETTINGS.updates.which == "none", reason="this lab installs no updates")
-
-BROKEN = "printf '#!/bin/sh\\nexit 1\\n' >$tree"
-# What breaks the MTA, and what of the same source goes with it.
-MTAS = {
-    "postfix": {
-        "postfix": f"{BROKEN}/usr/lib/postfix/sbin/master",
-        **dict.fromkeys(("postfix-ldap", "postfix-lmdb", "postfix-pcre"), "true"),
-    },
-    "sendmail": {
-        "sendmail-bin": f"{BROKEN}/usr/libexec/sendmail/sendmail",
-        **dict.fromkeys(("sendmail-base", "sendmail-cf"), "true"),
-    },
-}
-
 
 # What an update may do to an MTA's configuration, so that it asks no filter any more, and what puts it right.
 UNASKED = {
@@ -51,22 +39,6 @@ UNASKED = {
     "sendmail": (
         "sed -i '/^O InputMailFilters=/d' /etc/mail/sendmail.cf; systemctl restart sendmail || true",
         "/etc/mail/sendmail.cf",
-    ),
-}
-
-
-# Faults of what filters: the package that has it, what goes with it, and the check of the gate that sees it.
-FAULTS = {
-    "a broken shared library of filterd's Python": (
-        {"libsqlite3-0": ": >$(readlink -f $tree/usr/lib/*/libsqlite3.so.0)"},
-        "services: ",
-    ),
-    "a clamd that never answers": (
-        {
-            "clamav-daemon": "printf '#!/bin/sh\\nexec sleep infinity\\n' >$tree/usr/sbin/clamd",
-            **dict.fromkeys(("clamav-base", "clamdscan"), "true"),
-        },
-        "databases: ",
     ),
 }
 
@@ -141,7 +113,7 @@ def _impatient(gateway: GatewayHost) -> Iterator[None]:
 
 def postinst(script: str) -> str:
     """Return the change of a package that has it run a script once it is unpacked; as a new version, not as an old one."""
-    return f"cat >$tree/DEBIAN/postinst <<'END'\n#!/bin/sh\n{script}\nEND\nchmod 755 $tree/DEBIAN/postinst"
+    return f"mkdir -p $tree/DEBIAN; cat >$tree/DEBIAN/postinst <<'END'\n#!/bin/sh\n{script}\nEND\nchmod 755 $tree/DEBIAN/postinst"
 
 
 @contextmanager
@@ -214,19 +186,19 @@ def test_a_harmless_update_is_installed_at_night(wan: Outside, gateway: GatewayH
     """H14; nobody else can have it wait, and where there is too little room it does not begin, and says so."""
     taken = "runuser -u nobody -- flock -sn /run/bastide-update.lock true 2>/dev/null"
     since = clock(gateway)
-    with offered(gateway, {"libmail-spf-perl": "true"}), traffic(wan, gateway) as mail:
+    with offered(gateway, {WARES.harmless: "true"}), traffic(wan, gateway) as mail:
         with set_to(gateway, free_mb=999_999_999):
             assert night(gateway) == "exit-code"
         assert "too little room" in alerts(gateway, since)
         assert not held(gateway)
         assert gateway.run(f"{taken} && echo taken || echo refused").strip() == "refused"
         assert night(gateway) == "success"
-        assert version(gateway, "libmail-spf-perl").endswith("+bastide1")
+        assert version(gateway, WARES.harmless).endswith("+bastide1")
         assert not held(gateway)
         # There is a way back, by hand as well.
         kept = gateway.run("ls /var/lib/bastide-updates/kept").split()
-        assert len([one for one in kept if one.startswith("libmail-spf-perl_")]) == 2
-        assert "libmail-spf-perl" in gateway.run("tail -n 20 /var/log/apt/history.log")
+        assert len([one for one in kept if one.startswith(WARES.kept)]) == 2
+        assert WARES.harmless in gateway.run(WARES.books)
         # Mail flows again.
         count, until = len(mail.taken), time.monotonic() + 60
         while len(mail.taken) == count:
@@ -238,13 +210,11 @@ def test_a_harmless_update_is_installed_at_night(wan: Outside, gateway: GatewayH
 def test_a_filter_that_lets_spam_by_is_taken_back(wan: Outside, gateway: GatewayHost) -> None:
     """P04, H15: the daemon answers and finds nothing; a harmless package that came with it stays."""
     before, since = version(gateway, "spamassassin"), clock(gateway)
-    # Not its rules: Debian 13's package copies them aside when it is first installed, and reads those.
-    gone = "sed -i '/^sub get_score *{/a return 0;' $tree/usr/share/perl5/Mail/SpamAssassin/PerMsgStatus.pm"
-    changes = {"spamassassin": gone, "spamd": "true", "libmail-spf-perl": "true"}
+    changes = {**WARES.deaf, WARES.harmless: "true"}
     with offered(gateway, changes), traffic(wan, gateway) as mail:
         night(gateway)
         assert version(gateway, "spamassassin") == before
-        assert version(gateway, "libmail-spf-perl").endswith("+bastide1")
+        assert version(gateway, WARES.harmless).endswith("+bastide1")
         assert not held(gateway)
         # Its package stops it and leaves it so.
         assert gateway.run("systemctl is-active spamassassin-maintenance.timer").strip() == "active"
@@ -252,8 +222,8 @@ def test_a_filter_that_lets_spam_by_is_taken_back(wan: Outside, gateway: Gateway
         assert "gtube" in said
         assert f"spamassassin {before}+bastide1" in said
         assert "was taken back" in gateway.run("cat /run/bastide-notes/updates")
-        # It is barred: apt itself would not take it, and the next night does not.
-        assert f"{before}+bastide1" not in gateway.run("apt-cache policy spamassassin | grep Candidate")
+        # It is barred: the package manager itself would not take it, and the next night does not.
+        assert f"{before}+bastide1" not in gateway.run(WARES.offer.format("spamassassin"))
         assert night(gateway) == "success"
         assert version(gateway, "spamassassin") == before
     assert any("[hold." in one for one in mail.put_off)
@@ -263,7 +233,7 @@ def test_a_filter_that_lets_spam_by_is_taken_back(wan: Outside, gateway: Gateway
 
 def test_an_mta_that_does_not_start_is_taken_back(wan: Outside, gateway: GatewayHost) -> None:
     """H15: no reply at all, then the old version; all of its source goes back."""
-    name, changes = next(iter(MTAS[SETTINGS.mta])), MTAS[SETTINGS.mta]
+    name, changes = next(iter(WARES.mtas[SETTINGS.mta])), WARES.mtas[SETTINGS.mta]
     before, since = {each: version(gateway, each) for each in changes}, clock(gateway)
     with offered(gateway, changes), traffic(wan, gateway) as mail:
         night(gateway)
@@ -275,10 +245,10 @@ def test_an_mta_that_does_not_start_is_taken_back(wan: Outside, gateway: Gateway
     assert wan.sent(sample("clean", uuid.uuid4().hex)).startswith("250 ")
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", WARES.faults)
 def test_a_broken_part_of_the_filter_is_taken_back(wan: Outside, gateway: GatewayHost, fault: str) -> None:
     """P04, H15: put off meanwhile, the old version behind it, an alert, nothing lost or taken unseen."""
-    changes, check = FAULTS[fault]
+    changes, check = WARES.faults[fault]
     before, since = {each: version(gateway, each) for each in changes}, clock(gateway)
     slow = {"gate_seconds": DRAIN_PATIENCE} if check == "databases: " else {}
     with set_to(gateway, **slow), offered(gateway, changes), traffic(wan, gateway) as mail:
@@ -294,17 +264,17 @@ def test_a_broken_part_of_the_filter_is_taken_back(wan: Outside, gateway: Gatewa
 
 
 def test_a_run_that_was_killed_is_finished(wan: Outside, gateway: GatewayHost) -> None:
-    """H14: kill -9 of dpkg and of us in the middle; mail stays on hold until the gate has passed, as it would after a boot."""
-    slow = "printf '#!/bin/sh\\n[ ! -e /run/test-slow ] || sleep 60\\n' >$tree/DEBIAN/postinst; chmod 755 $tree/DEBIAN/postinst"
+    """H14: kill -9 of all that is at work in the middle; mail stays on hold until the gate has passed, as it would after a boot."""
+    slow = postinst(f"{SAYS}; [ ! -e /run/test-slow ] || sleep 60")
     killed = (
         f"{BEGUN}; "
         "systemctl kill --signal=KILL bastide-update.service; rm /run/test-slow; "
         "timeout 30 sh -c 'while systemctl is-active -q bastide-update; do sleep 0.2; done'"
     )
-    with offered(gateway, {"libmail-spf-perl": slow}), traffic(wan, gateway) as mail:
+    with offered(gateway, {WARES.harmless: slow}), traffic(wan, gateway) as mail:
         gateway.run(f"touch /run/test-slow; {killed}", check=False)
         assert held(gateway)
-        assert not version(gateway, "libmail-spf-perl")
+        assert not version(gateway, WARES.harmless)
         # Nobody has asked yet what the MTA would do with it.
         with pytest.raises((NoSightError, OSError), match=r"refused|reset"):
             wan.sent(sample("clean", uuid.uuid4().hex))
@@ -313,23 +283,23 @@ def test_a_run_that_was_killed_is_finished(wan: Outside, gateway: GatewayHost) -
             "iptables -D INPUT 1; systemctl start bastide-door.service; iptables -S INPUT 1 | grep -q REJECT"
         )
         gateway.run("systemctl start bastide-resume.service")
-        assert version(gateway, "libmail-spf-perl").endswith("+bastide1")
+        assert version(gateway, WARES.harmless).endswith("+bastide1")
         assert not held(gateway)
     mail.judged()
-    assert gateway.run("dpkg --audit").strip() == ""
+    assert gateway.run(WARES.audit).strip() == ""
 
 
 def test_an_administrator_who_lets_mail_flow_meanwhile_is_heard(wan: Outside, gateway: GatewayHost) -> None:
     """P04: the run goes on and is judged by its gate, whose own messages are on hold; port 25 is open behind it."""
-    slow = postinst("while [ -e /run/test-slow ]; do sleep 0.2; done")
+    slow = postinst(f"{SAYS}; while [ -e /run/test-slow ]; do sleep 0.2; done")
     arrived = len(gateway.received("Bastide's gate"))
-    with offered(gateway, {"libmail-spf-perl": slow}), traffic(wan, gateway) as mail:
+    with offered(gateway, {WARES.harmless: slow}), traffic(wan, gateway) as mail:
         gateway.run("touch /run/test-slow")
         gateway.run(BEGUN)
         assert held(gateway)
         gateway.run("bastide-update release; rm /run/test-slow")
         assert night(gateway) == "success"
-        assert version(gateway, "libmail-spf-perl").endswith("+bastide1")
+        assert version(gateway, WARES.harmless).endswith("+bastide1")
         assert not held(gateway)
     mail.judged()
     assert len(gateway.received("Bastide's gate")) == arrived
@@ -340,9 +310,9 @@ def test_an_mta_that_asks_no_filter_any_more_takes_no_mail(wan: Outside, gateway
     """P04: not even while packages are taken back, nor behind that where it does not help; mended by hand it flows."""
     script, file = UNASKED[SETTINGS.mta]
     back = f"cat /root/asked.kept >{file}; systemctl restart {' '.join(gateway.mta.agent.units)}"
-    before, since = version(gateway, "libmail-spf-perl"), clock(gateway)
+    before, since = version(gateway, WARES.harmless), clock(gateway)
     with (
-        offered(gateway, {"libmail-spf-perl": postinst(script)}),
+        offered(gateway, {WARES.harmless: postinst(script)}),
         gateway.altered(
             f"cp -p {file} /root/asked.kept", f"{back}; bastide-update release; {gateway.mta.ready}"
         ),
@@ -350,7 +320,7 @@ def test_an_mta_that_asks_no_filter_any_more_takes_no_mail(wan: Outside, gateway
     ):
         night(gateway)
         # The package is gone, its deed is not: nobody reaches the MTA.
-        assert version(gateway, "libmail-spf-perl") == before
+        assert version(gateway, WARES.harmless) == before
         assert held(gateway)
         said = alerts(gateway, since)
         assert "Port 25 is closed" in said
@@ -371,10 +341,10 @@ def test_an_mta_that_asks_no_filter_any_more_takes_no_mail(wan: Outside, gateway
 
 def test_a_package_whose_script_hangs_is_taken_back(wan: Outside, gateway: GatewayHost) -> None:
     """H14, H15: it is ended with all that it started, and meanwhile somebody says that mail is on hold for long."""
-    before, since = version(gateway, "libmail-spf-perl"), clock(gateway)
+    before, since = version(gateway, WARES.harmless), clock(gateway)
     hangs = postinst("echo hangs >/run/test-hangs; sleep infinity")
     with (
-        offered(gateway, {"libmail-spf-perl": hangs}),
+        offered(gateway, {WARES.harmless: hangs}),
         set_to(gateway, install_seconds=25, hold_alert_seconds=1),
         traffic(wan, gateway) as mail,
     ):
@@ -383,10 +353,10 @@ def test_a_package_whose_script_hangs_is_taken_back(wan: Outside, gateway: Gatew
         gateway.run("systemctl start bastide-watch.service")
         assert "mail is on hold for long" in alerts(gateway, since)
         night(gateway)
-        assert version(gateway, "libmail-spf-perl") == before
+        assert version(gateway, WARES.harmless) == before
         assert not held(gateway)
         assert "did not end within 25 seconds" in alerts(gateway, since)
-        assert "+bastide1" not in gateway.run("apt-cache policy libmail-spf-perl | grep Candidate")
+        assert "+bastide1" not in gateway.run(WARES.offer.format(WARES.harmless))
         assert not gateway.run("pgrep -fx 'sleep infinity'", check=False)
     mail.judged()
-    assert gateway.run("dpkg --audit").strip() == ""
+    assert gateway.run(WARES.audit).strip() == ""

@@ -10,7 +10,6 @@ from . import door
 from .gate import AGE, active_units, clamd_says, failed_units
 from .machine import (
     GATE,
-    PINS,
     REBOOT,
     RECORD,
     SNAPSHOT,
@@ -21,19 +20,14 @@ from .machine import (
     written,
 )
 from .mail import alert_once, forgotten, lost, queue, reason
-from .packages import (
-    APT,
-    Change,
-    Package,
-    barred,
-    changes,
-    installed,
-    newer_than,
-    taken_back,
-)
+from .manager import NAME, PINS, barred, brought, installed, marked, newer_than, taken_back
+from .packages import Change, Package, changes
 
 # Started anew they take every session with them: what they use is replaced by a reboot.
-_NEVER_ANEW: Final = ("dbus.service", "systemd-logind.service", "networking.service")
+_NEVER_ANEW: Final = (
+    *("dbus.service", "dbus-broker.service", "systemd-logind.service", "networking.service"),
+    *("NetworkManager.service", "auditd.service"),
+)
 _START_S: Final = 60.0
 # Checks of the gate, and ours, that compare with before. An administrator who works on the host changes such things too, so
 # that they take an update back, but hold no mail up behind that, and bar nothing: a security fix is not to wait for them.
@@ -45,7 +39,6 @@ _KEPT_AWAY: Final = re.compile(r"\w+: [^:]*: (451 |[45]\d\d .*\[[a-z-]+\.[a-z.-]
 _PASSED: Final = re.compile(
     r"(clean: [^:]*: 250 |(eicar|gtube): [^:]*: (250 |451 .*\[hold\.clean\]))", re.DOTALL
 )
-_CLAMD: Final = "clamav-daemon.service"
 _LOOK_S: Final = 5.0
 
 
@@ -67,7 +60,7 @@ def restarted(declared: Mapping[str, Any]) -> None:
     before = read(SNAPSHOT)
     # What died of a broken library and was given up: with the old one it would not come back by itself.
     _have(declared, "restart", set(failed_units()) - set(before.get("failed", ())) - set(declared["units"]))
-    # Some packages stop a timer of theirs and leave it so: Debian's spamassassin does.
+    # Some packages stop a timer of theirs and leave it so, SpamAssassin's for one.
     _have(declared, "start", set(before.get("active", ())) - set(active_units()) - set(declared["units"]))
     for unit in sorted(outdated()):
         if unit == "init.scope":
@@ -119,7 +112,9 @@ def _aged(declared: Mapping[str, Any], found: Iterable[str]) -> None:
 
 def _reading(declared: Mapping[str, Any]) -> bool:
     """Whether clamd runs, has not run for long, and does not answer yet: it reads its signatures."""
-    shown = ran("systemctl", "show", "-p", "ActiveState,ActiveEnterTimestampMonotonic", _CLAMD)[1]
+    shown = ran(
+        "systemctl", "show", "-p", "ActiveState,ActiveEnterTimestampMonotonic", declared["clamd_unit"]
+    )[1]
     known = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
     age = time.monotonic() - int(known.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
     if known.get("ActiveState") != "active" or age > declared["load_seconds"]:
@@ -188,7 +183,7 @@ def settled(
 ) -> tuple[dict[str, Change], str]:
     """Judge what was installed, take back what breaks mail, let mail flow. Returns what stays changed, and what was done.
 
-    ``broken``: what dpkg could not be mended of, or did not end. Raises StuckError where mail has to stay on hold.
+    ``broken``: what packages could not be mended of, or did not end. Raises StuckError where mail has to stay on hold.
     """
     now = installed()
     found = _mine(record, now)
@@ -200,7 +195,7 @@ def settled(
         return {}, ""
     half = any(name in now and not now[name].whole for name in found)
     failing = (
-        [f"dpkg: {broken}"] if broken and half else judged(declared, record, anew=not record.get("judged"))
+        [f"{NAME}: {broken}"] if broken and half else judged(declared, record, anew=not record.get("judged"))
     )
     if not (fresh := worse(failing, before)):
         if bad := passed(failing):
@@ -328,17 +323,14 @@ class Trial(NamedTuple):
         return guilty, later, "" if guilty or later else alone
 
     def _alone(self, group: Mapping[str, str]) -> list[str] | None:
-        """Install one group, judge, and take it back if it fails; None where apt cannot install it."""
+        """Install one group, judge, and take it back if it fails; None where it cannot be installed."""
         before = {name: one.version for name, one in installed().items()}
         say(f"trying {', '.join(sorted(group))} alone")
         limit = self.declared["install_seconds"]
-        words = (*APT, "--no-remove", "--no-install-recommends", "install")
         _changing(self.record)
-        code, said = ran(*words, *(f"{n}={v}" for n, v in group.items()), loud=True, seconds=limit)
+        code, said = brought(group, limit)
         step = changes(before, now := installed())
-        marked = sorted(set(step) & set(self.record["automatic"]))
-        if marked:
-            ran("apt-mark", "auto", *marked)
+        marked(set(step) & set(self.record["automatic"]))
         # A repository that does not answer says nothing against the package.
         half = any(name in now and not now[name].whole for name in step)
         known = self.record.get("failing", [])
@@ -347,7 +339,7 @@ class Trial(NamedTuple):
             if not failing:
                 return []
         else:
-            failing = [f"dpkg: {said.strip()[-300:]}"] if half else []
+            failing = [f"{NAME}: {said.strip()[-300:]}"] if half else []
         if not step:
             return None
         _changing(self.record)

@@ -19,11 +19,8 @@ OWN: Final = "bastide: "
 RECORD: Final = HOME / "run.json"  # of a run that has not ended
 SNAPSHOT: Final = HOME / "snapshot.json"
 KEPT: Final = HOME / "kept"
-PINS: Final = HOME / "preferences"
 SEEN: Final = HOME / "seen.json"
-LEFT_OUT: Final = HOME / "apt.conf"
 LAST: Final = HOME / "last.json"
-ARCHIVES: Final = Path("/var/cache/apt/archives")
 UNTOLD: Final = HOME / "untold"  # alerts of which no mail has been sent yet
 LOCK: Final = Path("/run/bastide-update.lock")
 # What was said of what lasts, and when: so that no timer says the same each quarter of an hour.
@@ -79,7 +76,7 @@ def ran(*words: str, seconds: float = _SECONDS, loud: bool = False, **more: str)
 def family(pid: int, stats: Iterable[str]) -> set[int]:
     """Return a process, what it has started, and the sessions that those lead, of lines of /proc/PID/stat (proc(5)).
 
-    apt has dpkg in a session of its own, so that a process group is not enough.
+    A package manager may have what it starts in a session of its own, so that a process group is not enough.
     """
     # The name in brackets may hold anything.
     rows = [(int(text.split(" ", 1)[0]), *map(int, text.rpartition(")")[2].split()[1:4:2])) for text in stats]

@@ -1,31 +1,27 @@
-"""What is to be updated this night: what unattended-upgrades lets in, without what is too young or has no way back."""
+"""What is to be updated this night: what the settings let in, without what is too young or has no way back."""
 
 import json
 import os
-import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from .machine import LEFT_OUT, SEEN, ran, read, written
-from .packages import Package, allowed, kept, simulated
+from .machine import SEEN, read, written
+from .manager import PLACES, candidates, kept, let_in
+from .packages import NotBegunError, Package
 
-# Where packages are fetched to and unpacked. apt knows what it needs; beside it logs, queue and our own files grow.
+__all__ = ["NotBegunError", "Plan", "cramped", "planned"]
+# Where packages are fetched to and unpacked, beside the package manager's own places.
 _PLACES: Final = (
     "/",
     "/usr",
     "/boot",
     "/var",
-    "/var/cache/apt/archives",
-    "/var/lib/dpkg",
     "/var/lib/bastide-updates",
+    *PLACES,
 )
 _INODES: Final = 4096
-
-
-class NotBegunError(Exception):
-    """Nothing was changed, and mail flows: the subject of the alert, and its text."""
 
 
 class Plan(NamedTuple):
@@ -36,42 +32,26 @@ class Plan(NamedTuple):
 
 
 def planned(declared: Mapping[str, Any], now: Mapping[str, Package]) -> Plan:
-    """Ask unattended-upgrades what it lets in, leave out what is too young or has no way back, and ask again."""
-    candidates = simulated(ran("apt-get", "-s", "dist-upgrade")[1])
-    seen = {
-        key: when for key, when in read(SEEN).items() if key in {f"{n}={v[1]}" for n, v in candidates.items()}
-    }
-    for name, (_, new) in candidates.items():
+    """Ask what is let in, leave out what is too young or has no way back, and ask again."""
+    newer = candidates()
+    seen = {key: when for key, when in read(SEEN).items() if key in {f"{n}={v[1]}" for n, v in newer.items()}}
+    for name, (_, new) in newer.items():
         seen.setdefault(f"{name}={new}", time.time())
     written(SEEN, json.dumps(seen))
     if declared["which"] == "none":
-        return Plan((), dict.fromkeys(candidates, "the setting `updates.which` is none"))
-    left: dict[str, str] = {name: "it is held" for name in declared["held"] if name in candidates}
+        return Plan((), dict.fromkeys(newer, "the setting `updates.which` is none"))
+    left: dict[str, str] = {name: "it is held" for name in declared["held"] if name in newer}
     youngest = time.time() - 3600 * declared["delay_hours"]
-    for name, (_, new) in candidates.items():
+    for name, (_, new) in newer.items():
         if name not in left and seen[f"{name}={new}"] > youngest:
             left[name] = f"{new} is to be known for {declared['delay_hours']} hours first"
-    names = _let_in(left)
+    names = let_in(declared, left)
     for name in names:
         if name in now and kept(name, now[name]) is None:
             left[name] = (
                 f"nobody has {now[name].version} any more, so there would be no way back: docs/updates.md"
             )
-    return Plan(tuple(_let_in(left) if left else names), left)
-
-
-def _let_in(left: Iterable[str]) -> list[str]:
-    lines = "".join(f'  "^{re.escape(name)}$";\n' for name in sorted(left)).replace("\\", "\\\\")
-    # Files that a deploy has changed stay as they are: otherwise such packages would be passed over without a word.
-    keep = 'DPkg::Options { "--force-confdef"; "--force-confold"; };\n'
-    written(LEFT_OUT, f"Unattended-Upgrade::Package-Blacklist {{\n{lines}}};\n{keep}")
-    code, said = ran("unattended-upgrade", "--dry-run", "-v", APT_CONFIG=str(LEFT_OUT))
-    names = allowed(said)
-    if code or names is None:
-        raise NotBegunError(
-            "updates cannot be looked for", f"unattended-upgrade --dry-run: {said.strip()[-500:] or code}"
-        )
-    return names
+    return Plan(tuple(let_in(declared, left) if left else names), left)
 
 
 def cramped(megabytes: int) -> str:

@@ -1,33 +1,17 @@
 """What the administrator asks of updates: where they come from, and what the last run left. Nothing is changed."""
 
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from .machine import HOLD, LAST, ran, read
+from . import manager
+from .machine import HOLD, LAST, read
 
 
 def sources(declared: Mapping[str, Any]) -> int:
-    """Print the release lines of `apt-cache policy` that a declared pattern takes; returns 1 for none."""
-    found = []
-    short = {"o": "origin", "a": "suite", "n": "codename", "l": "label", "c": "component", "v": "version"}
-    # Without its caches: an audit asks this, and their age says when the lists were fetched.
-    policy = ran("apt-cache", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "policy")[1]
-    for line in re.findall(r"^\s+release (.*)$", policy, re.MULTILINE):
-        pairs = (part.partition("=") for part in line.split(","))
-        known = {short.get(key, key): value for key, _, value in pairs} | {"archive": ""}
-        known["archive"] = known.get("suite", "")
-        for pattern in declared["security"]:
-            if all(
-                known.get(key) == value
-                for key, _, value in (part.partition("=") for part in pattern.split(","))
-            ):
-                found.append(line)
-                break
-    print(
-        "\n".join(dict.fromkeys(found)) or "none: no configured repository gives out what is to be installed"
-    )
+    """Print the repositories that give out what is to be installed; returns 1 for none."""
+    found = manager.sources(declared)
+    print("\n".join(found) or "none: no configured repository gives out what is to be installed")
     return 0 if found else 1
 
 

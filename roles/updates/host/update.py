@@ -14,15 +14,14 @@
 The hold is a file on the disk that filterd looks for with each message, so it outlives a crash and a reboot; nothing but a gate that
 passed, or an administrator, removes it. Before anything is installed there is a .deb of what is there now, or the package is left
 out. What breaks mail is taken back with all that came with it, then tried again a source package at a time, and the guilty version is
-barred from apt. All that is needed to take back is imported before anything changes: the update may break Python itself.
-Packages: dpkg(1), apt-get(8), apt_preferences(5), unattended-upgrade(8).
+barred. All that is needed to take back is imported before anything changes: the update may break Python itself.
+Packages: manager.py.
 """
 
 import contextlib
 import fcntl
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,10 +37,9 @@ from .machine import (
     HOME,
     KEPT,
     LAST,
-    LEFT_OUT,
     LOCK,
     OWN,
-    PINS,
+    REBOOT,
     RECORD,
     SNAPSHOT,
     TOO_LONG,
@@ -52,17 +50,25 @@ from .machine import (
     written,
 )
 from .mail import alert, alert_once, forgotten, noted, on_hold, own_hold, queue
-from .packages import (
-    Change,
-    Package,
-    changes,
+from .manager import (
+    MEND,
+    NAME,
+    PINS,
+    UPDATER,
+    automatic,
+    complaint,
     installed,
     left_by_a_crash,
+    pinned,
+    refreshed,
     repaired,
     tidied,
     unclean,
+    upgraded,
+    wants_reboot,
 )
-from .planning import NotBegunError, Plan, cramped, planned
+from .packages import Change, NotBegunError, Package, changes
+from .planning import Plan, cramped, planned
 from .rebooting import reboot
 from .telling import sources, status
 from .watching import LONG, watch
@@ -96,7 +102,7 @@ def begun(declared: Mapping[str, Any], now: Mapping[str, Package], why: str) -> 
     record = {
         "began": time.time(),
         "before": {name: one.version for name, one in now.items()},
-        "automatic": ran("apt-mark", "showauto")[1].split(),
+        "automatic": automatic(),
         "queue": sorted(queue(declared["mta"])),
     }
     written(RECORD, json.dumps(record))
@@ -124,13 +130,13 @@ def ended(declared: Mapping[str, Any], stays: Mapping[str, Change], text: str, p
         forgotten(subject)
     if stays:
         tidied(stays, installed())
+        if wants_reboot():
+            REBOOT.touch()
     written(
         LAST,
         json.dumps({"ended": time.time(), "changed": stays, "left_out": plan.left_out, "taken_back": text}),
     )
-    pins = re.findall(
-        r"^Package: (\S+)\nPin: version (\S+)$", PINS.read_text() if PINS.exists() else "", re.MULTILINE
-    )
+    pins = pinned(PINS.read_text() if PINS.exists() else "")
     left = [f"{name} is not updated: {why}" for name, why in plan.left_out.items()]
     noted([*left, *(f"{name} {version} was taken back" for name, version in pins)])
     say(f"updated: {named(stays) or 'nothing'}")
@@ -157,34 +163,29 @@ def stayed(declared: Mapping[str, Any], why: str) -> int:
 
 
 def mended(declared: Mapping[str, Any]) -> None:
-    """Finish what a dpkg of somebody else's has left: on hold and judged as any update. Raises NotBegunError, StuckError."""
+    """Finish what another's package manager has left: on hold and judged as any update. Raises NotBegunError, StuckError."""
     if not unclean():
         return
-    say("dpkg has left packages that are not whole; mail is on hold until they are, and the gate has passed")
+    say(
+        f"{NAME} has left packages that are not whole; mail is on hold until they are, and the gate has passed"
+    )
     record = begun(declared, installed(), "an installation that was interrupted is being finished")
     door.shut()
     stays, text = settled(declared, record, repaired(declared["install_seconds"]))
     let_go()
     if text:
         alert(declared, "an interrupted installation was put right", text)
-    if unclean():
+    if wrong := complaint():
         raise NotBegunError(
-            "updates wait",
-            f"dpkg cannot be mended, so nothing is updated: {ran('dpkg', '--audit')[1].strip() or 'apt-get check fails'}\n"
-            "By hand: dpkg --configure -a, then apt-get -f install.",
+            "updates wait", f"{NAME} cannot be mended, so nothing is updated: {wrong}\n{MEND}"
         )
     say(f"finished: {named(stays) or 'nothing has another version'}")
 
 
 def listed() -> None:
     """Have the repositories' lists fresh. Raises NotBegunError."""
-    # Without this apt takes old lists for good enough, and says so with 0.
-    code, said = ran("apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update", seconds=1800)
-    if code:
-        why = " ".join(re.findall(r"^[WE]: (.*)$", said, re.MULTILINE))[:500] or said[-300:]
-        raise NotBegunError(
-            "updates cannot be looked for", f"apt-get update: {why}\nUntil it works no hole is closed."
-        )
+    if why := refreshed():
+        raise NotBegunError("updates cannot be looked for", f"{why}\nUntil it works no hole is closed.")
 
 
 def judged_before(declared: Mapping[str, Any]) -> list[str]:
@@ -202,10 +203,10 @@ def judged_before(declared: Mapping[str, Any]) -> list[str]:
 
 
 def install(declared: Mapping[str, Any], record: dict[str, Any]) -> str:
-    """Have unattended-upgrade install, with the door shut; return what is wrong with packages behind it, or ""."""
+    """Install what is let in, with the door shut; return what is wrong with packages behind it, or ""."""
     door.shut()
     limit = declared["install_seconds"]
-    code, said = ran("unattended-upgrade", "-v", loud=True, seconds=limit, APT_CONFIG=str(LEFT_OUT))
+    code, said = upgraded(limit)
     if code == TOO_LONG:
         # What hung would hang again: it is taken back, also if power is lost now.
         record["broken"] = said
@@ -236,7 +237,7 @@ def run(declared: Mapping[str, Any]) -> int:
         stays, text = settled(declared, record, install(declared, record))
         missed = [name for name in plan.names if name not in record["changed"]]
         plan.left_out.update(
-            dict.fromkeys(missed, "unattended-upgrade did not install it: journalctl -u bastide-update")
+            dict.fromkeys(missed, f"{UPDATER} did not install it: journalctl -u bastide-update")
         )
     except NotBegunError as error:
         subject, text = error.args
@@ -293,10 +294,8 @@ def retry(declared: Mapping[str, Any]) -> int:
     except StuckError as error:
         return stayed(declared, str(error))
     # What is not whole and breaks nothing holds no mail up.
-    if unclean():
-        alert_once(
-            declared, "dpkg cannot be mended", broken or ran("apt-get", "-q", "check")[1].strip()[-500:]
-        )
+    if wrong := complaint():
+        alert_once(declared, f"{NAME} cannot be mended", f"{broken or wrong}\n{MEND}")
     if not ended(declared, stays, text, Plan((), {})):
         alert(declared, "mail flows again", f"The gate passes. Changed: {named(stays) or 'nothing'}.")
     return 0  # what was taken back is said, and mail flows

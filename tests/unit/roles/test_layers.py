@@ -141,8 +141,8 @@ def settled(plan: Plan) -> Answers:
         "readlink /etc/apt/preferences.d": [
             "755 root",
             "755 root",
-            "/var/lib/bastide-updates/preferences",
             "/etc/systemd/system/bastide-door.service",
+            "/var/lib/bastide-updates/preferences",
             "disabled",
         ],
         "%G' /var/lib/aide": ["700 root root"],

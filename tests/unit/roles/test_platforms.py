@@ -128,7 +128,7 @@ def test_a_record_that_the_platform_lacks_says_why_in_place_of_its_checks() -> N
     known = {defence.id: defence for layer in LAYERS for defence in layer[1]}
     mine = gateway(platform="el9")
     assert all(name in known or name in dict(LAYERS) for name in EL_9.lacks)
-    for name in ("sandbox.apparmor", "updates.nightly", "integrity.baseline"):
+    for name in ("sandbox.apparmor", "hardening.su", "integrity.baseline"):
         (instead,) = known[name].checks(mine)
         assert isinstance(instead, Lacking)
         assert not known[name].stands(mine)
@@ -139,7 +139,6 @@ def test_a_record_that_the_platform_lacks_says_why_in_place_of_its_checks() -> N
 @pytest.mark.parametrize(
     ("given", "setting"),
     [
-        ({"updates": {"which": "security"}}, "updates.which"),
         ({"integrity": {"engine": "aide"}}, "integrity.engine"),
         ({"mta": "sendmail"}, "mta"),
         ({"tls": {"mta_sts": True}}, "tls.mta_sts"),
@@ -150,6 +149,6 @@ def test_what_the_platform_cannot_have_is_refused_and_is_no_default(
     given: dict[str, object], setting: str
 ) -> None:
     plain = gateway(platform="el9")
-    assert (plain.updates.which, plain.integrity.engine, plain.tls.mta_sts) == ("none", "none", False)
+    assert (plain.integrity.engine, plain.tls.mta_sts) == ("none", False)
     with pytest.raises(SettingError, match=rf"`{re.escape(setting)}`: .* is not possible on el9: .*; write "):
         gateway(platform="el9", **given)

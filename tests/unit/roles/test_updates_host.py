@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from roles.updates.host import door, judging, machine, mail, packages, planning, update, watching
+from roles.updates.host import apt, door, judging, machine, mail, packages, planning, update, watching
 from roles.updates.host.packages import Change, Package
 
 DECLARED = {
@@ -40,16 +40,16 @@ def test_what_apt_and_unattended_upgrades_say() -> None:
     said = (
         "Inst a [1:2-3] (1:2-4 Debian-Security:12/stable [amd64])\nInst new (1 x [all])\nConf a (1:2-4 x)\n"
     )
-    assert packages.simulated(said) == {"a": ("1:2-3", "1:2-4")}
-    assert packages.allowed("x\nPackages that will be upgraded: a b\ny") == ["a", "b"]
-    assert packages.allowed("Packages that will be upgraded: \n") == []
-    assert packages.allowed("No packages found that can be upgraded unattended") == []
-    assert packages.allowed("Lock could not be acquired") is None
+    assert apt.simulated(said) == {"a": ("1:2-3", "1:2-4")}
+    assert apt.allowed("x\nPackages that will be upgraded: a b\ny") == ["a", "b"]
+    assert apt.allowed("Packages that will be upgraded: \n") == []
+    assert apt.allowed("No packages found that can be upgraded unattended") == []
+    assert apt.allowed("Lock could not be acquired") is None
 
 
 def test_a_package_is_kept_under_the_name_that_apt_gives_it() -> None:
     assert (
-        packages.archive_name("libc6:i386", Package("1:2-3", "i386", "glibc", whole=True))
+        apt.archive_name("libc6:i386", Package("1:2-3", "i386", "glibc", whole=True))
         == "libc6_1%3a2-3_i386.deb"
     )
 
@@ -58,14 +58,14 @@ def test_a_guilty_version_is_barred_until_a_newer_one_is_installed() -> None:
     def newer(one: str, other: str) -> bool:
         return int(one) > int(other)
 
-    first = packages.barred("", {"postfix": "5"}, {"postfix": "4"}, newer)
+    first = apt.barred("", {"postfix": "5"}, {"postfix": "4"}, newer)
     assert first.endswith("\nPackage: postfix\nPin: version 5\nPin-Priority: -1\n")
-    both = packages.barred(first, {"spamd": "7"}, {"postfix": "4", "spamd": "6"}, newer)
+    both = apt.barred(first, {"spamd": "7"}, {"postfix": "4", "spamd": "6"}, newer)
     assert "Package: postfix\n" in both
     assert "Package: spamd\n" in both
-    assert "postfix" not in packages.barred(both, {}, {"postfix": "6", "spamd": "6"}, newer)
+    assert "postfix" not in apt.barred(both, {}, {"postfix": "6", "spamd": "6"}, newer)
     # Nothing of a package may write lines of its own into apt's preferences.
-    assert "Pin-Priority: 1001" not in packages.barred("", {"x": "1\nPin-Priority: 1001"}, {}, newer)
+    assert "Pin-Priority: 1001" not in apt.barred("", {"x": "1\nPin-Priority: 1001"}, {}, newer)
 
 
 def test_units_with_replaced_libraries_are_found(tmp_path: Path) -> None:
@@ -99,9 +99,9 @@ def night(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object]:
         names = " ".join(name for name in ("old", "good", "held") if f"^{name}$" not in barred)
         return 0, SAID.get(words[0], "").format(names)
 
-    monkeypatch.setattr(planning, "ran", ran)
+    monkeypatch.setattr(apt, "ran", ran)
     monkeypatch.setattr(planning, "SEEN", tmp_path / "seen.json")
-    monkeypatch.setattr(planning, "LEFT_OUT", tmp_path / "apt.conf")
+    monkeypatch.setattr(apt, "LEFT_OUT", tmp_path / "apt.conf")
     monkeypatch.setattr(planning, "kept", lambda name, _package: None if name == "old" else tmp_path)
     return {"which": "security", "held": ["held"], "delay_hours": 0}
 
@@ -170,6 +170,7 @@ def books(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, tmp_path / name.lower())
     monkeypatch.setattr(update, "unclean", lambda: False)
+    monkeypatch.setattr(update, "complaint", lambda: "")
     monkeypatch.setattr(update, "repaired", lambda _seconds: "")
     monkeypatch.setattr(mail, "queue", lambda _mta: set())
     monkeypatch.setattr(judging, "gate", lambda _declared: [])
@@ -321,7 +322,7 @@ def test_a_tool_that_says_nothing_is_no_night_without_updates(
     def locked(*words: str, **_more: object) -> tuple[int, str]:
         return (1, "Lock could not be acquired") if words[0] == "unattended-upgrade" else (0, SAID["apt-get"])
 
-    monkeypatch.setattr(planning, "ran", locked)
+    monkeypatch.setattr(apt, "ran", locked)
     with pytest.raises(planning.NotBegunError, match="updates cannot be looked for"):
         planning.planned(night, NOW)
 

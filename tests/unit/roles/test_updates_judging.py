@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from roles.updates.host import door, judging, machine, packages, planning
+from roles.updates.host import apt, door, judging, machine, planning
 
 
 def test_what_hangs_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
@@ -42,13 +42,13 @@ def test_a_repair_removes_nothing_and_says_what_hangs(monkeypatch: pytest.Monkey
         hangs = "--configure" in words
         return (machine.TOO_LONG, "dpkg did not end") if hangs else (0, "x" if "--audit" in words else "")
 
-    monkeypatch.setattr(packages, "ran", ran)
-    monkeypatch.setattr(packages, "POLICY", Path("/proc/version"))
-    assert packages.repaired(9).startswith("dpkg did not end")
+    monkeypatch.setattr(apt, "ran", ran)
+    monkeypatch.setattr(apt, "POLICY", Path("/proc/version"))
+    assert apt.repaired(9).startswith("dpkg did not end")
     assert not any("install" in one for one in asked)
     monkeypatch.setattr(machine, "TOO_LONG", 1)
-    monkeypatch.setattr(packages, "TOO_LONG", -1)
-    packages.repaired(9)
+    monkeypatch.setattr(apt, "TOO_LONG", -1)
+    apt.repaired(9)
     assert all("--no-remove" in one for one in asked if "install" in one)
 
 
