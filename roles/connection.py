@@ -1,6 +1,7 @@
 """pyinfra's connections, with passwords kept out of the commands that travel by them: see roles/becoming.py."""
 
 import base64
+from abc import abstractmethod
 from collections.abc import Mapping
 from io import IOBase
 from typing import IO, Any, Final, cast
@@ -10,6 +11,7 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.output import echo
 from pyinfra.api.util import get_file_io
+from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.local import LocalConnector
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import (
@@ -30,10 +32,10 @@ _NEVER_ASKED: Final = "sudo -H -n "
 _PASSWORDS: Final = ("_sudo_password", "_su_password")
 
 
-def way(command: StringCommand, given: Mapping[str, Any], prompted: str = "") -> Way:
+def way(command: StringCommand, given: Mapping[str, Any], asked: str = "") -> Way:
     """Return the way to run a command as pyinfra's arguments say (``_sudo``, ``_su_user``, ``_env``, ``_chdir``, ...).
 
-    ``prompted`` is a password for sudo that somebody was asked for during the run. Raises SettingError for a password of more
+    ``asked`` is a password for sudo that somebody was asked for during the run. Raises SettingError for a password of more
     than one line.
     """
     plain = make_unix_command(
@@ -43,28 +45,33 @@ def way(command: StringCommand, given: Mapping[str, Any], prompted: str = "") ->
     if given.get("_sudo"):
         if not text.startswith(_NEVER_ASKED):
             raise PyinfraError(f"pyinfra no longer begins a command by sudo with {_NEVER_ASKED!r}")
-        return by_sudo(f"-H {text[len(_NEVER_ASKED) :]}", given.get("_sudo_password") or prompted)
+        return by_sudo(f"-H {text[len(_NEVER_ASKED) :]}", given.get("_sudo_password") or asked)
     if given.get("_su_user"):
         return by_su(text, given.get("_su_password") or "")
     return Way(text)
 
 
-class _Becoming:
+def prompted(host: Host) -> str:
+    """Return the password for sudo that somebody was asked for during the run, or ""."""
+    return host.connector_data.get("prompted_sudo_password") or ""
+
+
+class _Becoming(BaseConnector):
     """What both connectors below have in common."""
 
-    host: Host
-
+    @abstractmethod
     def _run(
         self, there: str, stdin: list[str], timeout: int | None, *, pty: bool, shown: bool
     ) -> tuple[int, CommandOutput]:
-        raise NotImplementedError
+        """Run a command with this input; return its exit code and what it said."""
 
+    @override
     def run_shell_command(
         self,
         command: StringCommand,
-        print_output: bool = False,  # noqa: FBT001, FBT002 - pyinfra's own signature
-        print_input: bool = False,  # noqa: FBT001, FBT002
-        **arguments: Any,  # noqa: ANN401
+        print_output: bool = False,
+        print_input: bool = False,
+        **arguments: Any,
     ) -> tuple[bool, CommandOutput]:
         """Run a command and return whether it succeeded, with what it said, as pyinfra's connectors do."""
         control = extract_control_arguments(arguments)  # type: ignore[arg-type]
@@ -73,7 +80,7 @@ class _Becoming:
         pty = bool(control.get("_get_pty"))
 
         def tried() -> tuple[int, CommandOutput]:
-            found = way(command, arguments, self.host.connector_data.get("prompted_sudo_password") or "")
+            found = way(command, arguments, prompted(self.host))
             if found.secret and pty:
                 raise PyinfraError(
                     "a terminal shows what is typed: `_get_pty` and a password do not go together"

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pyinfra.api import DeployError, StringCommand
 from pyinfra.api.host import Host
 
-from roles.connection import way
+from roles.connection import prompted, way
 
 # A revert (roles/history/revert.sh) takes it too.
 LOCK: Final = "/run/bastide-run.lock"
@@ -42,8 +42,7 @@ def alone(host: Host) -> None:
     if "--dry" in sys.argv or client is None:
         return
     script = shlex.quote(holding(f"{getpass.getuser()} on {socket.gethostname()}"))
-    prompted = host.connector_data.get("prompted_sudo_password") or ""
-    there = way(StringCommand("sh", "-c", script), _as_root(host), prompted)
+    there = way(StringCommand("sh", "-c", script), _as_root(host), prompted(host))
     channel = client.get_transport().open_session()
     channel.settimeout(_ANSWER_SECONDS)
     channel.exec_command(there.command)

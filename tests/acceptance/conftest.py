@@ -77,13 +77,13 @@ _BY_HAND: Final = (
 
 
 @pytest.fixture(scope="module")
-def accounts(gateway: GatewayHost) -> Iterator[None]:
+def accepted(gateway: GatewayHost) -> Iterator[None]:
     """Accept, as an administrator would, what a module's tests have done to accounts and keys."""
     yield
     gateway.run(
         "command -v bastide-integrity >/dev/null || exit 0; bastide-integrity check >/dev/null 2>&1; "
         f"own=$(bastide-integrity findings | sed -n 's/^[a-z]*: //p' | grep -xE '{_BY_HAND}') || exit 0; "
-        "bastide-integrity accept --reason 'accounts of a test' $own >/dev/null 2>&1 || [ $? = 2 ]"
+        "bastide-integrity accept --reason 'done by a test' $own >/dev/null 2>&1 || [ $? = 2 ]"
     )
 
 

@@ -25,6 +25,11 @@ def deploy(*words: str, lab: str) -> subprocess.CompletedProcess[str]:
     return _run(sys.executable, "-m", "roles", *words, lab=lab, tree=ROOT)
 
 
+def audited(*words: str, lab: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m audit``."""
+    return _run(sys.executable, "-m", "audit", *words, lab=lab, tree=ROOT)
+
+
 # An operation's name, and that it changed something on its host, as pyinfra shows them.
 _CHANGED: Final = re.compile(r"--> Starting operation: (.*?) *\n(?:.*\n)?? *\[[^]]+\] Success")
 

@@ -12,7 +12,7 @@ from roles.platforms import row
 from tests.acceptance import newer_rpm
 from tests.acceptance.gateway import SETTINGS, GatewayHost
 
-_REPOSITORY: Final = "/srv/test-updates"
+_REPOSITORY: Final = newer_rpm.REPOSITORY
 _LIST: Final = "/etc/apt/sources.list.d/zz-test.list"
 # Of a package that the mirror has its .deb is taken apart, of one of the image its files are put together again.
 _FUNCTIONS: Final = rf"""

@@ -10,13 +10,13 @@ from typing import Final
 
 from tests.acceptance.gateway import GatewayHost
 
-_REPOSITORY: Final = "/srv/test-updates"
+REPOSITORY: Final = "/srv/test-updates"
 _LIST: Final = "/etc/yum.repos.d/zz-test.repo"
 _LOCKS: Final = "/etc/dnf/plugins/versionlock.list"
 # The file of the mirror that a package was installed from.
 _FUNCTIONS: Final = rf"""
 set -e
-repo={_REPOSITORY}
+repo={REPOSITORY}
 mkdir -p $repo
 file_of() {{ # NAME
   for f in /srv/mirror/$1-[0-9]*.rpm; do
@@ -89,7 +89,7 @@ def offered(gateway: GatewayHost, changes: Mapping[str, str]) -> Iterator[None]:
     finally:
         files = " ".join(f"$(file_of {name})" for name in changes)
         gateway.run(
-            f"{_FUNCTIONS}\nrm -rf {_REPOSITORY} {_LIST} /run/bastide-notes/updates; : >{_LOCKS}; "
+            f"{_FUNCTIONS}\nrm -rf {REPOSITORY} {_LIST} /run/bastide-notes/updates; : >{_LOCKS}; "
             f"rpm -U --oldpackage --replacepkgs --replacefiles --nodeps --nosignature {files} >/dev/null 2>&1; "
             f"systemctl start {active}"
         )
@@ -101,7 +101,7 @@ def _indexed(gateway: GatewayHost) -> None:
         '<package name="%{NAME}" version="%{VERSION}" release="%{RELEASE}" epoch="%{EPOCHNUM}" arch="%{ARCH}">'
         "<filename>%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm</filename></package>"
     )
-    packages = gateway.run(f"cd {_REPOSITORY}; rpm -qp --nosignature --qf '{form}' *.rpm")
+    packages = gateway.run(f"cd {REPOSITORY}; rpm -qp --nosignature --qf '{form}' *.rpm")
     advisory = (
         '<updates><update from="lab" status="stable" type="security" version="1"><id>LAB-2026:1</id><title>A test</title>'
         f'<issued date="2026-01-01 00:00:00"/><pkglist><collection short="t"><name>t</name>{packages}</collection></pkglist>'
@@ -109,7 +109,7 @@ def _indexed(gateway: GatewayHost) -> None:
     )
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        archive = base64.b64decode(gateway.run(f"cd {_REPOSITORY}; tar -cf - *.rpm | base64 -w 0"))
+        archive = base64.b64decode(gateway.run(f"cd {REPOSITORY}; tar -cf - *.rpm | base64 -w 0"))
         subprocess.run(["tar", "-xf", "-", "-C", place], input=archive, check=True)
         (place / "updateinfo.xml").write_text(advisory)
         _quietly("createrepo_c", "--quiet", str(place))
@@ -119,10 +119,10 @@ def _indexed(gateway: GatewayHost) -> None:
         made = subprocess.run(
             ["tar", "-czf", "-", "-C", place, "repodata"], capture_output=True, check=True
         ).stdout
-    text = f"[zz-test]\\nname=Tests\\nbaseurl=file://{_REPOSITORY}\\nenabled=1\\ngpgcheck=0\\nmetadata_expire=1\\n"
+    text = f"[zz-test]\\nname=Tests\\nbaseurl=file://{REPOSITORY}\\nenabled=1\\ngpgcheck=0\\nmetadata_expire=1\\n"
     coded = base64.b64encode(made).decode()
     gateway.run(
-        f"cd {_REPOSITORY}; echo {coded} | base64 -d | tar -xzf -; printf '{text}' >{_LIST}; dnf -q makecache"
+        f"cd {REPOSITORY}; echo {coded} | base64 -d | tar -xzf -; printf '{text}' >{_LIST}; dnf -q makecache"
     )
 
 

@@ -15,7 +15,7 @@ from tests.acceptance.gateway import ROOT, SETTINGS, GatewayHost
 from tests.acceptance.labs import INVENTORY
 from tests.acceptance.lacking import OF_APT
 
-pytestmark = [OF_APT, pytest.mark.usefixtures("accounts")]
+pytestmark = [OF_APT, pytest.mark.usefixtures("accepted")]
 
 RAN, BELOW = 0, 2
 SECONDS = 300

@@ -1,30 +1,21 @@
 """Things broken by hand are seen: the audit names the defence and exits 2."""
 
-import os
 import subprocess
-import sys
 
 import pytest
 
 from lab.access import ssh_argv
 from lab.plan import LabState
 from roles.mta.relaying import FIRST
-from tests.acceptance.gateway import ROOT, SETTINGS, GatewayHost
+from tests.acceptance import labs
+from tests.acceptance.gateway import SETTINGS, GatewayHost
 from tests.acceptance.lacking import missing
 
 FINDINGS = 2
 
 
 def audited(lab: LabState, only: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "audit", "inventory/lab.py", "--only", only],
-        cwd=ROOT,
-        env={**os.environ, "BASTIDE_LAB": lab.name},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    return labs.audited(labs.INVENTORY, "--only", only, lab=lab.name)
 
 
 # What is done by hand, how it is undone, and the check that must name it.

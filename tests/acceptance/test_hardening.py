@@ -21,7 +21,7 @@ from tests.acceptance.test_deploy import varied
 
 # Long, of three kinds and in no dictionary: what hardening.password-quality asks for.
 GOOD, OTHER = "Quiet-Harbour-61-Lantern", "Seven-Kites-44-Over-Hedges"
-pytestmark = pytest.mark.usefixtures("accounts")
+pytestmark = pytest.mark.usefixtures("accepted")
 
 PEOPLE = ("amy", "bea", "cid")
 ADMINS = row(SETTINGS).group("sudo")

@@ -39,7 +39,7 @@ MODES: Final = "stat -c '%a %n' / /srv '/srv/sftp root'"
 
 pytestmark = [
     pytest.mark.skipif(not PLATFORM.startswith("debian"), reason="its packages are Debian's"),
-    pytest.mark.usefixtures("accounts"),
+    pytest.mark.usefixtures("accepted"),
 ]
 
 

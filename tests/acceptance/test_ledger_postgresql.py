@@ -1,8 +1,6 @@
 """The ledger on PostgreSQL, by the role: on the gateway and elsewhere, there and back, with what is kept."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,9 @@ import pytest
 
 from lab.plan import LabState
 from roles.filterd.ledger import HERE_URL, PASSWORD_FILE, PORT, SQLITE_DIRECTORY, SQLITE_URL, UNIT
-from tests.acceptance import database
+from tests.acceptance import database, labs
 from tests.acceptance.desk import STORE, content, entries, good
-from tests.acceptance.gateway import ROOT, GatewayHost
+from tests.acceptance.gateway import GatewayHost
 from tests.acceptance.labs import INVENTORY, deploy, unchanged
 from tests.acceptance.letters import PLAIN, attachment, delivered, letter, mark, send
 from tests.acceptance.outside import Outside
@@ -33,7 +31,7 @@ def deployed(lab: LabState, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Deploy with a ledger somewhere, and what is banned kept; at the end the gateway is the lab's again."""
     home = tmp_path_factory.mktemp("inventories")
 
-    def run(ledger: dict[str, Any], what: str = "apply") -> "subprocess.CompletedProcess[str]":
+    def run(ledger: dict[str, Any], what: str = "apply") -> subprocess.CompletedProcess[str]:
         return deploy(
             what, varied(home, f"data.update(ledger={ledger!r}, filterd_policy={KEEPS!r})"), lab=lab.name
         )
@@ -68,16 +66,8 @@ def passes(wan: Outside, gateway: GatewayHost) -> None:
     assert len(good(gateway, "messages", "--message-id", f"<{unique}@sender.example>")["messages"]) == 1
 
 
-def audited(lab: LabState, inventory: Path, *only: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "audit", "--strict", "--fast", str(inventory), "--only", *only],
-        cwd=ROOT,
-        env={**os.environ, "BASTIDE_LAB": lab.name},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+def audited(lab: LabState, inventory: Path, *only: str) -> subprocess.CompletedProcess[str]:
+    return labs.audited("--strict", "--fast", str(inventory), "--only", *only, lab=lab.name)
 
 
 def test_to_postgresql_on_the_gateway_and_back_with_what_is_kept(

@@ -17,7 +17,7 @@ from tests.acceptance.letters import PLAIN, attachment, delivered, letter, mark,
 from tests.acceptance.outside import Outside, seen_from
 from tests.acceptance.test_deploy import varied
 
-pytestmark = pytest.mark.usefixtures("accounts")
+pytestmark = pytest.mark.usefixtures("accepted")
 
 KEY = "/etc/filterd/store.key"
 METRICS = 9464

@@ -32,7 +32,7 @@ from tests.acceptance.policy import policy
 from tests.acceptance.scored import SCORED
 from tests.acceptance.test_failure import READY, STOPPED
 
-pytestmark = pytest.mark.usefixtures("accounts")
+pytestmark = pytest.mark.usefixtures("accepted")
 
 SPAMD = row(SETTINGS).user("debian-spamd")
 ALICE = "alice@sender.example"

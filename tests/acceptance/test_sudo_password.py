@@ -1,9 +1,7 @@
 """A login that becomes root by a password: it deploys, asks and is asked for by nobody who reads the list of processes."""
 
-import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +13,10 @@ from lab.access import ssh_argv
 from lab.plan import LabState
 from roles.hardening.paths import SSHD
 from roles.platforms import row
-from tests.acceptance.gateway import ROOT, SETTINGS, GatewayHost
-from tests.acceptance.labs import INVENTORY, deploy, unchanged
+from tests.acceptance.gateway import SETTINGS, GatewayHost
+from tests.acceptance.labs import INVENTORY, audited, deploy, unchanged
 
-pytestmark = pytest.mark.usefixtures("accounts")
+pytestmark = pytest.mark.usefixtures("accepted")
 
 LOGIN: Final = "keeper"
 # What a shell, sudo or a careless quoting would take for its own.
@@ -103,31 +101,12 @@ def test_a_change_is_made_and_confirmed_by_it(lab: LabState, gateway: GatewayHos
     unchanged(deploy("apply", str(inventory), lab=lab.name))
 
 
-def test_an_audit_asks_by_it(lab: LabState, inventory: Path) -> None:
-    with_it = audited(lab, inventory)
+def test_an_audit_asks_by_it(lab: LabState, inventory: Path, tmp_path: Path) -> None:
+    only = ("--strict", "--fast", "--only", "hardening.sudo")
+    with_it = audited(str(inventory), *only, lab=lab.name)
     assert with_it.returncode == 0, with_it.stdout + with_it.stderr
-    inventory.write_text(inventory.read_text().replace("'_sudo_password'", "'_forgotten'"))
-    without = audited(lab, inventory)
+    other = tmp_path / "inventory.py"
+    other.write_text(inventory.read_text().replace("'_sudo_password'", "'_forgotten'"))
+    without = audited(str(other), *only, lab=lab.name)
     assert without.returncode != 0
     assert "the inventory's `_sudo_password` is empty" in without.stdout + without.stderr
-
-
-def audited(lab: LabState, inventory: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "audit",
-            str(inventory),
-            "--strict",
-            "--fast",
-            "--only",
-            "hardening.sudo",
-        ],
-        cwd=ROOT,
-        env={**os.environ, "BASTIDE_LAB": lab.name},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )

@@ -70,7 +70,7 @@ _FIELDS: Final = "\\t".join(
 _UNDECLARED: Final = r"""f=/var/lib/apt/extended_states; [ -e $f ] || f=/dev/null
 dpkg-query --show --showformat='{fields}' |
 awk -F '\t' -v named='{named}' '
-FILENAME != "-" {{ if (/^Package: /) name = substr($0, 10); if (/^Auto-Installed: 1/) along[name] = 1; next }}
+!packages {{ if (/^Package: /) name = substr($0, 10); if (/^Auto-Installed: 1/) along[name] = 1; next }}
 $1 == "installed" {{
   needs[$2] = $6; n = split($5, p, /, */); for (i = 1; i <= n; i++) {{ sub(/ .*/, "", p[i]); by[p[i]] = by[p[i]] " " $2 }}
   if ($3 ~ /^(required|important|standard)$/ || $4 == "yes" || $2 ~ named) todo[++count] = $2
@@ -85,7 +85,7 @@ END {{
     }}
   }}
   for (name in needs) if (!(name in seen) && !(name in along)) print name
-}}' $f - | sort"""
+}}' $f packages=1 - | sort"""
 
 
 def _packages(gateway: Gateway) -> str:

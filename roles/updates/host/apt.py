@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .machine import HOME, KEPT, TOO_LONG, ran, say, written
-from .packages import Change, NotBegunError, Package, as_before
+from .packages import Change, NotBegunError, Package, as_before, way_back
 
 NAME: Final = "dpkg"
 UPDATER: Final = "unattended-upgrade"
@@ -225,24 +225,6 @@ def _locked() -> Iterator[None]:
         yield
 
 
-def _way_back(what: Mapping[str, Change], now: Mapping[str, Package]) -> list[str]:
-    """Return the .debs of before, and say of what there is none."""
-    native = ran("dpkg", "--print-architecture")[1].strip()
-    files = []
-    lacking = []
-    for name, change in what.items():
-        if change.before:
-            package = now.get(name) or Package("", native, "", whole=False)
-            likely = (package, package._replace(architecture="all"))
-            found = (KEPT / archive_name(name, one._replace(version=change.before)) for one in likely)
-            there = [str(path) for path in found if path.exists()][:1]
-            files += there
-            lacking += [] if there else [f"{name} {change.before}"]
-    if lacking:
-        say(f"there is no .deb any more of {', '.join(sorted(lacking))}")
-    return files
-
-
 def taken_back(
     what: Mapping[str, Change], now: Mapping[str, Package], came: Iterable[str], seconds: float
 ) -> list[str]:
@@ -259,7 +241,12 @@ def taken_back(
         "--auto-deconfigure",
     )
     say(f"taking back {', '.join(sorted(what))}")
-    files = _way_back(what, now)
+    files = way_back(
+        what,
+        now,
+        (ran("dpkg", "--print-architecture")[1].strip(), "all"),
+        lambda name, one: KEPT / archive_name(name, one),
+    )
     new = [name for name, change in what.items() if not change.before]
     with nothing_starts(), _locked():
         # A script of the broken version may have failed or hung, after which its files are those of before.

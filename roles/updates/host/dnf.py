@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .machine import HOME, KEPT, TOO_LONG, ran, read, say, written
-from .packages import Change, NotBegunError, Package, as_before
+from .packages import Change, NotBegunError, Package, as_before, way_back
 
 NAME: Final = "rpm"
 UPDATER: Final = "dnf"
@@ -293,27 +293,6 @@ def tidied(stays: Mapping[str, Change], now: Mapping[str, Package]) -> None:
         kept(name, now[name])
 
 
-def _way_back(what: Mapping[str, Change], now: Mapping[str, Package]) -> list[str]:
-    """Return the .rpms of before, and say of what there is none."""
-    files = []
-    lacking = []
-    for name, change in what.items():
-        if change.before:
-            package = now.get(name) or Package("", os.uname().machine, "", whole=False)
-            likely = (
-                package,
-                package._replace(architecture=os.uname().machine),
-                package._replace(architecture="noarch"),
-            )
-            found = (KEPT / _file_name(name, one._replace(version=change.before)) for one in likely)
-            there = [str(path) for path in found if path.exists()][:1]
-            files += there
-            lacking += [] if there else [f"{name} {change.before}"]
-    if lacking:
-        say(f"there is no .rpm any more of {', '.join(sorted(lacking))}")
-    return files
-
-
 def taken_back(
     what: Mapping[str, Change], now: Mapping[str, Package], _came: Iterable[str], seconds: float
 ) -> list[str]:
@@ -322,7 +301,9 @@ def taken_back(
     ``seconds``: what each step may take; a script of the broken version may hang here too.
     """
     say(f"taking back {', '.join(sorted(what))}")
-    if files := _way_back(what, now):
+    if files := way_back(
+        what, now, (os.uname().machine, "noarch"), lambda name, one: KEPT / _file_name(name, one)
+    ):
         # A script of the broken version may fail or hang: then without any.
         for words in ((), ("--noscripts", "--notriggers")):
             if not _rpm("--upgrade", *words, *files, seconds=seconds)[0]:

@@ -1,7 +1,10 @@
 """Packages as both package managers' books have them, and what became of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+from .machine import say
 
 
 class Package(NamedTuple):
@@ -41,3 +44,28 @@ def as_before(what: Mapping[str, Change], left: Mapping[str, Package]) -> list[s
         for name, change in sorted(what.items())
         if (left[name].version if name in left and left[name].whole else "") != change.before
     ]
+
+
+def way_back(
+    what: Mapping[str, Change],
+    now: Mapping[str, Package],
+    architectures: Sequence[str],
+    file_of: Callable[[str, Package], Path],
+) -> list[str]:
+    """Return the kept files of the versions of before, and say of what there is none.
+
+    ``architectures``: what a package that is no longer here may have been made for. ``file_of``: where one is kept.
+    """
+    files = []
+    lacking = []
+    for name, change in what.items():
+        if not change.before:
+            continue
+        own = (now[name].architecture,) if name in now else ()
+        likely = (Package(change.before, one, "", whole=True) for one in (*own, *architectures))
+        there = [str(path) for one in likely if (path := file_of(name, one)).exists()][:1]
+        files += there
+        lacking += [] if there else [f"{name} {change.before}"]
+    if lacking:
+        say(f"nothing is kept any more of {', '.join(sorted(lacking))}")
+    return files
