@@ -70,15 +70,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         swept("accept")
 
 
-# What a test does to accounts and keys by hand nobody explains: useradd(8) and the like keep the former files beside, too.
-_BY_HAND: Final = (
-    r"/etc/((passwd|group|shadow|gshadow|subuid|subgid)-?|security/opasswd(\.old)?|filterd/store\.key.*)"
-)
+# What a test does to accounts, keys and certificates by hand nobody explains: useradd(8) and the like keep the former files beside, too.
+_BY_HAND: Final = r"/etc/((passwd|group|shadow|gshadow|subuid|subgid)-?|security/opasswd(\.old)?|filterd/store\.key.*|ssl/lab/.*)"
 
 
 @pytest.fixture(scope="module")
 def accepted(gateway: GatewayHost) -> Iterator[None]:
-    """Accept, as an administrator would, what a module's tests have done to accounts and keys."""
+    """Accept, as an administrator would, what a module's tests have done by hand."""
     yield
     gateway.run(
         "command -v bastide-integrity >/dev/null || exit 0; bastide-integrity check >/dev/null 2>&1; "

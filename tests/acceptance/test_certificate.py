@@ -22,6 +22,8 @@ from tests.acceptance.secured import NAME, Secured
 from tests.acceptance.test_deploy import varied
 from tests.acceptance.test_mail import letter, mark
 
+pytestmark = pytest.mark.usefixtures("accepted")
+
 WAIT_SECONDS = 60.0
 UNIT = "bastide-certificate"
 Pair = tuple[bytes, bytes]
